@@ -1,0 +1,1 @@
+"""What crosses the wire: event models, topics, codec, earlier producers. Imports no other room."""

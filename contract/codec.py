@@ -1,0 +1,145 @@
+"""JSON in and out, exactly: the one place that parses, and the one that makes canonical text.
+
+A record's identity is the SHA-256 of its canonical text, so two producers' spellings of one value (36.0, 36, 3.6e1)
+must become one value, and no digit may be lost on the way. Numbers become `int` where they are whole, `float` where
+a float says the same as the text, and `Decimal` in the rare case that a float would not.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from contract.errors import Rejected
+
+Json = Any
+"""A parsed JSON value: dict, list, str, int, float, Decimal, bool or None."""
+
+MAX_DEPTH = 64
+_EXACT_FLOAT_TEXT = 16  # any decimal text of up to 15 digits (and a point) survives float and back
+_EXACT_WHOLE = 2.0**53
+_MAX_EXPONENT = 400
+
+
+def _number(text: str) -> int | float | Decimal:
+    value = float(text)
+    if len(text) <= _EXACT_FLOAT_TEXT and "e" not in text and "E" not in text:
+        return int(value) if value.is_integer() and abs(value) < _EXACT_WHOLE else value
+    exact = Decimal(text)
+    if abs(exact.adjusted()) <= _MAX_EXPONENT and exact == exact.to_integral_value():
+        return int(exact)
+    return value if abs(value) != float("inf") and Decimal(repr(value)) == exact else exact.normalize()
+
+
+_decode = json.JSONDecoder(parse_float=_number).decode
+
+
+def parse(data: bytes | str) -> Json:
+    """Parse one JSON document; numbers as the module says.
+
+    NaN and Infinity come through as floats, so that one bad record of a batch can be named and the rest kept:
+    the models and `canonical` refuse them. Raises Rejected for what else is not JSON (RFC 8259), not UTF-8, or
+    nests over 64 deep.
+    """
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Rejected("", f"not UTF-8 at byte {error.start}: send JSON in UTF-8") from None
+    try:
+        value = _decode(text)
+    except json.JSONDecodeError as error:
+        raise Rejected("", f"not JSON: {error.msg} at character {error.pos}") from None
+    except (RecursionError, ValueError, ArithmeticError):  # nested too deep; an int of over 4,300 digits
+        raise Rejected("", "not JSON that can be kept: a number or a nesting is out of all bounds") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise Rejected("", f"nested more than {MAX_DEPTH} deep")
+    return value
+
+
+def _depth(value: Json) -> int:
+    deepest, stack = 0, [(value, 1)]
+    while stack:
+        node, depth = stack.pop()
+        deepest = max(deepest, depth)
+        children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        stack.extend((child, depth + 1) for child in children if isinstance(child, dict | list))
+    return deepest
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def canonical(value: Json) -> str:
+    """The one ASCII text of a parsed value: keys sorted, no spaces, numbers in shortest form (36, never 36.0).
+
+    Raises Rejected where the value holds NaN or Infinity, which JSON cannot say.
+    """
+    try:
+        return _encode(value)
+    except TypeError:
+        return _write(value, sort=True)
+    except ValueError:
+        raise Rejected("", "NaN or Infinity is not a JSON number: send null where there is no value") from None
+
+
+def dump(value: Json) -> str:
+    """Compact JSON text with keys in the order given; Decimals are written as numbers."""
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except TypeError:
+        return _write(value, sort=False)
+
+
+def _write(value: Json, *, sort: bool) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        items = sorted(value.items()) if sort else value.items()
+        return "{" + ",".join(f"{_encode(key)}:{_write(item, sort=sort)}" for key, item in items) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(_write(item, sort=sort) for item in value) + "]"
+    return canonical(value)
+
+
+def content_hash(canonical_text: str) -> str:
+    """SHA-256, hexadecimal, of a canonical text: the identity of a record's content."""
+    return hashlib.sha256(canonical_text.encode("ascii")).hexdigest()
+
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def elements(text: str, key: str) -> list[str]:
+    """The source text of each element of the array under `key` of a JSON object, exactly as it came.
+
+    For dead letters of one record in a batch; the document must already have parsed. An empty list if the text
+    has no such array at its top level.
+    """
+    scan = json.JSONDecoder().raw_decode
+    skip: Callable[[int], int] = lambda at: _SPACE.match(text, at).end()  # type: ignore[union-attr]  # noqa: E731
+    found: list[str] = []
+    at = skip(skip(0) + 1)
+    while text[at] != "}":
+        name, at = scan(text, at)
+        at = skip(skip(at) + 1)
+        if name == key and text[at] == "[":
+            found, at = _array(text, at, skip)
+        else:
+            _, at = scan(text, at)
+        at = skip(at)
+        at = skip(at + 1) if text[at] == "," else at
+    return found
+
+
+def _array(text: str, at: int, skip: Callable[[int], int]) -> tuple[list[str], int]:
+    scan = json.JSONDecoder().raw_decode
+    found: list[str] = []
+    at = skip(at + 1)
+    while text[at] != "]":
+        _, end = scan(text, at)
+        found.append(text[at:end])
+        at = skip(end)
+        at = skip(at + 1) if text[at] == "," else at
+    return found, at + 1

@@ -1,0 +1,51 @@
+"""Points in time as the wire writes them: RFC 3339, UTC, cut to milliseconds, `2026-11-21T01:51:07.123Z`.
+
+Written so, instants sort as text; every room keeps them as such strings and turns them into numbers at its edge.
+"""
+
+import re
+from datetime import UTC, datetime
+
+from contract.errors import Rejected
+
+_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,12})?)?\s?([Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
+EARLIEST = "2000-01-01T00:00:00.000Z"
+
+
+def from_datetime(moment: datetime) -> str:
+    """The instant of an aware datetime, cut (not rounded) to milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def from_ms(milliseconds: int) -> str:
+    """The instant of Unix milliseconds."""
+    return from_datetime(
+        datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
+    )
+
+
+def to_ms(instant: str) -> int:
+    """Unix milliseconds of an instant in this module's form."""
+    whole = int(datetime.fromisoformat(instant[:19] + "+00:00").timestamp())
+    return whole * 1000 + int(instant[20:23])
+
+
+def to_datetime(instant: str) -> datetime:
+    """The aware datetime of an instant in this module's form."""
+    return datetime.fromisoformat(instant)
+
+
+def parse(text: object, field: str) -> str:
+    """The instant that an RFC 3339 text means; a space for the T is allowed, and no zone means UTC.
+
+    Raises Rejected, naming `field`, for anything else.
+    """
+    if not isinstance(text, str):
+        raise Rejected(field, f"must be a time as RFC 3339 text such as 2026-01-31T12:00:00.000Z, not {text!r:.40}")
+    try:
+        if not _FORM.fullmatch(text):
+            raise ValueError
+        moment = datetime.fromisoformat(text.upper().replace(",", ".").replace(" ", "T", 1).replace(" ", ""))
+        return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise Rejected(field, f"{text!r:.60} is not a time: use RFC 3339 such as 2026-01-31T12:00:00.000Z") from None

@@ -1,0 +1,41 @@
+"""What any door hands to ingest, and what it gets back: one shape for MQTT, HTTP, streams and files."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from contract.codec import Json
+
+Kind = Literal["telemetry", "click", "report", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One record as it arrived.
+
+    source: the door, for dead letters: "mqtt:fleet/T1/telemetry", "http:clicks", "file:telemetry".
+    record: the parsed JSON (contract.codec.parse), or the exact bytes where nobody has parsed them yet.
+    text: the record's source text where it was cut out of a batch that parsed; kept for dead letters.
+    truck_id: whom the topic or the key vouches for, None where nobody does.
+    received_ms: Unix milliseconds of arrival. date_by_arrival: see contract.records.read_sample.
+    """
+
+    kind: Kind
+    source: str
+    record: Json | bytes
+    received_ms: int
+    text: str | None = None
+    truck_id: str | None = None
+    date_by_arrival: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one item; given only when that is durable.
+
+    id: the event_id of a click, the seq of a sample, None where there is none. field and reason: only if rejected.
+    """
+
+    status: Literal["accepted", "duplicate", "rejected"]
+    id: str | int | None = None
+    field: str | None = None
+    reason: str | None = None

@@ -1,0 +1,113 @@
+"""Earlier producers keep working: the one file that knows their spellings (DESIGN §3).
+
+Known are the flat upper-case record (`TRUCK_ID, LOAD_TIMESTAMP, GPS_LATITUDE, …`), the nested record with groups or
+fields missing (also with `Truck_ID`, and `temperature` among the engine's readings), the click record
+`{Item_ID, Item_Name, Click_Counts, Timestamp}`, and the event schema with `product_id`. What a mapping does not name
+stays under the producer's own key.
+"""
+
+from typing import Any
+
+from contract.codec import Json
+
+_HEALTH = "vehicle_health_and_maintenance"
+FLAT: dict[str, str] = {
+    "TRUCK_ID": "truck_id",
+    "GPS_LATITUDE": "gps_location.latitude",
+    "GPS_LONGITUDE": "gps_location.longitude",
+    "GPS_ALTITUDE": "gps_location.altitude",
+    "GPS_SPEED": "gps_location.speed",
+    "VEHICLE_SPEED": "vehicle_speed",
+    "ENGINE_RPM": "engine_diagnostics.engine_rpm",
+    "FUEL_LEVEL": "engine_diagnostics.fuel_level",
+    "ENGINE_TEMPERATURE": "engine_diagnostics.engine_temperature",
+    "OIL_PRESSURE": "engine_diagnostics.oil_pressure",
+    "BATTERY_VOLTAGE": "engine_diagnostics.battery_voltage",
+    "ODOMETER_READING": "odometer_reading",
+    "FUEL_CONSUMPTION": "fuel_consumption",
+    "BRAKE_STATUS": f"{_HEALTH}.brake_status",
+    "TRANSMISSION_STATUS": f"{_HEALTH}.transmission_status",
+    "TIRE_PRESSURE_FRONT_LEFT": f"{_HEALTH}.tire_pressure.front_left",
+    "TIRE_PRESSURE_FRONT_RIGHT": f"{_HEALTH}.tire_pressure.front_right",
+    "TIRE_PRESSURE_REAR_LEFT": f"{_HEALTH}.tire_pressure.rear_left",
+    "TIRE_PRESSURE_REAR_RIGHT": f"{_HEALTH}.tire_pressure.rear_right",
+    "TEMPERATURE": "environmental_conditions.temperature",
+    "AMBIENT_TEMPERATURE": "environmental_conditions.temperature",
+    "ENVIRONMENT_TEMPERATURE": "environmental_conditions.temperature",
+    "ENVIRONMENTAL_TEMPERATURE": "environmental_conditions.temperature",
+    "HUMIDITY": "environmental_conditions.humidity",
+    "ENVIRONMENTAL_HUMIDITY": "environmental_conditions.humidity",
+    "ATMOSPHERIC_PRESSURE": "environmental_conditions.atmospheric_pressure",
+    "ENVIRONMENTAL_ATMOSPHERIC_PRESSURE": "environmental_conditions.atmospheric_pressure",
+}
+"""Key of the flat record → dotted wire field."""
+
+TIME_KEYS = ("sampled_at", "timestamp", "LOAD_TIMESTAMP")
+"""Where a sample's own time may stand, in the order of preference."""
+
+_IGNORED = {"EFFECTIVE_START_DATE", "EFFECTIVE_END_DATE", "EFFECTIVE_DATE", "IS_CURRENT"}
+_CLICK = {
+    "Item_ID": "item_id",
+    "Item_Name": "item_name",
+    "Click_Counts": "click_count",
+    "Timestamp": "timestamp",
+    "UUID": "event_id",
+    "product_id": "item_id",
+    "product_name": "item_name",
+    "product_category": "category",
+}
+_CLICK_KEYS_AS_TEXT = ("item_id", "user_id", "session_id", "order_id", "event_id")
+
+
+def without_bookkeeping(record: dict[str, Json]) -> dict[str, Json]:
+    """The record without the validity columns that earlier stores added to it: they are no part of the content."""
+    if not any(key.upper() in _IGNORED for key in record):
+        return record
+    return {key: value for key, value in record.items() if key.upper() not in _IGNORED}
+
+
+def telemetry(record: dict[str, Json]) -> dict[str, Json]:
+    """A record of any known producer under the wire's names; a record of today comes back as it is."""
+    if "TRUCK_ID" in record:
+        record = _nested(record)
+    elif "Truck_ID" in record and "truck_id" not in record:
+        record = {"truck_id" if key == "Truck_ID" else key: value for key, value in record.items()}
+    elif "stream_id" in record:
+        return record
+    return _engine_temperature(record)
+
+
+def _nested(record: dict[str, Json]) -> dict[str, Json]:
+    nested: dict[str, Any] = {}
+    for key, value in record.items():
+        *groups, leaf = FLAT.get(key, key).split(".") if key in FLAT else [key]
+        home = nested
+        for group in groups:
+            home = home.setdefault(group, {})
+        home[leaf] = value
+    return nested
+
+
+def _engine_temperature(record: dict[str, Json]) -> dict[str, Json]:
+    engine = record.get("engine_diagnostics")
+    if not isinstance(engine, dict) or "temperature" not in engine or "engine_temperature" in engine:
+        return record
+    renamed = {"engine_temperature" if key == "temperature" else key: value for key, value in engine.items()}
+    return {**record, "engine_diagnostics": renamed}
+
+
+def flat_name(field: str) -> str:
+    """The flat record's key for a dotted wire field, for error messages in the producer's own words."""
+    return next((key for key, path in FLAT.items() if path == field), field)
+
+
+def click(record: dict[str, Json]) -> dict[str, Json]:
+    """An event of any known producer under the wire's names, `click` where it has no type."""
+    if "event_id" in record or not any(key in record for key in _CLICK):
+        return record
+    renamed = {_CLICK.get(key, key) if _CLICK.get(key) not in record else key: value for key, value in record.items()}
+    for key in _CLICK_KEYS_AS_TEXT:
+        if isinstance(renamed.get(key), int) and not isinstance(renamed[key], bool):
+            renamed[key] = str(renamed[key])
+    renamed.setdefault("event_type", "click")
+    return renamed

@@ -1,0 +1,221 @@
+"""From a parsed JSON record to a `Sample` or a `ClickEvent`: judged, dated and identified.
+
+The one door to the contract for whoever receives: it applies the earlier producers' spellings, the models' types and
+bounds, the limits on time, and computes the identity. Nothing here reads a clock: `received_at` is an argument.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from contract import instants, legacy
+from contract.clicks import Click
+from contract.codec import Json, canonical, content_hash
+from contract.errors import Rejected
+from contract.telemetry import GROUPS, LEAVES, Telemetry
+
+HOUR_MS = 3_600_000
+CLICK_MAX_AGE_MS = 7 * 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One telemetry sample, accepted.
+
+    order_key: `sampled_at # stream_id # seq # content hash`, which sorts as history does.
+    text: canonical JSON of what the producer sent, the very bytes that were hashed.
+    record: the same under the wire's names. by_arrival: it had no time of its own and was given its arrival's.
+    unknown: dotted keys that the contract does not know, kept in `text`.
+    """
+
+    truck_id: str
+    sampled_at: str
+    stream_id: str | None
+    seq: int | None
+    content: str
+    text: str
+    record: dict[str, Json]
+    by_arrival: bool
+    unknown: tuple[str, ...]
+
+    @property
+    def order_key(self) -> str:
+        return order_key(self.sampled_at, self.stream_id, self.seq, self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class ClickEvent:
+    """One shop event, accepted; `text` is its canonical JSON under the wire's names, without `received_at`."""
+
+    event_id: str
+    timestamp: str
+    record: dict[str, Json]
+    text: str
+
+
+def order_key(sampled_at: str, stream_id: str | None, seq: int | None, content: str) -> str:
+    """The text that history is sorted by (DESIGN §4); a record without stream_id and seq has those parts empty."""
+    return f"{sampled_at}#{stream_id or ''}#{'' if seq is None else f'{seq:019d}'}#{content}"
+
+
+def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sample:
+    """Judge one parsed telemetry record of any known producer.
+
+    received_ms: Unix ms of its arrival. date_by_arrival: give a record without a time its arrival's (a stream), or
+    reject it (a file, where the arrival says nothing). Raises Rejected with the field and the reason.
+    """
+    if not isinstance(record, dict):
+        raise Rejected("", "a telemetry record must be a JSON object")
+    own = legacy.without_bookkeeping(record)
+    wire = legacy.telemetry(own)
+    try:
+        _validate(Telemetry, wire)
+    except Rejected as error:
+        raise Rejected(legacy.flat_name(error.field) if "TRUCK_ID" in own else error.field, error.reason) from None
+    stream_id, seq = wire.get("stream_id"), wire.get("seq")
+    if (stream_id is None) != (seq is None):
+        raise Rejected("seq" if seq is None else "stream_id", "stream_id and seq go together: send both or neither")
+    sampled_at, by_arrival = _time_of(wire, received_ms, date_by_arrival)
+    text = canonical(own)
+    return Sample(
+        truck_id=wire["truck_id"],
+        sampled_at=sampled_at,
+        stream_id=stream_id,
+        seq=seq,
+        content=content_hash(text),
+        text=text,
+        record=wire,
+        by_arrival=by_arrival,
+        unknown=_unknown(wire),
+    )
+
+
+def _time_of(wire: dict[str, Json], received_ms: int, date_by_arrival: bool) -> tuple[str, bool]:
+    field = next((key for key in legacy.TIME_KEYS if wire.get(key) is not None), None)
+    if field is None:
+        if not date_by_arrival:
+            raise Rejected("sampled_at", "missing: a record in a file needs sampled_at, timestamp or LOAD_TIMESTAMP")
+        return instants.from_ms(received_ms), True
+    sampled_at = instants.parse(wire[field], field)
+    if sampled_at < instants.EARLIEST:
+        raise Rejected(field, f"{sampled_at} is before the year 2000: set the producer's clock")
+    if sampled_at > (latest := instants.from_ms(received_ms + HOUR_MS)):
+        raise Rejected(field, f"{sampled_at} is over an hour after it was received ({latest} at most): set the clock")
+    return sampled_at, False
+
+
+def read_click(record: Json, *, received_ms: int, date_by_arrival: bool) -> ClickEvent:
+    """Judge one parsed shop event of any known producer; arguments and errors as for `read_sample`.
+
+    An event without an event_id is identified by its content. Older than 7 days is rejected, since identities are
+    not kept for ever.
+    """
+    if not isinstance(record, dict):
+        raise Rejected("", "an event must be a JSON object")
+    own = {key: value for key, value in record.items() if key != "received_at"}
+    wire = legacy.click(own)
+    if wire.get("event_id") is None:
+        wire = {**wire, "event_id": f"content-{content_hash(canonical(own))}"}
+    wire.setdefault("event_type", "click" if "item_id" in wire else None)
+    if wire.get("timestamp") is None and date_by_arrival:
+        wire = {**wire, "timestamp": instants.from_ms(received_ms)}
+    _validate(Click, wire)
+    timestamp = instants.parse(wire["timestamp"], "timestamp")
+    if timestamp < (oldest := instants.from_ms(received_ms - CLICK_MAX_AGE_MS)):
+        raise Rejected(
+            "timestamp", f"{timestamp} is older than 7 days (before {oldest}): identities are not kept longer"
+        )
+    if timestamp > (latest := instants.from_ms(received_ms + HOUR_MS)):
+        raise Rejected(
+            "timestamp", f"{timestamp} is over an hour after it was received ({latest} at most): set the clock"
+        )
+    wire = {**wire, "timestamp": timestamp}
+    return ClickEvent(event_id=wire["event_id"], timestamp=timestamp, record=wire, text=canonical(wire))
+
+
+def _validate(model: type[BaseModel], wire: dict[str, Json]) -> None:
+    try:
+        model.model_validate(wire)
+    except ValidationError as error:
+        if not _has_decimal(wire):
+            raise rejection(error) from None
+        try:  # a number with more digits than a float holds is judged as the nearest float
+            model.model_validate(_as_floats(wire))
+        except ValidationError as second:
+            raise rejection(second) from None
+
+
+def rejection(error: ValidationError) -> Rejected:
+    """The first fault of a pydantic error as Rejected, naming the field and what was found there."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return Rejected(field, "missing: this field is required")
+    reason = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    return Rejected(field, f"{reason}, not {first['input']!r:.80}")
+
+
+def _has_decimal(value: Json) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_decimal, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_decimal, value))
+    return isinstance(value, Decimal)
+
+
+def _as_floats(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _as_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_floats(item) for item in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+_TOP = frozenset(Telemetry.model_fields) | set(legacy.TIME_KEYS)
+_KNOWN = {group: frozenset(leaves) for group, leaves in GROUPS.items()}
+_KNOWN["vehicle_health_and_maintenance"] |= {"tire_pressure"}
+
+
+def _unknown(wire: dict[str, Json]) -> tuple[str, ...]:
+    found = list(wire.keys() - _TOP)
+    for group, known in _KNOWN.items():
+        value = at(wire, group)
+        if value and not known.issuperset(value):
+            found.extend(f"{group}.{key}" for key in value.keys() - known)
+    return tuple(sorted(found))
+
+
+def at(record: dict[str, Json], path: str) -> Json:
+    """The value at a dotted path, None where any part of the way is missing."""
+    value: Json = record
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def document(text_record: dict[str, Json], *, sampled_at: str, by_arrival: bool) -> dict[str, Json]:
+    """A stored record as people and programs read it: the wire's shape whole, null where nothing was said.
+
+    text_record: the parsed `Sample.text`. Unknown keys follow under their own names.
+    """
+    wire = legacy.telemetry(text_record)
+    whole: dict[str, Any] = {key: wire.get(key) for key in ("schema_version", "truck_id", "stream_id", "seq")}
+    whole["sampled_at"] = sampled_at
+    whole["time_quality"] = "estimated" if by_arrival else wire.get("time_quality")
+    for leaf in LEAVES:
+        *groups, name = leaf.split(".")
+        home = whole
+        for group in groups:
+            home = home.setdefault(group, {})
+        home[name] = at(wire, leaf)
+    whole["quality"] = wire.get("quality") or {}
+    for path in _unknown(wire):
+        *groups, name = path.split(".")
+        home = at(whole, ".".join(groups)) if groups else whole
+        home[name] = at(wire, path)
+    for key in legacy.TIME_KEYS[1:]:
+        if key in wire:
+            whole[key] = wire[key]
+    return whole

@@ -1,0 +1,41 @@
+"""The JSON Schema of everything on the wire, generated from the models: `python -m contract.schema` rewrites the files.
+
+The generated files are checked in beside this module under `schemas/`; a test fails when they drift from the models.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from contract.clicks import Click, ClickBatch
+from contract.messages import Report, Resend, Status
+from contract.telemetry import Telemetry, TelemetryBatch
+
+FOLDER = Path(__file__).parent / "schemas"
+MODELS: dict[str, type[BaseModel]] = {
+    "telemetry": Telemetry,
+    "telemetry-batch": TelemetryBatch,
+    "click": Click,
+    "click-batch": ClickBatch,
+    "report": Report,
+    "status": Status,
+    "resend": Resend,
+}
+
+
+def generate() -> dict[str, str]:
+    """File name → text of every schema (draft 2020-12)."""
+    texts = {}
+    for name, model in MODELS.items():
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
+        texts[f"{name}.schema.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return texts
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for file_name, text in generate().items():
+        (FOLDER / file_name).write_text(text, encoding="utf-8")
+        sys.stderr.write(f"wrote schemas/{file_name}\n")

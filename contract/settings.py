@@ -1,0 +1,93 @@
+"""One settings file for all rooms: `milepost.toml`, with a table a room, overridden by the environment (DESIGN §2).
+
+Found by `--config`, else `MILEPOST_CONFIG`, else `./milepost.toml`, else `/etc/milepost/milepost.toml`. A variable
+`MILEPOST_AGENT__INTERVAL` overrides `[agent] interval`. An unknown table, key or variable is refused by name, because
+a setting that is misspelt and silently ignored costs a fleet its data. Each room builds its own model once, at its door.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from contract.errors import Misconfigured
+
+ROOMS = ("agent", "collector", "beacon", "box", "simulator", "provisioning", "iot_rules")
+SHORT_NAMES = {
+    "MILEPOST_DATA_DIR": ("collector", "data_dir"),
+    "MILEPOST_STORE": ("collector", "store"),
+    "MILEPOST_TRACK": ("collector", "track"),
+}
+_PREFIX = "MILEPOST_"
+_PLACES = (Path("milepost.toml"), Path("/etc/milepost/milepost.toml"))
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Room(BaseModel, extra="forbid", frozen=True):
+    """What every room's settings model derives from: an unknown key is an error."""
+
+
+def load(room: str, model: type[Model], config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Model:
+    """The settings of one room.
+
+    Raises Misconfigured, naming the file, the key and the remedy, for a missing file that was asked for, a file that
+    is not TOML, unknown tables and keys, and values that the model refuses.
+    """
+    path = _find(config, environ)
+    tables = _read(path) if path else {}
+    values = {**tables.get(room, {}), **_from_environment(room, environ)}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        where = f"{path} or the environment" if path else "the environment"
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(model.model_fields))
+            raise Misconfigured(f"unknown key {key!r} in [{room}] ({where}): known are {known}") from None
+        raise Misconfigured(f"[{room}] {key} ({where}): {first['msg']}, not {first['input']!r:.80}") from None
+
+
+def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    asked = config or (Path(environ["MILEPOST_CONFIG"]) if environ.get("MILEPOST_CONFIG") else None)
+    if asked and not asked.is_file():
+        raise Misconfigured(f"no settings file at {asked}: give --config the path of an existing milepost.toml")
+    return asked or next((place for place in _PLACES if place.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} is not valid TOML: {error}") from None
+    for name, table in tables.items():
+        if name not in ROOMS or not isinstance(table, dict):
+            raise Misconfigured(f"unknown table or key {name!r} in {path}: tables are {', '.join(ROOMS)}")
+    return tables
+
+
+def _from_environment(room: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, text in environ.items():
+        table, key = SHORT_NAMES.get(name, ("", ""))
+        if name.startswith(_PREFIX) and "__" in name:
+            table, key = name.removeprefix(_PREFIX).lower().split("__", 1)
+            if table not in ROOMS:
+                raise Misconfigured(f"unknown variable {name}: after MILEPOST_ comes one of {', '.join(ROOMS).upper()}")
+        if table == room:
+            found[key] = _value(text, name)
+    return found
+
+
+def _value(text: str, name: str) -> Any:
+    if text[:1] not in ("{", "[", '"'):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Misconfigured(f"{name} is not valid JSON: {error}") from None

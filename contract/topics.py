@@ -1,0 +1,37 @@
+"""The MQTT topics between truck and cloud, and the limits that AWS IoT Core sets on them (DESIGN §3)."""
+
+import re
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+"""What a truck_id and a stream_id must match, whole."""
+
+MAX_PAYLOAD = 128 * 1024
+"""Bytes in one MQTT message, IoT Core's limit."""
+
+UPLINK = ("fleet/+/telemetry", "fleet/+/telemetry/batch", "fleet/+/report", "fleet/+/status")
+"""Filters of everything that a truck sends."""
+
+
+def telemetry(truck_id: str) -> str:
+    """One sample a message."""
+    return f"fleet/{truck_id}/telemetry"
+
+
+def batch(truck_id: str) -> str:
+    """`{"records": […]}`, up to MAX_PAYLOAD bytes."""
+    return f"fleet/{truck_id}/telemetry/batch"
+
+
+def report(truck_id: str) -> str:
+    """What the truck holds, sent, thinned and lost: see contract.messages.Report."""
+    return f"fleet/{truck_id}/report"
+
+
+def status(truck_id: str) -> str:
+    """Retained; also the last will: see contract.messages.Status."""
+    return f"fleet/{truck_id}/status"
+
+
+def resend(truck_id: str) -> str:
+    """Cloud to truck: see contract.messages.Resend."""
+    return f"fleet/{truck_id}/resend"

@@ -1,0 +1,1 @@
+"""The front door: one Typer app that mounts each room's commands lazily."""
