@@ -1,0 +1,81 @@
+"""The truck's sensors behind one protocol, and how their readings become one sample.
+
+Everything that measures is a `Sensor`: a replayed recording, later the live CAN bus and the satellite receiver. The
+sampler asks each for a `Reading` once a tick and lets `merge` make the wire's document of them. Implementations are
+named by technology and imported only when one is opened, so that a truck loads what it runs and nothing else.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import Protocol, cast
+
+from agent.sensors.document import merge
+from agent.sensors.leaves import GROUPS, LEAVES, REASONS, Reason
+from contract.errors import Misconfigured
+
+__all__ = ["KINDS", "Reading", "Reason", "Sensor", "merge", "open_sensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one sensor knows at one moment: only what was measured, and why the rest was not.
+
+    values: dotted wire leaf → value in wire units, e.g. `"engine_diagnostics.engine_rpm": 650.5` or
+        `"vehicle_health_and_maintenance.active_faults": [{"spn": 980, "fmi": 9, "count": 126, "source": 0}]`.
+    quality: dotted leaf, or a whole group → why it has no value. A leaf that is in neither map is not this sensor's.
+    time: a trusted UTC time that the sensor itself knows (a GPS fix), else None.
+    Raises ValueError for a name or a reason that the wire does not have: a sensor's mistake must not travel.
+    """
+
+    values: Mapping[str, object]
+    quality: Mapping[str, str]
+    time: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for leaf in self.values:
+            if leaf not in LEAVES:
+                raise ValueError(f"{leaf}: no such leaf on the wire; use one of agent.sensors.leaves.LEAVES")
+        for name, reason in self.quality.items():
+            if name not in LEAVES and name not in GROUPS:
+                raise ValueError(f"{name}: no such leaf or group on the wire")
+            if reason not in REASONS:
+                raise ValueError(f"{name}: quality {reason!r} is none of {', '.join(REASONS)}")
+
+
+class Sensor(Protocol):
+    """A source of readings.
+
+    - `read` answers with the newest values at `now` (UTC, the sampler's tick) within a fraction of a second: it never
+      waits for a signal to arrive. It never raises because a signal or the device is missing: that is a quality.
+    - A value is what was measured last and recently: what is older than its limit is `stale`, never repeated.
+    - Readings are independent: the caller may keep or change what it was given.
+    - `close` releases files and sockets, may be called twice, and `read` is not called after it.
+    A sensor belongs to one thread.
+    """
+
+    def read(self, now: datetime) -> Reading: ...
+
+    def close(self) -> None: ...
+
+
+KINDS: dict[str, str] = {
+    "replay": "agent.sensors.replay:ReplaySensor",
+}
+"""Setting `[[agent.sensors]] type` → module and callable `(path, *, interval) -> Sensor`, imported when asked for."""
+
+
+def open_sensor(kind: str, path: str | None, *, interval: float) -> Sensor:
+    """The sensor of one `[[agent.sensors]]` table; `interval` is the seconds between two reads.
+
+    Raises Misconfigured for an unknown type, or a path that is missing or cannot be read, with what to do.
+    """
+    if kind not in KINDS:
+        raise Misconfigured(
+            f'[[agent.sensors]] type="{kind}" is unknown; known here: {", ".join(sorted(KINDS))}. '
+            "Correct the type in milepost.toml."
+        )
+    module, _, name = KINDS[kind].partition(":")
+    make = cast(Callable[..., Sensor], getattr(import_module(module), name))
+    return make(path, interval=interval)

@@ -1,0 +1,48 @@
+"""Reads DM1, the active diagnostic trouble codes of one control unit (SAE J1939-73 §5.7.1)."""
+
+from typing import NamedTuple
+
+DM1_PGN = 65226
+DM1_LIMIT = 30.0
+"""Seconds of silence after which a source's faults are stale: due once a second, but a long one takes 13 s to send."""
+
+_NONE = (b"\x00\x00\x00\x00", b"\xff\xff\xff\xff")
+_COUNT_UNKNOWN = 127
+
+
+class Fault(NamedTuple):
+    """One trouble code: suspect parameter, failure mode, occurrences (None: not counted)."""
+
+    spn: int
+    fmi: int
+    occurrences: int | None
+
+
+class Dm1(NamedTuple):
+    """One DM1. Each lamp is 0 off, 1 on, 2 error, 3 not available; codes in the order sent, repeats included."""
+
+    protect: int
+    amber_warning: int
+    red_stop: int
+    malfunction: int
+    faults: tuple[Fault, ...]
+
+
+def decode_dm1(data: bytes) -> Dm1 | None:
+    """A DM1 payload of any length; None where it is too short to hold lamps and one code.
+
+    SPNs are read as conversion method 4 (and 3, whose bytes are the same); methods 1 and 2, long obsolete, cannot be
+    told apart on the wire. Bytes left over at the end are padding.
+    """
+    if len(data) < 6:
+        return None
+    lamps = data[0]
+    codes = (data[at : at + 4] for at in range(2, len(data) - 3, 4))
+    faults = tuple(_fault(code) for code in codes if code not in _NONE)
+    return Dm1(lamps & 3, lamps >> 2 & 3, lamps >> 4 & 3, lamps >> 6 & 3, faults)
+
+
+def _fault(code: bytes) -> Fault:
+    count = code[3] & 0x7F
+    spn = code[0] | code[1] << 8 | (code[2] & 0xE0) << 11
+    return Fault(spn, code[2] & 0x1F, None if count == _COUNT_UNKNOWN else count)

@@ -1,0 +1,175 @@
+"""One bus: newest value, staleness, source preference, faults of several control units."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.sensors import Reading
+from agent.sensors.j1939.decoder import Decoder
+from agent.sensors.j1939.frame import Frame
+from agent.sensors.j1939.signals import PGNS, SIGNALS
+from agent.sensors.leaves import ACTIVE_FAULTS, TIRES
+
+RPM = "engine_diagnostics.engine_rpm"
+VOLTS = "engine_diagnostics.battery_voltage"
+
+
+def frame(pgn: int, data: str, source: int = 0) -> Frame:
+    return Frame(0x18000000 | pgn << 8 | source, bytes.fromhex(data))
+
+
+def engine_speed(rpm: int, source: int = 0) -> Frame:
+    return frame(61444, "FFFFFF" + (rpm * 8).to_bytes(2, "little").hex() + "FFFFFF", source)
+
+
+def decoder(*frames: Frame) -> Decoder:
+    one = Decoder()
+    for each in frames:
+        one.feed(0.0, each)
+    return one
+
+
+def test_before_any_frame_everything_is_not_available() -> None:
+    values, quality = Decoder().snapshot(0.0)
+    assert values == {}
+    assert set(quality.values()) == {"not_available"}
+
+
+def test_the_newest_value_of_a_source_stands() -> None:
+    assert decoder(engine_speed(600), engine_speed(700)).snapshot(0.0)[0][RPM] == 700
+
+
+def test_a_signal_silent_beyond_its_limit_is_stale() -> None:
+    values, quality = decoder(engine_speed(600)).snapshot(5.01)
+    assert RPM not in values
+    assert quality[RPM] == "stale"
+
+
+def test_a_signal_within_its_limit_is_not_stale() -> None:
+    assert decoder(engine_speed(600)).snapshot(5.0)[0][RPM] == 600
+
+
+def test_a_slow_signal_may_be_silent_for_five_periods() -> None:
+    one = decoder(frame(65268, "0064FFFFFFFFFFFF"))
+    assert f"{TIRES}.front_left" in one.snapshot(49.9)[0]
+    assert one.snapshot(50.1)[1][f"{TIRES}.front_left"] == "stale"
+
+
+def test_a_value_that_turns_not_available_is_not_kept() -> None:
+    values, quality = decoder(engine_speed(600), frame(61444, "FF" * 8)).snapshot(0.0)
+    assert RPM not in values
+    assert quality[RPM] == "not_available"
+
+
+def test_the_engine_is_preferred_to_other_sources() -> None:
+    assert decoder(engine_speed(700, source=39), engine_speed(600, source=0)).snapshot(0.0)[0][RPM] == 600
+
+
+def test_without_the_engine_the_lowest_source_is_preferred() -> None:
+    assert decoder(engine_speed(700, source=39), engine_speed(600, source=3)).snapshot(0.0)[0][RPM] == 600
+
+
+def test_a_source_without_a_value_does_not_hide_one_that_has_it() -> None:
+    assert decoder(frame(61444, "FE" * 8), engine_speed(700, source=39)).snapshot(0.0)[0][RPM] == 700
+
+
+def test_a_stale_engine_does_not_hide_another_source() -> None:
+    one = decoder(engine_speed(600))
+    one.feed(10.0, engine_speed(700, source=39))
+    assert one.snapshot(10.0)[0][RPM] == 700
+
+
+def test_the_high_resolution_odometer_is_preferred() -> None:
+    one = decoder(frame(65248, "FFFFFFFF47B00100"), frame(65217, "B0362A00FFFFFFFF", source=49))
+    assert one.snapshot(0.0)[0]["odometer_reading"] == pytest.approx(2766512 * 0.005)
+
+
+def test_battery_potential_is_preferred_to_the_key_switch() -> None:
+    assert decoder(frame(65271, "FFFFFFFF09011801")).snapshot(0.0)[0][VOLTS] == 13.25
+
+
+def test_the_key_switch_stands_in_for_the_battery() -> None:
+    assert decoder(frame(65271, "FFFFFFFFFFFF0901")).snapshot(0.0)[0][VOLTS] == 13.25
+
+
+def test_an_11_bit_frame_is_ignored() -> None:
+    one = decoder(Frame(0x7FF, b"\x00" * 8, extended=False))
+    assert one.snapshot(0.0)[0] == {}
+
+
+def test_four_tyres_reach_their_corners() -> None:
+    tyres = [
+        frame(65268, f"{location:02X}{raw:02X}FFFFFFFFFFFF")
+        for location, raw in zip((0x00, 0x01, 0x10, 0x11, 0x12, 0x13), (200, 201, 210, 1, 2, 213), strict=True)
+    ]
+    values, _ = decoder(*tyres).snapshot(0.0)
+    assert [values[f"{TIRES}.{corner}"] for corner in ("front_left", "front_right", "rear_left", "rear_right")] == [
+        116.03,
+        116.61,
+        121.83,
+        123.57,
+    ]
+
+
+def test_a_tyre_of_unknown_place_is_nowhere() -> None:
+    assert decoder(frame(65268, "FF64FFFFFFFFFFFF")).snapshot(0.0)[0] == {}
+
+
+def test_no_fault_is_a_measured_empty_list() -> None:
+    assert decoder(frame(65226, "FFFF00000000FFFF")).snapshot(0.0)[0][ACTIVE_FAULTS] == []
+
+
+def test_faults_of_all_sources_stand_together_with_their_source() -> None:
+    one = decoder(frame(65226, "00FFD403097EFFFF", source=11), frame(65226, "00FF900C1402FFFF"))
+    assert one.snapshot(0.0)[0][ACTIVE_FAULTS] == [
+        {"spn": 3216, "fmi": 20, "count": 2, "source": 0},
+        {"spn": 980, "fmi": 9, "count": 126, "source": 11},
+    ]
+
+
+def test_a_healed_fault_disappears() -> None:
+    one = decoder(frame(65226, "00FFD403097EFFFF"), frame(65226, "00FF00000000FFFF"))
+    assert one.snapshot(0.0)[0][ACTIVE_FAULTS] == []
+
+
+def test_faults_long_unheard_are_stale() -> None:
+    values, quality = decoder(frame(65226, "00FFD403097EFFFF")).snapshot(31.0)
+    assert ACTIVE_FAULTS not in values
+    assert quality[ACTIVE_FAULTS] == "stale"
+
+
+def test_a_dm1_cut_off_is_an_error() -> None:
+    assert decoder(frame(65226, "00FF")).snapshot(0.0)[1][ACTIVE_FAULTS] == "error"
+
+
+def test_the_callers_copy_is_its_own() -> None:
+    one = decoder(frame(65226, "00FFD403097EFFFF"))
+    faults = one.snapshot(0.0)[0][ACTIVE_FAULTS]
+    assert isinstance(faults, list)
+    faults.clear()
+    assert one.snapshot(0.0)[0][ACTIVE_FAULTS] != []
+
+
+OUR_FRAMES = st.builds(
+    lambda pgn, source, data: Frame(0x18000000 | pgn << 8 | source, data),
+    st.sampled_from([*sorted(PGNS), 65226, 60416, 60160]),
+    st.integers(0, 255),
+    st.binary(max_size=8),
+)
+ANY_FRAMES = st.builds(Frame, st.integers(0, 0x1FFFFFFF), st.binary(max_size=8), st.booleans())
+LEAVES = (
+    {signal.leaf for signal in SIGNALS}
+    | {ACTIVE_FAULTS}
+    | {f"{TIRES}.{corner}" for corner in ("front_left", "front_right", "rear_left", "rear_right")}
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), OUR_FRAMES | ANY_FRAMES), max_size=40))
+def test_whatever_is_heard_each_leaf_has_a_value_or_a_reason(heard: list[tuple[float, Frame]]) -> None:
+    one = Decoder()
+    for now, each in heard:
+        one.feed(now, each)
+    values, quality = one.snapshot(60.0)
+    Reading(values, quality)
+    assert set(values) | set(quality) == LEAVES
+    assert not set(values) & set(quality)
