@@ -2,7 +2,7 @@
 
 Found by `--config`, else `MILEPOST_CONFIG`, else `./milepost.toml`, else `/etc/milepost/milepost.toml`. A variable
 `MILEPOST_AGENT__INTERVAL` overrides `[agent] interval`. An unknown table, key or variable is refused by name, because
-a setting that is misspelt and silently ignored costs a fleet its data. Each room builds its own model once, at its door.
+a setting that is misspelt and silently ignored costs a fleet its data. Each room builds its model once, at its door.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.errors import Misconfigured
 
@@ -28,8 +28,10 @@ _PLACES = (Path("milepost.toml"), Path("/etc/milepost/milepost.toml"))
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Room(BaseModel, extra="forbid", frozen=True):
+class Room(BaseModel):
     """What every room's settings model derives from: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def load(room: str, model: type[Model], config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Model:

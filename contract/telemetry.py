@@ -1,7 +1,7 @@
 """One telemetry sample on the wire: field names, units and the values that cannot be (DESIGN §3).
 
 Any measured field may be null; `quality` says why. Bounds reject only what cannot be true of any vehicle on earth;
-what is merely odd is kept. Unknown keys are allowed everywhere, so that an older collector keeps what a newer agent says.
+what is merely odd is kept. Unknown keys are allowed everywhere: an older collector keeps what a newer agent says.
 """
 
 from typing import Annotated, Literal

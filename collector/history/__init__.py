@@ -1,0 +1,14 @@
+"""SCD Type 2 that does not care about order: history as a pure function of the set of samples (DESIGN §4).
+
+Sort a truck's samples by order key, drop exact duplicates, take each sample's tracked key, and open a version wherever
+the key differs from the sample before. `define` is that sentence in code. `plan` gets from one such history to the
+next when samples arrive, late or not, by looking only at their neighbourhood; the tests hold it against `define`.
+
+Nothing in this folder does I/O, reads a clock or logs.
+"""
+
+from collector.history.definition import Point, Version, define, start
+from collector.history.plan import Run, Steps, plan
+from collector.history.policy import DEFAULT_TRACK, Policy
+
+__all__ = ["DEFAULT_TRACK", "Point", "Policy", "Run", "Steps", "Version", "define", "plan", "start"]

@@ -1,0 +1,177 @@
+"""The completeness ledger of one truck's stream: what came, what is missing, what to ask for (DESIGN §4, §5.2).
+
+Pure: every method gives a new `Stream`, and time is an argument (Unix ms). A sequence number is *settled* when it was
+received, thinned, reported gone or dead-lettered. What lies between 1 and the highest number known and is not settled
+is a *hole*: late while in its grace time or pending on the truck, else asked for, and lost when five asks went
+unanswered or the truck says it is gone. A hole that arrives after all is healed like any other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from contract.messages import MAX_RESEND_RANGES, Report
+from contract.ranges import Ranges
+
+ASKS_UNTIL_LOST = 5
+_REASK_MS = 10_000
+_FIRST_WAIT_MS = 60_000
+_LONGEST_WAIT_MS = 6 * 3_600_000
+_HEARD_LATELY_MS = 20 * 60_000  # a report comes every 15 minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A stretch of missing numbers with one story: noticed when, asked for how often and when last (0: never)."""
+
+    first: int
+    last: int
+    since_ms: int
+    asks: int = 0
+    asked_ms: int = 0
+
+    def due(self, now_ms: int, grace_ms: int) -> bool:
+        """Is it time to ask for it: after the grace time, then backing off from one minute to six hours."""
+        if not self.asked_ms:
+            return now_ms - self.since_ms >= grace_ms
+        return now_ms - self.asked_ms >= min(_FIRST_WAIT_MS << min(max(self.asks - 1, 0), 20), _LONGEST_WAIT_MS)
+
+    def unheard(self) -> "Hole":
+        """As if the last ask had not been made."""
+        return replace(self, asks=max(self.asks - 1, 0), asked_ms=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The ledger of one stream_id. `heard_ms`: when the truck was last heard on it."""
+
+    received: Ranges = field(default_factory=Ranges)
+    thinned: Ranges = field(default_factory=Ranges)
+    gone: Ranges = field(default_factory=Ranges)
+    dead_lettered: Ranges = field(default_factory=Ranges)
+    conflicts: Ranges = field(default_factory=Ranges)
+    pending: Ranges = field(default_factory=Ranges)
+    highest: int = 0
+    closed: bool = False
+    heard_ms: int = 0
+    holes: tuple[Hole, ...] = ()
+
+    @property
+    def settled(self) -> Ranges:
+        return self.received | self.thinned | self.gone | self.dead_lettered
+
+    def receive(self, numbers: Ranges, now_ms: int, *, conflicts: Ranges = Ranges()) -> "Stream":  # noqa: B008
+        """Samples were stored; `conflicts` are those whose number another content already had."""
+        return replace(
+            self,
+            received=self.received | numbers,
+            gone=self.gone - numbers,
+            thinned=self.thinned - numbers,
+            dead_lettered=self.dead_lettered - numbers,
+            pending=self.pending - numbers,
+            conflicts=self.conflicts | conflicts,
+            highest=max(self.highest, numbers.last),
+            heard_ms=max(self.heard_ms, now_ms),
+        )._noticed(now_ms)
+
+    def dead_letter(self, numbers: Ranges, now_ms: int) -> "Stream":
+        """Samples came and were refused: they are not missing."""
+        refused = numbers - self.received
+        highest = max(self.highest, numbers.last)
+        return replace(self, dead_lettered=self.dead_lettered | refused, highest=highest)._noticed(now_ms)
+
+    def reach(self, highest: int, now_ms: int) -> "Stream":
+        """The truck's status names the highest number that it has given."""
+        return replace(self, highest=max(self.highest, highest), heard_ms=max(self.heard_ms, now_ms))._noticed(now_ms)
+
+    def report(self, report: Report, now_ms: int) -> "Stream":
+        """The truck says what it holds. Asks made while it was away were not heard: they are due again."""
+        pending = Ranges.of(report.pending) - self.received
+        known = Ranges.of([(1, max(self.highest, report.highest_seq))])
+        thinned = Ranges.of((part.from_, part.to) for part in report.thinned) - self.received - pending
+        gone = Ranges.of(report.gone)
+        if report.closed:
+            gone = gone | (known - pending)
+        gone = (gone & known) - self.received - thinned - self.thinned - self.dead_lettered
+        waiting = tuple(hole.unheard() if hole.asked_ms <= now_ms - _REASK_MS else hole for hole in self.holes)
+        return replace(
+            self,
+            pending=pending,
+            thinned=self.thinned | thinned,
+            gone=self.gone | gone,
+            highest=max(self.highest, report.highest_seq),
+            closed=self.closed or report.closed,
+            heard_ms=max(self.heard_ms, now_ms),
+            holes=waiting,
+        )._noticed(now_ms)
+
+    def _noticed(self, now_ms: int) -> "Stream":
+        """With the holes brought up to date; what is left of a known hole keeps its story."""
+        missing = Ranges.of([(1, self.highest)]) - self.settled
+        if not missing and not self.holes:
+            return self
+        known = Ranges.of((hole.first, hole.last) for hole in self.holes)
+        holes = [Hole(first, last, now_ms) for first, last in missing - known]
+        for hole in self.holes:
+            left = Ranges.of([(hole.first, hole.last)]) & missing
+            holes.extend(replace(hole, first=first, last=last) for first, last in left)
+        return replace(self, holes=tuple(sorted(holes, key=lambda hole: hole.first)))
+
+    def ask(self, now_ms: int, grace_ms: int) -> tuple[Ranges, "Stream"]:
+        """What to ask the truck for now (at most MAX_RESEND_RANGES ranges, often none), and the ledger after asking."""
+        if not self.holes or now_ms - self.heard_ms > _HEARD_LATELY_MS:
+            return Ranges(), self
+        asked: list[tuple[int, int]] = []
+        holes: list[Hole] = []
+        for hole in self._split_by_pending():
+            wanted = hole.first not in self.pending and hole.due(now_ms, grace_ms)
+            if not wanted or len(asked) == MAX_RESEND_RANGES:
+                holes.append(hole)
+                continue
+            asked.append((hole.first, hole.last))
+            holes.append(replace(hole, asks=hole.asks + 1, asked_ms=now_ms))
+        return Ranges.of(asked), replace(self, holes=tuple(holes)) if asked else self
+
+    def _split_by_pending(self) -> list[Hole]:
+        """The holes, cut so that each is wholly pending on the truck or not at all."""
+        pieces: list[Hole] = []
+        for hole in self.holes:
+            whole = Ranges.of([(hole.first, hole.last)])
+            parts = sorted([*(whole & self.pending), *(whole - self.pending)])
+            pieces.extend(replace(hole, first=first, last=last) for first, last in parts)
+        return pieces
+
+    def missing(self) -> Ranges:
+        """All holes."""
+        return Ranges.of((hole.first, hole.last) for hole in self.holes)
+
+    def late(self, now_ms: int, grace_ms: int) -> Ranges:
+        """The holes that nobody need worry about yet: in their grace time, or pending on the truck."""
+        fresh = Ranges.of((hole.first, hole.last) for hole in self.holes if now_ms - hole.since_ms < grace_ms)
+        return fresh | (self.pending & self.missing())
+
+    def lost(self) -> Ranges:
+        """What both ends know to be lost: gone, or asked for five times without an answer."""
+        unanswered = Ranges.of((hole.first, hole.last) for hole in self.holes if hole.asks >= ASKS_UNTIL_LOST)
+        return self.gone | (unanswered - self.pending)
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form; `from_json` reads it."""
+        sets = {name: getattr(self, name).as_lists() for name in _SETS if getattr(self, name)}
+        holes = [[hole.first, hole.last, hole.since_ms, hole.asks, hole.asked_ms] for hole in self.holes]
+        return {**sets, "highest": self.highest, "closed": self.closed, "heard_ms": self.heard_ms, "holes": holes}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Stream":
+        """The ledger that `as_json` wrote."""
+        sets = {name: Ranges.of(stored.get(name, ())) for name in _SETS}
+        return cls(
+            **sets,
+            highest=stored["highest"],
+            closed=stored["closed"],
+            heard_ms=stored["heard_ms"],
+            holes=tuple(Hole(*each) for each in stored["holes"]),
+        )
+
+
+_SETS = ("received", "thinned", "gone", "dead_lettered", "conflicts", "pending")

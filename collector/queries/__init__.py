@@ -1,0 +1,11 @@
+"""The one read side: what the CLI prints and a dashboard shows, as plain JSON values (DESIGN §6).
+
+Every function takes a `Reader`, or None where there is no store yet, which reads as an empty one.
+"""
+
+from collector.queries.clicks import VIEWS, clicks
+from collector.queries.completeness import audit, balanced, complete
+from collector.queries.dead_letters import dead_letter, dead_letters
+from collector.queries.trucks import history, trucks
+
+__all__ = ["VIEWS", "audit", "balanced", "clicks", "complete", "dead_letter", "dead_letters", "history", "trucks"]

@@ -1,0 +1,45 @@
+"""Trucks and their history."""
+
+from typing import Any
+
+from collector.history import Version, start
+from collector.stores import Reader, StoredSample
+from contract import instants
+from contract.codec import parse
+from contract.records import document
+
+
+def trucks(reader: Reader | None) -> list[dict[str, Any]]:
+    """`[{truck_id, latest, current}]`: each truck's newest sample and its current version, by truck_id."""
+    rows = []
+    for truck_id in reader.truck_ids() if reader else ():
+        latest = reader.latest(truck_id) if reader else None
+        current = reader.version_at(truck_id, "9999") if reader else None
+        if latest and current:
+            rows.append({"truck_id": truck_id, "latest": _sample(latest), "current": _row(truck_id, *current)})
+    return rows
+
+
+def history(reader: Reader | None, truck_id: str, at: str | None = None) -> list[dict[str, Any]]:
+    """A truck's versions, oldest first; with `at` (an instant) only the one that held then, if any."""
+    if reader is None:
+        return []
+    if at is None:
+        return [_row(truck_id, version, sample) for version, sample in reader.versions(truck_id)]
+    held = reader.version_at(truck_id, at)
+    return [_row(truck_id, *held)] if held else []
+
+
+def _row(truck_id: str, version: Version, sample: StoredSample) -> dict[str, Any]:
+    return {
+        "truck_id": truck_id,
+        "effective_start_date": start(version.order_key),
+        "effective_end_date": version.end,
+        "is_current": version.end is None,
+        "load_timestamp": instants.from_ms(sample.received_ms),
+        "sample": _sample(sample),
+    }
+
+
+def _sample(sample: StoredSample) -> dict[str, Any]:
+    return document(parse(sample.text), sampled_at=start(sample.order_key), by_arrival=sample.by_arrival)

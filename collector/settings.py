@@ -1,0 +1,27 @@
+"""The collector's settings: the table `[collector]` of milepost.toml."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from contract.settings import Room
+
+
+class CollectorSettings(Room):
+    """Where the store is, what counts as a change, and how long a hole may be late.
+
+    data_dir: `--data-dir` and MILEPOST_DATA_DIR override it. store: a store URL instead of the data directory's
+    (MILEPOST_STORE). track: see docs/history.md (MILEPOST_TRACK). resend_after: seconds of grace before a hole is
+    asked for.
+    """
+
+    data_dir: Path = Path("milepost-data")
+    store: str | None = None
+    track: str | dict[str, Any] | None = None
+    resend_after: float = Field(default=10, gt=0)
+
+    @property
+    def store_url(self) -> str:
+        """The store in use, as collector.stores.open_store takes it."""
+        return self.store or f"sqlite:///{self.data_dir / 'milepost.db'}"

@@ -1,0 +1,151 @@
+"""Where samples, history, clicks and dead letters are kept: the `Store` protocol, and how one is opened.
+
+Promises, to ingest and to the queries:
+
+- **Atomic.** What happens inside one `unit()` happens whole or not at all, and is durable when the block ends.
+- **Fenced.** `apply` takes the head that the caller planned with; if another writer got there first it raises
+  `Conflict` and changes nothing, and the caller reads and plans again. Two writers never interleave.
+- **Deaf to SCD2.** A store applies `Steps` and knows nothing of versions' meaning.
+- **Idempotent puts.** A sample or an event already stored is reported as such and left as it was first stored:
+  `received_ms` is never rewritten.
+- **Who retries.** `Retryable` means nothing was changed and the caller keeps its input and tries again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from collector.history import Point, Steps, Version
+from collector.ledger import Stream
+from contract.errors import Misconfigured, Retryable
+
+
+class Conflict(Retryable):
+    """Another writer changed this truck since its head was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSample:
+    """A sample as kept; `text` is the producer's canonical JSON (contract.records.Sample.text)."""
+
+    order_key: str
+    key: str
+    stream_id: str | None
+    seq: int | None
+    content: str
+    received_ms: int
+    by_arrival: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A truck's fence and shortcut: the highest order key applied, the current version, and a revision."""
+
+    latest: str
+    current: Version
+    rev: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What clicks are counted under; `minute` is the instant cut to the minute, `2026-11-21T01:51Z`."""
+
+    minute: str
+    item_id: str | None
+    item_name: str | None
+    event_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClick:
+    """An event as kept, with the counter that it adds `count` to."""
+
+    event_id: str
+    timestamp: str
+    session_id: str | None
+    page: str | None
+    counter: Counter
+    count: int
+    received_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Input that was refused: `payload` is the bytes as they came; `times` counts how often they came."""
+
+    id: str
+    received_ms: int
+    source: str
+    field: str
+    reason: str
+    payload: bytes
+    times: int = 1
+
+
+class Reader(Protocol):
+    """What the queries read. Safe while others write."""
+
+    def truck_ids(self) -> list[str]: ...
+    def latest(self, truck_id: str) -> StoredSample | None: ...
+    def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]: ...
+    def version_at(self, truck_id: str, instant: str) -> tuple[Version, StoredSample] | None: ...
+    def ledgers(self, truck_id: str) -> dict[str, Stream]: ...
+    def ledger_trucks(self) -> list[str]: ...
+    def status(self, truck_id: str) -> str | None: ...
+    def sample_counts(self, truck_id: str) -> tuple[int, int]: ...
+    def samples(self, truck_id: str) -> Iterator[StoredSample]: ...
+    def click_counts(self) -> Iterator[tuple[Counter, int]]: ...
+    def clicks(self) -> Iterator[StoredClick]: ...
+    def has_clicks(self, event_ids: Sequence[str]) -> set[str]: ...
+    def dead_letters(self) -> Iterator[DeadLetter]: ...
+    def dead_letter(self, id: str) -> DeadLetter | None: ...
+    def policy(self) -> str | None: ...
+    def close(self) -> None: ...
+
+
+class Store(Reader, Protocol):
+    """What ingest writes to; see the module for the promises. `chunk`: samples of one truck applied at a time."""
+
+    chunk: int
+
+    def unit(self) -> AbstractContextManager[None]: ...
+    def remember_policy(self, text: str) -> None: ...
+    def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]: ...
+    def head(self, truck_id: str) -> Head | None: ...
+    def version_before(self, truck_id: str, order_key: str) -> Version | None: ...
+    def version_from(self, truck_id: str, order_key: str) -> Version | None: ...
+    def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]: ...
+    def apply(self, truck_id: str, read: Head | None, steps: Steps, latest: str) -> None: ...
+    def ledger(self, truck_id: str, stream_id: str) -> Stream: ...
+    def put_ledgers(self, truck_id: str, ledgers: Mapping[str, Stream]) -> None: ...
+    def put_status(self, truck_id: str, text: str) -> None: ...
+    def put_clicks(self, clicks: Sequence[StoredClick]) -> list[bool]: ...
+    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None: ...
+    def remove_dead_letter(self, id: str) -> None: ...
+    def replace_history(self, truck_id: str, keys: Mapping[str, str], versions: Sequence[Version]) -> None: ...
+    def replace_click_counts(self) -> None: ...
+
+
+def open_store(url: str) -> Store:
+    """The store that a URL names, made if it is not there: `sqlite:///relative.db`, `sqlite:////absolute.db`."""
+    from collector.stores.sqlite import SqliteStore
+
+    return SqliteStore(_sqlite_path(url))
+
+
+def open_reader(url: str) -> Reader | None:
+    """The store for reading only; None where there is no store yet. Changes no file."""
+    from collector.stores.sqlite_reader import SqliteReader
+
+    path = _sqlite_path(url)
+    return SqliteReader(path) if path.exists() else None
+
+
+def _sqlite_path(url: str) -> Path:
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise Misconfigured(f"store {url!r}: give sqlite:///path/to/milepost.db")
+    return Path(url.removeprefix("sqlite:///"))

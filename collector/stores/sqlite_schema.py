@@ -1,0 +1,130 @@
+"""The SQLite store's file format: versioned from the first day, migrated forward, never guessed.
+
+`PRAGMA user_version` holds the schema version. An older file is copied to `NAME.v<old>.bak` and then brought forward
+in one transaction; a file from a newer Milepost is refused. Add a migration at the end; never edit one that shipped.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from contract.errors import Misconfigured
+
+
+def _first(db: Database) -> None:
+    db.table("meta").create({"name": str, "value": str}, pk="name")
+    db.table("samples").create(
+        {
+            "truck_id": str,
+            "order_key": str,
+            "key": str,
+            "stream_id": str,
+            "seq": int,
+            "content": str,
+            "received_ms": int,
+            "by_arrival": int,
+            "text": str,
+        },
+        pk=("truck_id", "order_key"),
+        not_null={"key", "content", "received_ms", "by_arrival", "text"},
+    )
+    db.execute("CREATE INDEX samples_by_content ON samples (truck_id, content) WHERE by_arrival = 1")
+    db.table("versions").create(
+        {"truck_id": str, "order_key": str, "key": str, "end": str},
+        pk=("truck_id", "order_key"),
+        not_null={"key"},
+    )
+    db.table("heads").create({"truck_id": str, "latest": str, "current": str, "rev": int}, pk="truck_id")
+    db.table("streams").create(
+        {"truck_id": str, "stream_id": str, "ledger": str}, pk=("truck_id", "stream_id"), not_null={"ledger"}
+    )
+    db.table("statuses").create({"truck_id": str, "text": str}, pk="truck_id")
+    db.table("clicks").create(
+        {
+            "event_id": str,
+            "timestamp": str,
+            "session_id": str,
+            "page": str,
+            "minute": str,
+            "item_id": str,
+            "item_name": str,
+            "event_type": str,
+            "count": int,
+            "received_ms": int,
+            "text": str,
+        },
+        pk="event_id",
+        not_null={"timestamp", "minute", "event_type", "count", "received_ms", "text"},
+    )
+    # '' stands for null in the counter's key: in SQLite two nulls would be two keys.
+    db.table("click_counts").create(
+        {"minute": str, "item_id": str, "item_name": str, "event_type": str, "count": int},
+        pk=("minute", "item_id", "item_name", "event_type"),
+    )
+    db.table("dead_letters").create(
+        {"id": str, "received_ms": int, "source": str, "field": str, "reason": str, "payload": bytes, "times": int},
+        pk="id",
+    )
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first,)
+VERSION = len(MIGRATIONS)
+
+
+def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+    """A connection to a store file whose format is the current one. Raises Misconfigured for another's file."""
+    if not readonly:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    mode = "ro" if readonly else "rwc"
+    try:
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=30,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        found = _version(connection)
+        if found > VERSION:
+            raise Misconfigured(
+                f"{path} has schema version {found}, this Milepost knows {VERSION}:"
+                " upgrade Milepost, or restore an older copy"
+            )
+        if not readonly:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # a receipt promises durability
+            connection.execute("PRAGMA cache_size = -32768")
+            if found < VERSION:
+                _migrate(connection, path, found)
+        elif found < VERSION:
+            raise Misconfigured(
+                f"{path} has the older schema version {found}: run `milepost verify` once to migrate it"
+            )
+    except sqlite3.DatabaseError as error:
+        raise Misconfigured(
+            f"{path} cannot be opened as a store: {error}; give another --data-dir or restore a copy"
+        ) from None
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, found: int) -> None:
+    if found:
+        copy = path.with_name(f"{path.name}.v{found}.bak")
+        with contextlib.closing(sqlite3.connect(copy)) as target:
+            connection.backup(target)
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        for migration in MIGRATIONS[_version(connection) :]:  # another process may have been first
+            migration(Database(connection))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

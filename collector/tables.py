@@ -1,0 +1,60 @@
+"""How the commands show their answers to people: rich tables of the very rows that `--json` prints."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from contract.records import at
+
+Row = Mapping[str, Any]
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
+    """Print a table to stdout, or the sentence `empty` where there are no rows."""
+    console = Console()
+    if not rows:
+        console.print(empty, highlight=False)
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        numbers = all(isinstance(row[columns.index(column)], int | float | None) for row in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return " ".join(f"{a}–{b}" if a != b else str(a) for a, b in value) or "none"
+    return str(value)
+
+
+def faults(sample: Row) -> str:
+    """The active faults of a sample as `spn/fmi`, "none" where there are none, – where nobody looked."""
+    found = at(dict(sample), "vehicle_health_and_maintenance.active_faults")
+    if found is None:
+        return "–"
+    return " ".join(f"{fault['spn']}/{fault['fmi']}" for fault in found) or "none"
+
+
+HIGHLIGHTS = {
+    "brakes": "vehicle_health_and_maintenance.brake_status",
+    "transmission": "vehicle_health_and_maintenance.transmission_status",
+    "rpm": "engine_diagnostics.engine_rpm",
+    "km/h": "vehicle_speed",
+    "fuel %": "engine_diagnostics.fuel_level",
+    "engine °C": "engine_diagnostics.engine_temperature",
+    "oil psi": "engine_diagnostics.oil_pressure",
+    "battery V": "engine_diagnostics.battery_voltage",
+}
+"""Column → dotted field, for tables of samples."""
+
+
+def highlights(sample: Row) -> list[Any]:
+    """The cells of HIGHLIGHTS and the active faults."""
+    return [*(at(dict(sample), path) for path in HIGHLIGHTS.values()), faults(sample)]
