@@ -1,0 +1,27 @@
+"""The `[simulator]` table of milepost.toml; the commands' options come before it."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from contract.settings import Room
+
+
+class SimulatorSettings(Room):
+    """How the virtual fleet and the virtual shoppers behave.
+
+    seed: another number is another fleet. interval: simulated seconds between two samples of a truck. rate: events a
+    second and shopper. drain: wall seconds to send what is left at the end.
+    """
+
+    seed: int = 1
+    interval: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    rate: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    drain: Annotated[float, Field(ge=0, le=3600)] = 30.0
+
+
+class DataFolder(BaseModel):
+    """Where everything of this machine lies: the one key of `[collector]` that the simulator shares with it."""
+
+    data_dir: Path = Path("milepost-data")

@@ -1,0 +1,93 @@
+"""How one shopper behaves: visit after visit through the funnel, one event at a time.
+
+What is done follows from the dice; the identities (event, session, order) are new every time, because a browser's are.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from random import Random
+from uuid import uuid4
+
+from contract import instants
+from contract.codec import Json
+from simulator.catalogue import DEVICES, ITEMS, LOCATIONS, REFERRERS, SEARCHES, Item
+
+Event = dict[str, Json]
+
+
+class Shopper:
+    """One person with one device; `next` never ends."""
+
+    def __init__(self, number: int, seed: int) -> None:
+        self._dice = Random(f"{seed}:shopper:{number}")
+        device = self._dice.choice(DEVICES)
+        self._person: Event = {
+            "user_id": f"shopper-{number:03}",
+            "device_type": device.device_type,
+            "browser": device.browser,
+            "location": self._dice.choice(LOCATIONS),
+        }
+        self._user_type = self._dice.choice(("new", "returning"))
+        self._actions = self._visits()
+
+    def next(self, now: datetime) -> Event:
+        """The next event, done at `now`, as the shop's page would send it."""
+        event: Event = {"event_id": str(uuid4()), "timestamp": instants.from_datetime(now)}
+        return {**event, **next(self._actions)}
+
+    def pause(self, rate: float) -> float:
+        """Seconds to the next event at so many events a second on average."""
+        return self._dice.expovariate(rate)
+
+    def _visits(self) -> Iterator[Event]:
+        while True:
+            visit = {
+                "session_id": str(uuid4()),
+                **self._person,
+                "referrer_url": self._dice.choice(REFERRERS),
+                "user_type": self._user_type,
+            }
+            for action in self._visit():
+                yield {**visit, **action}
+            self._user_type = "returning"
+
+    def _visit(self) -> Iterator[Event]:
+        yield {"event_type": "page_view", "page": "/"}
+        cart: list[Item] = []
+        for _ in range(self._dice.randint(1, 5)):
+            yield from self._look(self._dice.choice(ITEMS), cart)
+        if len(cart) > 1 and self._dice.random() < 0.3:
+            item = cart.pop(self._dice.randrange(len(cart)))
+            yield {"event_type": "remove_from_cart", "page": "/cart", **_about(item), "quantity": 1}
+        if cart and self._dice.random() < 0.6:
+            yield from self._buy(cart)
+
+    def _look(self, item: Item, cart: list[Item]) -> Iterator[Event]:
+        if self._dice.random() < 0.25:
+            yield {"event_type": "search", "page": f"/search?q={self._dice.choice(SEARCHES).replace(' ', '+')}"}
+        elif self._dice.random() < 0.3:
+            yield {"event_type": "page_view", "page": f"/category/{item.category}"}
+        page = f"/items/{item.item_id}"
+        yield {"event_type": "view", "page": page, **_about(item)}
+        if self._dice.random() < 0.7:
+            yield {"event_type": "click", "page": page, **_about(item)}
+            if self._dice.random() < 0.5:
+                cart.append(item)
+                yield {"event_type": "add_to_cart", "page": page, **_about(item), "quantity": 1}
+
+    def _buy(self, cart: list[Item]) -> Iterator[Event]:
+        order_id = f"order-{uuid4()}"
+        yield {"event_type": "page_view", "page": "/checkout"}
+        for item in dict.fromkeys(cart):
+            quantity = cart.count(item)
+            yield {
+                "event_type": "purchase",
+                "page": "/checkout",
+                **_about(item),
+                "quantity": quantity,
+                "order_id": order_id,
+            }
+
+
+def _about(item: Item) -> Event:
+    return {"item_id": item.item_id, "item_name": item.name, "category": item.category, "price": item.price}

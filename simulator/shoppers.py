@@ -1,0 +1,188 @@
+"""Virtual shoppers: they make events, and a poster sends them to the real beacon until each has its receipt.
+
+Promise: an event is in the outbox before it is posted and stays open until the beacon gave a receipt for it; whatever
+happens in between (503, a lost answer, a kill of either side), the same event_id is sent again. Now and then an event
+is sent twice on purpose, as browsers do.
+"""
+
+import heapq
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from logging import getLogger
+from pathlib import Path
+from random import Random
+from threading import Event as Flag
+from threading import Thread
+
+import httpx
+
+from contract import codec
+from contract.errors import Rejected, Retryable
+from simulator.catalogue import DEVICES
+from simulator.outbox import Closing, Open, Outbox
+from simulator.shopper import Shopper
+
+log = getLogger(__name__)
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+_BATCH = 50
+_REPEATS = 0.04
+_LAG_S = 1.0  # what a stalled machine missed is not made up for
+_REFUSED = (400, 413)  # this body will never be taken
+_USER_AGENTS = {(device.device_type, device.browser): device.user_agent for device in DEVICES}
+
+
+class Shed(Retryable):
+    """The beacon cannot take it now; wait: seconds it asks for, 0 if it does not say."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class Poster:
+    """Sends what is open in the outbox, oldest first, until told to stop and nothing is left, or to give up."""
+
+    def __init__(self, outbox: Outbox, url: str, *, dice: Random, timeout: float = 10.0) -> None:
+        self._outbox = outbox
+        self._url = url.rstrip("/") + "/v1/clicks"
+        self._dice = dice
+        self._client = httpx.Client(timeout=timeout)
+        self._failures = 0
+        self.more, self.finish, self.give_up = Flag(), Flag(), Flag()
+
+    def run(self) -> None:
+        """Until `finish` is set and the outbox is empty, or `give_up` is set."""
+        with self._client:
+            while not self.give_up.is_set():
+                events = self._outbox.open_events(_BATCH)
+                if events:
+                    self._send(events)
+                elif self.finish.is_set():
+                    return
+                else:
+                    self.more.wait(0.5)
+                    self.more.clear()
+
+    def _send(self, events: Sequence[Open]) -> None:
+        alone = len(events) < 10 and self._dice.random() < 0.7
+        for group in [[event] for event in events] if alone else [list(events)]:
+            if self.give_up.is_set():
+                return
+            try:
+                self._outbox.close_events(self._post(group))
+            except Retryable as error:
+                self._back_off(error)
+                return
+            self._recovered()
+            self._repeat(group)
+
+    def _back_off(self, error: Retryable) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            log.warning("beacon_unavailable url=%s reason=%s", self._url, error)
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._failures, 10))
+        asked = error.wait if isinstance(error, Shed) else 0.0
+        self.give_up.wait(max(self._dice.uniform(0, longest), min(asked, _LONGEST_WAIT)))
+
+    def _recovered(self) -> None:
+        if self._failures:
+            log.info("beacon_recovered url=%s failures=%d", self._url, self._failures)
+        self._failures = 0
+
+    def _repeat(self, group: Sequence[Open]) -> None:
+        """Once more what has its receipt already, as a page does that is left while its request is under way."""
+        if self._dice.random() < _REPEATS:
+            with suppress(Retryable):
+                self._post([self._dice.choice(group)])
+
+    def _post(self, group: Sequence[Open]) -> list[Closing]:
+        """One request; the receipts it brought. Raises Retryable where there is no answer to rely on."""
+        bodies = [event.body for event in group]
+        if len(group) > 1 and self._dice.random() < 0.1:
+            bodies.append(self._dice.choice(bodies))
+        body = bodies[0] if len(bodies) == 1 else '{"events":[' + ",".join(bodies) + "]}"
+        headers = {"Content-Type": "application/json", "User-Agent": _user_agent(group[0].body)}
+        try:
+            answer = self._client.post(self._url, content=body.encode(), headers=headers)
+        except httpx.TransportError as error:
+            raise Shed(f"{type(error).__name__}: {error}") from error
+        if answer.status_code == 200:
+            return _receipts(answer.content)
+        if answer.status_code not in _REFUSED:
+            raise Shed(f"HTTP {answer.status_code}", _seconds(answer.headers.get("Retry-After", "")))
+        if len(group) > 1:  # one of them, or all together, is too much: find out which
+            return [closing for event in group for closing in self._post([event])]
+        reason = f"HTTP {answer.status_code} {answer.text:.200}"
+        log.error("click_refused event_id=%s reason=%s", group[0].event_id, reason)
+        return [Closing(group[0].event_id, "rejected", reason)]
+
+
+def _user_agent(body: str) -> str:
+    event = codec.parse(body)
+    return _USER_AGENTS.get((event.get("device_type"), event.get("browser")), DEVICES[0].user_agent)
+
+
+def _receipts(content: bytes) -> list[Closing]:
+    try:
+        receipts = codec.parse(content)["receipts"]
+        return [
+            Closing(str(receipt.get("event_id")), str(receipt["status"]), receipt.get("reason")) for receipt in receipts
+        ]
+    except (Rejected, LookupError, TypeError, AttributeError) as error:
+        raise Retryable(f"no receipts in the beacon's answer: {error}") from error
+
+
+def _seconds(text: str) -> float:
+    return float(text) if text.isdigit() else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What a run of shoppers is made of; rate: events a second and shopper; drain: seconds at the end."""
+
+    count: int
+    url: str
+    outbox: Path
+    rate: float
+    drain: float
+    seed: int
+
+    def run(self, stop: Flag, *, seconds: float | None = None) -> None:
+        """Make and send events until `stop` is set or so many seconds have passed, then send what is left."""
+        outbox = Outbox(self.outbox)
+        poster = Poster(outbox, self.url, dice=Random(f"{self.seed}:poster"))
+        thread = Thread(target=poster.run, name="poster", daemon=True)
+        thread.start()
+        log.info("shoppers_started count=%d url=%s rate=%s", self.count, self.url, self.rate)
+        try:
+            self._make_events(outbox, poster, stop, until=None if seconds is None else time.monotonic() + seconds)
+        finally:
+            poster.finish.set()
+            poster.more.set()
+            thread.join(self.drain)
+            poster.give_up.set()
+            thread.join(15.0)
+            left = len(outbox.open_events(1_000_000))
+            log.log(30 if left else 20, "shoppers_stopped open=%d", left)
+            outbox.close()
+
+    def _make_events(self, outbox: Outbox, poster: Poster, stop: Flag, *, until: float | None) -> None:
+        shoppers = [Shopper(number, self.seed) for number in range(1, self.count + 1)]
+        due = [(time.monotonic() + shopper.pause(self.rate), number) for number, shopper in enumerate(shoppers)]
+        heapq.heapify(due)
+        while due and not stop.wait(max(0.0, due[0][0] - time.monotonic())):
+            clock = time.monotonic()
+            if until is not None and clock >= until:
+                return
+            events = []
+            while due[0][0] <= clock:
+                at, number = heapq.heappop(due)
+                events.append(shoppers[number].next(datetime.now(UTC)))
+                heapq.heappush(due, (max(at, clock - _LAG_S) + shoppers[number].pause(self.rate), number))
+            if events:
+                outbox.add(events)
+                poster.more.set()
