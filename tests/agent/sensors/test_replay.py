@@ -188,6 +188,11 @@ def test_a_signal_that_falls_silent_is_stale(tmp_path: Path) -> None:
     assert last.quality[RPM] == "stale"
 
 
+def test_silence_of_the_whole_bus_is_stale_too(tmp_path: Path) -> None:
+    readings = play(engine_log(tmp_path, (0, 10), (50, 60)), 3, interval=20)
+    assert [reading.quality.get(RPM) for reading in readings] == ["stale", "stale", None]
+
+
 def test_staleness_does_not_leak_across_the_seam(tmp_path: Path) -> None:
     path = engine_log(tmp_path, (0, 10))
     with path.open("a") as file:

@@ -93,7 +93,7 @@ def test_the_key_switch_stands_in_for_the_battery() -> None:
 
 
 def test_an_11_bit_frame_is_ignored() -> None:
-    one = decoder(Frame(0x7FF, b"\x00" * 8, extended=False))
+    one = decoder(engine_speed(600)._replace(extended=False))
     assert one.snapshot(0.0)[0] == {}
 
 
