@@ -1,0 +1,109 @@
+"""The beacon's ASGI application: DESIGN §3's HTTP, composed.
+
+It keeps nothing itself: `submit` hands records to the single durable writer, and a request is answered when the
+writer's commit has them. Run it in one process with the writer (`milepost up`), access log off: a line a click says
+nothing that the store does not, and costs as much as the event.
+"""
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.beacon.durable import Durable, Submit
+from collector.beacon.http import encode
+from collector.beacon.pixel import Pixel
+from collector.beacon.records import CLICKS, TELEMETRY, Clock, Keys, Records
+from collector.beacon.settings import BeaconSettings
+from contract.codec import Json
+
+Stats = Callable[[], Mapping[str, Json]]
+
+SCRIPT = Path(__file__).with_name("beacon.js")
+_SCRIPT_SECONDS = 3600
+
+
+def _no_stats() -> Mapping[str, Json]:
+    return {}
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def create_app(
+    submit: Submit, *, settings: BeaconSettings, stats: Stats = _no_stats, clock: Clock = _now_ms
+) -> Starlette:
+    """The application.
+
+    submit: takes items to the durable writer, and raises Retryable at once when its queue is full (503).
+    stats: fields for /healthz, cheap; with a `failing` that is not empty, the reason why the writer is dead, it is 503.
+    clock: Unix milliseconds of arrival.
+    """
+    durable = Durable(submit)
+    clicks = Records(CLICKS, durable, keys=Keys({}), clock=clock)
+    telemetry = Records(TELEMETRY, durable, keys=Keys(settings.telemetry_keys), clock=clock)
+
+    async def healthz(_request: Request) -> Response:
+        found = dict(stats())
+        if reason := found.pop("failing", None):
+            return _json(503, {"status": "failing", "reason": str(reason), **found})
+        return _json(200, {"status": "ok", "shed": durable.shed, "failed": durable.failed, **found})
+
+    routes = [
+        Route("/v1/clicks", clicks, methods=["POST", "OPTIONS"]),
+        Route("/v1/telemetry", telemetry, methods=["POST"]),
+        Route("/v1/pixel.gif", Pixel(durable, clock=clock), methods=["GET"]),
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/beacon.js", _script(), methods=["GET"]),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _crash})
+    app.router.redirect_slashes = False
+    return app
+
+
+def _script() -> Callable[[Request], Awaitable[Response]]:
+    """Serves beacon.js; read once, since a deployment replaces the process."""
+    text = SCRIPT.read_bytes()
+    headers = {
+        "ETag": f'"{hashlib.sha256(text).hexdigest()[:16]}"',
+        "Cache-Control": f"public, max-age={_SCRIPT_SECONDS}",
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+    async def script(request: Request) -> Response:
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(text, media_type="text/javascript", headers=headers)
+
+    return script
+
+
+def _json(status: int, document: Json, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(encode(document), status, headers, "application/json")
+
+
+async def _http_error(request: Request, exception: Exception) -> Response:
+    """404 and 405, the routing's own refusals."""
+    error = cast(HTTPException, exception)
+    allowed = (error.headers or {}).get("Allow")
+    if error.status_code == 405:
+        said = f"{request.method} is not for {request.url.path}: use {allowed}"
+    else:
+        paths = ", ".join(route.path for route in request.app.routes)
+        said = f"no such path: there are {paths}"
+    return _json(error.status_code, {"error": said, "field": None}, error.headers)
+
+
+async def _crash(_request: Request, _error: Exception) -> Response:
+    """A fault of ours; the server logs it, and the client may try again."""
+    return _json(500, {"error": "an internal error, logged on the server: send it again", "field": None})

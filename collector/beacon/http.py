@@ -1,0 +1,78 @@
+"""The few pieces of HTTP that the doors share, straight on ASGI: a bounded body, a JSON reply, a refusal.
+
+Starlette's Request and Response cost more than all the rest of a small event's way to the writer.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+MAX_BODY = 1024 * 1024
+
+Headers = Iterable[tuple[bytes, bytes]]
+encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a lone surrogate in an id must not break the reply
+
+
+class Refused(Exception):
+    """The request gets this status and `{"error", "field"}` for an answer."""
+
+    def __init__(self, status: int, error: str, *, field: str = "", headers: Headers = ()) -> None:
+        super().__init__(error)
+        self.status, self.error, self.field, self.headers = status, error, field, headers
+
+    async def send(self, send: Send, headers: Headers = ()) -> None:
+        body = encode({"error": self.error, "field": self.field or None}).encode("ascii")
+        await reply(send, body, status=self.status, headers=[*self.headers, *headers])
+
+
+class Disconnected(Exception):
+    """The client went away before its body was whole: there is nobody to answer."""
+
+
+async def reply(
+    send: Send, body: bytes, *, status: int = 200, headers: Headers = (), media: bytes = b"application/json"
+) -> None:
+    """Send one whole response."""
+    head = [(b"content-type", media), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """A request header's value; names are lower case in ASGI."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The request's body; Refused with 413 as soon as it is declared, or turns out, to be over MAX_BODY."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > MAX_BODY:
+        raise _too_large()
+    body, more = await _piece(receive)
+    if not more and len(body) <= MAX_BODY:
+        return body
+    pieces, size = [body], len(body)
+    while more and size <= MAX_BODY:
+        body, more = await _piece(receive)
+        pieces.append(body)
+        size += len(body)
+    if size > MAX_BODY:
+        raise _too_large()
+    return b"".join(pieces)
+
+
+async def _piece(receive: Receive) -> tuple[bytes, bool]:
+    message: Any = await receive()
+    if message["type"] != "http.request":
+        raise Disconnected
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _too_large() -> Refused:
+    """Closes the connection, so that the server does not read the rest only to throw it away."""
+    return Refused(413, f"over {MAX_BODY} bytes: send it in several requests", headers=[(b"connection", b"close")])
