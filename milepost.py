@@ -4,9 +4,13 @@ Exit codes: 0 done, 1 some input rejected or a sample missing, 2 usage or config
 """
 
 import importlib
+import json
 import logging
+import signal
 import sys
-from typing import Any
+import threading
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -14,7 +18,7 @@ from typer.core import TyperGroup
 from contract.errors import MilepostError, Misconfigured
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("box.cli", "Run everything on this machine, with simulated trucks and shoppers."),
+    "up": ("milepost", "Run everything on this machine, with simulated trucks and shoppers."),
     "ingest": ("collector.cli", "Take JSON Lines files into history."),
     "trucks": ("collector.cli", "Every truck: its latest sample and its current version."),
     "history": ("collector.cli", "A truck's versions: what was true from when until when."),
@@ -40,6 +44,8 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
+        if module == "milepost":
+            return super().get_command(ctx, cmd_name)
         try:
             room = typer.main.get_command(importlib.import_module(module).app)
         except ModuleNotFoundError as error:
@@ -69,6 +75,62 @@ app = typer.Typer(
 @app.callback()
 def _milepost() -> None:
     """Milepost follows every truck of a delivery fleet and every click of its web shop, and loses neither."""
+
+
+@app.command()
+def up(  # noqa: PLR0913 - one parameter an option
+    *,
+    trucks: Annotated[int, typer.Option(min=0, help="Simulated trucks, each with the real agent")] = 5,
+    shoppers: Annotated[int, typer.Option(min=0, help="Simulated shoppers at the real beacon")] = 3,
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="End after so many minutes, and drain")] = None,
+    speedup: Annotated[
+        float, typer.Option(min=0.001, help="How much faster the trucks' time runs; it ends at now")
+    ] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port on 127.0.0.1; 0 takes a free one")] = 8080,
+    broker: Annotated[str | None, typer.Option(metavar="URL", help="Use this MQTT broker, start none")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept")] = None,
+    config: Annotated[Path | None, typer.Option(help="A milepost.toml to use instead of the one found")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the closing summary as one JSON document")] = False,
+) -> None:
+    """Run everything on this machine: broker, rules, collector, beacon, and simulated trucks and shoppers.
+
+    Ends with Ctrl-C, or by itself after --minutes with a summary (exit 1 unless it balances). Ready when
+    DIR/up.json is there. Queries and `milepost ingest` work meanwhile.
+    """
+    from rich.console import Console
+
+    from box.box import Box
+    from box.run import Run, Simulation, balanced
+    from box.view import View, show_summary
+    from collector.beacon.settings import BeaconSettings
+    from collector.cli import settings_of
+    from contract.settings import load
+    from simulator import ledger
+
+    collector = settings_of(config, data_dir)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    console = Console(stderr=as_json)
+    with Box(collector, load("beacon", BeaconSettings, config), port=port, broker_url=broker) as box:
+        self_call = [sys.executable, "-m", "milepost", "simulate"]
+        shared = ["--data-dir", str(box.folder), *(["--config", str(config)] if config else [])]
+        limit = [] if minutes is None else ["--minutes", str(minutes)]
+        driving = ["--count", str(trucks), "--broker", box.mqtt_url, "--speedup", str(speedup), *limit]
+        shopping = ["--count", str(shoppers), "--url", box.web.url]
+        commands = {
+            "trucks": [*self_call, "trucks", *driving, *shared],
+            "shoppers": [*self_call, "shoppers", *shopping, *shared],
+        }
+        wanted = {name: argv for name, argv in commands.items() if {"trucks": trucks, "shoppers": shoppers}[name]}
+        run = Run(box, collector.store_url, Simulation(wanted, ledger.sampled, ledger.clicks), stop)
+        with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:
+            summary = run.go(None if minutes is None else minutes * 60, view)
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        show_summary(console, summary)
+    raise typer.Exit(0 if stop.is_set() or balanced(summary) else 1)
 
 
 def main() -> None:

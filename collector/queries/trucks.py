@@ -9,12 +9,13 @@ from contract.codec import parse
 from contract.records import document
 
 
-def trucks(reader: Reader | None) -> list[dict[str, Any]]:
+def trucks(reader: Reader | None, only: str | None = None) -> list[dict[str, Any]]:
     """`[{truck_id, latest, current}]`: each truck's newest sample and its current version, by truck_id."""
+    if reader is None:
+        return []
     rows = []
-    for truck_id in reader.truck_ids() if reader else ():
-        latest = reader.latest(truck_id) if reader else None
-        current = reader.version_at(truck_id, "9999") if reader else None
+    for truck_id in [only] if only else reader.truck_ids():
+        latest, current = reader.latest(truck_id), reader.version_at(truck_id, "9999")
         if latest and current:
             rows.append({"truck_id": truck_id, "latest": _sample(latest), "current": _row(truck_id, *current)})
     return rows

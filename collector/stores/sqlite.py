@@ -137,8 +137,11 @@ class SqliteStore(SqliteReader):
 
     def put_ledgers(self, truck_id: str, ledgers: Mapping[str, Stream]) -> None:
         self._db.executemany(
-            "INSERT OR REPLACE INTO streams VALUES (?, ?, ?)",
-            [(truck_id, stream_id, json.dumps(ledger.as_json())) for stream_id, ledger in ledgers.items()],
+            "INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?)",
+            [
+                (truck_id, stream_id, json.dumps(ledger.as_json()), len(ledger.holes))
+                for stream_id, ledger in ledgers.items()
+            ],
         )
 
     def put_status(self, truck_id: str, text: str) -> None:

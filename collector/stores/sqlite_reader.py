@@ -45,6 +45,9 @@ class SqliteReader:
         )
         return ((Version(*row[:3]), _sample(row[3:])) for row in rows)
 
+    def version_count(self, truck_id: str) -> int:
+        return int(self._db.execute("SELECT count(*) FROM versions WHERE truck_id = ?", [truck_id]).fetchone()[0])
+
     def version_at(self, truck_id: str, instant: str) -> tuple[Version, StoredSample] | None:
         # '$' sorts just after '#': of several versions that start at one instant this finds the last, the one
         # that is not of zero length.
@@ -60,6 +63,11 @@ class SqliteReader:
             "SELECT stream_id, ledger FROM streams WHERE truck_id = ? ORDER BY stream_id", [truck_id]
         )
         return {stream_id: Stream.from_json(json.loads(text)) for stream_id, text in rows}
+
+    def incomplete(self) -> list[tuple[str, str, Stream]]:
+        """Truck, stream and ledger wherever there is a hole."""
+        rows = self._db.execute("SELECT truck_id, stream_id, ledger FROM streams WHERE holes > 0 ORDER BY 1, 2")
+        return [(truck_id, stream_id, Stream.from_json(json.loads(text))) for truck_id, stream_id, text in rows]
 
     def ledger_trucks(self) -> list[str]:
         return [row[0] for row in self._db.execute("SELECT DISTINCT truck_id FROM streams ORDER BY truck_id")]

@@ -39,8 +39,11 @@ def _first(db: Database) -> None:
     )
     db.table("heads").create({"truck_id": str, "latest": str, "current": str, "rev": int}, pk="truck_id")
     db.table("streams").create(
-        {"truck_id": str, "stream_id": str, "ledger": str}, pk=("truck_id", "stream_id"), not_null={"ledger"}
+        {"truck_id": str, "stream_id": str, "ledger": str, "holes": int},
+        pk=("truck_id", "stream_id"),
+        not_null={"ledger", "holes"},
     )
+    db.execute("CREATE INDEX streams_with_holes ON streams (truck_id) WHERE holes > 0")
     db.table("statuses").create({"truck_id": str, "text": str}, pk="truck_id")
     db.table("clicks").create(
         {

@@ -1,0 +1,127 @@
+"""One machine, whole: the data directory's lock, broker, writer, uplink, HTTP and gap repair, started in that order.
+
+Promises to whoever runs it: `DIR/up.json` appears only when everything answers and goes with a clean stop; children
+die with this process, and what a killed one left is ended first; the collector's session exists before any truck can
+connect. A kill at any moment loses nothing that was acknowledged: the store commits before the broker is told.
+"""
+
+import json
+import logging
+import os
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from box.broker import Broker
+from box.children import Children, lock, reap
+from box.repairer import keep_asking
+from box.uplink import Uplink
+from box.web import Web
+from box.writer import Writer
+from collector.beacon.app import create_app
+from collector.beacon.settings import BeaconSettings
+from collector.history import Policy
+from collector.ingest import Ingest, vouch_for_policy
+from collector.settings import CollectorSettings
+from collector.stores import open_store
+from iot_rules.rules import Rules, load_documents
+
+log = logging.getLogger(__name__)
+
+READY = "up.json"
+
+
+class Box:
+    """Use as a context: inside it everything runs. Errors as its parts raise them (Misconfigured, Unreachable)."""
+
+    def __init__(
+        self, collector: CollectorSettings, beacon: BeaconSettings, *, port: int, broker_url: str | None = None
+    ) -> None:
+        self.folder = collector.data_dir
+        self._collector = collector
+        self._beacon = beacon
+        self._port = port
+        self._broker_url = broker_url
+        self._stack = ExitStack()
+        self._stop = threading.Event()
+        self.broker: Broker | None = None
+
+    def __enter__(self) -> "Box":
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(lock(self.folder))
+        ready = self.folder / READY
+        ready.unlink(missing_ok=True)
+        for name in reap(self.folder):
+            log.warning("orphan_ended name=%s", name)
+        policy = Policy.of(self._collector.track)
+        store = open_store(self._collector.store_url)
+        stack.callback(store.close)
+        vouch_for_policy(store, policy)
+        writer = stack.enter_context(Writer(store, Ingest(store, policy)))
+        self.web = Web(create_app(writer.submit, settings=self._beacon, stats=writer.stats), self._port)
+        stack.callback(self.web.stop)
+        self.children = Children(self.folder)
+        stack.callback(self.children.stop, 3.0)
+        uplink = self._connect(stack, writer)
+        self.web.start()
+        self._thread(stack, keep_asking, writer, uplink.ask, grace_ms=int(self._collector.resend_after * 1000))
+        self._announce()
+        stack.callback(ready.unlink, missing_ok=True)
+        if self.broker:
+            self._thread(stack, self._supervise, self.broker)
+
+    def _connect(self, stack: ExitStack, writer: Writer) -> Uplink:
+        if self._broker_url is None:
+            self.broker = Broker(self.folder / "broker", children=self.children)
+            stack.callback(self.broker.stop, 3.0)
+            self.broker.start()
+        self.mqtt_url = self._broker_url or (self.broker.url if self.broker else "")
+        uplink = Uplink(self.mqtt_url, Rules(load_documents()), writer.submit)
+        stack.callback(uplink.stop)
+        uplink.start()
+        return uplink
+
+    def _thread(self, stack: ExitStack, target: Any, *args: Any, **options: Any) -> None:
+        thread = threading.Thread(target=target, args=args, kwargs={**options, "stop": self._stop}, daemon=True)
+        thread.start()
+        stack.callback(thread.join, 5)
+        stack.callback(self._stop.set)
+
+    def _supervise(self, broker: Broker, *, stop: threading.Event) -> None:
+        """Keep the broker alive, and up.json true about it."""
+        known = broker.pid
+        watcher = threading.Thread(target=broker.supervise, args=(stop,), name="broker", daemon=True)
+        watcher.start()
+        while not stop.wait(0.2):
+            if (pid := broker.pid) and pid != known:
+                known = pid
+                self._announce()
+        watcher.join(5)
+
+    def _announce(self) -> None:
+        """Write up.json whole or not at all."""
+        ready = {
+            "pid": os.getpid(),
+            "http": self.web.url,
+            "mqtt": self.mqtt_url,
+            "broker_pid": self.broker.pid if self.broker else None,
+        }
+        draft = self.folder / f"{READY}.tmp"
+        draft.write_text(json.dumps(ready) + "\n", encoding="utf-8")
+        draft.replace(self.folder / READY)
+
+
+def ready_file(folder: Path) -> Path:
+    """Where a running box says how to reach it."""
+    return folder / READY

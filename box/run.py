@@ -1,0 +1,125 @@
+"""What `milepost up` does inside a running box: simulated trucks and shoppers beside it, until the end and the balance.
+
+The simulator is a stranger to this room: the front door hands in the commands to run and the ledger of what was sent.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from box.box import Box
+from box.children import Child
+from collector import queries
+from collector.stores import Reader, open_reader
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 60.0
+_HASTE_SECONDS = 4.0
+_IDS = 5_000
+_RESTART_SECONDS = 1.0
+
+
+class SentClicks(Protocol):
+    """The shoppers' ledger: events ever made, those without a receipt yet, those refused."""
+
+    @property
+    def sent(self) -> int: ...
+    @property
+    def open(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    def event_ids(self) -> Iterator[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """commands: name → argv of a child process, given the box. sampled, clicks: what they say they sent."""
+
+    commands: Mapping[str, Sequence[str]]
+    sampled: Callable[[Path], Mapping[str, int]]
+    clicks: Callable[[Path], SentClicks]
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of `up` on a box that has been entered."""
+
+    box: Box
+    store_url: str
+    simulation: Simulation
+    stop: threading.Event
+    _children: dict[str, Child] = field(default_factory=dict)
+
+    def go(self, seconds: float | None, show: Callable[[Reader, float | None], None]) -> dict[str, Any]:
+        """Run until `seconds` are over or `stop` is set; the summary. `show` is called about once a second."""
+        for name in self.simulation.commands:
+            self._spawn(name)
+        started = time.monotonic()
+        reader = open_reader(self.store_url)
+        assert reader is not None, "the box has made its store"
+        with closing(reader):
+            while not self.stop.wait(_RESTART_SECONDS):
+                left = None if seconds is None else seconds - (time.monotonic() - started)
+                if left is not None and left <= 0:
+                    break
+                self._revive()
+                show(reader, left)
+            self._end_children(_HASTE_SECONDS if self.stop.is_set() else DRAIN_SECONDS)
+            deadline = time.monotonic() + (0 if self.stop.is_set() else DRAIN_SECONDS)
+            while not (settled := balanced(summary := self.summary(reader))) and time.monotonic() < deadline:
+                show(reader, 0.0)
+                if self.stop.wait(0.25):
+                    break
+            log.info("run_ended balanced=%s", settled)
+            return summary
+
+    def _spawn(self, name: str) -> None:
+        argv = self.simulation.commands[name]
+        self._children[name] = self.box.children.spawn(
+            argv, name=name, log=self.box.folder / f"{name}.log", death_signal=9
+        )
+
+    def _revive(self) -> None:
+        for name, child in self._children.items():
+            if not child.alive and child.returncode != 0:
+                log.warning("simulator_died name=%s returncode=%s", name, child.returncode)
+                self._spawn(name)
+
+    def _end_children(self, seconds: float) -> None:
+        """Ask all to end, then wait for each: they send what they still have."""
+        deadline = time.monotonic() + seconds
+        for child in self._children.values():
+            child.signal(15)
+        for child in self._children.values():
+            child.wait(max(0.0, deadline - time.monotonic()))
+
+    def summary(self, reader: Reader) -> dict[str, Any]:
+        """`{trucks: […], clicks: {sent, counted, rejected}}` of everything in this data directory."""
+        sent = self.simulation.clicks(self.box.folder)
+        ids = sent.event_ids()
+        counted = 0
+        while some := list(islice(ids, _IDS)):
+            counted += len(reader.has_clicks(some))
+        return {
+            "trucks": queries.balanced(reader, self.simulation.sampled(self.box.folder)),
+            "clicks": {"sent": sent.sent, "counted": counted, "rejected": sent.rejected},
+        }
+
+
+def balanced(summary: Mapping[str, Any]) -> bool:
+    """Every sample stored or dead-lettered, no hole, nothing twice, every click counted or refused."""
+    clicks = summary["clicks"]
+    return clicks["sent"] == clicks["counted"] + clicks["rejected"] and all(map(truck_balanced, summary["trucks"]))
+
+
+def truck_balanced(row: Mapping[str, Any]) -> bool:
+    """One row of the summary."""
+    whole = row["sampled"] == row["stored"] + row["dead_lettered"]
+    return bool(whole and row["holes"] == 0 and row["counted_twice"] == 0)
