@@ -1,0 +1,44 @@
+"""`python -m agent`: the service process and nothing else, without typer and rich; what systemd starts.
+
+`milepost agent run` does the same. Exit codes as everywhere: 0 stopped, 2 configuration.
+"""
+
+import argparse
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from agent.settings import AgentSettings
+from contract.codec import dump
+from contract.errors import MilepostError, Misconfigured
+from contract.settings import load
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until SIGTERM; `--json` prints what was done as one document at the end."""
+    parser = argparse.ArgumentParser(prog="milepost agent run", description="The agent's service process.")
+    parser.add_argument("--config", type=Path, help="the settings file, milepost.toml")
+    parser.add_argument("--json", action="store_true", help="at the end, print what was done as one JSON document")
+    options = parser.parse_args(arguments)
+    return run(options.config, as_json=options.json)
+
+
+def run(config: Path | None, *, as_json: bool) -> int:
+    """The service as a process: logs to stderr, the tally to stdout if asked; returns the exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = load("agent", AgentSettings, config)
+        from agent.assembly import serve
+
+        tally = serve(settings)
+    except MilepostError as error:
+        sys.stderr.write(f"milepost agent run: {error}\n")
+        return 2 if isinstance(error, Misconfigured) else 1
+    if as_json:
+        sys.stdout.write(dump(asdict(tally)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The buffer: what a truck has sampled, kept until the cloud has it and for a while after.
+
+`Buffer` is the protocol that the service knows; implementations are named by technology (`SqliteBuffer`).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from contract.codec import Json
+from contract.ranges import Ranges
+
+RETAIN_SECONDS = 7 * 24 * 3600
+"""How long a sent sample stays, in seconds of running time (see Buffer)."""
+
+
+class Row(NamedTuple):
+    """One stored sample: its number and its final bytes, which never change."""
+
+    seq: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """A stream that ended when its file was lost: what is neither received nor pending of 1…highest_seq is gone."""
+
+    stream_id: str
+    highest_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many samples the buffer holds: not yet sent, and sent but retained."""
+
+    pending: int
+    sent: int
+
+
+class Buffer(Protocol):
+    """One truck's samples, in order, on durable storage.
+
+    - Durability: when `append` returns, the sample survives a kill and a power cut, its `seq` follows the one before
+      without a hole, and its bytes are final. When it raises Retryable, nothing was stored and no `seq` was used up.
+    - A sample is *pending* until `mark_sent`, then *sent*, and retained for RETAIN_SECONDS of running time: the time
+      during which an agent had the buffer open, so that neither a leaping clock nor a month in the yard shortens it.
+      Only sent samples are ever pruned.
+    - `mark_sent` and `resend` may be forgotten by a power cut (not by a kill): a sample is then sent once more, or
+      asked for once more. A sample is never forgotten.
+    - Order: reads come in ascending `seq`.
+    - Nobody retries in here: faults that may pass raise Retryable, and the service backs off.
+    A buffer belongs to one process, and is used by one thread at a time.
+    """
+
+    @property
+    def stream_id(self) -> str: ...
+
+    @property
+    def highest_seq(self) -> int:
+        """The last number given out, 0 before the first."""
+        ...
+
+    @property
+    def oldest_retained(self) -> int | None:
+        """The first number still held, None when there is none."""
+        ...
+
+    @property
+    def predecessors(self) -> Sequence[Predecessor]:
+        """Streams of lost files that are still to be reported as closed."""
+        ...
+
+    def append(self, document: Mapping[str, Json]) -> Row:
+        """Store one sample; `document` is the wire's, without schema_version, truck_id, stream_id and seq."""
+        ...
+
+    def pending(self, *, after: int, through: int, limit: int) -> list[Row]:
+        """Up to `limit` pending samples with after < seq ≤ through."""
+        ...
+
+    def pending_ranges(self) -> Ranges:
+        """Which numbers are pending."""
+        ...
+
+    def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
+        """These were acknowledged with success at the instant `at`; unknown numbers are ignored."""
+        ...
+
+    def resend(self, asked: Ranges) -> tuple[Ranges, Ranges]:
+        """Make what is still held of `asked` pending again.
+
+        Returns (again, gone): what is pending now of what was asked, and what was given out but is no longer held.
+        Numbers that were never given out are in neither.
+        """
+        ...
+
+    def gone(self) -> Ranges:
+        """Numbers of this stream that were given out and lost, and of which the truck knows."""
+        ...
+
+    def prune(self) -> int:
+        """Drop what was sent longer ago than it is retained; how many."""
+        ...
+
+    def counts(self) -> Counts: ...
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Keep short texts for whoever reads the file beside the service (`milepost agent status`)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def join_batch(rows: Iterable[Row]) -> bytes:
+    """`{"records":[…]}` of the stored bytes as they are."""
+    return b'{"records":[' + b",".join(row.body for row in rows) + b"]}"

@@ -1,0 +1,70 @@
+"""The mark: a small file beside the buffer that remembers which stream it holds and how far that has come.
+
+When the buffer file is lost, the mark tells what was lost with it. It is written and synced *before* the sample that
+raises it is committed, so at most it counts one sample that was taken and never stored, and never one too few. Two
+slots of one disk sector each are written in turn: a torn write leaves the slot before it whole, no file is created or
+renamed, and a sample costs one extra write of 512 bytes.
+"""
+
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+_SECTOR = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The stream's name and the highest number that may have been given out in it."""
+
+    stream_id: str
+    highest_seq: int
+
+
+class MarkFile:
+    """The open file; one process writes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._turn, self.mark = _newest(os.pread(self._file, 2 * _SECTOR, 0))
+        _sync_folder(path.parent)
+
+    def write(self, mark: Mark) -> None:
+        """Make `mark` durable; OSError if the disk refuses."""
+        slot = _encode(self._turn + 1, mark)
+        if os.pwrite(self._file, slot, (self._turn + 1) % 2 * _SECTOR) != _SECTOR:
+            raise OSError("the mark was written in part only: is the disk full?")
+        os.fdatasync(self._file)
+        self._turn += 1
+        self.mark = mark
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._file)
+
+
+def _encode(turn: int, mark: Mark) -> bytes:
+    text = json.dumps({"turn": turn, "stream_id": mark.stream_id, "highest_seq": mark.highest_seq})
+    line = f"{zlib.crc32(text.encode()):08x} {text}"
+    return line.ljust(_SECTOR - 1).encode() + b"\n"
+
+
+def _newest(content: bytes) -> tuple[int, Mark | None]:
+    found: list[tuple[int, Mark | None]] = [(0, None)]
+    for slot in (content[:_SECTOR], content[_SECTOR:]):
+        crc, _, text = slot.decode("ascii", "replace").strip().partition(" ")
+        if f"{zlib.crc32(text.encode()):08x}" != crc:
+            continue
+        value = json.loads(text)
+        found.append((value["turn"], Mark(value["stream_id"], value["highest_seq"])))
+    return max(found, key=lambda entry: entry[0])
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,79 @@
+"""What time it is, and how far that can be trusted.
+
+The agent asks only its `Clock`, so that the simulator can run many trucks in a time that passes faster than ours.
+"""
+
+import ctypes
+import time
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+TimeQuality = Literal["gps", "ntp", "estimated"]
+
+
+class Clock(Protocol):
+    """Time as one truck sees it.
+
+    - `now` is aware and in UTC; it may leap either way, as a truck's clock does.
+    - `quality` says who vouches for `now` at this moment.
+    - `seconds_until` is in wall seconds, for waiting: negative when `moment` has passed. A simulated clock that runs
+      60 times faster answers 1 for a minute ahead.
+    - `monotonic` is in wall seconds from any origin and never leaps: pauses, rates and time limits use it.
+    """
+
+    def now(self) -> datetime: ...
+
+    def quality(self) -> TimeQuality: ...
+
+    def seconds_until(self, moment: datetime) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+
+class SystemClock:
+    """The machine's clock, trusted only while the kernel says that something disciplines it."""
+
+    def now(self) -> datetime:
+        """The machine's time."""
+        return datetime.now(UTC)
+
+    def quality(self) -> TimeQuality:
+        """`ntp` while the kernel's clock is synchronised, else `estimated`, however plausible the year looks."""
+        return "ntp" if kernel_synchronised() else "estimated"
+
+    def seconds_until(self, moment: datetime) -> float:
+        """Wall seconds until a moment, negative when it has passed."""
+        return (moment - self.now()).total_seconds()
+
+    def monotonic(self) -> float:
+        """Seconds that never leap."""
+        return time.monotonic()
+
+
+class _Timex(ctypes.Structure):
+    """The head of Linux's `struct timex` (adjtimex(2)), and room for whatever this libc has behind it."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 512),
+    )
+
+
+_STA_UNSYNC = 0x0040
+_TIME_ERROR = 5
+
+
+def kernel_synchronised() -> bool:
+    """Whether the kernel says that its clock is disciplined (adjtimex(2): neither STA_UNSYNC nor TIME_ERROR)."""
+    try:
+        adjtimex = ctypes.CDLL(None).adjtimex
+    except (OSError, AttributeError):
+        return False
+    state = _Timex(modes=0)
+    answer = adjtimex(ctypes.byref(state))
+    return 0 <= answer < _TIME_ERROR and not state.status & _STA_UNSYNC

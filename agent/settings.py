@@ -1,0 +1,72 @@
+"""The `[agent]` table of milepost.toml: one object, built at the door and passed down."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from contract.settings import Room
+from contract.telemetry import Identifier
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+def _broker(url: str) -> str:
+    parts = urlsplit(url)
+    example = "such as mqtt://127.0.0.1:1883 or mqtts://broker.example.com"
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ValueError(f"must be mqtt:// or mqtts:// and a host, {example}")
+    if parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"must be a scheme, a host and a port only, {example}; identity comes from a certificate")
+    if parts.port == 0:
+        raise ValueError(f"must have a port from 1 to 65535, {example}")
+    return url
+
+
+class SensorSettings(Room):
+    """One `[[agent.sensors]]` table: what kind it is, and the file or device it reads."""
+
+    type: str
+    path: str | None = None
+
+
+class AgentSettings(Room):
+    """What one truck's agent is told.
+
+    interval: seconds between samples. buffer: the buffer file; what belongs to it lies beside it.
+    ca, certificate, key: PEM files for mqtts; without `ca` the system's authorities are trusted.
+    """
+
+    truck_id: Identifier
+    broker: Annotated[str, AfterValidator(_broker)] = "mqtt://127.0.0.1:1883"
+    buffer: Path = Path("milepost-agent/buffer.db")
+    interval: Annotated[float, Field(gt=0, le=86_400)] = 60
+    sensors: tuple[SensorSettings, ...] = ()
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _identity_is_whole(self) -> "AgentSettings":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both or neither")
+        if not self.tls and (self.ca or self.certificate):
+            raise ValueError("ca, certificate and key are for mqtts: make broker mqtts://… or leave them out")
+        return self
+
+    @property
+    def tls(self) -> bool:
+        """Whether the broker is reached by TLS."""
+        return urlsplit(self.broker).scheme == "mqtts"
+
+    @property
+    def host(self) -> str:
+        """The broker's host."""
+        return urlsplit(self.broker).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The broker's port, 1883 or 8883 where the URL has none."""
+        parts = urlsplit(self.broker)
+        return parts.port or PORTS[parts.scheme]

@@ -1,0 +1,111 @@
+"""The transport: how messages leave the truck, and what comes back.
+
+`Transport` is the protocol that the service knows; implementations are named by technology and import their library
+only when they are opened.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+from contract.topics import MAX_PAYLOAD
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a broker allows one client; the defaults are AWS IoT Core's (DESIGN §5.3).
+
+    publishes_per_second, bytes_per_second: over any second. window: publishes that may be unacknowledged.
+    payload: bytes of one message. records, batch_bytes: of one backlog batch. backlog_in_flight: bytes of backlog
+    that may be unacknowledged, so that a slow line is not blocked for the live lane; one message always may.
+    """
+
+    publishes_per_second: float = 100
+    bytes_per_second: float = 512 * 1024
+    window: int = 100
+    payload: int = MAX_PAYLOAD
+    records: int = 100
+    batch_bytes: int = 120_000
+    backlog_in_flight: int = 256 * 1024
+
+    def of_own_broker(self) -> "Limits":
+        """The same without rates and without a bound on the backlog in flight, for a broker that is all one's own."""
+        free = float("inf")
+        return replace(self, publishes_per_second=free, bytes_per_second=free, backlog_in_flight=2**62)
+
+
+class Message(NamedTuple):
+    """One publish at QoS 1. token: the caller's name for it, unique while the process runs."""
+
+    token: int
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker has accepted us and the subscription stands. payload: the most bytes it takes in one message."""
+
+    payload: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection has ended: every message that was neither delivered nor refused is forgotten by the transport."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A PUBACK with a success code came for each of these tokens."""
+
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The next hop will not have this message: MQTT reason code ≥ 128, or too large to be sent (149)."""
+
+    token: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message on the subscribed topic."""
+
+    topic: str
+    payload: bytes
+
+
+Event = Connected | Lost | Delivered | Refused | Received
+Sink = Callable[[Event], None]
+
+
+class Transport(Protocol):
+    """A line to a broker that comes and goes.
+
+    - `start` returns at once and never raises because the broker is away: the transport connects, and reconnects with
+      full-jitter back-off, in a thread of its own until `close`. Connected and Lost tell of it, in turns.
+    - Events are handed to `sink` from that thread, in order, one at a time; the sink must not block.
+    - `publish` never blocks. Each message of a connection ends in exactly one of Delivered, Refused, or the Lost that
+      ends the connection. What is published while there is no connection is dropped without an event of its own.
+    - At least once: a message that ended in Lost may have arrived. **The transport never sends a message twice**; the
+      caller retries, with a new token, after the next Connected.
+    - Order: messages leave in the order of `publish`, at most `limits.window` unacknowledged, fewer where the broker
+      says so (MQTT 5 Receive Maximum).
+    - `will` is published, retained, by the broker when the connection ends in any way but `close`.
+    - `close` says goodbye to the broker and ends the thread within about `timeout` seconds.
+    """
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def start(self, sink: Sink, *, will: Message | None = None, subscribe: str | None = None) -> None: ...
+
+    def publish(self, message: Message) -> None: ...
+
+    def close(self, timeout: float = 2.0) -> None: ...

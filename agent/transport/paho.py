@@ -1,0 +1,277 @@
+"""`PahoTransport`: any MQTT 5 broker through paho-mqtt 2, with or without TLS.
+
+paho brings the protocol; the network loop is ours. One thread owns the client and the socket, so that nothing of paho
+runs in two threads, and it sleeps in poll() until there is something to do: paho's own loop wakes every second, waits
+in select() (which ends at 1,024 files a process) and backs off without jitter. Every connection gets a new client:
+paho would send unacknowledged messages again by itself after a reconnect, which is the buffer's business (see
+eclipse-paho/paho.mqtt.python#698 for what happens when both do).
+
+The session is clean and expires with the connection. A request to resend that the broker would have kept for us is
+asked again by the collector after the report that follows every connect, so there is nothing to remember.
+"""
+
+import os
+import select
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused, Sink
+from agent.transport.backoff import Backoff
+from contract.errors import Misconfigured
+
+log = getLogger(__name__)
+
+_FAILED = 128
+_TOO_LARGE = 149
+_TOPIC_AND_HEADER = 256
+_STABLE = 10.0
+_IDLE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where to, and as whom.
+
+    client_id: the truck's name. tls: PEM files; None for plain TCP. keepalive, connect_timeout: seconds.
+    ack_timeout: seconds after which a connection whose oldest publish is unanswered counts as dead.
+    """
+
+    host: str
+    port: int
+    client_id: str
+    tls: "Tls | None" = None
+    keepalive: int = 60
+    ack_timeout: float = 30.0
+    connect_timeout: float = 10.0
+
+
+class PahoTransport:
+    """An MQTT 5 line to one broker. Raises Misconfigured where a certificate cannot be loaded."""
+
+    def __init__(self, broker: Broker, *, limits: Limits | None = None, backoff: Backoff | None = None) -> None:
+        self.broker = broker
+        self.tls = broker.tls.context() if broker.tls else None
+        self._limits = limits or Limits()
+        self._backoff = backoff or Backoff(1.0, 60.0)
+        self._outbox: deque[Message] = deque()
+        self._closing = threading.Event()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What the broker allows."""
+        return self._limits
+
+    def start(self, sink: Sink, *, will: Message | None = None, subscribe: str | None = None) -> None:
+        """Connect, and stay connected until `close`."""
+        name = f"mqtt-{self.broker.client_id}"
+        self._thread = threading.Thread(target=self._run, args=(sink, will, subscribe), name=name, daemon=True)
+        self._thread.start()
+
+    def publish(self, message: Message) -> None:
+        """Send one message, at QoS 1, when its turn comes."""
+        quiet = not self._outbox
+        self._outbox.append(message)
+        if quiet:
+            os.eventfd_write(self._wake, 1)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Say goodbye and end; a connection attempt that hangs is left to its own time limit."""
+        self._closing.set()
+        os.eventfd_write(self._wake, 1)
+        if self._thread:
+            self._thread.join(timeout)
+
+    def _run(self, sink: Sink, will: Message | None, subscribe: str | None) -> None:
+        told = ""
+        while not self._closing.is_set():
+            began = time.monotonic()
+            connection, reason = self._connect(sink, will, subscribe)
+            self._outbox.clear()
+            if connection.established:
+                log.warning("disconnected host=%s port=%d reason=%r", self.broker.host, self.broker.port, reason)
+                sink(Lost(reason))
+                if time.monotonic() - began > _STABLE:
+                    self._backoff.reset()
+            elif reason != told:
+                log.warning("connect_failed host=%s port=%d reason=%r", self.broker.host, self.broker.port, reason)
+            told = reason
+            self._closing.wait(self._backoff.next())
+
+    def _connect(self, sink: Sink, will: Message | None, subscribe: str | None) -> tuple["Connection", str]:
+        """One connection from its begin to its end, and why it ended."""
+        connection = Connection(self, sink, will, subscribe)
+        try:
+            return connection, connection.run(self._outbox, self._wake, self._closing)
+        except (OSError, ValueError) as error:  # no route, no such host, a certificate that is not theirs, …
+            return connection, f"{type(error).__name__}: {error}"
+        except Exception as error:  # the loop's door: whatever ended this connection, the next one is tried
+            log.exception("connection_failed")
+            return connection, f"{type(error).__name__}: {error}"
+        finally:
+            connection.abandon()
+
+
+class Connection:
+    """One connection from CONNECT to its end; lives in the network thread."""
+
+    def __init__(self, owner: PahoTransport, sink: Sink, will: Message | None, subscribe: str | None) -> None:
+        self._broker, self._tls, self._sink, self._subscribe = owner.broker, owner.tls, sink, subscribe
+        self._window, self._payload = owner.limits.window, owner.limits.payload
+        self._unanswered: dict[int, tuple[int, float]] = {}  # packet id → token, when; oldest first
+        self._delivered: list[int] = []
+        self._end: str | None = None
+        self.established = False
+        self._client = client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=owner.broker.client_id,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.max_inflight_messages_set(0)  # no queue inside paho: the window is kept here
+        client.connect_timeout = owner.broker.connect_timeout
+        if owner.tls:
+            client.tls_set_context(owner.tls)
+        if will:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
+        client.on_disconnect, client.on_message = self._on_disconnect, self._on_message
+        client.on_publish = self._on_publish
+
+    def run(self, outbox: deque[Message], wake: int, closing: threading.Event) -> str:
+        """Connect and carry messages until the connection ends; returns why it did."""
+        broker, client = self._broker, self._client
+        client.connect(broker.host, broker.port, broker.keepalive, clean_start=True)
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        deadline = time.monotonic() + broker.connect_timeout
+        while self._end is None:
+            if closing.is_set():
+                client.disconnect()
+                return "closed"
+            if self.established:
+                self._send(outbox)
+            elif time.monotonic() > deadline:
+                return "the broker did not answer in time"
+            self._wait(poll, wake)
+            self._answer()
+            if self._late():
+                return f"no PUBACK within {broker.ack_timeout:g} s"
+        return self._end
+
+    def abandon(self) -> None:
+        """Close the socket whatever state it is in; without DISCONNECT, the broker publishes the will."""
+        socket = self._client.socket()
+        if socket is not None:
+            socket.close()
+
+    def _wait(self, poll: select.poll, wake: int) -> None:
+        """One turn of the network loop: sleep until the socket or a publisher has something, then read and write."""
+        client = self._client
+        socket: Any = client.socket()
+        if socket is None:
+            self._end = self._end or "the connection was closed"
+            return
+        poll.register(socket, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+        held = socket.pending() if self._tls else 0  # decrypted bytes that poll() cannot see
+        ready = dict(poll.poll(0 if held else self._sleep() * 1000))
+        if wake in ready:
+            os.eventfd_read(wake)
+        state = ready.get(socket.fileno(), 0)
+        if state & select.POLLOUT:
+            client.loop_write()
+        if held or state & ~select.POLLOUT:
+            client.loop_read()
+        if not ready:
+            client.loop_misc()  # keep-alive; where there is traffic, ack_timeout finds a dead peer
+
+    def _sleep(self) -> float:
+        return min(_IDLE, self._broker.keepalive / 3, self._broker.ack_timeout if self._unanswered else _IDLE)
+
+    def _late(self) -> bool:
+        oldest = next(iter(self._unanswered.values()), None)
+        return oldest is not None and time.monotonic() - oldest[1] > self._broker.ack_timeout
+
+    def _send(self, outbox: deque[Message]) -> None:
+        while outbox and len(self._unanswered) < self._window:
+            token, topic, payload, retain = outbox.popleft()
+            if len(payload) > self._payload:
+                self._sink(Refused(token, _TOO_LARGE, f"{len(payload)} bytes, the broker takes {self._payload}"))
+                continue
+            info = self._client.publish(topic, payload, qos=1, retain=retain)
+            self._unanswered[info.mid] = (token, time.monotonic())
+
+    def _answer(self) -> None:
+        if self._delivered:
+            self._sink(Delivered(tuple(self._delivered)))
+            self._delivered.clear()
+
+    def _on_connect(self, client: Client, _: Any, flags: Any, code: ReasonCode, properties: Properties | None) -> None:
+        if code.is_failure:
+            self._end = f"refused: {code}"
+            return
+        self._window = min(self._window, getattr(properties, "ReceiveMaximum", self._window))
+        packet = getattr(properties, "MaximumPacketSize", None)
+        if packet:
+            self._payload = min(self._payload, packet - _TOPIC_AND_HEADER)
+        if self._subscribe:
+            client.subscribe(self._subscribe, qos=1)
+        else:
+            self._establish()
+
+    def _on_subscribe(self, client: Client, _: Any, mid: int, codes: list[ReasonCode], properties: Any) -> None:
+        for code in codes:
+            if code.is_failure:
+                log.error("subscription_refused topic=%s reason=%r", self._subscribe, str(code))
+        self._establish()
+
+    def _establish(self) -> None:
+        self.established = True
+        log.info("connected host=%s port=%d window=%d", self._broker.host, self._broker.port, self._window)
+        self._sink(Connected(self._payload))
+
+    def _on_publish(self, client: Client, _: Any, mid: int, code: ReasonCode, properties: Any) -> None:
+        token, _when = self._unanswered.pop(mid)
+        if code.value < _FAILED:
+            self._delivered.append(token)
+        else:
+            self._sink(Refused(token, code.value, str(code)))
+
+    def _on_message(self, client: Client, _: Any, message: MQTTMessage) -> None:
+        self._sink(Received(message.topic, bytes(message.payload)))
+
+    def _on_disconnect(self, client: Client, _: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
+        self._end = self._end or str(code)
+
+
+class Tls:
+    """The PEM files of one truck; `ca` None trusts the system's authorities."""
+
+    def __init__(self, ca: Path | None, certificate: Path | None, key: Path | None) -> None:
+        self._ca, self._certificate, self._key = ca, certificate, key
+
+    def context(self) -> Any:
+        """An ssl.SSLContext; Misconfigured where a file cannot be loaded."""
+        import ssl
+
+        try:
+            context = ssl.create_default_context(cafile=str(self._ca) if self._ca else None)
+            if self._certificate:
+                context.load_cert_chain(str(self._certificate), str(self._key))
+        except (OSError, ssl.SSLError) as error:
+            files = ", ".join(str(path) for path in (self._ca, self._certificate, self._key) if path)
+            raise Misconfigured(
+                f"cannot load TLS files ({files}): {error}; check [agent] ca, certificate, key"
+            ) from None
+        return context

@@ -1,0 +1,239 @@
+"""Everything that goes over the line: the two lanes within the limits, reports and status, and what comes back.
+
+The transport's thread only puts events into a queue, which is what `turn` sleeps on; all else happens in the one
+thread that calls it, which alone uses the buffer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from logging import getLogger
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from agent import reports
+from agent.buffer import Buffer
+from agent.clock import Clock
+from agent.lanes import Lanes
+from agent.pace import Pace
+from agent.transport import Connected, Delivered, Event, Lost, Message, Received, Refused, Transport
+from contract import instants, topics
+from contract.codec import parse
+from contract.errors import Rejected, Retryable
+from contract.messages import MAX_RESEND_RANGES, Resend
+from contract.ranges import Ranges
+
+log = getLogger(__name__)
+
+REPORT_SECONDS = 900.0
+_LONGEST_SLEEP = 1.0
+_SHORTEST_SLEEP = 0.02
+_EVENTS_AT_ONCE = 500
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one run has done, in samples; `messages` and `connections` are what they say."""
+
+    sampled: int = 0
+    not_stored: int = 0
+    sent: int = 0
+    refused: int = 0
+    asked_again: int = 0
+    pending: int = 0
+    messages: int = 0
+    connections: int = 0
+
+
+class Uplink:
+    """One truck's line to the cloud. `start`, then `turn` again and again, then `say_goodbye` and `close`."""
+
+    def __init__(self, truck_id: str, buffer: Buffer, transport: Transport, clock: Clock) -> None:
+        self._truck_id, self._buffer, self._transport, self._clock = truck_id, buffer, transport, clock
+        limits = transport.limits
+        self._lanes = Lanes(buffer, limits, clock.monotonic)
+        self._pace = Pace(limits.publishes_per_second, limits.bytes_per_second, limits.payload, clock.monotonic)
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._tokens = count(1)
+        self._control: set[int] = set()
+        self._delivered: list[int] = []
+        self._blocked = _LONGEST_SLEEP
+        self._report_at = 0.0
+        self._last_refusal = ""
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Connected: self._on_connected,
+            Lost: self._on_lost,
+            Delivered: self._on_delivered,
+            Refused: self._on_refused,
+            Received: self._on_received,
+        }
+        self.connected = False
+        self.tally = Tally()
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        will = Message(0, topics.status(self._truck_id), reports.will(self._buffer.stream_id), retain=True)
+        self._transport.start(self._events.put, will=will, subscribe=topics.resend(self._truck_id))
+
+    def wake(self) -> None:
+        """Make a sleeping `turn` return; safe in a signal handler and from any thread."""
+        self._events.put(None)
+
+    def turn(self, longest: float) -> None:
+        """Send what may go; then sleep until something happens, `longest` seconds at most, and see to all of it."""
+        self._send()
+        event = self._next_event(min(longest, self._patience()))
+        for _ in range(_EVENTS_AT_ONCE):
+            if event is not None:
+                self._handlers[type(event)](event)
+            try:
+                event = self._events.get_nowait()
+            except Empty:
+                break
+        self._mark_delivered()
+        if self.connected and self._clock.monotonic() >= self._report_at:
+            self._report()
+
+    def idle(self) -> bool:
+        """Whether nothing travels, and nothing waits that could go now."""
+        return self._lanes.idle()
+
+    def say_goodbye(self, seconds: float) -> None:
+        """The last report and the status `offline`, if there is a connection, and up to `seconds` for their arrival."""
+        if not self.connected:
+            return
+        self._report()
+        self._status("offline")
+        deadline = self._clock.monotonic() + seconds
+        while self.connected and self._control and (left := deadline - self._clock.monotonic()) > 0:
+            event = self._next_event(left)
+            if event is not None:
+                self._handlers[type(event)](event)
+        self._mark_delivered()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.close()
+
+    def _patience(self) -> float:
+        if not self.connected:
+            return _LONGEST_SLEEP
+        return max(_SHORTEST_SLEEP, min(_LONGEST_SLEEP, self._lanes.wait(), self._blocked))
+
+    def _next_event(self, seconds: float) -> Event | None:
+        try:
+            return self._events.get(timeout=seconds) if seconds > 0 else self._events.get_nowait()
+        except Empty:
+            return None
+
+    def _send(self) -> None:
+        """Hand over whatever may go now, and remember for how long the limits hold up the rest."""
+        self._blocked = _LONGEST_SLEEP
+        while self.connected:
+            wait = self._pace.wait()
+            if wait > 0:
+                self._blocked = wait
+                return
+            parcel = self._guarded(self._lanes.next)
+            if parcel is None:
+                return
+            token = next(self._tokens)
+            self._lanes.took(token, parcel)
+            self._pace.spend(len(parcel.payload))
+            topic = topics.batch if parcel.batch else topics.telemetry
+            self._transport.publish(Message(token, topic(self._truck_id), parcel.payload))
+            self.tally.messages += 1
+
+    def _mark_delivered(self) -> None:
+        if self._delivered:
+            seqs, at = self._delivered, self._now()
+            self._guarded(lambda: self._buffer.mark_sent(seqs, at=at))
+            self.tally.sent += len(seqs)
+            self._delivered = []
+
+    def _on_connected(self, event: Connected) -> None:
+        self.connected = True
+        self.tally.connections += 1
+        self._lanes.connected(event.payload)
+        self._guarded(lambda: self._buffer.note({"connection": "connected", "connection_at": self._now()}))
+        self._status("online")
+        self._report()
+
+    def _on_lost(self, event: Lost) -> None:
+        self.connected = False
+        self._control.clear()
+        self._lanes.lost()
+        note = {"connection": f"lost: {event.reason}", "connection_at": self._now()}
+        self._guarded(lambda: self._buffer.note(note))
+
+    def _on_delivered(self, event: Delivered) -> None:
+        seqs = self._lanes.delivered(event.tokens)
+        self._delivered.extend(seqs)
+        if self._control:
+            self._control.difference_update(event.tokens)
+        if self._last_refusal and seqs:
+            log.warning("broker_takes_samples_again refused_so_far=%d", self.tally.refused)
+            self._last_refusal = ""
+
+    def _on_refused(self, event: Refused) -> None:
+        """An alarm on the first of a kind; the others are counted, and all stay in the buffer."""
+        reason = f"{event.code} {event.reason}"
+        seqs = self._lanes.refused(event.token)
+        self._control.discard(event.token)
+        self.tally.refused += len(seqs)
+        if reason != self._last_refusal:
+            self._last_refusal = reason
+            what = f"{seqs[0]}…{seqs[-1]}" if seqs else "control"
+            log.error("publish_refused seq=%s code=%d reason=%r kept=yes", what, event.code, event.reason)
+            note = {"last_refusal": reason, "last_refusal_at": self._now()}
+            self._guarded(lambda: self._buffer.note(note))
+
+    def _on_received(self, event: Received) -> None:
+        try:
+            ask = Resend.model_validate(parse(event.payload))
+        except (Rejected, ValidationError) as error:
+            log.warning("resend_ignored topic=%s reason=%r", event.topic, str(error)[:200])
+            return
+        if ask.stream_id != self._buffer.stream_id:
+            self._publish(topics.report(self._truck_id), reports.unknown(self._buffer, ask))
+            return
+        self._mark_delivered()
+        asked = Ranges.of(ask.ranges[:MAX_RESEND_RANGES])
+        answer = self._guarded(lambda: self._buffer.resend(asked))
+        if answer is None:
+            return
+        again, gone = answer
+        self._lanes.resend(again)
+        self.tally.asked_again += again.count
+        log.info("resend asked=%d again=%d gone=%d", asked.count, again.count, gone.count)
+        if gone:
+            self._report(gone)
+
+    def _report(self, gone: Ranges | None = None) -> None:
+        self._report_at = self._clock.monotonic() + REPORT_SECONDS
+        for payload in (reports.report(self._buffer, gone), *reports.closed(self._buffer)):
+            self._publish(topics.report(self._truck_id), payload)
+
+    def _status(self, state: Literal["online", "offline"]) -> None:
+        payload = reports.status(state, self._now(), self._buffer)
+        self._publish(topics.status(self._truck_id), payload, retain=True)
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        token = next(self._tokens)
+        self._control.add(token)
+        self._transport.publish(Message(token, topic, payload, retain))
+
+    def _now(self) -> str:
+        return instants.from_datetime(self._clock.now())
+
+    def _guarded(self, act: Callable[[], Result]) -> Result | None:
+        """The buffer's passing faults delay what they hit, and nothing else."""
+        try:
+            return act()
+        except Retryable as error:
+            log.error("buffer_fault reason=%r", str(error))
+            return None
