@@ -1,0 +1,53 @@
+# `make demo` and `make test` need only python3, make and package access: see README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_DIR := demo-data
+MINUTES ?=
+SPEEDUP ?= 60
+
+.PHONY: demo test check bench prove clean
+
+demo: .venv/ready
+	@scripts/system-packages mosquitto:mosquitto
+	@rm -rf $(DEMO_DIR)
+	@$(BIN)/milepost up --trucks 5 --shoppers 3 --speedup $(SPEEDUP) --port 0 --data-dir $(DEMO_DIR) \
+		$(if $(MINUTES),--minutes $(MINUTES)); \
+	code=$$?; \
+	echo "Look around: $(BIN)/milepost trucks --data-dir $(DEMO_DIR)   (also: history TRUCK-001, clicks, audit)"; \
+	exit $$code
+
+test: .venv/ready
+	@scripts/system-packages mosquitto:mosquitto chromium:chromium
+	$(BIN)/pytest -m "not prove" $(ARGS)
+
+prove: .venv/ready
+	@scripts/system-packages mosquitto:mosquitto
+	MILEPOST_PROVE=1 $(BIN)/pytest -m prove -s --timeout 3600 $(ARGS)
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: .venv/ready
+	@scripts/system-packages mosquitto:mosquitto
+	@for figure in benchmarks/[a-z]*.py; do echo "== $$figure"; $(BIN)/python $$figure || exit 1; done
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed" >&2; exit 3; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/system-packages ensurepip:python3-venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# After a change of dependencies: pins with hashes, for all platforms and Pythons, without any registry's address.
+.PHONY: pins
+pins:
+	@command -v uv >/dev/null || { echo "pip install uv, then make pins" >&2; exit 3; }
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--extra dev pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf .venv $(DEMO_DIR) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
