@@ -1,14 +1,17 @@
 """How the commands show their answers to people: rich tables of the very rows that `--json` prints."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from contract.records import at
 
 Row = Mapping[str, Any]
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
@@ -17,10 +20,11 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, e
     if not rows:
         console.print(empty, highlight=False)
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        numbers = all(isinstance(row[columns.index(column)], int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        numbers = all(isinstance(row[index], int | float | None) for row in rows)
+        instants = any(isinstance(row[index], str) and _INSTANT.fullmatch(row[index]) for row in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=instants)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
@@ -31,6 +35,8 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, list):
         return " ".join(f"{a}–{b}" if a != b else str(a) for a, b in value) or "none"
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        return f"{value[:10]} {value[11:19]}"
     return str(value)
 
 
@@ -44,13 +50,12 @@ def faults(sample: Row) -> str:
 
 HIGHLIGHTS = {
     "brakes": "vehicle_health_and_maintenance.brake_status",
-    "transmission": "vehicle_health_and_maintenance.transmission_status",
+    "gears": "vehicle_health_and_maintenance.transmission_status",
     "rpm": "engine_diagnostics.engine_rpm",
-    "km/h": "vehicle_speed",
     "fuel %": "engine_diagnostics.fuel_level",
-    "engine °C": "engine_diagnostics.engine_temperature",
-    "oil psi": "engine_diagnostics.oil_pressure",
-    "battery V": "engine_diagnostics.battery_voltage",
+    "°C": "engine_diagnostics.engine_temperature",
+    "psi": "engine_diagnostics.oil_pressure",
+    "V": "engine_diagnostics.battery_voltage",
 }
 """Column → dotted field, for tables of samples."""
 
