@@ -58,6 +58,11 @@ def sampled(folder: Path) -> dict[str, int]:
     return {path.parent.name: _committed(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))}
 
 
+def pending(folder: Path) -> dict[str, int]:
+    """truck_id → how many of its samples are committed and not yet acknowledged by the broker."""
+    return {path.parent.name: _pending(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))}
+
+
 def last_sampled_at(path: Path) -> str | None:
     """The instant of the newest sample in a truck's buffer, None while there is none."""
     if not path.exists():
@@ -78,6 +83,13 @@ def _committed(path: Path) -> int:
             " + ifnull((SELECT sum(highest_seq) FROM predecessors), 0)"
         ).fetchone()
     return int(row[0])
+
+
+def _pending(path: Path) -> int:
+    with closing(_reading(path)) as connection:
+        if not _has_table(connection, "pending"):
+            return 0
+        return int(connection.execute("SELECT count(*) FROM pending").fetchone()[0])
 
 
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:

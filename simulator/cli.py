@@ -1,0 +1,113 @@
+"""`milepost simulate trucks|shoppers`: the door to the simulator.
+
+Standard output stays empty unless --json asks for the one closing document; progress and logs go to stderr. SIGTERM and
+SIGINT finish, send what is left and exit 0; a second one exits at once.
+"""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contract import settings
+from contract.errors import Misconfigured
+from simulator.settings import DataFolder, SimulatorSettings
+
+app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True)
+
+_DataDir = Annotated[Path | None, typer.Option(help="Where the data lies; else MILEPOST_DATA_DIR, ./milepost-data.")]
+_Config = Annotated[Path | None, typer.Option(help="The settings file.")]
+_Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after so many minutes of wall time.")]
+_Seed = Annotated[int | None, typer.Option(help="Another number is another fleet, or other shoppers.")]
+_Drain = Annotated[float | None, typer.Option(min=0.0, help="Seconds to send what is left at the end.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")]
+
+
+@app.command()
+def trucks(  # noqa: PLR0913 - one parameter an option
+    *,
+    count: Annotated[int, typer.Option(min=0, help="How many.")] = 5,
+    broker: Annotated[str, typer.Option(help="mqtt(s)://HOST:PORT")] = "mqtt://127.0.0.1:1883",
+    speedup: Annotated[float, typer.Option(min=1.0, help="Simulated seconds in a second.")] = 1.0,
+    data_dir: _DataDir = None,
+    minutes: _Minutes = None,
+    seed: _Seed = None,
+    drain: _Drain = None,
+    as_json: _Json = False,
+    config: _Config = None,
+) -> None:
+    """Drive virtual trucks, each with the real agent, until they are stopped."""
+    from simulator import ledger
+    from simulator.signals import stop_event
+    from simulator.trucks import Fleet
+
+    _log_to_stderr()
+    own, folder = _settings(config, data_dir)
+    Fleet(
+        count=count,
+        broker=broker,
+        folder=folder,
+        speedup=speedup,
+        minutes=minutes,
+        interval=own.interval,
+        drain=own.drain if drain is None else drain,
+        seed=own.seed if seed is None else seed,
+    ).run(stop_event())
+    if as_json:
+        _print({"trucks": [{"truck_id": name, "sampled": number} for name, number in ledger.sampled(folder).items()]})
+
+
+@app.command()
+def shoppers(  # noqa: PLR0913 - one parameter an option
+    *,
+    count: Annotated[int, typer.Option(min=0, help="How many.")] = 3,
+    url: Annotated[str, typer.Option(help="The beacon's base URL.")] = "http://127.0.0.1:8080",
+    rate: Annotated[float | None, typer.Option(min=0.001, max=1000.0, help="Events a second and shopper.")] = None,
+    data_dir: _DataDir = None,
+    minutes: _Minutes = None,
+    seed: _Seed = None,
+    drain: _Drain = None,
+    as_json: _Json = False,
+    config: _Config = None,
+) -> None:
+    """Post shop events to a real beacon, each until it has its receipt."""
+    from simulator import ledger
+    from simulator.shoppers import Shop
+    from simulator.signals import stop_event
+
+    if not url.startswith(("http://", "https://")):
+        raise Misconfigured(f"--url {url!r} is no web address: give one such as http://127.0.0.1:8080")
+    _log_to_stderr()
+    own, folder = _settings(config, data_dir)
+    Shop(
+        count=count,
+        url=url,
+        outbox=folder / ledger.OUTBOX,
+        rate=own.rate if rate is None else rate,
+        drain=own.drain if drain is None else drain,
+        seed=own.seed if seed is None else seed,
+    ).run(stop_event(), seconds=None if minutes is None else minutes * 60)
+    if as_json:
+        sent = ledger.clicks(folder)
+        _print({"sent": sent.sent, "open": sent.open, "rejected": sent.rejected})
+
+
+def _settings(config: Path | None, data_dir: Path | None) -> tuple[SimulatorSettings, Path]:
+    own = settings.load("simulator", SimulatorSettings, config)
+    return own, data_dir or settings.load("collector", DataFolder, config).data_dir
+
+
+def _print(document: object) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request
+
+
+if __name__ == "__main__":
+    app()
