@@ -20,7 +20,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, e
     if not rows:
         console.print(empty, highlight=False)
         return
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, column in enumerate(columns):
         numbers = all(isinstance(row[index], int | float | None) for row in rows)
         instants = any(isinstance(row[index], str) and _INSTANT.fullmatch(row[index]) for row in rows)
@@ -50,12 +50,10 @@ def faults(sample: Row) -> str:
 
 HIGHLIGHTS = {
     "brakes": "vehicle_health_and_maintenance.brake_status",
-    "gears": "vehicle_health_and_maintenance.transmission_status",
     "rpm": "engine_diagnostics.engine_rpm",
     "fuel %": "engine_diagnostics.fuel_level",
     "°C": "engine_diagnostics.engine_temperature",
     "psi": "engine_diagnostics.oil_pressure",
-    "V": "engine_diagnostics.battery_voltage",
 }
 """Column → dotted field, for tables of samples."""
 
