@@ -1,0 +1,146 @@
+"""Lint for rule documents: what breaks in production, before it does. Each finding says what to do.
+
+`check_document` reads one CreateTopicRule input and never raises: a document that cannot be read is itself a
+finding. Sources: the AWS IoT Core quotas (10 actions a rule, 7 slashes a topic) and the reference pages.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from contract.errors import Misconfigured
+from contract.topics import UPLINK
+from iot_rules.actions import Action
+from iot_rules.errors import SqlError
+from iot_rules.rules import Rule, read_rule
+from iot_rules.sql import ORIGINAL, Template
+from iot_rules.sql.functions import FUNCTIONS
+from iot_rules.sql.tree import Call, Star
+from iot_rules.sql.validation import called_functions
+from iot_rules.sql.walk import all_nodes
+from iot_rules.topics import overlap
+
+MAX_ACTIONS = 10
+MAX_SLASHES = 7
+MAX_TOPIC_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """code: a short name. message: what is wrong. remedy: what to do. position: in the statement, or None."""
+
+    rule: str
+    code: str
+    message: str
+    remedy: str
+    position: int | None = None
+
+
+def check_document(document: object, name: str) -> list[Finding]:
+    """Every finding on one document; `name` stands for a rule that has none."""
+    try:
+        rule = read_rule(document)
+    except SqlError as error:
+        return [Finding(name, "sql", error.caret(), "mend the statement at the place shown", error.position)]
+    except Misconfigured as error:
+        return [Finding(name, "document", str(error), "mend the document")]
+    return check_rule(rule)
+
+
+def check_rule(rule: Rule) -> list[Finding]:
+    """Every finding on one rule that could be read."""
+    return [*_filter_findings(rule), *_action_findings(rule), *_statement_findings(rule)]
+
+
+def _filter_findings(rule: Rule) -> list[Finding]:
+    topic_filter = rule.statement.topic_filter
+    if topic_filter is None:
+        return []
+    found = []
+    if topic_filter.count("/") > MAX_SLASHES:
+        found.append(Finding(
+            rule.name, "slashes", f"the filter {topic_filter} has more than {MAX_SLASHES} slashes",
+            "shorten it: AWS IoT refuses topics of more than 8 levels",
+        ))  # fmt: skip
+    if len(topic_filter.encode()) > MAX_TOPIC_BYTES:
+        found.append(Finding(
+            rule.name, "length", f"the filter is longer than {MAX_TOPIC_BYTES} bytes", "shorten it",
+        ))  # fmt: skip
+    if topic_filter.startswith("$aws/rules/"):
+        found.append(Finding(
+            rule.name, "basic-ingest", "a rule cannot subscribe to Basic Ingest topics",
+            "leave the prefix $aws/rules/<rule>/ out of FROM: it works with the plain filter",
+        ))  # fmt: skip
+    elif not any(overlap(topic_filter, uplink) for uplink in UPLINK):
+        found.append(Finding(
+            rule.name, "filter", f"the filter {topic_filter} can match nothing that the fleet publishes",
+            f"use one of {', '.join(UPLINK)}, or a part of them",
+        ))  # fmt: skip
+    return found
+
+
+def _action_findings(rule: Rule) -> list[Finding]:
+    found = []
+    if not rule.actions:
+        found.append(Finding(rule.name, "no-action", "the rule has no action", "add one: it does nothing"))
+    if len(rule.actions) > MAX_ACTIONS:
+        found.append(Finding(
+            rule.name, "actions", f"the rule has {len(rule.actions)} actions; AWS IoT takes {MAX_ACTIONS}",
+            "split it into several rules",
+        ))  # fmt: skip
+    if rule.error_action is None:
+        found.append(Finding(
+            rule.name, "no-error-action", "the rule has no error action: a failed delivery is lost unseen",
+            "add an errorAction, such as s3",
+        ))  # fmt: skip
+    for call in _template_calls(rule.error_action):
+        if FUNCTIONS[call.function].external:
+            found.append(Finding(
+                rule.name, "external-in-error-action", f"{call.function}() calls out in the error action",
+                "AWS IoT does not run it there: leave it out",
+            ))  # fmt: skip
+    for action in rule.actions:
+        topic = action.parameters.get("topic")
+        if action.kind == "republish" and isinstance(topic, str) and topic.count("/") > MAX_SLASHES:
+            found.append(Finding(
+                rule.name, "slashes", f"republish to {topic} has more than {MAX_SLASHES} slashes", "shorten it",
+            ))  # fmt: skip
+    return found
+
+
+def _template_calls(action: Action | None) -> list[Call]:
+    calls: list[Call] = []
+    stack: list[Any] = [action.parameters] if action is not None else []
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict | list):
+            stack.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, Template):
+            nodes = [node for part in value.parts if not isinstance(part, str) for node in all_nodes(part)]
+            calls += [node for node in nodes if isinstance(node, Call)]
+    return calls
+
+
+def _statement_findings(rule: Rule) -> list[Finding]:
+    statement = rule.statement
+    found = []
+    if statement.version == ORIGINAL:
+        found.append(Finding(
+            rule.name, "version", f"SQL version {ORIGINAL} is the first, and the default when none is named",
+            'set "awsIotSqlVersion": "2016-03-23"',
+        ))  # fmt: skip
+    paths = Counter(
+        column.path for column in statement.columns if column.alias or not isinstance(column.expression, Star)
+    )
+    for path in sorted(path for path, count in paths.items() if count > 1 and not statement.value):
+        found.append(Finding(
+            rule.name, "alias", f"two columns are named {'.'.join(path)}: the last shadows the others",
+            "give each its own alias",
+        ))  # fmt: skip
+    external = Counter(call.function for call in called_functions(statement) if FUNCTIONS[call.function].external)
+    if external["get_dynamodb"] > 1:
+        found.append(Finding(
+            rule.name, "get_dynamodb", "get_dynamodb() is called more than once: AWS IoT then invokes no action",
+            "call it once, in a SET variable",
+        ))  # fmt: skip
+    return found

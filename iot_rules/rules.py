@@ -1,0 +1,202 @@
+"""Many rules, one message in, the deliveries out: what AWS IoT's rules engine would do, pure and synchronous.
+
+`load_documents()` reads the deployed documents; `Rules(rules).run(message)` gives what their actions would send.
+Nothing is sent here, so an action can fail only in its templates; whoever sends reports its own failures to
+`Rules.undeliverable`, which gives the delivery of the rule's error action. Statements are parsed once, at load.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from contract.errors import Misconfigured
+from iot_rules.actions import Action, Delivery, Failure, error_document, failure, filled, read_action
+from iot_rules.errors import SqlError
+from iot_rules.sql import (
+    NO_MATCH,
+    ORIGINAL,
+    Arrival,
+    Failed,
+    Message,
+    Statement,
+    Surroundings,
+    Value,
+    compile_statement,
+    dump,
+    run,
+)
+from iot_rules.sql.functions import FUNCTIONS
+from iot_rules.sql.validation import called_functions
+from iot_rules.topics import TopicIndex
+
+__all__ = ["Delivery", "Failure", "Message", "Rule", "Rules", "Surroundings", "load_documents", "read_rule"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One rule, ready to run. `document` is the whole CreateTopicRule input that it was read from."""
+
+    name: str
+    sql: str
+    statement: Statement
+    actions: tuple[Action, ...]
+    error_action: Action | None
+    disabled: bool
+    description: str
+    document: dict[str, Any]
+
+
+def load_documents(folder: Path | None = None) -> tuple[Rule, ...]:
+    """The rules of a folder of JSON files, by file name; by default those that come with Milepost.
+
+    Raises Misconfigured, or SqlError, with the file's name.
+    """
+    root: Traversable = resources.files("iot_rules") / "documents" if folder is None else folder
+    if not root.is_dir():
+        raise Misconfigured(f"no folder of rule documents at {root}: name one that exists")
+    files = sorted((file for file in root.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
+    return tuple(_load(file) for file in files)
+
+
+def _load(file: Traversable) -> Rule:
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise Misconfigured(f"{file.name}: not a JSON document that can be read: {error}") from None
+    try:
+        return read_rule(document)
+    except SqlError as error:
+        raise Misconfigured(f"{file.name}: {error.caret()}") from None
+    except Misconfigured as error:
+        raise Misconfigured(f"{file.name}: {error}") from None
+
+
+def read_rule(document: object) -> Rule:
+    """A rule from the input of CreateTopicRule. Raises SqlError or Misconfigured."""
+    name, payload = _parts(document)
+    sql, version = payload.get("sql"), payload.get("awsIotSqlVersion", ORIGINAL)
+    if not isinstance(sql, str) or not isinstance(version, str):
+        raise Misconfigured("topicRulePayload needs a string sql, and a string awsIotSqlVersion if any")
+    statement = compile_statement(sql, version)
+    variables = frozenset(name for name, _ in statement.variables)
+    actions = payload.get("actions", [])
+    if not isinstance(actions, list):
+        raise Misconfigured("topicRulePayload.actions must be an array")
+    on_error = payload.get("errorAction")
+    return Rule(
+        name=name,
+        sql=sql,
+        statement=statement,
+        actions=tuple(read_action(action, version, variables) for action in actions),
+        error_action=read_action(on_error, version, variables) if on_error is not None else None,
+        disabled=payload.get("ruleDisabled") is True,
+        description=str(payload.get("description", "")),
+        document=document if isinstance(document, dict) else {},
+    )
+
+
+def _parts(document: object) -> tuple[str, dict[str, Any]]:
+    name = document.get("ruleName") if isinstance(document, dict) else None
+    payload = document.get("topicRulePayload") if isinstance(document, dict) else None
+    if not isinstance(name, str) or not isinstance(payload, dict):
+        raise Misconfigured('a rule document is {"ruleName": "…", "topicRulePayload": {…}}')
+    if not name or not name.isascii() or not name.replace("_", "a").isalnum():
+        raise Misconfigured(f"ruleName {name!r} must be letters, digits and _")
+    return name, payload
+
+
+class Rules:
+    """A set of rules behind one topic index. Disabled rules are left out.
+
+    Raises Misconfigured for two rules of one name, and for a statement that calls out to what has no resolver.
+    """
+
+    def __init__(self, rules: Iterable[Rule], surroundings: Surroundings | None = None) -> None:
+        self._surroundings = surroundings or Surroundings()
+        self._by_name: dict[str, Rule] = {}
+        self._index: TopicIndex[Rule] = TopicIndex()
+        for rule in rules:
+            if rule.name in self._by_name:
+                raise Misconfigured(f"two rules are named {rule.name}: rename one")
+            self._require_resolvers(rule)
+            if not rule.disabled:
+                self._by_name[rule.name] = rule
+                if rule.statement.topic_filter is not None:
+                    self._index.add(rule.statement.topic_filter, rule)
+
+    def _require_resolvers(self, rule: Rule) -> None:
+        for call in called_functions(rule.statement):
+            if FUNCTIONS[call.function].external and call.function not in self._surroundings.resolvers:
+                raise Misconfigured(
+                    f"rule {rule.name}: {call.function}() at character {call.position + 1} calls out, and no "
+                    "resolver for it is configured here"
+                )
+
+    def matching(self, topic: str) -> list[Rule]:
+        """The rules whose topic filter matches; of a Basic Ingest topic, the one that it names."""
+        arrival = Arrival(Message(topic, b""), self._surroundings)
+        return self._matching(arrival)
+
+    def _matching(self, arrival: Arrival) -> list[Rule]:
+        if arrival.rule is None:
+            return self._index.find(arrival.topic)
+        rule = self._by_name.get(arrival.rule)
+        if rule is None:
+            return []
+        wanted = rule.statement.topic_filter
+        return [rule] if wanted is None or rule in self._index.find(arrival.topic) else []
+
+    def run(self, message: Message) -> list[Delivery]:
+        """What the rules' actions would send for one message, in the rules' order. Never raises."""
+        arrival = Arrival(message, self._surroundings)
+        deliveries: list[Delivery] = []
+        for rule in self._matching(arrival):
+            deliveries += _run_rule(rule, arrival)
+        return deliveries
+
+    def undeliverable(self, message: Message, delivery: Delivery, reason: str) -> Delivery | None:
+        """The error action's delivery for a delivery that could not be sent; None where there is none to make."""
+        rule = self._by_name.get(delivery.rule_name)
+        if rule is None or delivery.error:
+            return None
+        failed = failure(Action(delivery.action_type, {}), delivery.parameters, reason)
+        return _on_error(rule, Arrival(message, self._surroundings), {}, [failed])
+
+
+def _run_rule(rule: Rule, arrival: Arrival) -> list[Delivery]:
+    variables: dict[str, Value] = {}
+    output = run(rule.statement, arrival, variables)
+    if output is NO_MATCH:
+        return []
+    failures: list[Failure] = []
+    deliveries: list[Delivery] = []
+    if isinstance(output, Failed):
+        failures.append(Failure("SQL", "", output.reason))
+    else:
+        payload = dump(output)
+        for action in rule.actions:
+            parameters, problems = filled(action, arrival, variables)
+            if problems:
+                failures.append(failure(action, parameters, "; ".join(problems)))
+            else:
+                deliveries.append(Delivery(rule.name, action.kind, parameters, payload))
+    if failures and (delivery := _on_error(rule, arrival, variables, failures)):
+        deliveries.append(delivery)
+    return deliveries
+
+
+def _on_error(
+    rule: Rule, arrival: Arrival, variables: dict[str, Value], failures: Sequence[Failure]
+) -> Delivery | None:
+    action = rule.error_action
+    if action is None:
+        return None
+    parameters, _ = filled(action, arrival, variables)
+    payload = error_document(rule.name, arrival.message, failures)
+    return Delivery(rule.name, action.kind, parameters, payload, error=True)
+
+

@@ -1,0 +1,200 @@
+"""Whatever the payload or the text: no exception but a positioned SqlError, in bounded time."""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iot_rules.errors import SqlError
+from iot_rules.sql import NO_MATCH, VERSIONS, Arrival, Failed, Message, Surroundings, compile_statement, dump, run, tree
+from iot_rules.sql.functions import FUNCTIONS
+from iot_rules.sql.lexer import read
+from iot_rules.sql.parser import CAST_KEYWORDS, parse
+from iot_rules.sql.printer import print_statement
+from iot_rules.topics import TopicIndex, matches, overlap
+
+# -- trees
+
+NAMES = st.sampled_from(["a", "b", "temperature", "value", "set", "x_1", "é"])
+NUMBERS = st.one_of(
+    st.integers(-(10**20), 10**20), st.sampled_from([Decimal("1.5"), Decimal("-0.25"), Decimal("1E-7")])
+)
+LITERALS = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=8)).map(tree.Literal)
+LEAVES = st.one_of(LITERALS, NAMES.map(tree.Name), st.just(tree.Star()), NAMES.map(tree.Name))
+OPERATORS = st.sampled_from(["OR", "AND", "=", "<>", "<", "<=", ">", ">=", "IN", "+", "-", "*", "/", "%"])
+LOCAL = sorted(name for name, function in FUNCTIONS.items() if not function.external)
+
+
+def _larger(nodes: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    several = st.lists(nodes, max_size=3).map(tuple)
+    members = st.dictionaries(st.text(max_size=4), nodes, max_size=3).map(lambda found: tuple(found.items()))
+    columns = st.lists(nodes.map(tree.Column), min_size=1, max_size=2).map(tuple)
+    branches = st.lists(st.tuples(nodes, nodes), min_size=1, max_size=2).map(tuple)
+    numbers_apart = nodes.filter(lambda node: not isinstance(node, tree.Literal) or isinstance(node.value, str))
+    return st.one_of(
+        st.builds(tree.Binary, OPERATORS, nodes, nodes),
+        st.builds(tree.Not, nodes),
+        st.builds(tree.Negate, numbers_apart),
+        st.builds(tree.Member, nodes, NAMES),
+        st.builds(tree.Index, nodes, nodes),
+        several.map(tree.ArrayLiteral),
+        members.map(tree.ObjectLiteral),
+        st.builds(tree.Case, nodes, branches, st.none() | nodes),
+        st.builds(tree.Cast, nodes, st.sampled_from(sorted(CAST_KEYWORDS))),
+        st.builds(tree.Call, st.sampled_from(LOCAL), several),
+        st.builds(tree.Query, columns, st.just(False), nodes, st.none() | nodes),
+    )
+
+
+EXPRESSIONS = st.recursive(LEAVES, _larger, max_leaves=12)
+ALIASES = st.lists(NAMES, max_size=2).map(tuple)
+COLUMNS = st.lists(st.builds(tree.Column, EXPRESSIONS, ALIASES), min_size=1, max_size=3).map(tuple)
+STATEMENTS = st.one_of(
+    st.builds(tree.Statement, COLUMNS, st.just(False), st.just("a/+"), st.none() | EXPRESSIONS),
+    st.builds(
+        tree.Statement,
+        EXPRESSIONS.map(lambda node: (tree.Column(node),)),
+        st.just(True),
+        st.none() | st.just("it's/#"),
+        st.none(),
+    ),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("ab") | st.text(max_size=3), inner),
+    max_leaves=10,
+)
+PAYLOADS = st.one_of(JSON.map(dump), st.binary(max_size=40), st.text(max_size=20).map(lambda text: text.encode()))
+
+
+@given(STATEMENTS)
+@settings(deadline=None, max_examples=300)
+def test_parse_print_parse_is_the_identity(statement: tree.Statement) -> None:
+    text = print_statement(statement)
+    again = parse(text)
+    assert repr(parse(print_statement(again))) == repr(parse(print_statement(parse(print_statement(again)))))
+    assert again == statement, text
+
+
+@given(STATEMENTS, PAYLOADS, st.sampled_from(VERSIONS))
+@settings(deadline=None, max_examples=400)
+def test_the_evaluator_never_raises(statement: tree.Statement, payload: bytes, version: str) -> None:
+    try:
+        compiled = compile_statement(print_statement(statement), version)
+    except SqlError:
+        return
+    output = run(compiled, Arrival(Message("a/b", payload, client_id="c"), Surroundings()))
+    assert not isinstance(output, Failed)
+    if output is not NO_MATCH:
+        dump(output)
+
+
+@given(st.sampled_from(LOCAL), st.lists(JSON, max_size=4))
+@settings(deadline=None, max_examples=600)
+def test_no_function_raises_on_any_arguments(name: str, arguments: list[Any]) -> None:
+    keys = [f"get(*, {at})" for at in range(len(arguments))]
+    statement = compile_statement(f"SELECT VALUE {name}({', '.join(keys)}) FROM 'a'")
+    run(statement, Arrival(Message("a", dump(arguments)), Surroundings()))
+
+
+WORDS = """SELECT VALUE FROM WHERE SET AS AND OR NOT IN CASE WHEN THEN ELSE END NULL true a b value * + - / % = <> <
+<= > >= ( ) [ ] { } , . : 'a/b' '#' "s" 1 2.5 1e9 @v abs( get( cast( topic( $ ! ' é ${ -- ;"""
+TOKENS = st.sampled_from(WORDS.split())
+
+
+def outcome(text: str, payload: bytes = b"{}") -> SqlError | None:
+    """Compile and run; the error, if any. It must come within a few seconds."""
+    started, refused = time.monotonic(), None
+    try:
+        run(compile_statement(text), Arrival(Message("a/b", payload), Surroundings()))
+    except SqlError as error:
+        refused = error
+    assert time.monotonic() - started < 5
+    return refused
+
+
+@given(st.lists(TOKENS, max_size=25).map(" ".join) | st.text(max_size=60))
+@settings(deadline=None, max_examples=600)
+def test_a_fuzzed_statement_ends_in_a_result_or_a_positioned_error(text: str) -> None:
+    error = outcome(text, b'{"a":[1],"b":"x"}')
+    if error is not None:
+        assert 0 <= error.position <= len(text)
+        assert error.caret().endswith("^")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT VALUE " + "(" * 50_000,
+        "SELECT " + "- " * 30_000 + "1 FROM 'a'",
+        "SELECT " + " + ".join(["1"] * 20_000) + " FROM 'a'",
+        "SELECT " + "value - (select " * 3000,
+        "SELECT " + "NOT " * 15_000 + "a FROM 'a'",
+        "SELECT a" + ".b" * 20_000 + " FROM 'a'",
+        "SELECT " + "[" * 50_000,
+        "SELECT " + ", ".join(["a"] * 20_000) + " FROM 'a'",
+        "SELECT VALUE regexp_matches('" + "a" * 60 + "', '(a|aa|a?)+$(?<!a)b?c') FROM 'a'",
+        "SELECT VALUE regexp_replace('" + "a" * 5000 + "', '(.*)(.*)(.*)(.*)(.*)[^a]', 'b') FROM 'a'",
+        "SELECT VALUE regexp_matches('a', '((((a{1000}){1000}){1000}){1000})') FROM 'a'",
+    ],
+    ids=range(11),
+)
+def test_hostile_statements_end_in_bounded_time(text: str) -> None:
+    error = outcome(text)
+    assert error is None or error.position <= len(text)
+
+
+# -- topics
+
+LEVELS = st.sampled_from(["a", "b", "", "$x"])
+FILTERS = st.tuples(st.lists(LEVELS | st.just("+"), max_size=3), st.sampled_from(["#", "+", "a", "b", ""])).map(
+    lambda parts: "/".join([*parts[0], parts[1]])
+)
+TOPICS = st.lists(LEVELS, min_size=1, max_size=4).map("/".join)
+
+
+def naive(filters: list[str], names: list[str]) -> bool:
+    """The definition, level by level."""
+    if not filters or not names:
+        return not filters and not names
+    if filters[0] == "#":
+        return True
+    return filters[0] in ("+", names[0]) and naive(filters[1:], names[1:])
+
+
+@given(st.lists(FILTERS, max_size=8), TOPICS)
+@settings(max_examples=500)
+def test_topic_matching_agrees_with_a_naive_matcher(filters: list[str], topic: str) -> None:
+    def expected(topic_filter: str) -> bool:
+        if topic.startswith("$") and topic_filter[:1] in ("+", "#"):
+            return False
+        return naive(topic_filter.split("/"), topic.split("/"))
+
+    index: TopicIndex[int] = TopicIndex()
+    for number, topic_filter in enumerate(filters):
+        index.add(topic_filter, number)
+        assert matches(topic_filter, topic) == expected(topic_filter)
+    assert index.find(topic) == [number for number, each in enumerate(filters) if expected(each)]
+
+
+@given(FILTERS, FILTERS, TOPICS)
+@settings(max_examples=500)
+def test_filters_that_share_a_topic_overlap(first: str, second: str, topic: str) -> None:
+    if matches(first, topic) and matches(second, topic):
+        assert overlap(first, second)
+        assert overlap(second, first)
+
+
+def test_a_thousand_rules_do_not_cost_a_thousand_matches() -> None:
+    index: TopicIndex[int] = TopicIndex()
+    for number in range(1000):
+        index.add(f"fleet/{number}/telemetry", number)
+    assert index.find("fleet/500/telemetry") == [500]
+
+
+def test_the_lexer_always_moves_on() -> None:
+    token = read("a", 1)
+    assert (token.kind, token.end) == ("end", 1)

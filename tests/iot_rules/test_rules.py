@@ -1,0 +1,152 @@
+"""Many rules, one message: routing, templates, error actions, Basic Ingest."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.errors import Misconfigured
+from contract.topics import UPLINK
+from iot_rules.rules import Message, Rule, Rules, Surroundings, load_documents, read_rule
+
+
+def rule(name: str, sql: str, *actions: dict[str, Any], **more: Any) -> Rule:
+    payload = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": list(actions), **more}
+    return read_rule({"ruleName": name, "topicRulePayload": payload})
+
+
+def kinesis(key: str = "${topic(1)}") -> dict[str, Any]:
+    return {"kinesis": {"roleArn": "arn", "streamName": "s", "partitionKey": key}}
+
+
+S3 = {"s3": {"roleArn": "arn", "bucketName": "b", "key": "k/${topic()}"}}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Rules:
+    return Rules(load_documents())
+
+
+def test_every_topic_of_a_truck_has_its_rule() -> None:
+    filters = [each.statement.topic_filter for each in load_documents()]
+    assert sorted(map(str, filters)) == sorted(UPLINK)
+
+
+@pytest.mark.parametrize("rest", ["telemetry", "telemetry/batch"])
+def test_telemetry_is_wrapped_as_the_bytes_came(shipped: Rules, rest: str) -> None:
+    payload = b'{"seq": 1 }\xff'
+    (delivery,) = shipped.run(Message(f"fleet/t-1/{rest}", payload, client_id="t-1", timestamp_ms=7))
+    assert (delivery.action_type, delivery.parameters["partitionKey"]) == ("kinesis", "t-1")
+    assert delivery.parameters["streamName"] == "milepost-telemetry"
+    encoded = base64.b64encode(payload).decode()
+    wrapped = f'{{"data":"{encoded}","truck_id":"t-1","client_id":"t-1","received_at":7}}'
+    assert delivery.payload == wrapped.encode()
+
+
+@pytest.mark.parametrize("kind", ["report", "status"])
+def test_report_and_status_say_their_kind(shipped: Rules, kind: str) -> None:
+    (delivery,) = shipped.run(Message(f"fleet/t/{kind}", b"{}", client_id="t"))
+    assert json.loads(delivery.payload)["kind"] == kind
+
+
+def test_other_topics_go_nowhere(shipped: Rules) -> None:
+    assert not shipped.run(Message("fleet/t/resend", b"{}"))
+    assert not shipped.run(Message("fleet/a/b/telemetry", b"{}"))
+
+
+def test_basic_ingest_reaches_only_the_rule_it_names(shipped: Rules) -> None:
+    (delivery,) = shipped.run(Message("$aws/rules/milepost_telemetry/fleet/t/telemetry", b"{}", client_id="t"))
+    assert delivery.rule_name == "milepost_telemetry"
+    assert not shipped.run(Message("$aws/rules/milepost_status/fleet/t/telemetry", b"{}"))
+    assert not shipped.run(Message("$aws/rules/nobody/fleet/t/telemetry", b"{}"))
+
+
+def test_all_matching_rules_run_in_order() -> None:
+    rules = Rules([rule("one", "SELECT a FROM 'x/#'", kinesis()), rule("two", "SELECT b FROM '+/y'", kinesis())])
+    payloads = [(each.rule_name, each.payload) for each in rules.run(Message("x/y", b'{"a":1,"b":2}'))]
+    assert payloads == [("one", b'{"a":1}'), ("two", b'{"b":2}')]
+
+
+def test_failed_templates_make_one_error_message_for_all_failed_actions() -> None:
+    broken = rule("r", "SELECT * FROM 'x'", kinesis("${no}"), kinesis("ok"), kinesis("${nope}"), errorAction=S3)
+    good, error = Rules([broken]).run(Message("x", b"{}", client_id="c", trace_id="t"))
+    assert not good.error
+    assert good.parameters["partitionKey"] == "ok"
+    assert (error.action_type, error.error, error.parameters["key"]) == ("s3", True, "k/x")
+    document = json.loads(error.payload)
+    assert document["base64OriginalPayload"] == "e30="
+    assert (document["ruleName"], document["topic"], document["clientId"]) == ("r", "x", "c")
+    assert document["cloudwatchTraceId"] == "t"
+    assert [each["failedAction"] for each in document["failures"]] == ["KinesisAction", "KinesisAction"]
+    assert document["failures"][0]["failedResource"] == "s"
+    assert "${no} is undefined" in document["failures"][0]["errorMessage"]
+
+
+def test_a_failure_to_send_goes_to_the_error_action_once() -> None:
+    rules = Rules([rule("r", "SELECT * FROM 'x'", kinesis(), errorAction=S3)])
+    message = Message("x", b"{}")
+    (delivery,) = rules.run(message)
+    error = rules.undeliverable(message, delivery, "the stream is full")
+    assert error is not None
+    assert json.loads(error.payload)["failures"][0]["errorMessage"] == "the stream is full"
+    assert rules.undeliverable(message, error, "and the bucket is gone") is None
+
+
+def test_variables_reach_the_templates() -> None:
+    with_set = rule("r", "SET @k = upper(id) SELECT id FROM 'x'", kinesis("${@k}"))
+    (delivery,) = Rules([with_set]).run(Message("x", b'{"id":"a"}'))
+    assert delivery.parameters["partitionKey"] == "A"
+
+
+def test_raw_bytes_pass_through_select_star() -> None:
+    (delivery,) = Rules([rule("r", "SELECT * FROM 'x'", S3)]).run(Message("x", b"\xff\x00"))
+    assert delivery.payload == b"\xff\x00"
+
+
+def test_disabled_rules_do_not_run() -> None:
+    assert not Rules([rule("r", "SELECT * FROM 'x'", S3, ruleDisabled=True)]).run(Message("x", b"{}"))
+
+
+def test_a_call_out_needs_a_resolver_and_uses_it() -> None:
+    calling = rule("r", "SELECT aws_lambda('arn', {'q': a}).out AS o FROM 'x'", S3)
+    with pytest.raises(Misconfigured, match="aws_lambda"):
+        Rules([calling])
+    resolvers = {"aws_lambda": lambda values: {"out": [values[1]]}}
+    (delivery,) = Rules([calling], Surroundings(resolvers=resolvers)).run(Message("x", b'{"a":1}'))
+    assert json.loads(delivery.payload) == {"o": [{"q": 1}]}
+
+
+def test_a_failing_call_out_goes_to_the_error_action() -> None:
+    def fail(values: list[Any]) -> Any:
+        raise Misconfigured("no such function")
+
+    calling = rule("r", "SELECT aws_lambda('arn', 1) AS o FROM 'x'", kinesis(), errorAction=S3)
+    (delivery,) = Rules([calling], Surroundings(resolvers={"aws_lambda": fail})).run(Message("x", b"{}"))
+    assert delivery.error
+    assert b"no such function" in delivery.payload
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    twice = [rule("r", "SELECT * FROM 'x'"), rule("r", "SELECT * FROM 'y'")]
+    with pytest.raises(Misconfigured, match="two rules"):
+        Rules(twice)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{", "not a JSON"),
+        ("[]", "ruleName"),
+        ('{"ruleName":"a b","topicRulePayload":{"sql":"SELECT * FROM \'x\'"}}', "letters"),
+        ('{"ruleName":"a","topicRulePayload":{"sql":"SELECT nope() FROM \'x\'"}}', "nope"),
+        ('{"ruleName":"a","topicRulePayload":{}}', "sql"),
+        ('{"ruleName":"a","topicRulePayload":{"sql":"SELECT * FROM \'x\'","actions":[{"fax":{}}]}}', "fax"),
+    ],
+)
+def test_a_bad_document_is_named(tmp_path: Path, text: str, match: str) -> None:
+    (tmp_path / "broken.json").write_text(text)
+    with pytest.raises(Misconfigured, match=match) as caught:
+        load_documents(tmp_path)
+    assert "broken.json" in str(caught.value)
