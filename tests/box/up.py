@@ -1,0 +1,80 @@
+"""A real `milepost up` as a process of its own, for the tests that run, kill and restart it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+READY_SECONDS = 30.0
+
+
+@dataclass
+class Up:
+    """One data directory and the `milepost up` on it. `options` are passed on; holes are asked for after a second."""
+
+    folder: Path
+    options: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "MILEPOST_COLLECTOR__RESEND_AFTER": "1"}
+
+    def start(self, *more: str) -> dict[str, Any]:
+        """Start it and wait until it is ready; what up.json says."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "milepost", "up", "--port", "0", "--data-dir", str(self.folder), "--json"]
+            + [*self.options, *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment(),
+        )
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            ready = self.ready()
+            if ready and ready["pid"] == self.process.pid:
+                return ready
+            assert self.process.poll() is None, self.process.communicate()[1].decode()
+            time.sleep(0.02)
+        raise AssertionError("milepost up was not ready in time")
+
+    def ready(self) -> dict[str, Any] | None:
+        """up.json, which is there only while it runs."""
+        try:
+            return json.loads((self.folder / "up.json").read_text())  # type: ignore[no-any-return]
+        except FileNotFoundError:
+            return None
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        assert self.process
+        self.process.kill()
+        self.process.communicate()
+
+    def kill_broker(self) -> None:
+        """SIGKILL the mosquitto that up.json names."""
+        ready = self.ready()
+        assert ready
+        os.kill(ready["broker_pid"], signal.SIGKILL)
+
+    def finish(self, timeout: float = 120) -> tuple[int, dict[str, Any]]:
+        """Wait for its end; exit code and summary."""
+        assert self.process
+        out, err = self.process.communicate(timeout=timeout)
+        assert out, err.decode()
+        return self.process.returncode, json.loads(out)
+
+    def ask(self, *command: str) -> Any:
+        """The answer of another milepost command on this data directory, and its exit code under `code`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "milepost", *command, "--data-dir", str(self.folder), "--json"],
+            capture_output=True,
+            check=False,
+            env=self.environment(),
+        )
+        assert done.stdout, done.stderr.decode()
+        return json.loads(done.stdout)
