@@ -170,19 +170,16 @@ def audit(truck: SomeTruck = None, data_dir: DataDir = None, config: Config = No
     if as_json:
         _print(found)
     else:
-        names = [
-            "truck_id",
-            "stream_id",
-            "received",
-            "highest_seq",
-            "holes",
-            "late",
-            "gone",
-            "thinned",
-            "dead_lettered",
-        ]
-        names.append("conflicts")
-        tables.show("Audit", names, [[row[name] for name in names] for row in found["trucks"]], empty="No streams yet.")
+        shown = {"truck": "truck_id", "received": "received", "highest": "highest_seq", "holes": "holes"}
+        shown |= {
+            "late": "late",
+            "gone": "gone",
+            "thinned": "thinned",
+            "refused": "dead_lettered",
+            "twice": "conflicts",
+        }
+        rows = [[row[name] for name in shown.values()] for row in found["trucks"]]
+        tables.show("Audit", list(shown), rows, empty="No streams yet.")
         verdict = "Nothing is missing." if complete else f"Incomplete: {found['lost']} lost for certain; see the holes."
         typer.echo(verdict)
     raise typer.Exit(0 if complete else 1)

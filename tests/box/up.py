@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+MILEPOST = (sys.executable, "-m", "milepost")
 READY_SECONDS = 30.0
 
 
@@ -27,8 +28,7 @@ class Up:
     def start(self, *more: str) -> dict[str, Any]:
         """Start it and wait until it is ready; what up.json says."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "milepost", "up", "--port", "0", "--data-dir", str(self.folder), "--json"]
-            + [*self.options, *more],
+            [*MILEPOST, "up", "--port", "0", "--data-dir", str(self.folder), "--json", *self.options, *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self.environment(),
@@ -71,7 +71,7 @@ class Up:
     def ask(self, *command: str) -> Any:
         """The answer of another milepost command on this data directory, and its exit code under `code`."""
         done = subprocess.run(
-            [sys.executable, "-m", "milepost", *command, "--data-dir", str(self.folder), "--json"],
+            [*MILEPOST, *command, "--data-dir", str(self.folder), "--json"],
             capture_output=True,
             check=False,
             env=self.environment(),
