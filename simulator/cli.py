@@ -16,7 +16,7 @@ from contract import settings
 from contract.errors import Misconfigured
 from simulator.settings import DataFolder, SimulatorSettings
 
-app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True)
+app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add_completion=False)
 
 _DataDir = Annotated[Path | None, typer.Option(help="Where the data lies; else MILEPOST_DATA_DIR, ./milepost-data.")]
 _Config = Annotated[Path | None, typer.Option(help="The settings file.")]
@@ -31,7 +31,7 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     *,
     count: Annotated[int, typer.Option(min=0, help="How many.")] = 5,
     broker: Annotated[str, typer.Option(help="mqtt(s)://HOST:PORT")] = "mqtt://127.0.0.1:1883",
-    speedup: Annotated[float, typer.Option(min=1.0, help="Simulated seconds in a second.")] = 1.0,
+    speedup: Annotated[float, typer.Option(min=0.001, help="Simulated seconds in a second.")] = 1.0,
     data_dir: _DataDir = None,
     minutes: _Minutes = None,
     seed: _Seed = None,

@@ -30,7 +30,7 @@ class SimulatedClock:
         self._speedup = speedup
         self._end = end
         self._origin = self._wall.monotonic()
-        self._caught_up = start >= self._wall.now()
+        self._caught_up = self._at_wall(start)
 
     def now(self) -> datetime:
         """Simulated time, never later than the wall clock's nor than `end`."""
@@ -59,15 +59,18 @@ class SimulatedClock:
         if self._caught_up:
             return wall
         simulated = self._start + timedelta(seconds=(self._wall.monotonic() - self._origin) * self._speedup)
-        self._caught_up = simulated >= wall
+        self._caught_up = self._at_wall(simulated)
         return min(simulated, wall)
+
+    def _at_wall(self, simulated: datetime) -> bool:
+        return self._speedup >= 1 and simulated >= self._wall.now()
 
 
 def planned_start(now: datetime, *, speedup: float, minutes: float | None) -> datetime:
     """Where simulated time starts: so far back that it reaches the wall clock's after so many wall minutes.
 
-    Without minutes a day back, or at now where it does not run faster than the wall clock.
+    Without minutes a day back; at now where it does not run faster than the wall clock.
     """
-    if minutes is not None:
-        return now - timedelta(minutes=minutes * (speedup - 1))
-    return now - LONGEST_WAY_BACK if speedup > 1 else now
+    if speedup <= 1:
+        return now
+    return now - (LONGEST_WAY_BACK if minutes is None else timedelta(minutes=minutes * (speedup - 1)))

@@ -63,6 +63,11 @@ class Outbox:
             ).fetchall()
         return [Open(*row) for row in rows]
 
+    def count_open(self) -> int:
+        """How many events have no receipt."""
+        with self._lock:
+            return int(self._connection.execute("SELECT count(*) FROM events WHERE state = 'open'").fetchone()[0])
+
     def close_events(self, closings: Sequence[Closing]) -> None:
         """Note receipts. The first one for an event counts; the body of what was taken is not kept any longer."""
         rows = [

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agent.buffer.sqlite import SqliteBuffer
 from contract.errors import Misconfigured
 from contract.records import read_sample
 from simulator import ledger
@@ -102,8 +103,6 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     fleet = Fleet(
         count=1, broker="mqtt://127.0.0.1:9", folder=tmp_path, speedup=1, minutes=0.001, interval=60, drain=0, seed=1
     )
-    from agent.buffer.sqlite import SqliteBuffer
-
     with SqliteBuffer(ledger.buffer_path(tmp_path, "TRUCK-001"), "TRUCK-001"), pytest.raises(Misconfigured):
         fleet.run(threading.Event())
     fleet.run(threading.Event())
@@ -115,3 +114,17 @@ def test_a_broker_that_is_no_address_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="mqtt://"):
         fleet.run(threading.Event())
     assert not ledger.sampled(tmp_path)
+
+
+def test_the_ledger_counts_what_a_lost_file_held(tmp_path: Path) -> None:
+    """A damaged buffer is set aside and a new stream begun; the samples of the old one were taken all the same."""
+    path = ledger.buffer_path(tmp_path, "TRUCK-001")
+    with SqliteBuffer(path, "TRUCK-001") as buffer:
+        for second in range(3):
+            buffer.append({"sampled_at": f"2026-11-21T00:00:0{second}.000Z"})
+    assert ledger.last_sampled_at(path) == "2026-11-21T00:00:02.000Z"
+    assert ledger.sampled(tmp_path) == ledger.pending(tmp_path) == {"TRUCK-001": 3}
+    path.write_bytes(b"damaged" * 1000)
+    with SqliteBuffer(path, "TRUCK-001") as buffer:
+        buffer.append({"sampled_at": "2026-11-21T00:00:03.000Z"})
+        assert ledger.sampled(tmp_path) == {"TRUCK-001": 4}
