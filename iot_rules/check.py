@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.errors import Misconfigured
+from contract.telemetry import Telemetry
 from contract.topics import UPLINK
 from iot_rules.actions import Action
 from iot_rules.errors import SqlError
@@ -137,6 +138,12 @@ def _statement_findings(rule: Rule) -> list[Finding]:
             rule.name, "alias", f"two columns are named {'.'.join(path)}: the last shadows the others",
             "give each its own alias",
         ))  # fmt: skip
+    if any(isinstance(column.expression, Star) and not column.alias for column in statement.columns):
+        for hidden in sorted({path[0] for path in paths if path[0] in Telemetry.model_fields}):
+            found.append(Finding(
+                rule.name, "shadow", f"the column {hidden} hides the sample's own {hidden}, which * selects",
+                "give it another alias",
+            ))  # fmt: skip
     external = Counter(call.function for call in called_functions(statement) if FUNCTIONS[call.function].external)
     if external["get_dynamodb"] > 1:
         found.append(Finding(

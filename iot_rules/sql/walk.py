@@ -62,12 +62,14 @@ def children(node: tree.Node) -> list[tree.Node]:
 
 
 def column_path(expression: tree.Node, alias: tuple[str, ...]) -> tuple[str, ...]:
-    """The key of a column: its alias; else the last name of the expression; else the expression's text.
+    """The key of a column: its alias; else the last name of the expression or the function's name; else its text.
 
-    The reference is silent on the last case.
+    The reference shows only the alias and the last name; AWS names the others so.
     """
     if alias:
         return alias
     if isinstance(expression, tree.Name | tree.Member | tree.Variable):
         return (expression.name,)
+    if isinstance(expression, tree.Call):
+        return (expression.function,)
     return (print_node(expression),)

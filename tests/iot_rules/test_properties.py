@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from iot_rules.errors import SqlError
 from iot_rules.sql import NO_MATCH, VERSIONS, Arrival, Failed, Message, Surroundings, compile_statement, dump, run, tree
+from iot_rules.sql.expressions import CAST_KEYWORDS
 from iot_rules.sql.functions import FUNCTIONS
 from iot_rules.sql.lexer import read
-from iot_rules.sql.parser import CAST_KEYWORDS, parse
+from iot_rules.sql.parser import parse
 from iot_rules.sql.printer import print_statement
 from iot_rules.topics import TopicIndex, matches, overlap
 

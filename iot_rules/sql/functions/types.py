@@ -3,8 +3,8 @@
 from decimal import ROUND_FLOOR, Decimal
 
 from iot_rules.sql import numbers
+from iot_rules.sql.expressions import CAST_KEYWORDS
 from iot_rules.sql.functions.registry import function
-from iot_rules.sql.parser import CAST_KEYWORDS
 from iot_rules.sql.scope import Scope
 from iot_rules.sql.values import UNDEFINED, Value, is_number, to_boolean, to_number, to_text
 
