@@ -5,9 +5,10 @@ before), each to be sent alone and at once. Everything pending up to it is backl
 second position. Requests to resend turn sent samples into pending ones below `live`, so they join the backlog, and
 asking twice changes nothing.
 
-What the broker refuses stays pending, behind both positions. Refusals slow the backlog down (a second, doubling to
-five minutes) and shrink its batches to single samples, so that one sample that nobody will take does not hold up its
-neighbours; what was refused is tried again in another sweep, never in a hot loop. Any delivery lifts the slowness.
+What the broker refuses stays pending and is held back until the next sweep, a minute later at first, an hour at most,
+also across reconnects (mosquitto 2.0 ends the connection after a refusal). What was refused together is tried again in
+smaller groups, down to single samples, so that one that nobody will take does not hold up its neighbours for long. The
+backlog pauses after a refusal, for a second, doubling to five minutes; any delivery lifts the pause.
 """
 
 from collections import deque
@@ -54,7 +55,8 @@ class Lanes:
         self._exhausted = False
         self._pause, self._paused_until = _PAUSE_FIRST, 0.0
         self._sweep, self._sweep_at = _SWEEP_FIRST, float("inf")
-        self._records = self._most_records = limits.records
+        self._held: set[int] = set()
+        self._at_most: dict[int, int] = {}  # seq → how many may go together with it, where it was refused before
         self._batch_bytes = limits.batch_bytes
 
     @property
@@ -69,8 +71,8 @@ class Lanes:
     def connected(self, payload: int) -> None:
         """A new connection takes messages of up to `payload` bytes: the newest sample first, then all the others."""
         self._batch_bytes = min(self._limits.batch_bytes, payload)
-        self._live = max(self._buffer.highest_seq - 1, 0)
-        self._sweep = _SWEEP_FIRST
+        newest = self._buffer.highest_seq
+        self._live = newest if newest in self._held else max(newest - 1, 0)
         self._read_backlog_from(0)
 
     def lost(self) -> None:
@@ -92,7 +94,11 @@ class Lanes:
         seqs = [seq for token in tokens for seq in self._back(token)]
         if seqs:
             self._pause, self._paused_until = _PAUSE_FIRST, 0.0
-            self._records = min(self._most_records, self._records * 2)
+        if self._at_most:
+            for seq in seqs:
+                self._at_most.pop(seq, None)
+            if not self._at_most:
+                self._sweep = _SWEEP_FIRST
         return seqs
 
     def refused(self, token: int) -> tuple[int, ...]:
@@ -103,7 +109,8 @@ class Lanes:
         now = self._monotonic()
         self._paused_until = now + self._pause
         self._pause = min(self._pause * 2, _PAUSE_LONGEST)
-        self._records = max(1, min(self._records, len(seqs) // 4))
+        self._held.update(seqs)
+        self._at_most.update(dict.fromkeys(seqs, max(1, len(seqs) // 4)))
         if self._sweep_at == float("inf"):
             self._sweep_at = now + self._sweep
             self._sweep = min(self._sweep * 2, _SWEEP_LONGEST)
@@ -160,6 +167,7 @@ class Lanes:
         now = self._monotonic()
         if now >= self._sweep_at:
             self._sweep_at = float("inf")
+            self._held.clear()
             self._read_backlog_from(0)
         if self._exhausted or now < self._paused_until:
             return None
@@ -171,9 +179,10 @@ class Lanes:
 
     def _batch(self) -> Parcel | None:
         rows: list[Row] = []
-        size = 0
-        while len(rows) < self._records and (row := self._peek()):
-            if rows and size + len(row.body) + 16 > self._batch_bytes:
+        size, most = 0, self._limits.records
+        while len(rows) < most and (row := self._peek()):
+            most = min(most, self._at_most.get(row.seq, most))
+            if rows and (len(rows) >= most or size + len(row.body) + 16 > self._batch_bytes):
                 break
             rows.append(self._ahead.popleft())
             size += len(row.body) + 1
@@ -183,12 +192,12 @@ class Lanes:
         return Parcel(tuple(row.seq for row in rows), payload, backlog=True)
 
     def _peek(self) -> Row | None:
-        """The next backlog row; what travels when it is read is left out, as its own end decides what becomes of it."""
+        """The next backlog row; left out is what travels when it is read, whose own end decides, and what is held."""
         while not self._ahead:
             rows = self._buffer.pending(after=self._position, through=self._live, limit=_READ)
             if not rows:
                 self._exhausted = True
                 return None
-            self._ahead.extend(row for row in rows if row.seq not in self._travelling)
+            self._ahead.extend(row for row in rows if row.seq not in self._travelling and row.seq not in self._held)
             self._position = rows[-1].seq
         return self._ahead[0]

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from logging import getLogger
 from pathlib import Path
@@ -52,19 +52,27 @@ class SqliteBuffer:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path, self._truck_id, self._retain = path, truck_id, retain
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _take_lock(path.with_name(path.name + ".lock"), path)
-            self._mark = MarkFile(path.with_name(path.name + ".stream"))
-            self._db = _open_or_set_aside(path)
-        except (OSError, sqlite3.OperationalError) as error:
-            raise Misconfigured(f"cannot use the buffer {path}: {error}; give [agent] buffer a writable path") from None
-        self._stream_id = self._stream()
-        self._highest = self._settle_with_mark()
         self._predecessors: list[Predecessor] | None = None
-        base = self._one("SELECT max(ifnull((SELECT max(age) FROM sent), 0), ifnull(max(age), 0)) FROM predecessors")
-        opened = monotonic()
-        self._age: Callable[[], int] = lambda: int(base + monotonic() - opened)
+        with ExitStack() as undo:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock = _take_lock(path.with_name(path.name + ".lock"), path)
+                undo.callback(os.close, lock)
+                self._mark = MarkFile(path.with_name(path.name + ".stream"))
+                undo.callback(self._mark.close)
+                self._db = _open_or_set_aside(path)
+                undo.callback(self._db.close)
+            except (OSError, sqlite3.OperationalError) as error:
+                hint = "give [agent] buffer a writable path"
+                raise Misconfigured(f"cannot use the buffer {path}: {error}; {hint}") from None
+            self._stream_id = self._stream()
+            self._highest = self._settle_with_mark()
+            base = self._one(
+                "SELECT max(ifnull((SELECT max(age) FROM sent), 0), ifnull(max(age), 0)) FROM predecessors"
+            )
+            opened = monotonic()
+            self._age: Callable[[], int] = lambda: int(base + monotonic() - opened)
+            self._release = undo.pop_all()
 
     @property
     def stream_id(self) -> str:
@@ -185,12 +193,7 @@ class SqliteBuffer:
 
     def close(self) -> None:
         """Release the file, the mark and the lock; may be called twice."""
-        if self._lock < 0:
-            return
-        self._db.close()
-        self._mark.close()
-        os.close(self._lock)
-        self._lock = -1
+        self._release.close()
 
     def __enter__(self) -> "SqliteBuffer":
         return self
@@ -206,7 +209,6 @@ class SqliteBuffer:
         """The file's stream; a new file begins one, and in the same transaction remembers the one before it."""
         row = self._db.execute("SELECT truck_id, stream_id FROM stream").fetchone()
         if row and row[0] != self._truck_id:
-            self.close()
             raise Misconfigured(
                 f"{self._path} belongs to truck {row[0]}, not {self._truck_id}: give [agent] buffer another path"
             )

@@ -1,0 +1,129 @@
+"""A real mosquitto and a subscriber: free port of 127.0.0.1, own configuration, stopped by its process id."""
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+SETTINGS = """
+user root
+listener {port} 127.0.0.1
+allow_anonymous true
+max_queued_messages 0
+max_queued_bytes 268435456
+max_inflight_messages 1000
+persistence true
+persistence_location {folder}/
+persistent_client_expiration 1d
+"""
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """Wait until a condition holds and return what it said; fail at the deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"not within {seconds:g} s: {getattr(condition, '__doc__', None) or condition}")
+
+
+class Broker:
+    """One mosquitto; `start` after `kill` takes the same port. extra: more lines of its configuration."""
+
+    def __init__(self, folder: Path, extra: str = "") -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.config = folder / "mosquitto.conf"
+        self.config.write_text(SETTINGS.format(port=self.port, folder=folder) + extra)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """As `[agent] broker` has it."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start and wait until it listens."""
+        assert MOSQUITTO
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self.process = subprocess.Popen([MOSQUITTO, "-c", str(self.config)], stdout=log, stderr=log)
+        wait_for(self._listens)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Listener:
+    """A subscriber of everything; what arrived, in order."""
+
+    def __init__(self, port: int, topic: str = "fleet/#", client_id: str = "listener") -> None:
+        self.messages: list[tuple[str, bytes, bool]] = []
+        self.ready = threading.Event()
+        self.client = client = Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5
+        )
+        client.reconnect_delay_set(1, 1)
+        client.on_message = self._on_message
+        client.on_connect = lambda *_: client.subscribe(topic, qos=1)
+        client.on_subscribe = lambda *_: self.ready.set()
+        client.connect("127.0.0.1", port, clean_start=False, properties=_keep_session())
+        client.loop_start()
+        assert self.ready.wait(10)
+
+    def _on_message(self, client: Client, _: object, message: MQTTMessage) -> None:
+        self.messages.append((message.topic, bytes(message.payload), message.retain))
+
+    def of(self, suffix: str) -> list[Any]:
+        """The parsed messages of `fleet/+/SUFFIX`."""
+        return [json.loads(body) for topic, body, _ in list(self.messages) if topic.split("/", 2)[2] == suffix]
+
+    def samples(self) -> dict[int, set[str]]:
+        """seq → the different contents in which it arrived, alone or in batches."""
+        found: dict[int, set[str]] = {}
+        for sample in (
+            *self.of("telemetry"),
+            *(one for batch in self.of("telemetry/batch") for one in batch["records"]),
+        ):
+            found.setdefault(sample["seq"], set()).add(json.dumps(sample))
+        return found
+
+    def publish(self, topic: str, value: object) -> None:
+        """Send JSON."""
+        self.client.publish(topic, json.dumps(value), qos=1).wait_for_publish(5)
+
+    def close(self) -> None:
+        """Leave."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def _keep_session() -> Any:
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 3600
+    return properties

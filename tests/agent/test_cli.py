@@ -1,0 +1,80 @@
+"""`milepost agent once` and `status`, and what the service process does not load."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.buffer.sqlite import SqliteBuffer
+from agent.cli import app
+from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.trucks import TRUCK, write_candump
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Settings towards a broker that is not there."""
+    write_candump(tmp_path / "engine.log")
+    path = tmp_path / "milepost.toml"
+    path.write_text(
+        f'[agent]\ntruck_id = "{TRUCK}"\nbroker = "mqtt://127.0.0.1:1"\nbuffer = "{tmp_path / "buffer.db"}"\n'
+        f'[[agent.sensors]]\ntype = "replay"\npath = "{tmp_path / "engine.log"}"\n'
+    )
+    return path
+
+
+def _run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_once_stores_sends_and_prints_one_sample(broker: Broker, listener: Listener, config: Path) -> None:
+    config.write_text(config.read_text().replace("mqtt://127.0.0.1:1", broker.url))
+    code, output, _ = _run("once", "--config", config, "--json")
+    document = json.loads(output)
+    assert (code, document["sent"], document["outcome"]) == (0, True, "sent")
+    assert document["sample"]["engine_diagnostics"]["engine_rpm"] == 650
+    wait_for(lambda: listener.of("telemetry") == [document["sample"]])
+    code, output, _ = _run("status", "--config", config, "--json")
+    status = json.loads(output)
+    assert (code, status["highest_seq"], status["pending"], status["sent"]) == (0, 1, 0, 1)
+    assert status["last_sample"] == document["sample"]
+    assert status["last_sent_at"]
+
+
+def test_once_keeps_the_sample_when_nobody_is_there(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.once.CONNECT_SECONDS", 0.3)
+    code, output, _ = _run("once", "--config", config)
+    assert code == 0
+    assert "engine_rpm" in output
+    assert "cannot be reached" in output
+    code, output, _ = _run("status", "--config", config)
+    assert "pending           1" in output
+
+
+def test_what_is_wrong_exits_2_with_the_remedy(config: Path, tmp_path: Path) -> None:
+    assert _run("status", "--config", tmp_path / "none.toml")[0] == 2
+    code, output, error = _run("status", "--config", config)
+    assert (code, output) == (2, "")
+    assert "milepost agent run" in error
+    with SqliteBuffer(tmp_path / "buffer.db", TRUCK):
+        code, _, error = _run("once", "--config", config)
+    assert (code, "in use" in error) == (2, True)
+    config.write_text(config.read_text().split("[[")[0])
+    code, _, error = _run("run", "--config", config)
+    assert (code, "[[agent.sensors]]" in error) == (2, True)
+
+
+def test_the_service_loads_neither_typer_nor_rich_and_sqlite_utils_only_for_a_new_file(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; import agent.__main__, agent.assembly, agent.transport.paho\n"
+        "from agent.buffer.sqlite import SqliteBuffer\n"
+        f"SqliteBuffer(Path({str(tmp_path / 'b.db')!r}), 'T1').close()\n"
+        "print(*sorted({'typer', 'rich', 'sqlite_utils'} & sys.modules.keys()))"
+    )
+    run = lambda: subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout  # noqa: E731
+    assert run().split() == ["sqlite_utils"]
+    assert run().split() == []

@@ -1,0 +1,29 @@
+"""The limits on what is published in a second."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.pace import Pace
+
+
+@given(st.lists(st.integers(100, 131_072), min_size=1, max_size=400))
+def test_no_second_holds_more_than_the_limits(sizes: list[int]) -> None:
+    """Whatever is sent as fast as it may, any one second holds at most 100 messages and 512 KiB (and what is due)."""
+    now = [0.0]
+    pace = Pace(100, 524_288, 131_072, lambda: now[0])
+    sent: list[tuple[float, int]] = []
+    for size in sizes:
+        now[0] += pace.wait()
+        pace.spend(size)
+        sent.append((now[0], size))
+    for start, _ in sent:
+        window = [size for moment, size in sent if start <= moment < start + 1]
+        assert len(window) <= 101
+        assert sum(window) <= 524_288 + 131_072
+
+
+def test_without_limits_nothing_waits() -> None:
+    pace = Pace(float("inf"), float("inf"), 131_072, lambda: 0.0)
+    for _ in range(10_000):
+        pace.spend(131_072)
+        assert pace.wait() == 0

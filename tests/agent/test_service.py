@@ -1,0 +1,224 @@
+"""The whole agent against a real mosquitto: what is promised to the cloud, whatever the network does."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.buffer.sqlite import SqliteBuffer
+from contract.codec import Json
+from contract.errors import Retryable
+from contract.messages import Report, Status
+from tests.agent.fakes import FastClock
+from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.trucks import TRUCK, Truck
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[Callable[..., Truck]]:
+    """Trucks that are stopped at the end."""
+    made: list[Truck] = []
+
+    def make(broker: Broker, **options: object) -> Truck:
+        made.append(Truck(tmp_path, broker, **options).start())  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for truck in made:
+        if truck._thread.is_alive():
+            truck.stop()
+
+
+Drive = Callable[..., Truck]
+
+
+def _whole(listener: Listener, highest: int) -> bool:
+    return sorted(listener.samples()) == list(range(1, highest + 1))
+
+
+def test_every_sample_arrives_once_live_and_nothing_is_left(broker: Broker, listener: Listener, drive: Drive) -> None:
+    truck = drive(broker)
+    wait_for(lambda: truck.tally.sent >= 20)
+    tally = truck.stop()
+    wait_for(lambda: len(listener.of("telemetry")) >= tally.sampled)
+    assert [sample["seq"] for sample in listener.of("telemetry")] == list(range(1, tally.sampled + 1))
+    assert (tally.sent, tally.pending, tally.refused, tally.connections) == (tally.sampled, 0, 0, 1)
+
+
+def test_status_and_reports_frame_a_run(broker: Broker, listener: Listener, drive: Drive) -> None:
+    """Online and a report on connecting; at the end a report and offline, retained."""
+    truck = drive(broker)
+    wait_for(lambda: truck.tally.sent >= 3)
+    highest = truck.stop().sampled
+    wait_for(lambda: len(listener.of("status")) == 2 and len(listener.of("report")) == 2)
+    for message in listener.of("status"):
+        Status.model_validate(message)
+    reports = [Report.model_validate(message) for message in listener.of("report")]
+    assert [message["state"] for message in listener.of("status")] == ["online", "offline"]
+    assert listener.of("status")[1]["highest_seq"] == highest
+    assert (reports[0].highest_seq, reports[0].oldest_retained, reports[0].closed) == (0, None, False)
+    assert (reports[1].highest_seq, reports[1].oldest_retained, reports[1].pending) == (highest, 1, [])
+    late = Listener(broker.port, "fleet/+/status", "late")
+    wait_for(lambda: late.of("status"))
+    assert late.of("status")[0]["state"] == "offline"
+    late.close()
+
+
+def test_a_broker_that_is_killed_and_comes_back_costs_nothing(broker: Broker, listener: Listener, drive: Drive) -> None:
+    """Sampling goes on meanwhile; what mosquitto forgot after acknowledging it, one ask brings back."""
+    truck = drive(broker, speed=1500)
+    for kills in range(2):
+        wait_for(lambda: truck.tally.connections == kills + 1 and truck.tally.sent >= 20 * (kills + 1))  # noqa: B023
+        broker.kill()
+        sampled = truck.tally.sampled
+        wait_for(lambda: truck.tally.sampled > sampled + 10)  # noqa: B023
+        listener.ready.clear()
+        broker.start()
+        assert listener.ready.wait(10)
+    wait_for(lambda: truck.tally.connections == 3)
+    until = truck.buffer.highest_seq
+    wait_for(lambda: truck.tally.sent >= until)
+    time.sleep(0.1)
+    holes = sorted(set(range(1, until)) - listener.samples().keys())
+    for start in range(0, len(holes), 20):
+        ask = [[seq, seq] for seq in holes[start : start + 20]]
+        listener.publish(f"fleet/{TRUCK}/resend", {"stream_id": truck.buffer.stream_id, "ranges": ask})
+    wait_for(lambda: truck.tally.asked_again == len(holes))
+    tally = truck.stop()
+    assert tally.pending == 0
+    wait_for(lambda: _whole(listener, tally.sampled))
+    assert all(len(contents) == 1 for contents in listener.samples().values())
+
+
+def test_two_days_offline_then_live_first_and_the_backlog_in_batches_within_the_limits(
+    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive
+) -> None:
+    document: dict[str, Json] = {"sampled_at": "2026-01-31T12:00:00.000Z", "time_quality": "ntp", "vehicle_speed": 80}
+    buffer = SqliteBuffer(tmp_path / "two-days.db", TRUCK)
+    for _ in range(2880):
+        buffer.append(document)
+    began = time.monotonic()
+    truck = drive(broker, buffer=buffer, speed=60)
+    wait_for(lambda: truck.tally.pending == 0 and truck.tally.sent >= 2880, 30)
+    print(f"2,880 samples drained in {time.monotonic() - began:.2f} s in {truck.tally.messages} messages")
+    highest = truck.stop().sampled + 2880
+    wait_for(lambda: _whole(listener, highest))
+    data = [json.loads(body) for topic, body, _ in listener.messages if "/telemetry" in topic]
+    assert data[0]["seq"] >= 2880
+    batches = listener.of("telemetry/batch")
+    assert len(batches) == 29
+    assert all(len(batch["records"]) <= 100 for batch in batches)
+    assert [one["seq"] for batch in batches for one in batch["records"]] == list(range(1, 2880))
+
+
+def test_what_is_asked_for_again_comes_in_the_backlog_lane_and_what_is_gone_is_reported(
+    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive
+) -> None:
+    now = [0.0]
+    buffer = SqliteBuffer(tmp_path / "old.db", TRUCK, retain=10, monotonic=lambda: now[0])
+    for _ in range(10):
+        buffer.append({"sampled_at": "2026-01-31T12:00:00.000Z"})
+    buffer.mark_sent([1, 2, 3], at="")
+    now[0] = 100.0
+    buffer.mark_sent(range(4, 11), at="")
+    buffer.prune()
+    truck = drive(broker, buffer=buffer, speed=1)
+    wait_for(lambda: listener.of("report"))
+    ask = {"stream_id": buffer.stream_id, "ranges": [[2, 6], [4, 8], [2, 6], [900, 901]]}
+    listener.publish(f"fleet/{TRUCK}/resend", ask)
+    wait_for(lambda: listener.of("telemetry/batch"))
+    wait_for(lambda: len(listener.of("report")) == 2)
+    assert [one["seq"] for one in listener.of("telemetry/batch")[0]["records"]] == [4, 5, 6, 7, 8]
+    assert Report.model_validate(listener.of("report")[1]).gone == [(2, 3)]
+    listener.publish(f"fleet/{TRUCK}/resend", {"stream_id": "another", "ranges": [[5, 9]]})
+    wait_for(lambda: len(listener.of("report")) == 3)
+    unknown = Report.model_validate(listener.of("report")[2])
+    assert (unknown.stream_id, unknown.closed, unknown.gone, unknown.highest_seq) == ("another", True, [(5, 9)], 9)
+    for garbage in ("not an object", {"stream_id": "x"}, {"stream_id": buffer.stream_id, "ranges": [[9, 1]]}):
+        listener.publish(f"fleet/{TRUCK}/resend", garbage)
+    wait_for(lambda: truck.tally.sent == 5)
+    assert len(listener.of("telemetry/batch")) == 1
+
+
+def test_a_lost_buffer_is_reported_as_closed_with_its_last_number(
+    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive
+) -> None:
+    first = drive(broker)
+    wait_for(lambda: first.tally.sent >= 5)
+    stream, highest = first.buffer.stream_id, first.stop().sampled
+    (tmp_path / "buffer.db").unlink()
+    drive(broker)
+    wait_for(lambda: [report for report in listener.of("report") if report["closed"]])
+    closed = next(report for report in listener.of("report") if report["closed"])
+    assert (closed["stream_id"], closed["highest_seq"]) == (stream, highest)
+
+
+def test_what_the_broker_refuses_is_kept_and_counted_and_never_called_sent(
+    make_broker: Callable[..., Broker], tmp_path: Path, drive: Drive
+) -> None:
+    """An ACL without telemetry: code 135, no hot loop; when the ACL changes, all of it arrives."""
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite fleet/T1/report\ntopic readwrite fleet/T1/status\ntopic read fleet/#\n")
+    broker = make_broker(f"acl_file {acl}\n")
+    listener = Listener(broker.port)
+    truck = drive(broker, speed=600)
+    wait_for(lambda: truck.tally.refused >= 3)
+    assert truck.tally.sent == 0
+    assert truck.tally.messages < 3 * truck.tally.sampled
+    highest = truck.stop().sampled
+    with SqliteBuffer(tmp_path / "buffer.db", TRUCK) as buffer:
+        assert buffer.pending_ranges().as_lists() == [[1, highest]]
+    acl.write_text("topic readwrite fleet/#\n")
+    assert broker.process
+    broker.process.send_signal(1)  # SIGHUP: read the ACL again
+    again = drive(broker, speed=1)
+    wait_for(lambda: again.tally.sent >= highest)
+    wait_for(lambda: set(range(1, highest + 1)) <= listener.samples().keys())
+    listener.close()
+
+
+class FullDisk(SqliteBuffer):
+    """Refuses to store while `full`."""
+
+    full = False
+
+    def append(self, document: object) -> object:  # type: ignore[override]
+        """Store, or not."""
+        if self.full:
+            raise Retryable("disk full")
+        return super().append(document)  # type: ignore[arg-type]
+
+
+def test_a_full_disk_costs_only_what_could_not_be_stored(
+    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive
+) -> None:
+    buffer = FullDisk(tmp_path / "full.db", TRUCK)
+    truck = drive(broker, buffer=buffer)
+    wait_for(lambda: truck.tally.sent >= 3)
+    buffer.full = True
+    wait_for(lambda: truck.tally.not_stored >= 3)
+    buffer.full = False
+    wait_for(lambda: truck.tally.sent >= 8)
+    highest = truck.stop().sampled
+    wait_for(lambda: _whole(listener, highest))
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_sampling(broker: Broker, drive: Drive) -> None:
+    clock = FastClock(600)
+    truck = drive(broker, clock=clock)
+    wait_for(lambda: truck.tally.sampled >= 3)
+    clock._start = clock._start.replace(year=2020)
+    wait_for(lambda: truck.tally.sampled >= 8)
+
+
+def test_a_stop_without_a_network_is_quick(tmp_path: Path, make_broker: Callable[..., Broker], drive: Drive) -> None:
+    broker = make_broker()
+    broker.kill()
+    truck = drive(broker)
+    wait_for(lambda: truck.tally.sampled >= 3)
+    began = time.monotonic()
+    tally = truck.stop()
+    assert time.monotonic() - began < 1.5
+    assert tally.pending == tally.sampled

@@ -1,0 +1,54 @@
+"""The agent's table of milepost.toml."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from agent.settings import AgentSettings
+from contract.errors import Misconfigured
+from contract.settings import load
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "milepost.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_example_file_loads_and_says_every_key() -> None:
+    example = Path(str(files("agent") / "milepost.example.toml"))
+    settings = load("agent", AgentSettings, example, {})
+    assert settings.model_fields_set == set(AgentSettings.model_fields)
+    assert settings.sensors[0].type == "replay"
+    assert (settings.host, settings.port, settings.tls) == ("broker.example.com", 8883, True)
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    config = _write(tmp_path, '[agent]\ntruck_id = "T1"\n')
+    assert load("agent", AgentSettings, config, {"MILEPOST_AGENT__INTERVAL": "5"}).interval == 5
+
+
+def test_the_port_follows_the_scheme() -> None:
+    assert AgentSettings(truck_id="T1", broker="mqtt://h").port == 1883
+    assert AgentSettings(truck_id="T1", broker="mqtts://h").port == 8883
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("intervall = 5", "intervall"),
+        ("interval = 0", "interval"),
+        ('truck_id = "no spaces"', "truck_id"),
+        ('broker = "http://h"', "mqtts://"),
+        ('broker = "mqtt://user:secret@h"', "certificate"),
+        ('broker = "mqtt://h:99999"', "broker"),
+        ('ca = "ca.pem"', "mqtts"),
+        ('broker = "mqtts://h"\ncertificate = "c.pem"', "key"),
+        ('[[agent.sensors]]\ntype = "replay"\nfile = "x"', "sensors.0.file"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, line: str, named: str) -> None:
+    head = "" if line.startswith("truck_id") else 'truck_id = "T1"\n'
+    with pytest.raises(Misconfigured, match=named):
+        load("agent", AgentSettings, _write(tmp_path, f"[agent]\n{head}{line}\n"), {})
