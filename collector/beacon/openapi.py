@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document of the HTTP doors, generated from the models.
 
-`python -m collector.beacon.openapi` rewrites it. It is checked in beside this module as openapi.json; a test fails when it drifts from the models.
+`python -m collector.beacon.openapi` rewrites it. It is checked in beside this module as openapi.json; a test fails
+when it drifts from the models.
 """
 
 import json
