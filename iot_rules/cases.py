@@ -147,7 +147,8 @@ def shown_output(output: Value) -> Value:
     if isinstance(output, Failed):
         return {"$failed": output.reason}
     if isinstance(output, bytes):
-        return {"$base64": base64.b64encode(output).decode("ascii")}
+        parsed = parse_json(output.decode("utf-8", "replace"))
+        return parsed if parsed is not UNDEFINED else {"$base64": base64.b64encode(output).decode("ascii")}
     if isinstance(output, Rendered):
         return {"$failed": output.failed} if output.failed else output.text
     return output

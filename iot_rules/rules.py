@@ -16,6 +16,7 @@ from typing import Any
 from contract.errors import Misconfigured
 from iot_rules.actions import Action, Delivery, Failure, error_document, failure, filled, read_action
 from iot_rules.errors import SqlError
+from iot_rules.payloads import Unfit, payloads
 from iot_rules.sql import (
     NO_MATCH,
     ORIGINAL,
@@ -26,7 +27,6 @@ from iot_rules.sql import (
     Surroundings,
     Value,
     compile_statement,
-    dump,
     run,
 )
 from iot_rules.sql.functions import FUNCTIONS
@@ -177,16 +177,26 @@ def _run_rule(rule: Rule, arrival: Arrival) -> list[Delivery]:
     if isinstance(output, Failed):
         failures.append(Failure("SQL", "", output.reason))
     else:
-        payload = dump(output)
         for action in rule.actions:
-            parameters, problems = filled(action, arrival, variables)
-            if problems:
-                failures.append(failure(action, parameters, "; ".join(problems)))
-            else:
-                deliveries.append(Delivery(rule.name, action.kind, parameters, payload))
+            made, problem = _perform(rule, action, arrival, output, variables)
+            deliveries += made
+            failures += problem
     if failures and (delivery := _on_error(rule, arrival, variables, failures)):
         deliveries.append(delivery)
     return deliveries
+
+
+def _perform(
+    rule: Rule, action: Action, arrival: Arrival, output: Value, variables: dict[str, Value]
+) -> tuple[list[Delivery], list[Failure]]:
+    parameters, problems = filled(action, arrival, variables)
+    if not problems:
+        try:
+            sent = payloads(action.kind, parameters, output, arrival.surroundings)
+            return [Delivery(rule.name, action.kind, parameters, payload) for payload in sent], []
+        except Unfit as error:
+            problems = [str(error)]
+    return [], [failure(action, parameters, "; ".join(problems))]
 
 
 def _on_error(

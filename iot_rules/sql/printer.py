@@ -128,5 +128,4 @@ _PRINTERS: dict[type, Callable[[Any], str]] = {
 
 def _negated(node: tree.Node) -> str:
     text = _at_least(_UNARY, node)
-    unsigned = isinstance(node, tree.Literal) and is_number(node.value) and not text.startswith("-")
-    return f"({text})" if unsigned else text
+    return f"({text})" if text[:1].isdigit() else text  # -(0.a) is not (-0).a

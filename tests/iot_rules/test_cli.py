@@ -169,7 +169,7 @@ FLEET = "SELECT * FROM 'fleet/+/telemetry'"
         (document(FLEET, awsIotSqlVersion="2015-10-08"), "version"),
         (document("SELECT a AS x, b AS x FROM 'fleet/+/report'"), "alias"),
         (document("SELECT *, topic(2) AS truck_id FROM 'fleet/+/telemetry'"), "shadow"),
-        (document("SELECT get_dynamodb('t','k',a,'r') AS x, get_dynamodb('t','k',b,'r') AS y FROM 'fleet/#'"), "get_dynamodb"),
+        (document("SELECT get_dynamodb('t','k',a,'r') AS x, get_dynamodb('t') AS y FROM 'fleet/#'"), "get_dynamodb"),
         ({"ruleName": "r"}, "document"),
     ],
     ids=range(18),

@@ -150,3 +150,38 @@ def test_a_bad_document_is_named(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(Misconfigured, match=match) as caught:
         load_documents(tmp_path)
     assert "broken.json" in str(caught.value)
+
+
+def sent(action: dict[str, Any], payload: bytes, sql: str = "SELECT VALUE * FROM 'x'") -> list[tuple[str, bytes]]:
+    made = Rules([rule("r", sql, action, errorAction=S3)]).run(Message("x", payload))
+    return [("error" if each.error else each.action_type, each.payload) for each in made]
+
+
+def test_firehose_batches_and_separates() -> None:
+    plain = {"firehose": {"deliveryStreamName": "d", "separator": "\n"}}
+    batch = {"firehose": {"deliveryStreamName": "d", "separator": "\n", "batchMode": True}}
+    assert sent(plain, b"[1,2]") == [("firehose", b"[1,2]\n")]
+    assert sent(batch, b"[1,2]") == [("firehose", b"1\n"), ("firehose", b"2\n")]
+    assert [kind for kind, _ in sent({"firehose": {"separator": ";"}}, b"{}")] == ["error"]
+
+
+def test_sqs_encodes_when_told() -> None:
+    assert sent({"sqs": {"queueUrl": "q", "useBase64": True}}, b"\xff") == [("sqs", b"/w==")]
+    assert sent({"sqs": {"queueUrl": "q"}}, b"{}") == [("sqs", b"{}")]
+
+
+def test_dynamodb_v2_takes_objects_only() -> None:
+    action = {"dynamoDBv2": {"roleArn": "r", "putItem": {"tableName": "t"}}}
+    assert sent(action, b'{"a":1}') == [("dynamoDBv2", b'{"a":1}')]
+    ((kind, document),) = sent(action, b"[1]")
+    assert kind == "error"
+    assert json.loads(document)["failures"][0]["failedResource"] == "t"
+
+
+def test_kinesis_needs_a_partition_key_of_1_to_256_characters() -> None:
+    assert [kind for kind, _ in sent(kinesis("${*}"), b'{"a":"%s"}' % (b"x" * 300))] == ["error"]
+    assert [kind for kind, _ in sent({"kinesis": {"streamName": "s"}}, b"{}")] == ["kinesis"]
+
+
+def test_undefined_is_sent_as_nothing() -> None:
+    assert sent({"sqs": {"queueUrl": "q"}}, b"{}", "SELECT VALUE a FROM 'x'") == [("sqs", b"")]
