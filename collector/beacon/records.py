@@ -14,7 +14,7 @@ from contract.errors import Rejected
 from contract.items import Item, Kind, Receipt
 
 Clock = Callable[[], int]
-MAX_RECORDS = 20_000  # a megabyte of `1,1,1,…` would otherwise be half a million dead letters
+MAX_RECORDS = 10_000  # a megabyte of `1,1,1,…` would otherwise be half a million dead letters
 
 ANY_ORIGIN: Headers = ((b"access-control-allow-origin", b"*"),)
 _EXPOSED: Headers = (*ANY_ORIGIN, (b"access-control-expose-headers", b"Retry-After"))
