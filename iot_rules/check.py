@@ -16,7 +16,8 @@ from iot_rules.errors import SqlError
 from iot_rules.rules import Rule, read_rule
 from iot_rules.sql import ORIGINAL, Template
 from iot_rules.sql.functions import FUNCTIONS
-from iot_rules.sql.tree import Call, Star
+from iot_rules.sql.functions.java_regex import compiled
+from iot_rules.sql.tree import Call, Literal, Star
 from iot_rules.sql.validation import called_functions
 from iot_rules.sql.walk import all_nodes
 from iot_rules.topics import overlap
@@ -144,6 +145,8 @@ def _statement_findings(rule: Rule) -> list[Finding]:
                 rule.name, "shadow", f"the column {hidden} hides the sample's own {hidden}, which * selects",
                 "give it another alias",
             ))  # fmt: skip
+    for call in called_functions(statement):
+        found += _call_findings(rule, call)
     external = Counter(call.function for call in called_functions(statement) if FUNCTIONS[call.function].external)
     if external["get_dynamodb"] > 1:
         found.append(Finding(
@@ -151,3 +154,28 @@ def _statement_findings(rule: Rule) -> list[Finding]:
             "call it once, in a SET variable",
         ))  # fmt: skip
     return found
+
+
+def _call_findings(rule: Rule, call: Call) -> list[Finding]:
+    """Calls that can only ever be Undefined."""
+    function, count = FUNCTIONS[call.function], len(call.arguments)
+    if not function.fewest <= count <= function.most:
+        takes = function.fewest if function.fewest == function.most else f"{function.fewest} to {function.most}"
+        return [Finding(
+            rule.name, "arguments", f"{call.function}() with {count} arguments is always Undefined: it takes {takes}",
+            "mend the call", call.position,
+        )]  # fmt: skip
+    last = call.arguments[1] if count > 1 else None
+    if not isinstance(last, Literal) or not isinstance(last.value, str):
+        return []
+    if call.function.startswith("regexp_") and compiled(last.value) is None:
+        return [Finding(
+            rule.name, "regexp", f"{last.value!r} is no valid Java regular expression: the result is always Undefined",
+            "mend the pattern", last.position,
+        )]  # fmt: skip
+    if call.function in ("encode", "decode") and last.value != "base64":
+        return [Finding(
+            rule.name, "encoding", f"{call.function}() knows only 'base64', not {last.value!r}", "write 'base64'",
+            last.position,
+        )]  # fmt: skip
+    return []

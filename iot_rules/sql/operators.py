@@ -3,14 +3,16 @@
 from collections.abc import Callable
 
 from iot_rules.sql import numbers
-from iot_rules.sql.values import UNDEFINED, Value, equal, is_number, to_boolean, to_number, to_text
+from iot_rules.sql.values import MAX_TEXT, UNDEFINED, Value, equal, is_number, to_boolean, to_number, to_text
 
 
 def plus(left: Value, right: Value) -> Value:
     """A String on either side concatenates; numbers add; anything else is Undefined."""
     if isinstance(left, str) or isinstance(right, str):
         first, second = to_text(left), to_text(right)
-        return UNDEFINED if first is UNDEFINED or second is UNDEFINED else first + second
+        if first is UNDEFINED or second is UNDEFINED or len(first) + len(second) > MAX_TEXT:
+            return UNDEFINED
+        return first + second
     return numbers.add(left, right) if is_number(left) and is_number(right) else UNDEFINED
 
 

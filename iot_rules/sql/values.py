@@ -30,6 +30,9 @@ UNDEFINED: Final = Undefined.UNDEFINED
 
 MAX_DIGITS = 34
 MAX_EXPONENT = 999
+MAX_TEXT = 1 << 20
+"""Characters of a String that an operator or function makes; a longer one is Undefined (AWS IoT takes 128 KB)."""
+
 _TOO_WIDE = 10**MAX_DIGITS
 _DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?")
 _LONGEST_NUMBER = 4000
@@ -170,6 +173,24 @@ def parse_json(text: str, *, whole_as_int: bool = False) -> Value:
     except (ValueError, RecursionError, ArithmeticError):
         return UNDEFINED
     return value if depth(value) <= codec.MAX_DEPTH else UNDEFINED
+
+
+def adopt(value: object) -> Value:
+    """A value from outside (a resolver's answer) as one of ours: floats become Decimals.
+
+    Raises ValueError for what no JSON can say.
+    """
+    if isinstance(value, dict):
+        return {str(key): adopt(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [adopt(below) for below in value]
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise ValueError("NaN and Infinity are no JSON values")
+    if value is None or isinstance(value, str | bool | int | Decimal | Undefined):
+        return value
+    raise ValueError(f"{type(value).__name__} is no JSON value")
 
 
 def depth(value: Value) -> int:

@@ -171,8 +171,11 @@ FLEET = "SELECT * FROM 'fleet/+/telemetry'"
         (document("SELECT *, topic(2) AS truck_id FROM 'fleet/+/telemetry'"), "shadow"),
         (document("SELECT get_dynamodb('t','k',a,'r') AS x, get_dynamodb('t') AS y FROM 'fleet/#'"), "get_dynamodb"),
         ({"ruleName": "r"}, "document"),
+        (document("SELECT abs(1, 2) AS a FROM 'fleet/#'"), "arguments"),
+        (document("SELECT regexp_matches(a, '(') AS a FROM 'fleet/#'"), "regexp"),
+        (document("SELECT encode(*, 'hex') AS a FROM 'fleet/#'"), "encoding"),
     ],
-    ids=range(18),
+    ids=range(21),
 )
 def test_check_finds(tmp_path: Path, written: dict[str, Any], code: str | None) -> None:
     file = tmp_path / "rule.json"

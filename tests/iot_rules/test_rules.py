@@ -118,6 +118,20 @@ def test_a_call_out_needs_a_resolver_and_uses_it() -> None:
     assert json.loads(delivery.payload) == {"o": [{"q": 1}]}
 
 
+@pytest.mark.parametrize("answer", [{1, 2}, float("nan"), b"x", object()])
+def test_an_answer_that_is_no_json_fails_the_statement(answer: Any) -> None:
+    calling = rule("r", "SELECT get_secret('a', 'SecretString', 'r') AS o FROM 'x'", S3, errorAction=S3)
+    (delivery,) = Rules([calling], Surroundings(resolvers={"get_secret": lambda _: answer})).run(Message("x", b"{}"))
+    assert delivery.error
+    assert b"get_secret() answered" in delivery.payload
+
+
+def test_an_answer_s_numbers_count() -> None:
+    calling = rule("r", "SELECT aws_lambda('arn', *).n + 1 AS n FROM 'x'", S3)
+    made = Rules([calling], Surroundings(resolvers={"aws_lambda": lambda _: {"n": 1.5}})).run(Message("x", b"{}"))
+    assert made[0].payload == b'{"n":2.5}'
+
+
 def test_a_failing_call_out_goes_to_the_error_action() -> None:
     def fail(values: list[Any]) -> Any:
         raise Misconfigured("no such function")

@@ -3,10 +3,11 @@
 Arguments go to the resolver as values; an answer that is no JSON value is a failure of the statement.
 """
 
+from contract import codec
 from iot_rules.errors import FunctionFailed
 from iot_rules.sql.functions.registry import function
 from iot_rules.sql.scope import Scope
-from iot_rules.sql.values import Value
+from iot_rules.sql.values import Value, adopt, depth
 
 _ARITIES = {
     "aws_lambda": (2, 2),
@@ -23,7 +24,13 @@ def _ask(name: str, values: list[Value], scope: Scope) -> Value:
     resolver = scope.arrival.surroundings.resolvers.get(name)
     if resolver is None:
         raise FunctionFailed(f"{name}() calls out, and no resolver for it is configured here")
-    return resolver(values)
+    try:
+        answer = adopt(resolver(values))
+    except (ValueError, RecursionError) as error:
+        raise FunctionFailed(f"{name}() answered what is no JSON: {error}") from None
+    if depth(answer) > codec.MAX_DEPTH:
+        raise FunctionFailed(f"{name}() answered JSON that nests more than {codec.MAX_DEPTH} deep")
+    return answer
 
 
 def _register(name: str, fewest: int, most: int) -> None:

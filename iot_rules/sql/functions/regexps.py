@@ -7,9 +7,7 @@ from iot_rules.sql.functions.java_regex import find, replace_all
 from iot_rules.sql.functions.registry import function
 from iot_rules.sql.functions.strings import texts
 from iot_rules.sql.scope import Scope
-from iot_rules.sql.values import UNDEFINED, Value
-
-_LONGEST = 1 << 20
+from iot_rules.sql.values import MAX_TEXT, UNDEFINED, Value
 
 
 @function("regexp_matches", 2, 2)
@@ -44,6 +42,6 @@ def _replace(values: list[Value], scope: Scope) -> Value:
     if strings is UNDEFINED:
         return UNDEFINED
     try:
-        return replace_all(strings[1], strings[0], strings[2], _LONGEST)
+        return replace_all(strings[1], strings[0], strings[2], MAX_TEXT)
     except (TimeoutError, ValueError):
         return UNDEFINED

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from iot_rules.sql.functions.registry import function
 from iot_rules.sql.scope import Scope
-from iot_rules.sql.values import UNDEFINED, Undefined, Value, to_int, to_text
+from iot_rules.sql.values import MAX_TEXT, UNDEFINED, Undefined, Value, plain, to_int, to_text
 
 _SPACES = " \t"
 _MAX_PAD = 1000
-_MAX_TEXT = 1 << 20
+_MAX_ITEMS = 100_000
 
 
 def texts(values: list[Value]) -> list[str] | Undefined:
@@ -27,7 +27,7 @@ def _of_texts(name: str, count: int, compute: Callable[..., Value], *, latest_on
 
 
 def _replace(text: str, old: str, new: str) -> Value:
-    if text.count(old) * max(0, len(new) - len(old)) > _MAX_TEXT:
+    if text.count(old) * max(0, len(new) - len(old)) > MAX_TEXT:
         return UNDEFINED
     return text.replace(old, new)
 
@@ -89,12 +89,12 @@ def _concat(values: list[Value], scope: Scope) -> Value:
     if any(isinstance(value, list) for value in values):
         joined: list[Value] = []
         for value in values:
-            joined.extend(value if isinstance(value, list) else [] if value is UNDEFINED else [value])
-        return joined
+            joined.extend(value if isinstance(value, list) else [] if value is UNDEFINED else [plain(value)])
+        return joined if len(joined) <= _MAX_ITEMS else UNDEFINED
     strings = texts(values)
     if strings is UNDEFINED or not any(isinstance(value, str) for value in values):
         return UNDEFINED
-    return "".join(strings)
+    return "".join(strings) if sum(map(len, strings)) <= MAX_TEXT else UNDEFINED
 
 
 def _single(values: list[Value]) -> Value:
