@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 some input rejected or a sample missing, 2 usage or config
 import importlib
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -108,9 +109,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from simulator import ledger
 
     collector = settings_of(config, data_dir)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stop_on_signals()
     console = Console(stderr=as_json)
     with Box(collector, load("beacon", BeaconSettings, config), port=port, broker_url=broker) as box:
         self_call = [sys.executable, "-m", "milepost", "simulate"]
@@ -131,6 +130,25 @@ def up(  # noqa: PLR0913 - one parameter an option
     else:
         show_summary(console, summary)
     raise typer.Exit(0 if stop.is_set() or balanced(summary) else 1)
+
+
+def _stop_on_signals() -> threading.Event:
+    """An event that SIGINT and SIGTERM set, by way of a pipe and a thread.
+
+    A handler runs inside whatever the main thread was doing, and that may be waiting on this very event, whose lock is
+    not re-entrant.
+    """
+    stop = threading.Event()
+    read, write = os.pipe()
+
+    def wait() -> None:
+        os.read(read, 1)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os.write(write, b"!"))
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+    return stop
 
 
 def main() -> None:

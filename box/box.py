@@ -8,6 +8,7 @@ connect. A kill at any moment loses nothing that was acknowledged: the store com
 import json
 import logging
 import os
+import secrets
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -87,7 +88,7 @@ class Box:
             stack.callback(self.broker.stop, 3.0)
             self.broker.start()
         self.mqtt_url = self._broker_url or (self.broker.url if self.broker else "")
-        uplink = Uplink(self.mqtt_url, Rules(load_documents()), writer.submit)
+        uplink = Uplink(self.mqtt_url, _session_name(self.folder), Rules(load_documents()), writer.submit)
         stack.callback(uplink.stop)
         uplink.start()
         return uplink
@@ -122,6 +123,11 @@ class Box:
         draft.replace(self.folder / READY)
 
 
-def ready_file(folder: Path) -> Path:
-    """Where a running box says how to reach it."""
-    return folder / READY
+def _session_name(folder: Path) -> str:
+    """The collector's name at the broker, which goes with the data directory: two boxes may share a broker."""
+    file = folder / "session"
+    if not file.exists():
+        draft = file.with_suffix(".tmp")
+        draft.write_text(f"milepost-collector-{secrets.token_hex(4)}\n", encoding="ascii")
+        draft.replace(file)
+    return file.read_text(encoding="ascii").strip()

@@ -30,7 +30,6 @@ from iot_rules.rules import Message, Rules
 
 log = logging.getLogger(__name__)
 
-CLIENT_ID = "milepost-collector"
 _SESSION_SECONDS = 0xFFFFFFFF  # never expires
 _WINDOW = 1_000
 _GROUP = 500
@@ -50,9 +49,12 @@ class _Arrival:
 
 
 class Uplink:
-    """One MQTT session of the collector; `start` returns when it is subscribed."""
+    """One MQTT session of the collector; `start` returns when it is subscribed.
 
-    def __init__(self, url: str, rules: Rules, submit: Submit) -> None:
+    client_id: the session's name at the broker; the same at every start, and no other collector's.
+    """
+
+    def __init__(self, url: str, client_id: str, rules: Rules, submit: Submit) -> None:
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise Misconfigured(f"broker {url!r}: give mqtt://host:port or mqtts://host:port")
@@ -65,10 +67,12 @@ class Uplink:
         self._stopping = threading.Event()
         self._session = 0
         self._worker = threading.Thread(target=self._work, name="uplink", daemon=True)
-        self._client = self._make_client(tls=parts.scheme == "mqtts", user=(parts.username, parts.password))
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
+        )
+        self._prepare(self._client, tls=parts.scheme == "mqtts", user=(parts.username, parts.password))
 
-    def _make_client(self, *, tls: bool, user: tuple[str | None, str | None]) -> mqtt.Client:
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=CLIENT_ID, protocol=mqtt.MQTTv5, manual_ack=True)
+    def _prepare(self, client: mqtt.Client, *, tls: bool, user: tuple[str | None, str | None]) -> None:
         if tls:
             client.tls_set_context(ssl.create_default_context())
         if user[0]:
@@ -78,7 +82,6 @@ class Uplink:
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
-        return client
 
     def start(self) -> None:
         """Connect, subscribe and begin to work. Raises Unreachable with what stood in the way."""
