@@ -144,7 +144,9 @@ def eval_statement(  # noqa: PLR0913  (each is an option of the command)
     sql: Annotated[str, typer.Option("--sql", help="The statement.")],
     topic: Annotated[str, typer.Option("--topic", help="The topic as published.")],
     payload: Annotated[str, typer.Option("--payload", help="The payload's exact text; - for stdin.")] = "{}",
-    sql_version: Annotated[str, typer.Option(help="2016-03-23, 2015-10-08 or beta.")] = LATEST,
+    sql_version: Annotated[
+        str, typer.Option("--sql-version", "--aws-iot-sql-version", help="2016-03-23, 2015-10-08 or beta.")
+    ] = LATEST,
     clientid: Annotated[str | None, typer.Option(help="The MQTT client id.")] = None,
     timestamp: Annotated[int | None, typer.Option(help="ms since 1970 [default: now].")] = None,
     accountid: Annotated[str, typer.Option(help="The account's id.")] = "123456789012",

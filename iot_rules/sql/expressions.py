@@ -128,6 +128,8 @@ class ExpressionParser:
         return tree.Column(expression, alias, column_path(expression, alias))
 
     def _alias(self) -> tuple[str, ...]:
+        if self.token.kind == "string":
+            raise self.error("an alias is a name without quotes")
         path = [self._word("a name after AS")]
         while self.take_symbol("."):
             path.append(self._word("a name after the dot"))
@@ -251,6 +253,8 @@ class ExpressionParser:
             return self._case(token)
         if self.at_symbol("(") and word not in _RESERVED:
             return self._cast(token) if word == "cast" else self._call(token)
+        if word == "select":
+            raise self.error("a nested query stands in parentheses of its own: get((SELECT …), 0)", token)
         if word in _RESERVED:
             raise self.error(f"expected an expression here, found the word {token.text}", token)
         return tree.Name(token.text, token.position)
@@ -318,6 +322,8 @@ class ExpressionParser:
     def _grouped(self) -> tree.Node:
         opening = self.advance()
         node = self._query(opening) if self.at_word("select") else self.expression()
+        if self.at_symbol(","):
+            raise self.error("a list is an array, in brackets: a IN ['b', 'c']")
         self.expect(")")
         return node
 

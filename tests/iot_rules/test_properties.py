@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.errors import Misconfigured
 from iot_rules.errors import SqlError
+from iot_rules.rules import Rules, read_rule
 from iot_rules.sql import NO_MATCH, VERSIONS, Arrival, Failed, Message, Surroundings, compile_statement, dump, run, tree
 from iot_rules.sql.expressions import CAST_KEYWORDS
 from iot_rules.sql.functions import FUNCTIONS
@@ -146,6 +148,20 @@ def test_a_fuzzed_statement_ends_in_a_result_or_a_positioned_error(text: str) ->
 def test_hostile_statements_end_in_bounded_time(text: str) -> None:
     error = outcome(text)
     assert error is None or error.position <= len(text)
+
+
+@given(STATEMENTS, st.text("ab/$+#", max_size=8), PAYLOADS, st.text("a${}()'topic*.", max_size=12))
+@settings(deadline=None, max_examples=200)
+def test_rules_never_raise_once_read(statement: tree.Statement, topic: str, payload: bytes, template: str) -> None:
+    key = {"kinesis": {"streamName": "s", "partitionKey": template}}
+    body = {"sql": print_statement(statement), "awsIotSqlVersion": "2016-03-23", "actions": [key], "errorAction": key}
+    try:
+        rules = Rules([read_rule({"ruleName": "r", "topicRulePayload": body})])
+    except Misconfigured:
+        return
+    for name in (topic, "a/b", "$aws/rules/r/a/b"):
+        for delivery in rules.run(Message(name, payload)):
+            assert isinstance(delivery.payload, bytes)
 
 
 # -- topics

@@ -19,14 +19,14 @@ def cast(value: Value, keyword: str) -> Value:
         return to_text(value)
     if kind == "boolean":
         return value != 0 if is_number(value) else to_boolean(value)
-    number = Decimal(value) if isinstance(value, bool) else to_number(value)
+    number = Decimal(int(value)).quantize(Decimal("1.0")) if isinstance(value, bool) else to_number(value)
     if number is UNDEFINED:
         return UNDEFINED
     if kind == "int":
         return numbers.settle(number if isinstance(number, int) else int(number.to_integral_value(ROUND_FLOOR)))
     if kind == "double":
         return _double(number)
-    return number
+    return Decimal(number)
 
 
 def _double(number: int | Decimal) -> Value:
