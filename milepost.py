@@ -48,11 +48,11 @@ class LazyGroup(TyperGroup):
         if module == "milepost":
             return super().get_command(ctx, cmd_name)
         try:
-            room = typer.main.get_command(importlib.import_module(module).app)
+            mounted = typer.main.get_command(importlib.import_module(module).app)
         except ModuleNotFoundError as error:
-            extra = module.split(".")[0]
+            extra = {"iot_rules": "rules"}.get(room := module.split(".")[0], room)
             raise Misconfigured(f"{error}: `milepost {cmd_name}` needs pip install 'milepost[{extra}]'") from error
-        return getattr(room, "commands", {}).get(cmd_name, room)
+        return getattr(mounted, "commands", {}).get(cmd_name, mounted)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.format_usage(ctx, formatter)
