@@ -151,6 +151,8 @@ def _whole_number(text: str) -> int | Decimal:
 
 
 def _narrowed(text: str) -> int | Decimal:
+    if text[-1] != "0" and "e" not in text and "E" not in text:
+        return Decimal(text)  # cannot be whole
     return narrow(Decimal(text))
 
 
@@ -158,21 +160,35 @@ def _refuse(text: str) -> Value:
     raise ValueError(text)
 
 
-def _decoder(parse_float: Callable[[str], Value]) -> Callable[[str], Value]:
-    return json.JSONDecoder(parse_float=parse_float, parse_int=_whole_number, parse_constant=_refuse).decode
+Decode = Callable[[str], Value]
 
 
-_decode_exact = _decoder(Decimal)
-_decode_narrow = _decoder(_narrowed)
+def _decoders(parse_float: Decode) -> tuple[Decode, Decode]:
+    """A fast decoder, and one that also takes Ints beyond Python's 4,300 digits."""
+    fast = json.JSONDecoder(parse_float=parse_float, parse_constant=_refuse)
+    return fast.decode, json.JSONDecoder(
+        parse_float=parse_float, parse_int=_whole_number, parse_constant=_refuse
+    ).decode
+
+
+_EXACT = _decoders(Decimal)
+_NARROW = _decoders(_narrowed)
 
 
 def parse_json(text: str, *, whole_as_int: bool = False) -> Value:
     """Parse JSON with exact Decimals; UNDEFINED if it is not JSON, holds NaN, or nests over 64 deep."""
+    fast, patient = _NARROW if whole_as_int else _EXACT
     try:
-        value = _decode_narrow(text) if whole_as_int else _decode_exact(text)
+        try:
+            value = fast(text)
+        except json.JSONDecodeError:
+            return UNDEFINED
+        except ValueError:
+            value = patient(text)
     except (ValueError, RecursionError, ArithmeticError):
         return UNDEFINED
-    return value if depth(value) <= codec.MAX_DEPTH else UNDEFINED
+    shallow = text.count("[") + text.count("{") <= codec.MAX_DEPTH
+    return value if shallow or depth(value) <= codec.MAX_DEPTH else UNDEFINED
 
 
 def adopt(value: object) -> Value:

@@ -197,5 +197,13 @@ def test_kinesis_needs_a_partition_key_of_1_to_256_characters() -> None:
     assert [kind for kind, _ in sent({"kinesis": {"streamName": "s"}}, b"{}")] == ["kinesis"]
 
 
+@pytest.mark.parametrize("text", [b'{"a":%s}' % (b"7" * 5000), b'{"a":[1E+40000,-0.0]}', b'{"a":"\\ud800"}'])
+def test_odd_json_passes_through_select_star(text: bytes) -> None:
+    ((kind, payload),) = sent({"sqs": {"queueUrl": "q"}}, text, "SELECT * FROM 'x'")
+    assert (kind, payload[:5]) == ("sqs", b'{"a":')
+    ((_, summed),) = sent({"sqs": {"queueUrl": "q"}}, text, "SELECT a + 1 AS b FROM 'x'")
+    assert summed in (b"{}", b'{"b":"?1"}')
+
+
 def test_undefined_is_sent_as_nothing() -> None:
     assert sent({"sqs": {"queueUrl": "q"}}, b"{}", "SELECT VALUE a FROM 'x'") == [("sqs", b"")]
