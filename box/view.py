@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -68,7 +69,7 @@ class View:
 def _left(left: float | None) -> str:
     if left is None:
         return ""
-    return f"{int(left)} s left: " if left > 0 else "draining: "
+    return f"{int(left)} s left, " if left > 0 else "draining, "
 
 
 def _trucks(reader: Reader) -> Table:
@@ -111,7 +112,7 @@ def _number(value: Any) -> str:
 
 def show_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """The balance at the end, as a table and one sentence."""
-    table = Table(title="What was sent, and what arrived", title_justify="left", header_style="bold")
+    table = Table(title="What was sent, and what arrived", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     names = ("truck_id", "sampled", "stored", "dead_lettered", "holes", "counted_twice")
     for name in names:
         table.add_column(name.replace("_", " "), justify="left" if name == "truck_id" else "right")
