@@ -162,6 +162,9 @@ class Uplink:
         message = Message(arrival.topic, arrival.payload, owner, arrival.received_ms)
         items: list[Item] = []
         for delivery in self._rules.run(message):
+            if delivery.error or delivery.action_type != "kinesis":
+                log.error("rule_failed rule=%s topic=%s", delivery.rule_name, arrival.topic)
+                continue
             try:
                 items.extend(items_of_stream_record(delivery.payload))
             except Rejected as error:
