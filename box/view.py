@@ -10,6 +10,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -96,7 +97,7 @@ def _truck(reader: Reader, truck_id: str) -> list[str]:
         str(status.get("state", "–")),
         str(sample.get("sampled_at", "–"))[5:19].replace("T", " "),
         *cells,
-        str(at(dict(sample), "vehicle_health_and_maintenance.brake_status") or "–"),
+        escape(str(at(dict(sample), "vehicle_health_and_maintenance.brake_status") or "–")),
         str(sum(ledger.received.count for ledger in ledgers)),
         f"[red]{missing}[/red]" if missing else "0",
         str(reader.version_count(truck_id)),

@@ -7,6 +7,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from contract.records import at
 
@@ -16,17 +17,18 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
     """Print a table to stdout, or the sentence `empty` where there are no rows."""
-    console = Console()
+    console = Console(highlight=False, markup=False)
     if not rows:
-        console.print(empty, highlight=False)
+        console.print(empty)
         return
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
     for index, column in enumerate(columns):
         numbers = all(isinstance(row[index], int | float | None) for row in rows)
         instants = any(isinstance(row[index], str) and _INSTANT.fullmatch(row[index]) for row in rows)
         table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=instants)
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(Text(_cell(value)) for value in row))  # Text: what came may look like markup
     console.print(table)
 
 

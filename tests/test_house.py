@@ -1,0 +1,86 @@
+"""The house keeps its own promises: the wheel stands alone, and what the documents say is there."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGED = [
+    "agent/milepost.example.toml",
+    "collector/beacon/beacon.js",
+    "collector/beacon/openapi.json",
+    "contract/schemas/telemetry.schema.json",
+    "iot_rules/documents/milepost_telemetry.json",
+    "simulator/routes.json",
+]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a copy of what git tracks, so that no build folder is left in the clone."""
+    source = tmp_path_factory.mktemp("source")
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    for name in tracked.rstrip("\0").split("\0"):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([*pip, str(source)], check=True, capture_output=True)
+    return next(folder.glob("milepost-*.whl"))
+
+
+def test_the_wheel_ships_data_and_no_tests(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert [name for name in PACKAGED if name not in names] == []
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_the_wheel_runs_outside_a_clone(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked elsewhere, in front of the clone on the path."""
+    zipfile.ZipFile(wheel).extractall(tmp_path / "lib")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'lib')!r}); import milepost, iot_rules;"
+        f"assert iot_rules.__file__.startswith({str(tmp_path)!r}), iot_rules.__file__;"
+        "sys.argv = ['milepost', 'rules', 'list', '--json']; milepost.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "milepost_telemetry" in json.dumps(json.loads(done.stdout))
+
+
+def test_every_command_that_the_documents_name_exists() -> None:
+    sys.path.insert(0, str(ROOT))
+    from milepost import COMMANDS
+
+    texts = [path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]]
+    named = {word for text in texts for word in re.findall(r"`(?:\.venv/bin/)?milepost ([a-z][a-z-]+)", text)}
+    assert named
+    assert named <= set(COMMANDS), named - set(COMMANDS)
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    dead = []
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        links = re.findall(r"\]\(([^)#]+)\)", path.read_text())
+        dead += [f"{path.name}: {link}" for link in links if "://" not in link and not (path.parent / link).exists()]
+    assert dead == []
+
+
+def test_pins_have_hashes_and_name_no_registry() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    pins = re.findall(r"^[A-Za-z0-9_.-]+==", text, re.MULTILINE)
+    assert len(pins) == len(re.findall(r"^\S+==[^\\]*\\\n\s+--hash=sha256:", text, re.MULTILINE)) > 20
+    assert "://" not in text
+
+
+def test_every_extra_of_the_box_is_in_dev() -> None:
+    """What `make test` installs is what the deployables need."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert "milepost[agent,collector,rules,box,simulator]" in extras["dev"]
