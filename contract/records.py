@@ -4,6 +4,7 @@ The one door to the contract for whoever receives: it applies the earlier produc
 bounds, the limits on time, and computes the identity. Nothing here reads a clock: `received_at` is an argument.
 """
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -153,7 +154,7 @@ def rejection(error: ValidationError) -> Rejected:
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return Rejected(field, "missing: this field is required")
-    reason = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    reason = re.sub(r"^\w+ should ", "must ", first["msg"].removeprefix("Value error, "))
     return Rejected(field, f"{reason}, not {first['input']!r:.80}")
 
 
