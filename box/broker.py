@@ -61,7 +61,7 @@ class Broker:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._children = children or Children(self._folder)
         self._child: Child | None = None
-        self._wanted = False
+        self._wanted = threading.Event()
         self._guard = threading.RLock()
         self.port = port
         self.restarts = 0
@@ -87,22 +87,29 @@ class Broker:
         is taken.
         """
         with self._guard:
-            if self.alive:
-                return
-            self.port = self.port or _free_port()
-            self._configure()
+            self._wanted.set()
             try:
-                self._launch()
-            except Unreachable:
-                if not self._set_database_aside():
-                    raise
-                self._launch_without_database()
-            self._wanted = True
+                self._start()
+            except BaseException:
+                self._wanted.clear()
+                raise
+
+    def _start(self) -> None:
+        if self.alive:
+            return
+        self.port = self.port or _free_port()
+        self._configure()
+        try:
+            self._launch()
+        except Unreachable:
+            if not self._wanted.is_set() or not self._set_database_aside():
+                raise
+            self._launch_without_database()
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """SIGTERM, on which mosquitto writes its persistence file; SIGKILL after `seconds`."""
+        self._wanted.clear()  # before the guard: it ends a start that is under way
         with self._guard:
-            self._wanted = False
             if self._child:
                 self._child.stop(seconds)
 
@@ -110,11 +117,11 @@ class Broker:
         """Start a dead broker again on its port and bound its log; True if it had died. Errors as for `start`."""
         with self._guard:
             trim(self._log)
-            if not self._wanted or self.alive:
+            if not self._wanted.is_set() or self.alive:
                 return False
             log.warning("broker_died returncode=%s port=%d", self._child and self._child.returncode, self.port)
             self.restarts += 1
-            self.start()
+            self._start()
             return True
 
     def supervise(self, stop: threading.Event) -> None:
@@ -171,7 +178,7 @@ class Broker:
         self._child = child = self._children.spawn(argv, name="mosquitto", log=self._log)
         deadline = time.monotonic() + START_SECONDS
         while not _answers(self.port):
-            if not child.alive or time.monotonic() > deadline:
+            if not child.alive or not self._wanted.is_set() or time.monotonic() > deadline:
                 child.stop(1.0)
                 raise Unreachable(f"mosquitto did not come up on port {self.port}: {self._last_words()} ({self._log})")
             time.sleep(_PROBE_SECONDS)

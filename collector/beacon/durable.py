@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from functools import partial
+from concurrent.futures import CancelledError, Future
 
 from collector.beacon.http import Refused
 from contract.errors import Retryable
@@ -14,6 +14,7 @@ from contract.items import Item, Receipt
 log = logging.getLogger(__name__)
 
 Submit = Callable[[list[Item]], Future[list[Receipt]]]
+Waiter = asyncio.Future[None]
 
 ACK_SECONDS = 30.0
 _BUSY_RETRY = b"1"
@@ -28,6 +29,7 @@ class Durable:
 
     def __init__(self, submit: Submit) -> None:
         self._submit = submit
+        self._bell: _Bell | None = None
         self._failing = False
         self.shed = 0
         self.failed = 0
@@ -41,12 +43,18 @@ class Durable:
         except Retryable as error:
             self.shed += 1
             raise _unavailable(str(error), _BUSY_RETRY) from None
-        if not await _done(future):
-            raise self._failure("the writer does not answer")
-        if (fault := future.exception()) is not None:
-            raise self._failure(f"{type(fault).__name__}: {fault}")
+        loop = asyncio.get_running_loop()
+        if self._bell is None or self._bell.loop is not loop:
+            self._bell = _Bell(loop)
+        await self._bell.wait(future)
+        try:
+            receipts = future.result(0)
+        except TimeoutError:
+            raise self._failure("the writer does not answer") from None
+        except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever it was, nothing is acknowledged
+            raise self._failure(f"{type(error).__name__}: {error}") from None
         self._failing = False
-        return future.result()
+        return receipts
 
     def _failure(self, reason: str) -> Refused:
         self.failed += 1
@@ -60,28 +68,54 @@ def _unavailable(error: str, retry_after: bytes) -> Refused:
     return Refused(503, error, headers=[(b"retry-after", retry_after)])
 
 
-async def _done(future: "Future[list[Receipt]]") -> bool:
-    """Wait for the writer, at most ACK_SECONDS; False if it gave up or did not answer.
+class _Bell:
+    """Wakes coroutines of one loop from the writer's thread: once for all the requests of a group commit, and with
+    one timer for all deadlines.
 
-    Not asyncio.wrap_future: that cancels the writer's future when the request is cancelled, and a group commit must
-    not stumble over one impatient client.
+    Not asyncio.wrap_future: that wakes the loop for each, and cancels the writer's future when a request is
+    cancelled; a group commit must not stumble over one impatient client.
     """
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-    future.add_done_callback(partial(_wake, loop, waiter))
-    deadline = loop.call_later(ACK_SECONDS, _settle, waiter)
-    try:
-        await waiter
-    finally:
-        deadline.cancel()
-    return future.done() and not future.cancelled()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._waiting: dict[Waiter, float] = {}  # oldest first
+        self._done: deque[Waiter] = deque()
+        self._rung = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def wait(self, future: "Future[list[Receipt]]") -> None:
+        """Until the writer is done with it, or for ACK_SECONDS."""
+        waiter: Waiter = self.loop.create_future()
+        self._waiting[waiter] = self.loop.time() + ACK_SECONDS
+        if self._timer is None:
+            self._timer = self.loop.call_later(ACK_SECONDS, self._expire)
+        future.add_done_callback(lambda _: self._ring(waiter))
+        try:
+            await waiter
+        finally:
+            del self._waiting[waiter]
+
+    def _ring(self, waiter: Waiter) -> None:
+        self._done.append(waiter)
+        if not self._rung:
+            self._rung = True
+            with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
+                self.loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._rung = False  # before the loop below: who comes after it rings again
+        while self._done:
+            _settle(self._done.popleft())
+
+    def _expire(self) -> None:
+        self._timer = None
+        for waiter, deadline in self._waiting.items():
+            if deadline > self.loop.time():
+                self._timer = self.loop.call_at(deadline, self._expire)
+                return
+            _settle(waiter)
 
 
-def _wake(loop: asyncio.AbstractEventLoop, waiter: "asyncio.Future[None]", _future: "Future[list[Receipt]]") -> None:
-    with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
-        loop.call_soon_threadsafe(_settle, waiter)
-
-
-def _settle(waiter: "asyncio.Future[None]") -> None:
+def _settle(waiter: Waiter) -> None:
     if not waiter.done():
         waiter.set_result(None)

@@ -53,24 +53,17 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > MAX_BODY:
         raise _too_large()
-    body, more = await _piece(receive)
-    if not more and len(body) <= MAX_BODY:
-        return body
-    pieces, size = [body], len(body)
-    while more and size <= MAX_BODY:
-        body, more = await _piece(receive)
-        pieces.append(body)
-        size += len(body)
-    if size > MAX_BODY:
-        raise _too_large()
+    pieces, size, more = [], 0, True
+    while more:
+        message: Any = await receive()
+        if message["type"] != "http.request":
+            raise Disconnected
+        piece, more = message.get("body", b""), message.get("more_body", False)
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BODY:
+            raise _too_large()
     return b"".join(pieces)
-
-
-async def _piece(receive: Receive) -> tuple[bytes, bool]:
-    message: Any = await receive()
-    if message["type"] != "http.request":
-        raise Disconnected
-    return message.get("body", b""), message.get("more_body", False)
 
 
 def _too_large() -> Refused:

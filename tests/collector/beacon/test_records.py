@@ -3,13 +3,15 @@
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from collector.beacon import durable
+from collector.beacon import BeaconSettings, create_app, durable
 from collector.beacon.http import MAX_BODY
+from tests.collector.beacon.conftest import serve
 from tests.collector.beacon.fakes import FakeWriter
 
 DOORS = ["/v1/clicks", "/v1/telemetry"]
@@ -184,17 +186,26 @@ def test_what_is_not_durable_is_not_acknowledged(
 
 
 def test_a_writer_that_never_answers_is_a_503_and_keeps_its_future(
-    client: httpx.Client, writer: FakeWriter, monkeypatch: pytest.MonkeyPatch
+    writer: FakeWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The future is not cancelled: a group commit must not stumble over a request that has given up."""
-    monkeypatch.setattr(durable, "ACK_SECONDS", 0.1)
-    writer.mode = "hangs"
-    assert post(client, "/v1/clicks", VIEW).status_code == 503
-    (future,) = writer.held
-    assert not future.cancelled()
-    future.set_result([])
-    writer.mode = "commits"
-    assert post(client, "/v1/clicks", VIEW).status_code == 200
+    monkeypatch.setattr(durable, "ACK_SECONDS", 0.2)
+    app = create_app(writer.submit, settings=BeaconSettings())
+    with serve(app) as url, httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+        for _ in range(2):
+            assert post(client, "/v1/clicks", VIEW).status_code == 200
+            writer.mode = "hangs"
+            assert post(client, "/v1/clicks", VIEW).status_code == 503
+            writer.mode = "commits"
+    assert not any(future.cancelled() for future in writer.held)
+
+
+def test_requests_of_one_commit_are_all_answered_each_with_its_own(client: httpx.Client, writer: FakeWriter) -> None:
+    """The writer finishes many futures at once and in any order; the loop is woken once for all of them."""
+    with ThreadPoolExecutor(16) as pool:
+        ids = [f"many-{n}" for n in range(200)]
+        answers = list(pool.map(lambda id: post(client, "/v1/clicks", {**VIEW, "event_id": id}), ids))
+    assert [answer.json()["receipts"][0]["event_id"] for answer in answers] == ids
 
 
 def test_a_page_of_any_origin_may_post_and_read_the_answer(client: httpx.Client, writer: FakeWriter) -> None:
