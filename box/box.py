@@ -27,6 +27,7 @@ from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.settings import CollectorSettings
 from collector.stores import open_store
+from contract.errors import Misconfigured
 from iot_rules.rules import Rules, load_documents
 
 log = logging.getLogger(__name__)
@@ -84,14 +85,30 @@ class Box:
 
     def _connect(self, stack: ExitStack, writer: Writer) -> Uplink:
         if self._broker_url is None:
-            self.broker = Broker(self.folder / "broker", children=self.children)
-            stack.callback(self.broker.stop, 3.0)
-            self.broker.start()
+            self.broker = self._start_broker(stack)
         self.mqtt_url = self._broker_url or (self.broker.url if self.broker else "")
         uplink = Uplink(self.mqtt_url, _session_name(self.folder), Rules(load_documents()), writer.submit)
         stack.callback(uplink.stop)
         uplink.start()
         return uplink
+
+    def _start_broker(self, stack: ExitStack) -> Broker:
+        """On the port of the last time if it is free: trucks come back to the address that they were given."""
+        remembered = self.folder / "broker" / "port"
+        port = int(remembered.read_text()) if remembered.exists() else 0
+        for choice in (port, 0):
+            broker = Broker(self.folder / "broker", port=choice, children=self.children)
+            try:
+                broker.start()
+            except Misconfigured:
+                if not choice:
+                    raise
+                log.warning("broker_port_taken port=%d", choice)
+                continue
+            break
+        stack.callback(broker.stop, 3.0)
+        remembered.write_text(f"{broker.port}\n")
+        return broker
 
     def _thread(self, stack: ExitStack, target: Any, *args: Any, **options: Any) -> None:
         thread = threading.Thread(target=target, args=args, kwargs={**options, "stop": self._stop}, daemon=True)

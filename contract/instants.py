@@ -5,10 +5,11 @@ Written so, instants sort as text; every room keeps them as such strings and tur
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from contract.errors import Rejected
 
-_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,12})?)?\s?([Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
+_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,12})?)? ?([Zz]|[+-]\d\d(:?[0-5]\d)?)?", re.ASCII)
 EARLIEST = "2000-01-01T00:00:00.000Z"
 
 
@@ -17,6 +18,7 @@ def from_datetime(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+@lru_cache(maxsize=256)  # the limits of one arrival are asked for once a record
 def from_ms(milliseconds: int) -> str:
     """The instant of Unix milliseconds."""
     return from_datetime(
@@ -45,7 +47,7 @@ def parse(text: object, field: str) -> str:
     try:
         if not _FORM.fullmatch(text):
             raise ValueError
-        moment = datetime.fromisoformat(text.upper().replace(",", ".").replace(" ", "T", 1).replace(" ", ""))
+        moment = datetime.fromisoformat(f"{text[:10]}T{text[11:].replace(' ', '')}".upper().replace(",", "."))
         return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         raise Rejected(field, f"{text!r:.60} is not a time: use RFC 3339 such as 2026-01-31T12:00:00.000Z") from None

@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 
 from collector.history import Point, Steps, Version
@@ -16,6 +17,10 @@ from collector.ledger import Stream
 from collector.stores import Conflict, Counter, DeadLetter, Head, StoredClick, StoredSample
 from collector.stores.sqlite_reader import SqliteReader
 from contract.errors import Retryable
+
+_SAMPLE_ROW = attrgetter(
+    "order_key", "key", "stream_id", "seq", "content", "received_ms", "by_arrival", "text"
+)  # as the columns stand
 
 
 class SqliteStore(SqliteReader):
@@ -48,28 +53,29 @@ class SqliteStore(SqliteReader):
 
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
         """True for each that was not there. One dated by its arrival is known by its content alone."""
-        return [self._put_sample(truck_id, sample) for sample in samples]
-
-    def _put_sample(self, truck_id: str, sample: StoredSample) -> bool:
-        if sample.by_arrival:
-            known = "SELECT 1 FROM samples WHERE truck_id = ? AND content = ? AND by_arrival = 1"
-            if self._db.execute(known, [truck_id, sample.content]).fetchone():
-                return False
-        done = self._db.execute(
-            "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                truck_id,
-                sample.order_key,
-                sample.key,
-                sample.stream_id,
-                sample.seq,
-                sample.content,
-                sample.received_ms,
-                sample.by_arrival,
-                sample.text,
-            ],
+        known = self._known("order_key", "truck_id = ?", [truck_id], [each.order_key for each in samples])
+        arrived = [each.content for each in samples if each.by_arrival]
+        contents = self._known("content", "by_arrival = 1 AND truck_id = ?", [truck_id], arrived) if arrived else set()
+        fresh = []
+        for each in samples:
+            new = each.order_key not in known and not (each.by_arrival and each.content in contents)
+            fresh.append(new)
+            known.add(each.order_key)
+            if each.by_arrival:
+                contents.add(each.content)
+        self._db.executemany(
+            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(truck_id, *_SAMPLE_ROW(each)) for each, new in zip(samples, fresh, strict=True) if new],
         )
-        return done.rowcount == 1
+        return fresh
+
+    def _known(self, column: str, where: str, values: list[str], candidates: Sequence[str]) -> set[str]:
+        """Which of the candidates a column of samples already has."""
+        rows = self._db.execute(
+            f"SELECT {column} FROM samples WHERE {where} AND {column} IN (SELECT value FROM json_each(?))",
+            [*values, json.dumps(candidates)],
+        )
+        return {row[0] for row in rows}
 
     def head(self, truck_id: str) -> Head | None:
         row = self._db.execute(
@@ -149,10 +155,16 @@ class SqliteStore(SqliteReader):
 
     def put_clicks(self, clicks: Sequence[StoredClick]) -> list[bool]:
         """True for each event that was not there; exactly those are counted."""
-        fresh = [self._put_click(click) for click in clicks]
+        known = self.has_clicks([click.event_id for click in clicks]) if clicks else set()
+        fresh = []
+        for click in clicks:
+            fresh.append(click.event_id not in known)
+            known.add(click.event_id)
+        new = [click for click, is_new in zip(clicks, fresh, strict=True) if is_new]
+        self._db.executemany("INSERT INTO clicks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_click_row, new))
         tally: Tally[Counter] = Tally()
-        for click, new in zip(clicks, fresh, strict=True):
-            tally[click.counter] += click.count if new else 0
+        for click in new:
+            tally[click.counter] += click.count
         self._db.executemany(
             "INSERT INTO click_counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
             [
@@ -162,26 +174,6 @@ class SqliteStore(SqliteReader):
             ],
         )
         return fresh
-
-    def _put_click(self, click: StoredClick) -> bool:
-        counter = click.counter
-        done = self._db.execute(
-            "INSERT OR IGNORE INTO clicks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                click.event_id,
-                click.timestamp,
-                click.session_id,
-                click.page,
-                counter.minute,
-                counter.item_id,
-                counter.item_name,
-                counter.event_type,
-                click.count,
-                click.received_ms,
-                click.text,
-            ],
-        )
-        return done.rowcount == 1
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep each; one that is already there is counted."""
@@ -214,3 +206,20 @@ class SqliteStore(SqliteReader):
             "INSERT INTO click_counts SELECT minute, ifnull(item_id, ''), ifnull(item_name, ''), event_type, sum(count)"
             " FROM clicks GROUP BY 1, 2, 3, 4 HAVING sum(count) > 0"
         )
+
+
+def _click_row(click: StoredClick) -> tuple[str | int | None, ...]:
+    counter = click.counter
+    return (
+        click.event_id,
+        click.timestamp,
+        click.session_id,
+        click.page,
+        counter.minute,
+        counter.item_id,
+        counter.item_name,
+        counter.event_type,
+        click.count,
+        click.received_ms,
+        click.text,
+    )
