@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any
 
 from contract.errors import Rejected
@@ -20,7 +20,8 @@ Json = Any
 MAX_DEPTH = 64
 _EXACT_FLOAT_TEXT = 16  # any decimal text of up to 15 digits (and a point) survives float and back
 _EXACT_WHOLE = 2.0**53
-_MAX_EXPONENT = 400
+_MAX_EXPONENT = 400  # beyond it ten bytes of text would make a number that takes gigabytes to reckon with
+_EVERY_DIGIT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def _number(text: str) -> int | float | Decimal:
@@ -28,9 +29,15 @@ def _number(text: str) -> int | float | Decimal:
     if len(text) <= _EXACT_FLOAT_TEXT and "e" not in text and "E" not in text:
         return int(value) if value.is_integer() and abs(value) < _EXACT_WHOLE else value
     exact = Decimal(text)
-    if abs(exact.adjusted()) <= _MAX_EXPONENT and exact == exact.to_integral_value():
+    if not exact:
+        return 0
+    if abs(exact.adjusted()) > _MAX_EXPONENT:
+        return float("nan")
+    if exact == exact.to_integral_value():
         return int(exact)
-    return value if abs(value) != float("inf") and Decimal(repr(value)) == exact else exact.normalize()
+    if abs(value) != float("inf") and Decimal(repr(value)) == exact:
+        return value
+    return exact.normalize(_EVERY_DIGIT)
 
 
 _decode = json.JSONDecoder(parse_float=_number).decode
@@ -39,9 +46,9 @@ _decode = json.JSONDecoder(parse_float=_number).decode
 def parse(data: bytes | str) -> Json:
     """Parse one JSON document; numbers as the module says.
 
-    NaN and Infinity come through as floats, so that one bad record of a batch can be named and the rest kept:
-    the models and `canonical` refuse them. Raises Rejected for what else is not JSON (RFC 8259), not UTF-8, or
-    nests over 64 deep.
+    NaN and Infinity come through as floats, and so does, as NaN, a number beyond 1e±400: one bad record of a batch
+    can be named and the rest kept, since the models and `canonical` refuse them. Raises Rejected for what else is
+    not JSON (RFC 8259), not UTF-8, or nests over 64 deep.
     """
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
@@ -69,6 +76,8 @@ def _depth(value: Json) -> int:
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_encode_plain = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def canonical(value: Json) -> str:
@@ -77,30 +86,32 @@ def canonical(value: Json) -> str:
     Raises Rejected where the value holds NaN or Infinity, which JSON cannot say.
     """
     try:
-        return _encode(value)
-    except TypeError:
-        return _write(value, sort=True)
+        return _write(value, _encode, sort=True)
     except ValueError:
-        raise Rejected("", "NaN or Infinity is not a JSON number: send null where there is no value") from None
+        raise Rejected("", "NaN, Infinity or a number beyond 1e±400: send null where there is no value") from None
 
 
 def dump(value: Json) -> str:
-    """Compact JSON text with keys in the order given; Decimals are written as numbers."""
+    """Compact JSON text with keys in the order given; Decimals are written as numbers.
+
+    Half a surrogate pair, which UTF-8 cannot say, is written as its escape. Raises ValueError for NaN and Infinity.
+    """
+    text = _write(value, _encode_plain, sort=False)
+    return text if text.isascii() else _HALF_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def _write(value: Json, encode: Callable[[Json], str], *, sort: bool) -> str:
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    except TypeError:
-        return _write(value, sort=False)
-
-
-def _write(value: Json, *, sort: bool) -> str:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, dict):
-        items = sorted(value.items()) if sort else value.items()
-        return "{" + ",".join(f"{_encode(key)}:{_write(item, sort=sort)}" for key, item in items) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_write(item, sort=sort) for item in value) + "]"
-    return canonical(value)
+        return encode(value)
+    except TypeError:  # the encoder knows no Decimal
+        if isinstance(value, Decimal):
+            return str(value)
+        if isinstance(value, dict):
+            items = sorted(value.items()) if sort else value.items()
+            return "{" + ",".join(f"{encode(key)}:{_write(item, encode, sort=sort)}" for key, item in items) + "}"
+        if isinstance(value, list):
+            return "[" + ",".join(_write(item, encode, sort=sort) for item in value) + "]"
+        raise
 
 
 def content_hash(canonical_text: str) -> str:

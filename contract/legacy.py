@@ -78,14 +78,26 @@ def telemetry(record: dict[str, Json]) -> dict[str, Json]:
 
 
 def _nested(record: dict[str, Json]) -> dict[str, Json]:
-    nested: dict[str, Any] = {}
-    for key, value in record.items():
-        *groups, leaf = FLAT.get(key, key).split(".") if key in FLAT else [key]
-        home = nested
-        for group in groups:
-            home = home.setdefault(group, {})
-        home[leaf] = value
+    """The wire's names win over flat ones, and FLAT's order decides among those: the order of keys means nothing."""
+    nested: dict[str, Any] = {key: value for key, value in record.items() if key not in FLAT}
+    for key, path in FLAT.items():
+        if key in record:
+            _place(nested, path, record[key])
     return nested
+
+
+def _place(nested: dict[str, Any], path: str, value: Json) -> None:
+    *groups, leaf = path.split(".")
+    home = nested
+    for group in groups:
+        inner = home.get(group)
+        if inner is not None and not isinstance(inner, dict):
+            return  # the model will say what is wrong there
+        inner = dict(inner or {})  # the producer's own record stays as it came
+        home[group] = inner
+        home = inner
+    if home.get(leaf) is None:
+        home[leaf] = value
 
 
 def _engine_temperature(record: dict[str, Json]) -> dict[str, Json]:
@@ -96,16 +108,19 @@ def _engine_temperature(record: dict[str, Json]) -> dict[str, Json]:
     return {**record, "engine_diagnostics": renamed}
 
 
-def flat_name(field: str) -> str:
-    """The flat record's key for a dotted wire field, for error messages in the producer's own words."""
-    return next((key for key, path in FLAT.items() if path == field), field)
+def flat_name(field: str, record: dict[str, Json]) -> str:
+    """The key of a flat record for a dotted wire field, for error messages in the producer's own words."""
+    return next((key for key, path in FLAT.items() if path == field and key in record), field)
 
 
 def click(record: dict[str, Json]) -> dict[str, Json]:
     """An event of any known producer under the wire's names, `click` where it has no type."""
-    if "event_id" in record or not any(key in record for key in _CLICK):
+    if not any(key in record for key in _CLICK):
         return record
-    renamed = {_CLICK.get(key, key) if _CLICK.get(key) not in record else key: value for key, value in record.items()}
+    renamed = dict(record)
+    for key, name in _CLICK.items():
+        if key in renamed and renamed.get(name) is None:
+            renamed[name] = renamed.pop(key)
     for key in _CLICK_KEYS_AS_TEXT:
         if isinstance(renamed.get(key), int) and not isinstance(renamed[key], bool):
             renamed[key] = str(renamed[key])

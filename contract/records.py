@@ -74,7 +74,8 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
     try:
         _validate(Telemetry, wire)
     except Rejected as error:
-        raise Rejected(legacy.flat_name(error.field) if "TRUCK_ID" in own else error.field, error.reason) from None
+        field = legacy.flat_name(error.field, own) if "TRUCK_ID" in own else error.field
+        raise Rejected(field, error.reason) from None
     stream_id, seq = wire.get("stream_id"), wire.get("seq")
     if (stream_id is None) != (seq is None):
         raise Rejected("seq" if seq is None else "stream_id", "stream_id and seq go together: send both or neither")
@@ -89,7 +90,7 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
         text=text,
         record=wire,
         by_arrival=by_arrival,
-        unknown=_unknown(wire),
+        unknown=tuple(".".join(path) for path in _unknown(wire)),
     )
 
 
@@ -151,7 +152,7 @@ def _validate(model: type[BaseModel], wire: dict[str, Json]) -> None:
 def rejection(error: ValidationError) -> Rejected:
     """The first fault of a pydantic error as Rejected, naming the field and what was found there."""
     first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    field = ".".join(str(part) for part in first["loc"]).encode("utf-8", "backslashreplace").decode()
     if first["type"] == "missing":
         return Rejected(field, "missing: this field is required")
     reason = re.sub(r"^\w+ should ", "must ", first["msg"].removeprefix("Value error, "))
@@ -179,13 +180,13 @@ _KNOWN = {group: frozenset(leaves) for group, leaves in GROUPS.items()}
 _KNOWN["vehicle_health_and_maintenance"] |= {"tire_pressure"}
 
 
-def _unknown(wire: dict[str, Json]) -> tuple[str, ...]:
-    found = list(wire.keys() - _TOP)
+def _unknown(wire: dict[str, Json]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = [(key,) for key in wire.keys() - _TOP]
     for group, known in _KNOWN.items():
         value = at(wire, group)
         if value and not known.issuperset(value):
-            found.extend(f"{group}.{key}" for key in value.keys() - known)
-    return tuple(sorted(found))
+            found.extend((*group.split("."), key) for key in value.keys() - known)
+    return sorted(found)
 
 
 def at(record: dict[str, Json], path: str) -> Json:
@@ -212,10 +213,11 @@ def document(text_record: dict[str, Json], *, sampled_at: str, by_arrival: bool)
             home = home.setdefault(group, {})
         home[name] = at(wire, leaf)
     whole["quality"] = wire.get("quality") or {}
-    for path in _unknown(wire):
-        *groups, name = path.split(".")
-        home = at(whole, ".".join(groups)) if groups else whole
-        home[name] = at(wire, path)
+    for *groups, name in _unknown(wire):  # a key of the producer's may have a dot in it
+        home, source = whole, wire
+        for group in groups:
+            home, source = home[group], source[group]
+        home[name] = source[name]
     for key in legacy.TIME_KEYS[1:]:
         if key in wire:
             whole[key] = wire[key]

@@ -22,6 +22,7 @@ SHORT_NAMES = {
     "MILEPOST_STORE": ("collector", "store"),
     "MILEPOST_TRACK": ("collector", "track"),
 }
+_NO_SETTINGS = {"MILEPOST_CONFIG", "MILEPOST_PROVE"}  # where the file is; what `make prove` tells the tests
 _PREFIX = "MILEPOST_"
 _PLACES = (Path("milepost.toml"), Path("/etc/milepost/milepost.toml"))
 
@@ -81,6 +82,9 @@ def _from_environment(room: str, environ: Mapping[str, str]) -> dict[str, Any]:
             table, key = name.removeprefix(_PREFIX).lower().split("__", 1)
             if table not in ROOMS:
                 raise Misconfigured(f"unknown variable {name}: after MILEPOST_ comes one of {', '.join(ROOMS).upper()}")
+        elif name.startswith(_PREFIX) and not table and name not in _NO_SETTINGS:
+            known = ", ".join([*SHORT_NAMES, "MILEPOST_CONFIG"])
+            raise Misconfigured(f"unknown variable {name}: known are {known}, and MILEPOST_<ROOM>__<KEY>")
         if table == room:
             found[key] = _value(text, name)
     return found

@@ -1,6 +1,7 @@
 """From an item to what ingest does with it: a sample, a click, a report, a status, or a dead letter with its reason."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from contract.items import Item
 from contract.messages import Report, Status
 from contract.records import ClickEvent, Sample, read_click, read_sample, rejection
 from contract.topics import ID
+
+log = logging.getLogger(__name__)
 
 Message = TypeVar("Message", bound=BaseModel)
 
@@ -56,6 +59,9 @@ def judge(item: Item) -> Verdict:
         return _judge(item, record)
     except Rejected as error:
         return _refusal(item, record, error)
+    except Exception as error:  # a record's door: a fault of ours must not stop the records beside it
+        log.exception("item_not_judged source=%s", item.source)
+        return _refusal(item, record, Rejected("", f"could not be judged ({error!r:.200}): report this"))
 
 
 def _judge(item: Item, record: Json) -> Verdict:
