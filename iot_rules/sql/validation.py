@@ -7,6 +7,12 @@ from iot_rules.sql import tree
 from iot_rules.sql.functions import FUNCTIONS
 from iot_rules.sql.walk import all_nodes
 
+_CONSTANT = {
+    "transform": (0,), "get_registry_data": (0, 2), "get_dynamodb": (-1,), "get_thing_shadow": (-1,),
+    "get_secret": (-1,), "machinelearning_predict": (1,),
+}  # fmt: skip
+"""Arguments that select a mode or a role, where a variable cannot stand (page: iot-sql-set)."""
+
 
 def validate_statement(statement: tree.Statement, text: str) -> None:
     """Raises SqlError for an unknown function or variable, or one that the version has not."""
@@ -37,6 +43,10 @@ def _validate_call(node: tree.Call, text: str, version: str) -> None:
         raise SqlError(f"there is no function {node.function}(){hint}", text, node.position)
     if function.latest_only and version == tree.ORIGINAL:
         raise SqlError(f"{node.function}() needs SQL version {tree.LATEST}", text, node.position)
+    for at in _CONSTANT.get(node.function, ()):
+        if len(node.arguments) > max(at, 0) and isinstance(node.arguments[at], tree.Variable):
+            message = f"a variable cannot stand here: {node.function}() needs a literal string"
+            raise SqlError(message, text, node.arguments[at].position)
     scheme = node.arguments[1] if len(node.arguments) > 1 else None
     if node.function == "decode" and isinstance(scheme, tree.Literal) and scheme.value == "proto":
         raise SqlError("decode() of Protobuf is not supported here: only 'base64' is", text, node.position)

@@ -93,9 +93,14 @@ _bitwise("bitxor", int.__xor__)
 
 @function("bitnot", 1, 1)
 def _bitnot(values: list[Value], scope: Scope) -> Value:
-    """bitnot(Int): in two's complement, so -14 for 13 (the page's example, 2, is of 4 bits). Page: iot-func-bitnot."""
+    """bitnot(Int): the digits of the binary representation flipped, so 2 (0010) for 13 (1101), as the page's example
+    has it; a negative number in two's complement. Page: iot-func-bitnot.
+    """
     number = to_int(values[0])
-    return UNDEFINED if number is UNDEFINED else numbers.settle(~number)
+    if number is UNDEFINED:
+        return UNDEFINED
+    digits = (1 << max(1, number.bit_length())) - 1
+    return numbers.settle(number ^ digits if number >= 0 else ~number)
 
 
 # -- double precision
