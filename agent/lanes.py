@@ -22,7 +22,7 @@ from contract.ranges import Ranges
 LIVE_AT_MOST = 20
 """More live samples waiting than this become backlog, but for the newest: alone, they would fall further behind."""
 
-_READ = 200
+_READ = 500
 _PAUSE_FIRST, _PAUSE_LONGEST = 1.0, 300.0
 _SWEEP_FIRST, _SWEEP_LONGEST = 60.0, 3600.0
 _RESERVED_FOR_LIVE = 10
@@ -164,12 +164,11 @@ class Lanes:
         return Parcel((rows[0].seq,), rows[0].body, backlog=False)
 
     def _next_backlog(self) -> Parcel | None:
-        now = self._monotonic()
-        if now >= self._sweep_at:
+        if self._held and self._monotonic() >= self._sweep_at:
             self._sweep_at = float("inf")
             self._held.clear()
             self._read_backlog_from(0)
-        if self._exhausted or now < self._paused_until:
+        if self._exhausted or (self._paused_until and self._monotonic() < self._paused_until):
             return None
         if self._in_flight and len(self._in_flight) >= self._limits.window - _RESERVED_FOR_LIVE:
             return None

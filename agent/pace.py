@@ -12,34 +12,30 @@ class Pace:
     """
 
     def __init__(self, publishes: float, size: float, largest: int, monotonic: Callable[[], float]) -> None:
-        self._messages = _Bucket(publishes * _BURST, publishes * (1 - _BURST), monotonic)
-        self._bytes = _Bucket(min(largest, size / 2), size - min(largest, size / 2), monotonic)
+        self._monotonic, now = monotonic, monotonic()
+        self._messages = _Bucket(publishes * _BURST, publishes * (1 - _BURST), now)
+        self._bytes = _Bucket(min(largest, size / 2), size - min(largest, size / 2), now)
 
     def wait(self) -> float:
         """Seconds until the next message may go, 0 if now."""
-        return max(self._messages.wait(), self._bytes.wait())
+        now = self._monotonic()
+        return max(self._messages.wait(now), self._bytes.wait(now))
 
     def spend(self, size: int) -> None:
         """A message of `size` bytes goes now."""
-        self._messages.spend(1)
-        self._bytes.spend(size)
+        self._messages.level -= 1
+        self._bytes.level -= size
 
 
 class _Bucket:
-    """Opens when it is above zero, and may go below: then what goes on average is right, whatever one piece costs."""
+    """Opens when it holds a token, and may go below zero: what goes on average is right, whatever one piece costs."""
 
-    def __init__(self, capacity: float, rate: float, monotonic: Callable[[], float]) -> None:
-        self._capacity, self._rate, self._monotonic = capacity, rate, monotonic
-        self._level, self._seen = capacity, monotonic()
+    def __init__(self, capacity: float, rate: float, now: float) -> None:
+        self._capacity, self._rate = capacity, rate
+        self.level, self._seen = capacity, now
 
-    def wait(self) -> float:
-        if self._rate == float("inf"):
-            return 0.0
-        now = self._monotonic()
-        self._level = min(self._capacity, self._level + (now - self._seen) * self._rate)
+    def wait(self, now: float) -> float:
+        level = self.level + (now - self._seen) * self._rate
+        self.level = level = min(self._capacity, level)
         self._seen = now
-        return 0.0 if self._level >= 1 else (1 - self._level) / self._rate
-
-    def spend(self, amount: float) -> None:
-        if self._rate != float("inf"):
-            self._level -= amount
+        return 0.0 if level >= 1 else (1 - level) / self._rate

@@ -31,6 +31,8 @@ REPORT_SECONDS = 900.0
 _LONGEST_SLEEP = 1.0
 _SHORTEST_SLEEP = 0.02
 _EVENTS_AT_ONCE = 500
+_MARK_AT_ONCE = 1000
+_MARK_AFTER = 0.2
 
 Result = TypeVar("Result")
 
@@ -61,6 +63,8 @@ class Uplink:
         self._tokens = count(1)
         self._control: set[int] = set()
         self._delivered: list[int] = []
+        self._delivered_at = 0.0
+        self._topics = {False: topics.telemetry(truck_id), True: topics.batch(truck_id)}
         self._blocked = _LONGEST_SLEEP
         self._report_at = 0.0
         self._last_refusal = ""
@@ -94,7 +98,7 @@ class Uplink:
                 event = self._events.get_nowait()
             except Empty:
                 break
-        self._mark_delivered()
+        self._mark_some()
         if self.connected and self._clock.monotonic() >= self._report_at:
             self._report()
 
@@ -122,7 +126,8 @@ class Uplink:
     def _patience(self) -> float:
         if not self.connected:
             return _LONGEST_SLEEP
-        return max(_SHORTEST_SLEEP, min(_LONGEST_SLEEP, self._lanes.wait(), self._blocked))
+        longest = _MARK_AFTER if self._delivered else _LONGEST_SLEEP
+        return max(_SHORTEST_SLEEP, min(longest, self._lanes.wait(), self._blocked))
 
     def _next_event(self, seconds: float) -> Event | None:
         try:
@@ -144,9 +149,17 @@ class Uplink:
             token = next(self._tokens)
             self._lanes.took(token, parcel)
             self._pace.spend(len(parcel.payload))
-            topic = topics.batch if parcel.batch else topics.telemetry
-            self._transport.publish(Message(token, topic(self._truck_id), parcel.payload))
+            self._transport.publish(Message(token, self._topics[parcel.batch], parcel.payload))
             self.tally.messages += 1
+
+    def _mark_some(self) -> None:
+        """Mark at once what comes alone, and by the thousand what pours in; a kill in between sends some twice."""
+        if self._delivered and (
+            not self._lanes.in_flight
+            or len(self._delivered) >= _MARK_AT_ONCE
+            or self._clock.monotonic() - self._delivered_at > _MARK_AFTER
+        ):
+            self._mark_delivered()
 
     def _mark_delivered(self) -> None:
         if self._delivered:
@@ -156,6 +169,7 @@ class Uplink:
             self._delivered = []
 
     def _on_connected(self, event: Connected) -> None:
+        self._mark_delivered()
         self.connected = True
         self.tally.connections += 1
         self._lanes.connected(event.payload)
@@ -172,6 +186,8 @@ class Uplink:
 
     def _on_delivered(self, event: Delivered) -> None:
         seqs = self._lanes.delivered(event.tokens)
+        if seqs and not self._delivered:
+            self._delivered_at = self._clock.monotonic()
         self._delivered.extend(seqs)
         if self._control:
             self._control.difference_update(event.tokens)

@@ -136,14 +136,13 @@ class SqliteBuffer:
 
     def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
         """These were acknowledged at the instant `at`."""
-        numbers = [(seq,) for seq in seqs]
         age = self._age()
+        pairs = Ranges.of_numbers(seqs).pairs
         with self._transaction(lazy=True):
             self._db.executemany(
-                f"INSERT INTO sent (seq, age) SELECT seq, {age:d} FROM pending WHERE seq = ?",
-                numbers,
+                f"INSERT INTO sent (seq, age) SELECT seq, {age:d} FROM pending WHERE seq BETWEEN ? AND ?", pairs
             )
-            self._db.executemany("DELETE FROM pending WHERE seq = ?", numbers)
+            self._db.executemany("DELETE FROM pending WHERE seq BETWEEN ? AND ?", pairs)
             self._db.execute("INSERT OR REPLACE INTO notes VALUES ('last_sent_at', ?)", (at,))
 
     def resend(self, asked: Ranges) -> tuple[Ranges, Ranges]:

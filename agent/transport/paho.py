@@ -88,10 +88,15 @@ class PahoTransport:
 
     def close(self, timeout: float = 2.0) -> None:
         """Say goodbye and end; a connection attempt that hangs is left to its own time limit."""
+        if self._wake < 0:
+            return
         self._closing.set()
         os.eventfd_write(self._wake, 1)
         if self._thread:
             self._thread.join(timeout)
+        if not (self._thread and self._thread.is_alive()):
+            os.close(self._wake)
+            self._wake = -1
 
     def _run(self, sink: Sink, will: Message | None, subscribe: str | None) -> None:
         told = ""
@@ -123,6 +128,10 @@ class PahoTransport:
             connection.abandon()
 
 
+def _later(*_: object) -> None:
+    """Tells paho that someone watches for its packets, so that it queues them; the loop writes many at a time."""
+
+
 class Connection:
     """One connection from CONNECT to its end; lives in the network thread."""
 
@@ -148,6 +157,7 @@ class Connection:
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
         client.on_disconnect, client.on_message = self._on_disconnect, self._on_message
         client.on_publish = self._on_publish
+        client.on_socket_register_write = _later
 
     def run(self, outbox: deque[Message], wake: int, closing: threading.Event) -> str:
         """Connect and carry messages until the connection ends; returns why it did."""
@@ -159,15 +169,18 @@ class Connection:
         while self._end is None:
             if closing.is_set():
                 client.disconnect()
+                client.loop_write()
                 return "closed"
             if self.established:
                 self._send(outbox)
             elif time.monotonic() > deadline:
                 return "the broker did not answer in time"
-            self._wait(poll, wake)
-            self._answer()
+            quiet = self._wait(poll, wake)
+            if quiet or len(self._delivered) >= self._window // 4:
+                self._answer()  # in handfuls while they pour in, as every event wakes the other thread
             if self._late():
-                return f"no PUBACK within {broker.ack_timeout:g} s"
+                self._end = f"no PUBACK within {broker.ack_timeout:g} s"
+        self._answer()
         return self._end
 
     def abandon(self) -> None:
@@ -176,16 +189,19 @@ class Connection:
         if socket is not None:
             socket.close()
 
-    def _wait(self, poll: select.poll, wake: int) -> None:
-        """One turn of the network loop: sleep until the socket or a publisher has something, then read and write."""
+    def _wait(self, poll: select.poll, wake: int) -> bool:
+        """One turn of the network loop: sleep until the socket or a publisher has something, then read and write.
+
+        True if neither had. It does not sleep on deliveries that are still to be told.
+        """
         client = self._client
         socket: Any = client.socket()
         if socket is None:
             self._end = self._end or "the connection was closed"
-            return
+            return True
         poll.register(socket, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
         held = socket.pending() if self._tls else 0  # decrypted bytes that poll() cannot see
-        ready = dict(poll.poll(0 if held else self._sleep() * 1000))
+        ready = dict(poll.poll(0 if held or self._delivered else self._sleep() * 1000))
         if wake in ready:
             os.eventfd_read(wake)
         state = ready.get(socket.fileno(), 0)
@@ -195,6 +211,7 @@ class Connection:
             client.loop_read()
         if not ready:
             client.loop_misc()  # keep-alive; where there is traffic, ack_timeout finds a dead peer
+        return not (ready or held)
 
     def _sleep(self) -> float:
         return min(_IDLE, self._broker.keepalive / 3, self._broker.ack_timeout if self._unanswered else _IDLE)
@@ -211,6 +228,8 @@ class Connection:
                 continue
             info = self._client.publish(topic, payload, qos=1, retain=retain)
             self._unanswered[info.mid] = (token, time.monotonic())
+        if self._client.want_write():
+            self._client.loop_write()
 
     def _answer(self) -> None:
         if self._delivered:

@@ -81,7 +81,7 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(broker: Broker, li
     until = truck.buffer.highest_seq
     wait_for(lambda: truck.tally.sent >= until)
     time.sleep(0.1)
-    holes = sorted(set(range(1, until)) - listener.samples().keys())
+    holes = sorted(set(range(1, until + 1)) - listener.samples().keys())
     for start in range(0, len(holes), 20):
         ask = [[seq, seq] for seq in holes[start : start + 20]]
         listener.publish(f"fleet/{TRUCK}/resend", {"stream_id": truck.buffer.stream_id, "ranges": ask})
