@@ -87,7 +87,7 @@ def ingest(
     if stream not in KINDS:
         raise Misconfigured(f"--stream {stream!r}: give one of {', '.join(KINDS)}")
     for file in files:
-        if file != "-" and not Path(file).is_file():
+        if file != "-" and (not Path(file).exists() or Path(file).is_dir()):
             raise Misconfigured(f"no file {file!r}: give the path of a JSON Lines file, or - for stdin")
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     with _writing(settings_of(config, data_dir)) as (store, policy):
@@ -141,7 +141,7 @@ def history(
 ) -> None:
     """A truck's versions, oldest first: what was true from when until when."""
     try:
-        instant = instants.parse(at, "--at") if at else None
+        instant = None if at is None else instants.parse(at, "--at")
     except Rejected as error:
         raise Misconfigured(str(error)) from None
     with _reading(settings_of(config, data_dir)) as reader:

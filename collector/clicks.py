@@ -12,7 +12,7 @@ def stored(event: ClickEvent, received_ms: int) -> StoredClick:
     counter = Counter(
         minute=event.timestamp[:_MINUTE] + "Z",
         item_id=record.get("item_id"),
-        item_name=record.get("item_name"),
+        item_name=record.get("item_name") or None,
         event_type=record["event_type"],
     )
     return StoredClick(

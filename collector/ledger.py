@@ -77,8 +77,15 @@ class Stream:
     def dead_letter(self, numbers: Ranges, now_ms: int) -> "Stream":
         """Samples came and were refused: they are not missing."""
         refused = numbers - self.received
-        highest = max(self.highest, numbers.last)
-        return replace(self, dead_lettered=self.dead_lettered | refused, highest=highest)._noticed(now_ms)
+        return replace(
+            self,
+            dead_lettered=self.dead_lettered | refused,
+            gone=self.gone - refused,
+            thinned=self.thinned - refused,
+            pending=self.pending - refused,
+            highest=max(self.highest, numbers.last),
+            heard_ms=max(self.heard_ms, now_ms),
+        )._noticed(now_ms)
 
     def reach(self, highest: int, now_ms: int) -> "Stream":
         """The truck's status names the highest number that it has given."""

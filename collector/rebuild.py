@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from collector.history import Point, Policy, define
-from collector.stores import Counter, Reader, Store
+from collector.stores import Counter, Reader, Store, StoredSample
 from contract.codec import content_hash, parse
 from contract.legacy import telemetry
 
@@ -28,31 +28,50 @@ def rebuild(store: Store, policy: Policy, truck_id: str | None = None) -> dict[s
     return counts
 
 
-def verify(reader: Reader, policy: Policy, truck_id: str | None = None) -> list[dict[str, Any]]:
-    """`[{truck_id, fault}]`, empty where all that is derived is what it must be; `truck_id` null: the counters."""
+def verify(store: Store, policy: Policy, truck_id: str | None = None) -> list[dict[str, Any]]:
+    """`[{truck_id, fault}]`, empty where all that is derived is what it must be; `truck_id` null: the counters.
+
+    Each truck is compared in a unit of its own: others may write meanwhile.
+    """
     faults: list[dict[str, Any]] = []
-    for each in [truck_id] if truck_id else reader.truck_ids():
-        faults.extend({"truck_id": each, "fault": fault} for fault in _faults(reader, policy, each))
-    if truck_id is None and _counted(reader) != {counter: count for counter, count in reader.click_counts() if count}:
-        faults.append({"truck_id": None, "fault": "click counters differ from the stored events"})
+    for each in [truck_id] if truck_id else store.truck_ids():
+        with store.unit():
+            faults.extend({"truck_id": each, "fault": fault} for fault in _faults(store, policy, each))
+    if truck_id is None:
+        with store.unit():
+            right = _counted(store) == {counter: count for counter, count in store.click_counts() if count}
+        if not right:
+            faults.append({"truck_id": None, "fault": "click counters differ from the stored events"})
     return faults
 
 
-def _faults(reader: Reader, policy: Policy, truck_id: str) -> Iterable[str]:
-    bad = [sample.order_key for sample in reader.samples(truck_id) if content_hash(sample.text) != sample.content]
+def _faults(store: Store, policy: Policy, truck_id: str) -> Iterable[str]:
+    bad, stale, keys = [], [], {}
+    for sample in store.samples(truck_id):
+        keys[sample.order_key] = _key(sample, policy)
+        if content_hash(sample.text) != sample.content:
+            bad.append(sample.order_key)
+        elif keys[sample.order_key] != sample.key:
+            stale.append(sample.order_key)
     if bad:
         yield f"{len(bad)} samples are not what was stored, the first is {bad[0]}"
-    stored = [version for version, _ in reader.versions(truck_id)]
-    defined = define(Point(*pair) for pair in _keys(reader, policy, truck_id).items())
+    if stale:
+        yield f"{len(stale)} samples have another tracked key than the policy gives, the first is {stale[0]}"
+    stored = [version for version, _ in store.versions(truck_id)]
+    defined = define(Point(*pair) for pair in keys.items())
     if stored != defined:
         yield f"history has {len(stored)} versions and its samples make {len(defined)}, or their bounds differ"
+    head = store.head(truck_id)
+    if defined and (head is None or (head.latest, head.current) != (max(keys), defined[-1])):
+        yield "the head is not that of the samples"
 
 
 def _keys(reader: Reader, policy: Policy, truck_id: str) -> dict[str, str]:
-    return {
-        sample.order_key: policy.key(telemetry(parse(sample.text)), sample.order_key)
-        for sample in reader.samples(truck_id)
-    }
+    return {sample.order_key: _key(sample, policy) for sample in reader.samples(truck_id)}
+
+
+def _key(sample: StoredSample, policy: Policy) -> str:
+    return policy.key(telemetry(parse(sample.text)), sample.order_key)
 
 
 def _counted(reader: Reader) -> dict[Counter, int]:

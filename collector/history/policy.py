@@ -58,7 +58,10 @@ class Policy:
             return cls(canonical(EVERY_SAMPLE), ())
         if not isinstance(track, Mapping):
             raise Misconfigured(f'track: must be "{EVERY_SAMPLE}" or a rule a field, not {track!r:.80}')
-        rules = parse(canonical({field: rule for field, rule in track.items() if rule != "untracked"}))
+        for field in track:
+            if field not in LEAVES:
+                raise Misconfigured(f"track: {field!r} is no measured field; see docs/history.md for the names")
+        rules = _parsed(_text({field: rule for field, rule in track.items() if rule != "untracked"}))
         if not rules:
             raise Misconfigured(f'track: no field is tracked; name some, or use "{EVERY_SAMPLE}"')
         measures = tuple((tuple(field.split(".")), _measure(field, rule)) for field, rule in sorted(rules.items()))
@@ -69,6 +72,13 @@ class Policy:
         if not self.measures:
             return order_key
         return canonical([measure(_at(record, path)) for path, measure in self.measures])
+
+
+def _text(rules: dict[str, Json]) -> str:
+    try:
+        return canonical(rules)
+    except (Rejected, TypeError) as error:  # TOML knows nan and dates
+        raise Misconfigured(f"track: the rules must be what JSON can say: {error}") from None
 
 
 def _parsed(text: str) -> Json:
@@ -87,8 +97,6 @@ def _at(record: Json, path: tuple[str, ...]) -> Json:
 
 
 def _measure(field: str, rule: Json) -> Measure:
-    if field not in LEAVES:
-        raise Misconfigured(f"track: {field!r} is no measured field; see docs/history.md for the names")
     if rule == "exact":
         return lambda value: value
     if field not in _NOT_NUMBERS and isinstance(rule, dict) and len(rule) == 1:

@@ -80,6 +80,8 @@ class Ingest:
                 self.unknown_keys[key] += 1
 
     def _take(self, items: Sequence[Item], verdicts: Sequence[Verdict]) -> list[Receipt]:
+        if self._store.policy() not in (None, self._policy.text):
+            raise Retryable("`milepost rebuild` has changed the `track` policy meanwhile: restart with that setting")
         receipts: list[Receipt | None] = [None] * len(items)
         by_truck: dict[str, list[int]] = defaultdict(list)
         clicks: list[int] = []

@@ -142,9 +142,13 @@ def open_store(url: str) -> Store:
 def open_reader(url: str) -> Reader | None:
     """The store for reading only; None where there is no store yet. Changes no file."""
     from collector.stores.sqlite_reader import SqliteReader
+    from collector.stores.sqlite_schema import NotYetMade
 
     path = _sqlite_path(url)
-    return SqliteReader(path) if path.exists() else None
+    try:
+        return SqliteReader(path) if path.exists() else None
+    except NotYetMade:
+        return None
 
 
 def _sqlite_path(url: str) -> Path:

@@ -6,12 +6,13 @@ in one transaction; a file from a newer Milepost is refused. Add a migration at 
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from contract.errors import Misconfigured
+from contract.errors import Misconfigured, Retryable
 
 
 def _first(db: Database) -> None:
@@ -75,10 +76,18 @@ def _first(db: Database) -> None:
 
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first,)
 VERSION = len(MIGRATIONS)
+_PATIENCE = 30.0
+
+
+class NotYetMade(Misconfigured):
+    """The file is there, but whoever makes it has not come to the tables."""
 
 
 def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
-    """A connection to a store file whose format is the current one. Raises Misconfigured for another's file."""
+    """A connection to a store file whose format is the current one.
+
+    Raises Misconfigured for another's file, NotYetMade for reading an empty one, Retryable while others lock it.
+    """
     if not readonly:
         path.parent.mkdir(parents=True, exist_ok=True)
     mode = "ro" if readonly else "rwc"
@@ -86,7 +95,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode={mode}",
             uri=True,
-            timeout=30,
+            timeout=_PATIENCE,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -97,16 +106,20 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
                 " upgrade Milepost, or restore an older copy"
             )
         if not readonly:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             connection.execute("PRAGMA synchronous = FULL")  # a receipt promises durability
             connection.execute("PRAGMA cache_size = -32768")
             if found < VERSION:
-                _migrate(connection, path, found)
+                _migrate(connection, path)
+        elif not found:
+            raise NotYetMade(f"{path} is empty: `milepost up` or `milepost ingest` makes it a store")
         elif found < VERSION:
             raise Misconfigured(
                 f"{path} has the older schema version {found}: run `milepost verify` once to migrate it"
             )
     except sqlite3.DatabaseError as error:
+        if _busy(error):
+            raise Retryable(f"{path} is locked by another process: try again when it is done") from None
         raise Misconfigured(
             f"{path} cannot be opened as a store: {error}; give another --data-dir or restore a copy"
         ) from None
@@ -117,17 +130,41 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, found: int) -> None:
-    if found:
-        copy = path.with_name(f"{path.name}.v{found}.bak")
-        with contextlib.closing(sqlite3.connect(copy)) as target:
-            connection.backup(target)
+def _busy(error: sqlite3.DatabaseError) -> bool:
+    code: int | None = getattr(error, "sqlite_errorcode", None)  # only errors of SQLite itself have one
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn WAL on. Where several make one file SQLite answers "locked" at once here, whatever the timeout says."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not _busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN EXCLUSIVE")
     try:
-        for migration in MIGRATIONS[_version(connection) :]:  # another process may have been first
+        found = _version(connection)  # another process may have been first
+        if 0 < found < VERSION:
+            _copy(path, path.with_name(f"{path.name}.v{found}.bak"))
+        for migration in MIGRATIONS[found:]:
             migration(Database(connection))
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """What is committed, read beside the open transaction."""
+    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
