@@ -1,7 +1,6 @@
 """From what a stream or a door delivers to single items: the rule's envelope (DESIGN §3), and batches."""
 
 import base64
-import binascii
 from dataclasses import replace
 
 from contract.codec import elements, parse
@@ -9,6 +8,7 @@ from contract.errors import Rejected
 from contract.items import Item, Kind
 
 _LIST_KEY = {"telemetry": "records", "click": "events"}
+_NO_TIME_MS = 10**14  # the year 5138
 _CONTROL: dict[str, Kind] = {"report": "report", "status": "status"}
 
 
@@ -20,11 +20,13 @@ def items_of_stream_record(data: bytes) -> list[Item]:
     envelope = parse(data)
     if not isinstance(envelope, dict):
         raise Rejected("", "a stream record must be the JSON object that the rules write")
+    truck_id, received_ms = envelope.get("truck_id"), envelope.get("received_at")
+    if not isinstance(truck_id, str) or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
+        raise Rejected("", "a stream record needs a truck_id and received_at, Unix milliseconds")
     try:
         payload = base64.b64decode(envelope["data"], validate=True)
-        truck_id, received_ms = str(envelope["truck_id"]), int(envelope["received_at"])
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise Rejected("", f"a stream record needs data (base64), truck_id and received_at: {error!r}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise Rejected("", f"a stream record needs data, base64: {error!r:.200}") from None
     topic = str(envelope.get("kind", "telemetry"))
     kind = _CONTROL.get(topic, "telemetry")
     return unpack(Item(kind, f"mqtt:fleet/{truck_id}/{topic}", payload, received_ms, truck_id=truck_id))
