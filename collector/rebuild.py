@@ -59,7 +59,7 @@ def _faults(store: Store, policy: Policy, truck_id: str) -> Iterable[str]:
         yield f"{len(stale)} samples have another tracked key than the policy gives, the first is {stale[0]}"
     stored = [version for version, _ in store.versions(truck_id)]
     defined = define(Point(*pair) for pair in keys.items())
-    if stored != defined:
+    if stored != defined or store.version_count(truck_id) != len(stored):  # one without its sample is not read
         yield f"history has {len(stored)} versions and its samples make {len(defined)}, or their bounds differ"
     head = store.head(truck_id)
     if defined and (head is None or (head.latest, head.current) != (max(keys), defined[-1])):

@@ -1,0 +1,89 @@
+"""What the shoppers did, from every side."""
+
+from typing import Any
+
+import pytest
+
+from collector import queries
+from tests.collector.stores_on_disk import Collector
+from tests.contract.examples import click
+
+
+def _event(number: int, kind: str, **more: Any) -> dict[str, Any]:
+    return click(event_id=f"e{number}", event_type=kind, timestamp=f"2026-06-01T11:{number:02d}:30Z", **more)
+
+
+@pytest.fixture
+def filled(collector: Collector) -> Collector:
+    """Three sessions: one that buys, one that looks, one that was only seen; and an event of no session."""
+    nothing: dict[str, None] = {"item_id": None, "item_name": None}
+    events = [
+        _event(1, "page_view", session_id="buyer", page="/", **nothing),
+        _event(2, "view", session_id="buyer"),
+        _event(2, "view", session_id="buyer"),
+        _event(3, "add_to_cart", session_id="buyer", click_count=2),
+        _event(4, "purchase", session_id="buyer"),
+        _event(5, "page_view", session_id="looker", page="/", **nothing),
+        _event(6, "view", session_id="looker", item_id="B4", item_name="Hat"),
+        _event(7, "page_view", session_id="passer", page="/", **nothing),
+        _event(8, "click", session_id=None, click_count=0),
+        {"Item_ID": 13, "Item_Name": "Sock", "Click_Counts": 5, "Timestamp": "2026-06-01 11:09:00"},
+    ]
+    collector.take(*events, kind="click", source="file:clicks")
+    return collector
+
+
+def test_by_item(filled: Collector) -> None:
+    assert queries.clicks(filled.store, "item") == [
+        {"item_id": None, "item_name": None, "event_type": "page_view", "count": 3},
+        {"item_id": "13", "item_name": "Sock", "event_type": "click", "count": 5},
+        {"item_id": "A13", "item_name": "Boots", "event_type": "add_to_cart", "count": 2},
+        {"item_id": "A13", "item_name": "Boots", "event_type": "purchase", "count": 1},
+        {"item_id": "A13", "item_name": "Boots", "event_type": "view", "count": 1},
+        {"item_id": "B4", "item_name": "Hat", "event_type": "view", "count": 1},
+    ]
+
+
+def test_by_minute(filled: Collector) -> None:
+    rows = queries.clicks(filled.store, "minute")
+    assert rows[0] == {"minute": "2026-06-01T11:01Z", "item_id": None, "event_type": "page_view", "count": 1}
+    assert [row["minute"] for row in rows] == sorted(row["minute"] for row in rows)
+    assert sum(row["count"] for row in rows) == 13
+
+
+def test_by_page(filled: Collector) -> None:
+    rows = queries.clicks(filled.store, "page")
+    assert {"page": "/", "event_type": "page_view", "count": 3} in rows
+    assert {"page": "/shoes", "event_type": "add_to_cart", "count": 2} in rows
+    assert {"page": None, "event_type": "click", "count": 5} in rows
+
+
+def test_by_session(filled: Collector) -> None:
+    buyer, looker, passer = queries.clicks(filled.store, "session")
+    assert buyer == {
+        "session_id": "buyer",
+        "first": "2026-06-01T11:01:30.000Z",
+        "last": "2026-06-01T11:04:30.000Z",
+        "events": 4,
+        "count": 5,
+        "purchases": 1,
+    }
+    assert (looker["session_id"], passer["session_id"], passer["events"]) == ("looker", "passer", 1)
+
+
+def test_by_funnel(filled: Collector) -> None:
+    assert queries.clicks(filled.store, "funnel") == [
+        {"step": "page_view", "sessions": 3, "share": 1.0},
+        {"step": "view", "sessions": 2, "share": 0.6667},
+        {"step": "add_to_cart", "sessions": 1, "share": 0.3333},
+        {"step": "purchase", "sessions": 1, "share": 0.3333},
+    ]
+
+
+@pytest.mark.parametrize("by", sorted(queries.VIEWS))
+def test_no_store_has_no_clicks(by: str) -> None:
+    assert queries.clicks(None, by) == []
+
+
+def test_an_empty_store_has_a_funnel_without_shares(collector: Collector) -> None:
+    assert [row["share"] for row in queries.clicks(collector.store, "funnel")] == [None] * 4
