@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,6 +106,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from box.view import View, show_summary
     from collector.beacon.settings import BeaconSettings
     from collector.cli import settings_of
+    from contract import instants
     from contract.settings import load
     from simulator import ledger
 
@@ -114,8 +116,9 @@ def up(  # noqa: PLR0913 - one parameter an option
     with Box(collector, load("beacon", BeaconSettings, config), port=port, broker_url=broker) as box:
         self_call = [sys.executable, "-m", "milepost", "simulate"]
         shared = ["--data-dir", str(box.folder), *(["--config", str(config)] if config else [])]
-        limit = [] if minutes is None else ["--minutes", str(minutes)]
-        driving = ["--count", str(trucks), "--broker", box.mqtt_url, "--speedup", str(speedup), *limit]
+        ends_at = None if minutes is None else time.time() + minutes * 60
+        until = [] if ends_at is None else ["--until", instants.from_ms(int(ends_at * 1000))]
+        driving = ["--count", str(trucks), "--broker", box.mqtt_url, "--speedup", str(speedup), *until]
         shopping = ["--count", str(shoppers), "--url", box.web.url]
         commands = {
             "trucks": [*self_call, "trucks", *driving, *shared],
@@ -124,7 +127,7 @@ def up(  # noqa: PLR0913 - one parameter an option
         wanted = {name: argv for name, argv in commands.items() if {"trucks": trucks, "shoppers": shoppers}[name]}
         run = Run(box, collector.store_url, Simulation(wanted, ledger.sampled, ledger.clicks), stop)
         with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:
-            summary = run.go(None if minutes is None else minutes * 60, view)
+            summary = run.go(ends_at, view)
     if as_json:
         typer.echo(json.dumps(summary))
     else:

@@ -4,6 +4,7 @@ The simulator is a stranger to this room: the front door hands in the commands t
 """
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,33 +58,41 @@ class Run:
     stop: threading.Event
     _children: dict[str, Child] = field(default_factory=dict)
 
-    def go(self, seconds: float | None, show: Callable[[Reader, float | None], None]) -> dict[str, Any]:
-        """Run until `seconds` are over or `stop` is set; the summary. `show` is called about once a second."""
+    def go(self, ends_at: float | None, show: Callable[[Reader, float | None], None]) -> dict[str, Any]:
+        """Run until `ends_at` (Unix seconds) or `stop`; the summary. `show` is called about once a second.
+
+        At the end the shoppers send what they have and go. The trucks have stopped sampling, and stay for up to
+        DRAIN_SECONDS: only a truck that is there can be asked for a hole.
+        """
         for name in self.simulation.commands:
             self._spawn(name)
-        started = time.monotonic()
         reader = open_reader(self.store_url)
         assert reader is not None, "the box has made its store"
         with closing(reader):
             while not self.stop.wait(_RESTART_SECONDS):
-                left = None if seconds is None else seconds - (time.monotonic() - started)
+                left = None if ends_at is None else ends_at - time.time()
                 if left is not None and left <= 0:
                     break
                 self._revive()
                 show(reader, left)
-            self._end_children(_HASTE_SECONDS if self.stop.is_set() else DRAIN_SECONDS)
-            deadline = time.monotonic() + (0 if self.stop.is_set() else DRAIN_SECONDS)
-            while not (settled := balanced(summary := self.summary(reader))) and time.monotonic() < deadline:
-                show(reader, 0.0)
-                if self.stop.wait(0.25):
-                    break
-            log.info("run_ended balanced=%s", settled)
-            return summary
+            if not self.stop.is_set():
+                deadline = time.monotonic() + DRAIN_SECONDS
+                self._end_children(DRAIN_SECONDS / 2, but="trucks")
+                self._settle(reader, show, deadline)
+            self._end_children(_HASTE_SECONDS)
+            return self.summary(reader)
+
+    def _settle(self, reader: Reader, show: Callable[[Reader, float | None], None], deadline: float) -> None:
+        """Give gap repair time to make it balance."""
+        while not self.stop.wait(0.25) and time.monotonic() < deadline:
+            if balanced(self.summary(reader)):
+                return
+            show(reader, 0.0)
 
     def _spawn(self, name: str) -> None:
         argv = self.simulation.commands[name]
         self._children[name] = self.box.children.spawn(
-            argv, name=name, log=self.box.folder / f"{name}.log", death_signal=9
+            argv, name=name, log=self.box.folder / f"{name}.log", death_signal=signal.SIGKILL
         )
 
     def _revive(self) -> None:
@@ -92,12 +101,13 @@ class Run:
                 log.warning("simulator_died name=%s returncode=%s", name, child.returncode)
                 self._spawn(name)
 
-    def _end_children(self, seconds: float) -> None:
-        """Ask all to end, then wait for each: they send what they still have."""
+    def _end_children(self, seconds: float, *, but: str = "") -> None:
+        """Ask them to end, then wait for each: they send what they still have."""
         deadline = time.monotonic() + seconds
-        for child in self._children.values():
-            child.signal(15)
-        for child in self._children.values():
+        ending = [child for name, child in self._children.items() if name != but]
+        for child in ending:
+            child.signal(signal.SIGTERM)
+        for child in ending:
             child.wait(max(0.0, deadline - time.monotonic()))
 
     def summary(self, reader: Reader) -> dict[str, Any]:

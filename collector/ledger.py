@@ -14,7 +14,7 @@ from contract.messages import MAX_RESEND_RANGES, Report
 from contract.ranges import Ranges
 
 ASKS_UNTIL_LOST = 5
-_REASK_MS = 10_000
+_REASK_MS = 2_000
 _FIRST_WAIT_MS = 60_000
 _LONGEST_WAIT_MS = 6 * 3_600_000
 _HEARD_LATELY_MS = 20 * 60_000  # a report comes every 15 minutes

@@ -7,13 +7,14 @@ SIGINT finish, send what is left and exit 0; a second one exits at once.
 import json
 import logging
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from contract import settings
-from contract.errors import Misconfigured
+from contract import instants, settings
+from contract.errors import Misconfigured, Rejected
 from simulator.settings import DataFolder, SimulatorSettings
 
 app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add_completion=False)
@@ -21,6 +22,12 @@ app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add
 _DataDir = Annotated[Path | None, typer.Option(help="Where the data lies; else MILEPOST_DATA_DIR, ./milepost-data.")]
 _Config = Annotated[Path | None, typer.Option(help="The settings file.")]
 _Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after so many minutes of wall time.")]
+_Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Sample until this time, then stay to send again what is asked for until SIGTERM."
+    ),
+]
 _Seed = Annotated[int | None, typer.Option(help="Another number is another fleet, or other shoppers.")]
 _Drain = Annotated[float | None, typer.Option(min=0.0, help="Seconds to send what is left at the end.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")]
@@ -34,6 +41,7 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     speedup: Annotated[float, typer.Option(min=0.001, help="Simulated seconds in a second.")] = 1.0,
     data_dir: _DataDir = None,
     minutes: _Minutes = None,
+    until: _Until = None,
     seed: _Seed = None,
     drain: _Drain = None,
     as_json: _Json = False,
@@ -52,6 +60,7 @@ def trucks(  # noqa: PLR0913 - one parameter an option
         folder=folder,
         speedup=speedup,
         minutes=minutes,
+        until=_time(until),
         interval=own.interval,
         drain=own.drain if drain is None else drain,
         seed=own.seed if seed is None else seed,
@@ -93,6 +102,13 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     if as_json:
         sent = ledger.clicks(folder)
         _print({"sent": sent.sent, "open": sent.open, "rejected": sent.rejected})
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return instants.to_datetime(instants.parse(text, "--until")) if text else None
+    except Rejected as error:
+        raise Misconfigured(str(error)) from None
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> tuple[SimulatorSettings, Path]:

@@ -43,8 +43,9 @@ def truck_ids(count: int) -> list[str]:
 class Fleet:
     """What a run of trucks is made of.
 
-    interval: simulated seconds between samples. minutes: wall minutes after which it stops by itself. drain: wall
-    seconds that may then be spent on sending what waits.
+    interval: simulated seconds between samples. minutes: wall minutes after which it stops by itself. until: the wall
+    time at which sampling ends; the trucks then stay connected, to send again what is asked for, until they are
+    stopped. drain: wall seconds that may be spent at the end on sending what waits.
     """
 
     count: int
@@ -52,6 +53,7 @@ class Fleet:
     folder: Path
     speedup: float
     minutes: float | None
+    until: datetime | None
     interval: float
     drain: float
     seed: int
@@ -65,8 +67,9 @@ class Fleet:
         _allow_many_files()
         wall = SystemClock()
         begin = wall.now()
-        end = None if self.minutes is None else begin + timedelta(minutes=self.minutes)
-        clock = SimulatedClock(planned_start(begin, speedup=self.speedup, minutes=self.minutes), self.speedup, end)
+        end = self.until if self.minutes is None else begin + timedelta(minutes=self.minutes)
+        way = None if end is None else max(0.0, (end - begin).total_seconds() / 60)
+        clock = SimulatedClock(planned_start(begin, speedup=self.speedup, minutes=way), self.speedup, end)
         with ExitStack() as stack:
             trucks = [
                 stack.enter_context(_truck(self._settings(truck_id), self.seed)) for truck_id in truck_ids(self.count)
@@ -77,7 +80,7 @@ class Fleet:
                     truck.start(SimulatedClock(truck.resume_at(clock.now()), self.speedup, end), self.drain)
                     if stop.wait(_STAGGER_S):
                         break
-                stop.wait(None if end is None else max(0.0, wall.seconds_until(end)))
+                stop.wait(None if end is None or self.until else max(0.0, wall.seconds_until(end)))
             finally:
                 for truck in trucks:
                     truck.ask_to_stop()

@@ -72,7 +72,7 @@ class Model:
         gone = said["gone"] | (known - self.pending if said["closed"] else set())
         self.gone |= (gone & known) - self.received - self.thinned - self.dead
         for hole in self.holes.values():
-            if hole.asked <= now - 10_000:
+            if hole.asked <= now - 2_000:
                 hole.asks, hole.asked = max(hole.asks - 1, 0), 0
         self._reached(said["highest"], now)
 

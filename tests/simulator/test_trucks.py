@@ -80,7 +80,17 @@ def _high(streams: Any) -> int:
 def test_a_broker_that_comes_back_gets_what_waited(broker: Any, cloud: Any, tmp_path: Path, wait: Any) -> None:
     """The trucks sample on without it, and the drain at the end waits for the network."""
     stop = threading.Event()
-    fleet = Fleet(count=3, broker=broker.url, folder=tmp_path, speedup=600, minutes=None, interval=60, drain=20, seed=1)
+    fleet = Fleet(
+        count=3,
+        broker=broker.url,
+        folder=tmp_path,
+        speedup=600,
+        minutes=None,
+        until=None,
+        interval=60,
+        drain=20,
+        seed=1,
+    )
     thread = threading.Thread(target=fleet.run, args=(stop,))
     thread.start()
     try:
@@ -101,7 +111,15 @@ def test_a_broker_that_comes_back_gets_what_waited(broker: Any, cloud: Any, tmp_
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     """Two fleets on one folder would fight over the buffers; nothing is started."""
     fleet = Fleet(
-        count=1, broker="mqtt://127.0.0.1:9", folder=tmp_path, speedup=1, minutes=0.001, interval=60, drain=0, seed=1
+        count=1,
+        broker="mqtt://127.0.0.1:9",
+        folder=tmp_path,
+        speedup=1,
+        minutes=0.001,
+        until=None,
+        interval=60,
+        drain=0,
+        seed=1,
     )
     with SqliteBuffer(ledger.buffer_path(tmp_path, "TRUCK-001"), "TRUCK-001"), pytest.raises(Misconfigured):
         fleet.run(threading.Event())
@@ -110,7 +128,9 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 
 def test_a_broker_that_is_no_address_is_refused(tmp_path: Path) -> None:
     """By name, before anything is made."""
-    fleet = Fleet(count=1, broker="localhost", folder=tmp_path, speedup=1, minutes=None, interval=60, drain=0, seed=1)
+    fleet = Fleet(
+        count=1, broker="localhost", folder=tmp_path, speedup=1, minutes=None, until=None, interval=60, drain=0, seed=1
+    )
     with pytest.raises(Misconfigured, match="mqtt://"):
         fleet.run(threading.Event())
     assert not ledger.sampled(tmp_path)
