@@ -47,13 +47,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What an action would send. parameters: templates filled. error: it is the rule's error action."""
+    """What an action would send: one record.
+
+    parameters: templates filled. error: it is the rule's error action, else index says which action it is.
+    """
 
     rule_name: str
     action_type: str
     parameters: dict[str, Any]
     payload: bytes
     error: bool = False
+    index: int = 0
 
 
 def read_action(document: object, version: str, variables: frozenset[str]) -> Action:
@@ -121,5 +125,3 @@ def error_document(rule_name: str, message: Message, failures: Sequence[Failure]
         ],
     }
     return dump(document).encode("utf-8", "replace")
-
-

@@ -5,18 +5,21 @@ finding. Sources: the AWS IoT Core quotas (10 actions a rule, 7 slashes a topic)
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from contract.errors import Misconfigured
 from contract.telemetry import Telemetry
-from contract.topics import UPLINK
+from contract.topics import MAX_PAYLOAD, UPLINK
 from iot_rules.actions import Action
 from iot_rules.errors import SqlError
+from iot_rules.findings import WARNING, Finding
+from iot_rules.fleet import growth
 from iot_rules.rules import Rule, read_rule
 from iot_rules.sql import ORIGINAL, Template
 from iot_rules.sql.functions import FUNCTIONS
 from iot_rules.sql.functions.java_regex import compiled
+from iot_rules.sql.lexer import DASHES, read
 from iot_rules.sql.tree import Call, Literal, Star
 from iot_rules.sql.validation import called_functions
 from iot_rules.sql.walk import all_nodes
@@ -25,17 +28,26 @@ from iot_rules.topics import overlap
 MAX_ACTIONS = 10
 MAX_SLASHES = 7
 MAX_TOPIC_BYTES = 256
+MAX_RULE_NAME = 128
+
+_LARGEST = {
+    "republish": MAX_PAYLOAD, "sqs": 256 * 1024, "lambda": 256 * 1024, "sns": 256 * 1024, "dynamoDBv2": 400 * 1024,
+    "firehose": 1000 * 1024, "kinesis": 1024 * 1024,
+}  # fmt: skip
+"""Bytes that an action can deliver, by the quotas of its service."""
+
+_BATCHES = "fleet/+/telemetry/batch"
+_COLUMN = 64
+"""Bytes allowed for a column's key and its small value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """code: a short name. message: what is wrong. remedy: what to do. position: in the statement, or None."""
-
-    rule: str
-    code: str
-    message: str
-    remedy: str
-    position: int | None = None
+def check_documents(documents: Sequence[tuple[str, object]]) -> list[Finding]:
+    """Every finding on a set of (name, document), also what only the set shows."""
+    found = [finding for name, document in documents for finding in check_document(document, name)]
+    names = Counter(str(document.get("ruleName")) for _, document in documents if isinstance(document, dict))
+    for name in sorted(name for name, count in names.items() if count > 1):
+        found.append(Finding(name, "name", f"{names[name]} documents have this name", "rename all but one"))
+    return found
 
 
 def check_document(document: object, name: str) -> list[Finding]:
@@ -51,7 +63,10 @@ def check_document(document: object, name: str) -> list[Finding]:
 
 def check_rule(rule: Rule) -> list[Finding]:
     """Every finding on one rule that could be read."""
-    return [*_filter_findings(rule), *_action_findings(rule), *_statement_findings(rule)]
+    found = [*_filter_findings(rule), *_action_findings(rule), *_payload_findings(rule), *_statement_findings(rule)]
+    if len(rule.name) > MAX_RULE_NAME:
+        found.append(Finding(rule.name, "name", f"a name has at most {MAX_RULE_NAME} characters", "shorten it"))
+    return found
 
 
 def _filter_findings(rule: Rule) -> list[Finding]:
@@ -110,6 +125,22 @@ def _action_findings(rule: Rule) -> list[Finding]:
     return found
 
 
+def _payload_findings(rule: Rule) -> list[Finding]:
+    """Outputs that outgrow what an action takes, when the truck sends a full batch."""
+    if rule.statement.topic_filter is None or not overlap(rule.statement.topic_filter, _BATCHES):
+        return []
+    columns = rule.statement.columns
+    size = int(MAX_PAYLOAD * growth(columns)) + _COLUMN * (len(columns) - 1)
+    found = []
+    for kind in (action.kind for action in rule.actions):
+        if size > _LARGEST.get(kind, size):
+            found.append(Finding(
+                rule.name, "payload", f"a full batch makes {size:,} bytes for {kind}, which takes {_LARGEST[kind]:,}",
+                f"leave {_BATCHES} out of the filter, select less, or deliver to kinesis",
+            ))  # fmt: skip
+    return found
+
+
 def _template_calls(action: Action | None) -> list[Call]:
     calls: list[Call] = []
     stack: list[Any] = [action.parameters] if action is not None else []
@@ -129,7 +160,11 @@ def _statement_findings(rule: Rule) -> list[Finding]:
     if statement.version == ORIGINAL:
         found.append(Finding(
             rule.name, "version", f"SQL version {ORIGINAL} is the first, and the default when none is named",
-            'set "awsIotSqlVersion": "2016-03-23"',
+            'set "awsIotSqlVersion": "2016-03-23"', level=WARNING,
+        ))  # fmt: skip
+    if _has_dash(rule.sql):
+        found.append(Finding(
+            rule.name, "dash", "a typographic dash stands for minus: AWS IoT may refuse it", "write -", level=WARNING,
         ))  # fmt: skip
     paths = Counter(
         column.path for column in statement.columns if column.alias or not isinstance(column.expression, Star)
@@ -154,6 +189,16 @@ def _statement_findings(rule: Rule) -> list[Finding]:
             "call it once, in a SET variable",
         ))  # fmt: skip
     return found
+
+
+def _has_dash(sql: str) -> bool:
+    try:
+        token = read(sql, 0)
+        while token.kind != "end" and sql[token.position] not in DASHES:
+            token = read(sql, token.end)
+    except SqlError:
+        return False  # a bare topic filter
+    return token.kind != "end"
 
 
 def _call_findings(rule: Rule, call: Call) -> list[Finding]:

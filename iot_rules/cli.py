@@ -1,37 +1,54 @@
-"""`milepost rules`: list, check, test and eval rule documents and statements, offline.
+"""`milepost rules`: list, check, test, eval and deploy rule documents and statements.
 
-Exit codes: 0 done, 1 a case failed or there is a finding, 2 usage, configuration or a statement that is not valid.
-With --json one JSON document goes to stdout and nothing else; errors go to stderr.
+All but deploy work offline. Exit codes: 0 done; 1 a case failed, or check found an error; 2 usage, configuration or a
+statement that is not valid; 3 AWS cannot be reached. With --json one JSON document goes to stdout and nothing else;
+errors go to stderr.
 """
 
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.console import Console
 
 from contract.codec import dump
-from contract.errors import Misconfigured
+from contract.errors import Misconfigured, Unreachable
+from iot_rules import settings as room
+from iot_rules.account import Account
 from iot_rules.cases import check_case, read_cases, run_on_topic, shown_output
-from iot_rules.check import Finding, check_document
+from iot_rules.check import check_document, check_documents
+from iot_rules.clients import Clients
+from iot_rules.deploy import filled, placeholders, plan
 from iot_rules.errors import SqlError
-from iot_rules.rules import Rule, load_documents
+from iot_rules.findings import ERROR
+from iot_rules.fleet import Fleet, fleet_findings
+from iot_rules.rules import Rule, load_documents, read_rule
 from iot_rules.sql import LATEST, Arrival, Failed, Message, Surroundings, compile_statement, parse_json
 from iot_rules.sql.values import UNDEFINED
+from iot_rules.tables import change_line, show_findings, show_rules
 
-app = typer.Typer(name="rules", help="AWS IoT rules, run and checked offline.", no_args_is_help=True)
+app = typer.Typer(
+    name="rules",
+    help="The AWS IoT rules: run and checked offline, and deployed.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
+Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
 Documents = Annotated[
-    Path | None, typer.Option("--documents", help="A folder of rule documents [default: Milepost's own].")
+    Path | None, typer.Option("--documents", metavar="FOLDER", help="Rule documents (else Milepost's own)")
 ]
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, code: int = 2) -> NoReturn:
     sys.stderr.write(message + "\n")
-    raise typer.Exit(2)
+    raise typer.Exit(code)
 
 
 def _print(value: Any) -> None:
@@ -39,20 +56,31 @@ def _print(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def _door(command: Callable[..., None]) -> Callable[..., None]:
+    """The errors of all commands, as an exit code and one message."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except Misconfigured as error:
+            _fail(error.caret() if isinstance(error, SqlError) else str(error))
+        except Unreachable as error:
+            _fail(str(error), 3)
+
+    return guarded
+
+
 @app.command("list")
-def list_rules(documents: Documents = None, json_output: Json = False) -> None:
-    """The rules: name, filter, actions."""
-    try:
-        rules = load_documents(documents)
-    except Misconfigured as error:
-        _fail(str(error))
+@_door
+def list_rules(documents: Documents = None, config: Config = None, json_output: Json = False) -> None:
+    """The rules: name, topic filter, actions, and where failures go."""
+    room.load(config)
+    rows = [_row(rule) for rule in load_documents(documents)]
     if json_output:
-        _print([_row(rule) for rule in rules])
-        return
-    for rule in rules:
-        row = _row(rule)
-        state = "disabled" if rule.disabled else ", ".join(row["actions"])
-        typer.echo(f"{rule.name:<28} {row['topic_filter'] or '(Basic Ingest)':<28} {state}")
+        _print(rows)
+    else:
+        show_rules(Console(), rows)
 
 
 def _row(rule: Rule) -> dict[str, Any]:
@@ -69,34 +97,51 @@ def _row(rule: Rule) -> dict[str, Any]:
 
 
 @app.command()
-def check(
-    files: Annotated[list[Path] | None, typer.Argument(help="Rule documents [default: Milepost's own].")] = None,
+@_door
+def check(  # noqa: PLR0913  (each is an option of the command)
+    files: Annotated[list[Path] | None, typer.Argument(help="Rule documents or folders (else Milepost's own)")] = None,
+    *,
+    trucks: Annotated[int | None, typer.Option(min=1, help="Also check rates and tell the cost for so many")] = None,
+    interval: Annotated[float, typer.Option(min=0.001, help="Seconds between a truck's messages")] = 60,
+    message_bytes: Annotated[int, typer.Option(min=1, help="Bytes of one message")] = 1024,
+    config: Config = None,
     json_output: Json = False,
 ) -> None:
-    """Lint rule documents against what breaks in production; exit 1 if there is a finding."""
-    findings = [finding for name, document in _documents(files or []) for finding in check_document(document, name)]
+    """Lint rule documents against what breaks in production; exit 1 if there is an error."""
+    room.load(config)
+    documents = _documents(files or [])
+    findings = check_documents(documents)
+    if trucks is not None:
+        findings += fleet_findings(_readable(documents), Fleet(trucks, interval, message_bytes))
     if json_output:
         _print([dataclasses.asdict(finding) for finding in findings])
     else:
-        for finding in findings:
-            typer.echo(_finding_text(finding))
-        typer.echo(f"{len(findings)} findings")
-    raise typer.Exit(1 if findings else 0)
+        show_findings(Console(), findings, len(documents))
+    raise typer.Exit(1 if any(finding.level == ERROR for finding in findings) else 0)
+
+
+def _readable(documents: list[tuple[str, Any]]) -> list[Rule]:
+    rules = []
+    for _, document in documents:
+        try:
+            rules.append(read_rule(document))
+        except Misconfigured:
+            continue  # a finding of its own
+    return rules
 
 
 def _documents(files: list[Path]) -> list[tuple[str, Any]]:
     if not files:
-        try:
-            return [(rule.name, rule.document) for rule in load_documents()]
-        except Misconfigured as error:
-            _fail(str(error))
+        return [(rule.name, rule.document) for rule in load_documents()]
     found = []
     for path in files:
         for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:
             document = parse_json(_read(file))
             if document is UNDEFINED:
-                _fail(f"{file}: not a JSON document: mend it")
+                raise Misconfigured(f"{file}: not a JSON document: mend it")
             found.append((file.name, document))
+    if not found:
+        raise Misconfigured(f"no rule documents (*.json) in {', '.join(map(str, files))}: name a folder that has some")
     return found
 
 
@@ -104,26 +149,22 @@ def _read(file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        _fail(f"{file}: cannot be read: {error}")
-
-
-def _finding_text(finding: Finding) -> str:
-    return f"{finding.rule}: {finding.code}: {finding.message}\n    {finding.remedy}"
+        raise Misconfigured(f"{file}: cannot be read: {error}") from None
 
 
 @app.command("test")
+@_door
 def run_cases(
-    cases: Annotated[list[Path], typer.Argument(help="JSON Lines of cases; - for stdin.")],
+    cases: Annotated[list[Path], typer.Argument(help="JSON Lines of cases; - for stdin")],
+    config: Config = None,
     json_output: Json = False,
 ) -> None:
     """Hold statements and templates against expected outputs; exit 1 if any case fails."""
+    room.load(config)
     verdicts = []
-    try:
-        for path in cases:
-            text = sys.stdin.read() if str(path) == "-" else _read(path)
-            verdicts += [check_case(case, line) for line, case in read_cases(text, str(path))]
-    except Misconfigured as error:
-        _fail(str(error))
+    for path in cases:
+        text = sys.stdin.read() if str(path) == "-" else _read(path)
+        verdicts += [check_case(case, line) for line, case in read_cases(text, str(path))]
     failed = [verdict for verdict in verdicts if not verdict.passed]
     passed = len(verdicts) - len(failed)
     if json_output:
@@ -140,32 +181,35 @@ def run_cases(
 
 
 @app.command("eval")
+@_door
 def eval_statement(  # noqa: PLR0913  (each is an option of the command)
-    sql: Annotated[str, typer.Option("--sql", help="The statement.")],
-    topic: Annotated[str, typer.Option("--topic", help="The topic as published.")],
-    payload: Annotated[str, typer.Option("--payload", help="The payload's exact text; - for stdin.")] = "{}",
+    sql: Annotated[str, typer.Option("--sql", help="The statement")],
+    topic: Annotated[str, typer.Option("--topic", help="The topic as published")],
+    payload: Annotated[str, typer.Option("--payload", help="The payload's exact text; - for stdin")] = "{}",
     sql_version: Annotated[
-        str, typer.Option("--sql-version", "--aws-iot-sql-version", help="2016-03-23, 2015-10-08 or beta.")
+        str, typer.Option("--sql-version", "--aws-iot-sql-version", help="2016-03-23, 2015-10-08 or beta")
     ] = LATEST,
-    clientid: Annotated[str | None, typer.Option(help="The MQTT client id.")] = None,
-    timestamp: Annotated[int | None, typer.Option(help="ms since 1970 [default: now].")] = None,
-    accountid: Annotated[str, typer.Option(help="The account's id.")] = "123456789012",
-    principal: Annotated[str | None, typer.Option(help="Certificate thumbprint or user.")] = None,
-    traceid: Annotated[str | None, typer.Option(help="The message's trace id.")] = None,
-    rule_name: Annotated[str | None, typer.Option(help="The rule's name, for Basic Ingest topics.")] = None,
+    clientid: Annotated[str | None, typer.Option(help="The MQTT client id")] = None,
+    timestamp: Annotated[int | None, typer.Option(help="ms since 1970 (else now)")] = None,
+    accountid: Annotated[str, typer.Option(help="The account's id")] = "123456789012",
+    principal: Annotated[str | None, typer.Option(help="Certificate thumbprint or user")] = None,
+    traceid: Annotated[str | None, typer.Option(help="The message's trace id")] = None,
+    rule_name: Annotated[str | None, typer.Option(help="The rule's name, for Basic Ingest topics")] = None,
+    config: Config = None,
     json_output: Json = False,
 ) -> None:
     """What a statement makes of one message, as JSON.
 
     {"$no_match": true} if there is no output, {"$undefined": true}, or {"$base64": …} for bytes that are not JSON.
     """
+    room.load(config)
     data = sys.stdin.buffer.read() if payload == "-" else payload.encode("utf-8", "surrogateescape")
     try:
         statement = compile_statement(sql, sql_version)
     except SqlError as error:
         if json_output:
             _print({"error": error.reason, "position": error.position})
-        _fail(error.caret())
+        raise
     message = Message(
         topic=topic,
         payload=data,
@@ -178,3 +222,51 @@ def eval_statement(  # noqa: PLR0913  (each is an option of the command)
     if isinstance(output, Failed):
         _fail(output.reason)
     _print(shown_output(output))
+
+
+@app.command()
+@_door
+def deploy(  # noqa: PLR0913  (each is an option of the command)
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, change nothing")] = False,
+    role_arn: Annotated[
+        str, typer.Option(help="The role that AWS IoT assumes (else the setting iot_rules.role_arn)")
+    ] = "",
+    errors_bucket: Annotated[
+        str, typer.Option(help="Where error actions put what failed (else iot_rules.errors_bucket)")
+    ] = "",
+    region: Annotated[str, typer.Option(help="The AWS region (else iot_rules.region, else AWS's own)")] = "",
+    endpoint_url: Annotated[str, typer.Option(help="An emulator in AWS's place", metavar="URL")] = "",
+    documents: Documents = None,
+    config: Config = None,
+    json_output: Json = False,
+) -> None:
+    """Make the account's rules those of the documents: create, replace, enable, disable, delete.
+
+    Only rules named milepost_… are touched; one that no document names any more is deleted. Again: nothing changes.
+    """
+    given = {"role_arn": role_arn, "errors_bucket": errors_bucket, "region": region, "endpoint_url": endpoint_url}
+    settings = room.load(config).model_copy(update={key: value for key, value in given.items() if value})
+    rules = load_documents(documents)
+    _refuse_errors(rules)
+    wanted = filled([rule.document for rule in rules], placeholders(settings))
+    account = Account(Clients(settings.region, settings.endpoint_url))
+    changes = plan(wanted, account.rules())
+    for change in changes:
+        if not dry_run:
+            account.apply(change)
+        if not json_output:
+            typer.echo(change_line(change, dry_run=dry_run))
+    if json_output:
+        said = [
+            {"action": each.action, "rule_name": each.rule_name, "differences": each.differences} for each in changes
+        ]
+        _print({"dry_run": dry_run, "changes": said})
+
+
+def _refuse_errors(rules: tuple[Rule, ...]) -> None:
+    found = [finding for rule in rules for finding in check_document(rule.document, rule.name)]
+    errors = [finding for finding in found if finding.level == ERROR]
+    if errors:
+        show_findings(Console(stderr=True), errors, len(rules))
+        raise typer.Exit(1)

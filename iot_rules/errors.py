@@ -30,3 +30,7 @@ class SqlError(Misconfigured):
 
 class FunctionFailed(MilepostError):
     """A function that calls out (aws_lambda, get_dynamodb, …) gave no result for this message."""
+
+
+class DeliveryFailed(MilepostError):
+    """An action could not be performed for one message: its rule's error action is told."""

@@ -1,12 +1,13 @@
 """Many rules, one message in, the deliveries out: what AWS IoT's rules engine would do, pure and synchronous.
 
 `load_documents()` reads the deployed documents; `Rules(rules).run(message)` gives what their actions would send.
-Nothing is sent here, so an action can fail only in its templates; whoever sends reports its own failures to
-`Rules.undeliverable`, which gives the delivery of the rule's error action. Statements are parsed once, at load.
+Nothing is sent here, so an action can fail only in its templates or payload. Whoever sends takes `outcomes`, adds
+its own failures to them (delivery.py does), or reports them one by one to `undeliverable`: either gives the delivery
+of the rule's error action. Statements are parsed once, at load.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -33,7 +34,7 @@ from iot_rules.sql.functions import FUNCTIONS
 from iot_rules.sql.validation import called_functions
 from iot_rules.topics import TopicIndex
 
-__all__ = ["Delivery", "Failure", "Message", "Rule", "Rules", "Surroundings", "load_documents", "read_rule"]
+__all__ = ["Delivery", "Failure", "Message", "Outcome", "Rule", "Rules", "Surroundings", "load_documents", "read_rule"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,12 +151,19 @@ class Rules:
         wanted = rule.statement.topic_filter
         return [rule] if wanted is None or rule in self._index.find(arrival.topic) else []
 
+    def outcomes(self, message: Message) -> list["Outcome"]:
+        """What each matching rule makes of one message, in the rules' order; none for a WHERE that is not true."""
+        arrival = Arrival(message, self._surroundings)
+        made = (_outcome(rule, arrival) for rule in self._matching(arrival))
+        return [outcome for outcome in made if outcome is not None]
+
     def run(self, message: Message) -> list[Delivery]:
         """What the rules' actions would send for one message, in the rules' order. Never raises."""
-        arrival = Arrival(message, self._surroundings)
         deliveries: list[Delivery] = []
-        for rule in self._matching(arrival):
-            deliveries += _run_rule(rule, arrival)
+        for outcome in self.outcomes(message):
+            deliveries += outcome.deliveries
+            if error := outcome.error_delivery():
+                deliveries.append(error)
         return deliveries
 
     def undeliverable(self, message: Message, delivery: Delivery, reason: str) -> Delivery | None:
@@ -164,49 +172,56 @@ class Rules:
         if rule is None or delivery.error:
             return None
         failed = failure(Action(delivery.action_type, {}), delivery.parameters, reason)
-        return _on_error(rule, Arrival(message, self._surroundings), {}, [failed])
+        return Outcome(rule, Arrival(message, self._surroundings), {}, [], [failed]).error_delivery()
 
 
-def _run_rule(rule: Rule, arrival: Arrival) -> list[Delivery]:
-    variables: dict[str, Value] = {}
-    output = run(rule.statement, arrival, variables)
+@dataclass(slots=True)
+class Outcome:
+    """What one rule makes of one message: deliveries to send, and what failed so far.
+
+    Whoever sends adds its own failures, and asks for the error action's one delivery when all actions were tried.
+    """
+
+    rule: Rule
+    arrival: Arrival
+    variables: dict[str, Value]
+    deliveries: list[Delivery]
+    failures: list[Failure]
+
+    def error_delivery(self) -> Delivery | None:
+        """One for the rule and message, however many actions failed; None without a failure or an error action."""
+        action = self.rule.error_action
+        if action is None or not self.failures:
+            return None
+        parameters, _ = filled(action, self.arrival, self.variables)
+        payload = error_document(self.rule.name, self.arrival.message, self.failures)
+        return Delivery(self.rule.name, action.kind, parameters, payload, error=True)
+
+
+def _outcome(rule: Rule, arrival: Arrival) -> Outcome | None:
+    outcome = Outcome(rule, arrival, {}, [], [])
+    output = run(rule.statement, arrival, outcome.variables)
     if output is NO_MATCH:
-        return []
-    failures: list[Failure] = []
-    deliveries: list[Delivery] = []
+        return None
     if isinstance(output, Failed):
-        failures.append(Failure("SQL", "", output.reason))
-    else:
-        for action in rule.actions:
-            made, problem = _perform(rule, action, arrival, output, variables)
-            deliveries += made
-            failures += problem
-    if failures and (delivery := _on_error(rule, arrival, variables, failures)):
-        deliveries.append(delivery)
-    return deliveries
+        outcome.failures.append(Failure("SQL", "", output.reason))
+        return outcome
+    for index, action in enumerate(rule.actions):
+        _perform(outcome, index, action, output)
+    return outcome
 
 
-def _perform(
-    rule: Rule, action: Action, arrival: Arrival, output: Value, variables: dict[str, Value]
-) -> tuple[list[Delivery], list[Failure]]:
-    parameters, problems = filled(action, arrival, variables)
+def _perform(outcome: Outcome, index: int, action: Action, output: Value) -> None:
+    arrival = outcome.arrival
+    parameters, problems = filled(action, arrival, outcome.variables)
     if not problems:
         try:
             sent = payloads(action.kind, parameters, output, arrival.surroundings)
-            return [Delivery(rule.name, action.kind, parameters, payload) for payload in sent], []
         except Unfit as error:
             problems = [str(error)]
-    return [], [failure(action, parameters, "; ".join(problems))]
-
-
-def _on_error(
-    rule: Rule, arrival: Arrival, variables: dict[str, Value], failures: Sequence[Failure]
-) -> Delivery | None:
-    action = rule.error_action
-    if action is None:
-        return None
-    parameters, _ = filled(action, arrival, variables)
-    payload = error_document(rule.name, arrival.message, failures)
-    return Delivery(rule.name, action.kind, parameters, payload, error=True)
-
-
+        else:
+            outcome.deliveries += [
+                Delivery(outcome.rule.name, action.kind, parameters, payload, index=index) for payload in sent
+            ]
+            return
+    outcome.failures.append(failure(action, parameters, "; ".join(problems)))

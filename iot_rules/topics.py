@@ -20,9 +20,7 @@ def matches(topic_filter: str, topic: str) -> bool:
             return False
         levels.pop()
         names = names[: len(levels)]
-    return len(levels) == len(names) and all(
-        level in ("+", name) for level, name in zip(levels, names, strict=True)
-    )
+    return len(levels) == len(names) and all(level in ("+", name) for level, name in zip(levels, names, strict=True))
 
 
 def overlap(first: str, second: str) -> bool:

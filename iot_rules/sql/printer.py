@@ -29,8 +29,7 @@ def print_statement(statement: tree.Statement) -> str:
 def print_template(template: tree.Template) -> str:
     """The template's source, normalised."""
     return "".join(
-        part.replace("$", "$$") if isinstance(part, str) else "${" + print_node(part) + "}"
-        for part in template.parts
+        part.replace("$", "$$") if isinstance(part, str) else "${" + print_node(part) + "}" for part in template.parts
     )
 
 

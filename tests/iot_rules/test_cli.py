@@ -148,6 +148,8 @@ def document(sql: str, **more: Any) -> dict[str, Any]:
 
 
 FLEET = "SELECT * FROM 'fleet/+/telemetry'"
+BATCH = "SELECT encode(*, 'base64') AS data FROM 'fleet/+/telemetry/batch'"
+WARNINGS = (None, "version", "dash")
 
 
 @pytest.mark.parametrize(
@@ -174,16 +176,26 @@ FLEET = "SELECT * FROM 'fleet/+/telemetry'"
         (document("SELECT abs(1, 2) AS a FROM 'fleet/#'"), "arguments"),
         (document("SELECT regexp_matches(a, '(') AS a FROM 'fleet/#'"), "regexp"),
         (document("SELECT encode(*, 'hex') AS a FROM 'fleet/#'"), "encoding"),
+        (document("SELECT seq – 1 AS a FROM 'fleet/+/telemetry'"), "dash"),
+        (document("SELECT a FROM fleet/#"), None),
+        (document(BATCH), None),
+        (document(BATCH, actions=[{"republish": {"roleArn": "r", "topic": "x"}}]), "payload"),
+        (document(BATCH, actions=[{"kinesis": {"roleArn": "r", "streamName": "x"}}]), None),
+        ({**document(FLEET), "ruleName": "r" * 129}, "name"),
     ],
-    ids=range(21),
+    ids=range(27),
 )
 def test_check_finds(tmp_path: Path, written: dict[str, Any], code: str | None) -> None:
     file = tmp_path / "rule.json"
     file.write_text(json.dumps(written))
     result = rules("check", str(file), "--json")
     codes = [finding["code"] for finding in json.loads(result.stdout)]
-    assert (code in codes and result.exit_code == 1) if code else (codes == [] and result.exit_code == 0)
-    assert rules("check", str(tmp_path)).exit_code == result.exit_code
+    assert (code in codes) if code else (codes == [])
+    assert result.exit_code == (0 if code in WARNINGS else 1)
+    text = rules("check", str(tmp_path))
+    assert text.exit_code == result.exit_code
+    assert "1 rule checked" in text.output
+    assert (f": {code}\n" in text.output and "→" in text.output) if code else text.output.count("\n") == 1
 
 
 def test_check_of_what_is_no_json_exits_2(tmp_path: Path) -> None:

@@ -317,5 +317,3 @@ def _zone_named(name: str) -> tzinfo | None:
             found = fixed_offset(offset if len(offset) != 2 else f"{offset[0]}0{offset[1]}")
             return None if found is None else timezone(found)
     return zone_by_id(_ABBREVIATIONS.get(name, name))
-
-

@@ -136,9 +136,7 @@ def _number(value: Callable[[datetime], int]) -> Callable[[datetime, int], str]:
 
 
 def _year(value: Callable[[datetime], int]) -> Callable[[datetime, int], str]:
-    return lambda moment, count: (
-        f"{value(moment) % 100:02}" if count == 2 else str(value(moment)).rjust(count, "0")
-    )
+    return lambda moment, count: f"{value(moment) % 100:02}" if count == 2 else str(value(moment)).rjust(count, "0")
 
 
 def _month(moment: datetime, count: int) -> str:

@@ -1,0 +1,105 @@
+"""What a deployment would change: documents on one side, the account's rules on the other. Pure.
+
+Only rules whose names start with PREFIX are Milepost's: others are neither read nor touched. Applying the plan to an
+account that has it gives an empty plan, so a deployment can be repeated.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contract.errors import Misconfigured
+from iot_rules.settings import RulesSettings
+from iot_rules.sql import ORIGINAL
+
+PREFIX = "milepost_"
+
+_PLACEHOLDER = re.compile(r"<(MILEPOST_[A-Z_]+)>")
+_REMEDIES = {
+    "MILEPOST_RULES_ROLE_ARN": "--role-arn, or role_arn in [iot_rules]",
+    "MILEPOST_RULE_ERRORS_BUCKET": "--errors-bucket, or errors_bucket in [iot_rules]",
+}
+_DEFAULTS: dict[str, Any] = {
+    "sql": "", "description": "", "awsIotSqlVersion": ORIGINAL, "ruleDisabled": False, "actions": [],
+    "errorAction": None,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """action: create, replace, enable, disable, delete or unchanged. differences: the payload's keys that differ.
+
+    payload: what to create or replace, None for the others.
+    """
+
+    action: str
+    rule_name: str
+    differences: tuple[str, ...] = ()
+    payload: dict[str, Any] | None = None
+
+
+def placeholders(settings: RulesSettings) -> dict[str, str]:
+    """What stands for the documents' placeholders; "" where it is not set."""
+    return {
+        "MILEPOST_RULES_ROLE_ARN": settings.role_arn,
+        "MILEPOST_RULE_ERRORS_BUCKET": settings.errors_bucket,
+    }
+
+
+def filled_payload(document: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """A document's topicRulePayload with its placeholders filled. Raises Misconfigured for one without a value."""
+
+    def value_of(match: re.Match[str]) -> str:
+        name = match[1]
+        if not values.get(name):
+            remedy = _REMEDIES.get(name, "it is none of Milepost's: mend the document")
+            raise Misconfigured(f"{document['ruleName']}: <{name}> has no value: give {remedy}")
+        return values[name]
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: fill(below) for key, below in value.items()}
+        if isinstance(value, list):
+            return [fill(below) for below in value]
+        return _PLACEHOLDER.sub(value_of, value) if isinstance(value, str) else value
+
+    filled: dict[str, Any] = fill(document["topicRulePayload"])
+    return filled
+
+
+def filled(documents: Iterable[Mapping[str, Any]], values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The documents' payloads by rule name, placeholders filled.
+
+    Raises Misconfigured for a document without the prefix, two of one name, or a placeholder without a value.
+    """
+    wanted: dict[str, dict[str, Any]] = {}
+    for document in documents:
+        name = str(document["ruleName"])
+        if not name.startswith(PREFIX):
+            raise Misconfigured(f"{name}: only rules named {PREFIX}… are deployed: rename it")
+        if name in wanted:
+            raise Misconfigured(f"two rules are named {name}: rename one")
+        wanted[name] = filled_payload(document, values)
+    return wanted
+
+
+def plan(wanted: Mapping[str, dict[str, Any]], deployed: Mapping[str, Any]) -> list[Change]:
+    """The changes that make the account's rules (name → payload) the wanted ones, in the order of names."""
+    ours = {name for name in deployed if name.startswith(PREFIX)}
+    return [_change(name, wanted.get(name), deployed.get(name)) for name in sorted(wanted.keys() | ours)]
+
+
+def _change(name: str, wanted: dict[str, Any] | None, deployed: Mapping[str, Any] | None) -> Change:
+    if wanted is None:
+        return Change("delete", name)
+    if deployed is None:
+        return Change("create", name, payload=wanted)
+    differences = tuple(
+        key for key, default in _DEFAULTS.items() if wanted.get(key, default) != (deployed.get(key) or default)
+    )
+    if not differences:
+        return Change("unchanged", name)
+    if differences == ("ruleDisabled",):
+        return Change("disable" if wanted.get("ruleDisabled") else "enable", name, differences)
+    return Change("replace", name, differences, wanted)
