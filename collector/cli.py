@@ -28,8 +28,8 @@ DataDir = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
-Truck = Annotated[str, typer.Argument(help="The truck_id")]
-SomeTruck = Annotated[str | None, typer.Argument(help="Only this truck_id")]
+Truck = Annotated[str, typer.Argument(metavar="TRUCK", help="The truck_id")]
+SomeTruck = Annotated[str | None, typer.Argument(metavar="TRUCK", help="Only this truck_id")]
 
 app = typer.Typer(help="What the collector keeps, and what can be asked of it.")
 dead_letters = typer.Typer(no_args_is_help=True, help="Input that was refused, with the reason.")

@@ -19,7 +19,7 @@ def filled(collector: Collector) -> Collector:
     """Two trucks, four versions, two counters."""
     for truck in ("T1", "T2"):
         for seq, status in enumerate(["ok", "ok", "worn"], 1):
-            record = put(sample(truck_id=truck, seq=seq, sampled_at=f"2026-06-01T10:0{seq}:00Z"), BRAKES, status)
+            record = put(sample(truck_id=truck, seq=seq, sampled_at=f"2024-06-01T10:0{seq}:00Z"), BRAKES, status)
             collector.take(record)
     collector.take(click(event_id="a"), click(event_id="b", item_id=None), kind="click")
     assert verify(collector.store, collector.policy) == []
@@ -27,7 +27,7 @@ def filled(collector: Collector) -> Collector:
 
 
 TAMPERED = {
-    "a version's end": ("UPDATE versions SET end = '2026-06-01T10:02:00.000Z' WHERE end IS NOT NULL", "versions"),
+    "a version's end": ("UPDATE versions SET end = '2024-06-01T10:02:00.000Z' WHERE end IS NOT NULL", "versions"),
     "a version's key": ("UPDATE versions SET key = '[]' WHERE end IS NOT NULL", "versions"),
     "a version too many": (
         "INSERT INTO versions SELECT truck_id, order_key || 'x', key, end FROM versions",
@@ -36,7 +36,7 @@ TAMPERED = {
     "a version too few": ("DELETE FROM versions WHERE end IS NOT NULL", "versions"),
     "a sample's text": ("UPDATE samples SET text = replace(text, 'ok', 'no') WHERE seq = 2", "not what was stored"),
     "a sample's key": ("UPDATE samples SET key = '[]' WHERE seq = 2", "tracked key"),
-    "a head": ("UPDATE heads SET latest = '2026-06-01T10:01:00.000Z#'", "head"),
+    "a head": ("UPDATE heads SET latest = '2024-06-01T10:01:00.000Z#'", "head"),
 }
 
 
@@ -55,7 +55,7 @@ def test_verify_finds(filled: Collector, what: str) -> None:
     [
         "UPDATE click_counts SET count = count + 1 WHERE item_id = ''",
         "DELETE FROM click_counts WHERE item_id = 'A13'",
-        "INSERT INTO click_counts VALUES ('2026-06-01T10:00Z', 'A', '', 'view', 1)",
+        "INSERT INTO click_counts VALUES ('2024-06-01T10:00Z', 'A', '', 'view', 1)",
         "DELETE FROM clicks WHERE event_id = 'a'",
     ],
 )
@@ -110,7 +110,7 @@ def test_another_policy_is_refused_until_rebuild(filled: Collector, tmp_path: Pa
 
 def test_after_rebuild_ingest_goes_on_where_it_was(filled: Collector) -> None:
     rebuild(filled.store, filled.policy)
-    filled.take(put(sample(seq=9, sampled_at="2026-06-01T10:00:30Z"), BRAKES, "worn"))
-    filled.take(put(sample(seq=10, sampled_at="2026-06-01T11:00:00Z"), BRAKES, "ok"))
+    filled.take(put(sample(seq=9, sampled_at="2024-06-01T10:00:30Z"), BRAKES, "worn"))
+    filled.take(put(sample(seq=10, sampled_at="2024-06-01T11:00:00Z"), BRAKES, "ok"))
     assert len(filled.history()) == 4
     assert filled.faults() == []

@@ -6,7 +6,7 @@ from contract import instants
 from contract.codec import Json
 from contract.records import Sample, read_sample
 
-RECEIVED = "2026-06-01T12:00:00.000Z"
+RECEIVED = "2024-06-01T12:00:00.000Z"
 RECEIVED_MS = instants.to_ms(RECEIVED)
 
 
@@ -17,7 +17,7 @@ def sample(**changes: Json) -> dict[str, Any]:
         "truck_id": "T1",
         "stream_id": "s1",
         "seq": 1,
-        "sampled_at": "2026-06-01T11:59:00.000Z",
+        "sampled_at": "2024-06-01T11:59:00.000Z",
         "time_quality": "gps",
         "gps_location": {"latitude": 41.25791, "longitude": -95.99604, "altitude": 346.9, "speed": 51.1},
         "vehicle_speed": 51,
@@ -46,7 +46,7 @@ def flat(**changes: Json) -> dict[str, Any]:
     """A record of the earliest producer: flat, upper-case, with the columns that its store had added."""
     record: dict[str, Any] = {
         "TRUCK_ID": "T1",
-        "LOAD_TIMESTAMP": "2026-05-01 08:30:00.123456",
+        "LOAD_TIMESTAMP": "2024-05-01 08:30:00.123456",
         "GPS_LATITUDE": 41.25791,
         "GPS_LONGITUDE": -95.99604,
         "GPS_ALTITUDE": 346.9,
@@ -77,7 +77,7 @@ def click(**changes: Json) -> dict[str, Any]:
     record: dict[str, Any] = {
         "event_id": "e1",
         "event_type": "click",
-        "timestamp": "2026-06-01T11:58:30.000Z",
+        "timestamp": "2024-06-01T11:58:30.000Z",
         "user_id": "u1",
         "session_id": "v1",
         "page": "/shoes",

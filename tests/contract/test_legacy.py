@@ -17,7 +17,7 @@ def test_a_flat_record_says_what_the_nested_one_says() -> None:
     for leaf in LEAVES:
         if leaf != "vehicle_health_and_maintenance.active_faults":  # the flat record has none
             assert at(stored.record, leaf) == at(today, leaf), leaf
-    assert (stored.truck_id, stored.sampled_at) == ("T1", "2026-05-01T08:30:00.123Z")
+    assert (stored.truck_id, stored.sampled_at) == ("T1", "2024-05-01T08:30:00.123Z")
     assert (stored.stream_id, stored.seq, stored.unknown) == (None, None, ())
 
 
@@ -79,7 +79,7 @@ def test_a_nested_record_may_lack_groups(group: str) -> None:
 
 
 def test_truck_id_may_be_spelt_truck_id_with_capitals() -> None:
-    assert read({"Truck_ID": "T9", "timestamp": "2026-01-01T00:00:00Z"}).truck_id == "T9"
+    assert read({"Truck_ID": "T9", "timestamp": "2024-01-01T00:00:00Z"}).truck_id == "T9"
 
 
 def test_the_engines_temperature_had_a_shorter_name() -> None:
@@ -96,14 +96,14 @@ def _click(record: Json, *, date_by_arrival: bool = False) -> ClickEvent:
     return read_click(record, received_ms=RECEIVED_MS, date_by_arrival=date_by_arrival)
 
 
-EARLY = {"Item_ID": "A13", "Item_Name": "Boots", "Click_Counts": 3, "Timestamp": "2026-06-01 10:00:00"}
+EARLY = {"Item_ID": "A13", "Item_Name": "Boots", "Click_Counts": 3, "Timestamp": "2024-06-01 10:00:00"}
 
 
 def test_the_early_click_record() -> None:
     event = _click(EARLY)
     said = {name: event.record[name] for name in ("item_id", "item_name", "click_count", "event_type")}
     assert said == {"item_id": "A13", "item_name": "Boots", "click_count": 3, "event_type": "click"}
-    assert event.timestamp == "2026-06-01T10:00:00.000Z"
+    assert event.timestamp == "2024-06-01T10:00:00.000Z"
 
 
 def test_an_event_without_an_id_is_its_content() -> None:

@@ -54,12 +54,12 @@ def test_the_same_again_is_a_duplicate_and_keeps_its_first_arrival(collector: Co
     collector.take(sample())
     assert statuses(collector.take(sample(), received_ms=RECEIVED_MS + 5_000)) == ["duplicate"]
     [version] = queries.history(collector.store, "T1")
-    assert version["load_timestamp"] == "2026-06-01T12:00:00.000Z"
+    assert version["load_timestamp"] == "2024-06-01T12:00:00.000Z"
 
 
 def test_another_spelling_of_the_same_is_a_duplicate(collector: Collector) -> None:
-    collector.take(b'{"truck_id":"T1","timestamp":"2026-01-01T00:00:00Z","vehicle_speed":36.0}')
-    other = b'{ "vehicle_speed": 3.6e1, "timestamp": "2026-01-01T00:00:00Z", "truck_id": "\\u0054" }'
+    collector.take(b'{"truck_id":"T1","timestamp":"2024-01-01T00:00:00Z","vehicle_speed":36.0}')
+    other = b'{ "vehicle_speed": 3.6e1, "timestamp": "2024-01-01T00:00:00Z", "truck_id": "\\u0054" }'
     assert statuses(collector.take(other.replace(b"\\u0054", b"\\u00541"))) == ["duplicate"]
 
 
@@ -256,19 +256,19 @@ def test_a_late_click_is_refused_with_its_reason(collector: Collector) -> None:
 
 
 def test_the_load_timestamp_is_the_opening_samples_arrival(collector: Collector) -> None:
-    collector.take(put(sample(seq=2, sampled_at="2026-06-01T11:30:00Z"), BRAKES, "worn"))
-    collector.take(sample(seq=1, sampled_at="2026-06-01T11:00:00Z"), received_ms=RECEIVED_MS + 1)
+    collector.take(put(sample(seq=2, sampled_at="2024-06-01T11:30:00Z"), BRAKES, "worn"))
+    collector.take(sample(seq=1, sampled_at="2024-06-01T11:00:00Z"), received_ms=RECEIVED_MS + 1)
     first, second = queries.history(collector.store, "T1")
     assert (first["load_timestamp"], second["load_timestamp"]) == (
-        "2026-06-01T12:00:00.001Z",
-        "2026-06-01T12:00:00.000Z",
+        "2024-06-01T12:00:00.001Z",
+        "2024-06-01T12:00:00.000Z",
     )
 
 
 def test_earlier_and_todays_records_of_a_truck_make_one_history(collector: Collector) -> None:
-    collector.take(flat(), sample(), flat(LOAD_TIMESTAMP="2026-05-02T00:00:00Z", BRAKE_STATUS="worn"))
+    collector.take(flat(), sample(), flat(LOAD_TIMESTAMP="2024-05-02T00:00:00Z", BRAKE_STATUS="worn"))
     starts = [row["effective_start_date"] for row in collector.history()]
-    assert starts == ["2026-05-01T08:30:00.123Z", "2026-05-02T00:00:00.000Z", "2026-06-01T11:59:00.000Z"]
+    assert starts == ["2024-05-01T08:30:00.123Z", "2024-05-02T00:00:00.000Z", "2024-06-01T11:59:00.000Z"]
 
 
 def test_a_dead_letter_that_repeats_is_counted_not_stored_twice(collector: Collector) -> None:
@@ -287,7 +287,7 @@ def test_a_dead_letter_of_another_source_is_another(collector: Collector) -> Non
 def test_a_dead_letter_keeps_the_bytes_as_they_came(collector: Collector) -> None:
     """Of one record of a batch: its own text, exactly."""
     collector.take(
-        b'{"records":[{"truck_id":"T1","sampled_at":"2026-06-01T00:00:00Z"}, { "truck_id" : "", "x": 1.50 } ]}'
+        b'{"records":[{"truck_id":"T1","sampled_at":"2024-06-01T00:00:00Z"}, { "truck_id" : "", "x": 1.50 } ]}'
     )
     collector.take(b"\xff{")
     payloads = [letter["payload"] for letter in queries.dead_letters(collector.store)]

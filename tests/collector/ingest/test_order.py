@@ -34,7 +34,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 def samples(draw: st.DrawFn) -> dict[str, Json]:
     """Few instants, streams and numbers, so that equal times and conflicts are common; some without a number."""
     record: dict[str, Json] = {
-        "sampled_at": f"2026-06-01T10:0{draw(st.integers(0, 5))}:00{draw(st.sampled_from(['Z', '.0004Z', '']))}",
+        "sampled_at": f"2024-06-01T10:0{draw(st.integers(0, 5))}:00{draw(st.sampled_from(['Z', '.0004Z', '']))}",
         "vehicle_health_and_maintenance": {"brake_status": draw(st.sampled_from(BRAKES))},
     }
     if draw(st.booleans()):
@@ -106,7 +106,7 @@ def test_every_policy_makes_the_history_of_its_own_definition(tmp_path: Path, ex
     def check(found: list[tuple[int, Any]]) -> None:
         truck = f"T{next(numbers)}"
         records = [
-            {"truck_id": truck, "timestamp": f"2026-06-01T10:0{minute}:00Z", "vehicle_speed": parse(str(speed))}
+            {"truck_id": truck, "timestamp": f"2024-06-01T10:0{minute}:00Z", "vehicle_speed": parse(str(speed))}
             for minute, speed in found
         ]
         for each in (every, tracked):
@@ -127,7 +127,7 @@ events = st.builds(
         item_id=item,
         item_name=None if item is None else "",
         click_count=times,
-        timestamp=f"2026-06-01T11:5{number % 3}:00Z",
+        timestamp=f"2024-06-01T11:5{number % 3}:00Z",
     ),
     st.integers(0, 12),
     st.sampled_from(["view", "click"]),

@@ -10,7 +10,7 @@ from tests.contract.examples import click
 
 
 def _event(number: int, kind: str, **more: Any) -> dict[str, Any]:
-    return click(event_id=f"e{number}", event_type=kind, timestamp=f"2026-06-01T11:{number:02d}:30Z", **more)
+    return click(event_id=f"e{number}", event_type=kind, timestamp=f"2024-06-01T11:{number:02d}:30Z", **more)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def filled(collector: Collector) -> Collector:
         _event(6, "view", session_id="looker", item_id="B4", item_name="Hat"),
         _event(7, "page_view", session_id="passer", page="/", **nothing),
         _event(8, "click", session_id=None, click_count=0),
-        {"Item_ID": 13, "Item_Name": "Sock", "Click_Counts": 5, "Timestamp": "2026-06-01 11:09:00"},
+        {"Item_ID": 13, "Item_Name": "Sock", "Click_Counts": 5, "Timestamp": "2024-06-01 11:09:00"},
     ]
     collector.take(*events, kind="click", source="file:clicks")
     return collector
@@ -46,7 +46,7 @@ def test_by_item(filled: Collector) -> None:
 
 def test_by_minute(filled: Collector) -> None:
     rows = queries.clicks(filled.store, "minute")
-    assert rows[0] == {"minute": "2026-06-01T11:01Z", "item_id": None, "event_type": "page_view", "count": 1}
+    assert rows[0] == {"minute": "2024-06-01T11:01Z", "item_id": None, "event_type": "page_view", "count": 1}
     assert [row["minute"] for row in rows] == sorted(row["minute"] for row in rows)
     assert sum(row["count"] for row in rows) == 13
 
@@ -62,8 +62,8 @@ def test_by_session(filled: Collector) -> None:
     buyer, looker, passer = queries.clicks(filled.store, "session")
     assert buyer == {
         "session_id": "buyer",
-        "first": "2026-06-01T11:01:30.000Z",
-        "last": "2026-06-01T11:04:30.000Z",
+        "first": "2024-06-01T11:01:30.000Z",
+        "last": "2024-06-01T11:04:30.000Z",
         "events": 4,
         "count": 5,
         "purchases": 1,
