@@ -17,6 +17,7 @@ class Item:
     text: the record's source text where it was cut out of a batch that parsed; kept for dead letters.
     truck_id: whom the topic or the key vouches for, None where nobody does.
     received_ms: Unix milliseconds of arrival. date_by_arrival: see contract.records.read_sample.
+    origin: where exactly it lay, for the reason in dead letters: "shardId-000000000000:49590338…"; no part of identity.
     """
 
     kind: Kind
@@ -26,6 +27,7 @@ class Item:
     text: str | None = None
     truck_id: str | None = None
     date_by_arrival: bool = True
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

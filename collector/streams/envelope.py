@@ -1,0 +1,105 @@
+"""What stands in a stream's records: the rules' envelope, the beacon's, and the bare records of earlier producers.
+
+The beacon's envelope is `{"door", "received_at", "truck_id"?, "body"}`: `body` is the text of a batch
+(`{"events": […]}`, `{"records": […]}`), every record exactly as it was posted, so that a dead letter is what came.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from collector.ingest import items_of_stream_record, unpack
+from collector.ingest.judge import payload_of
+from collector.streams import Record
+from collector.streams.kinesis import MAX_RECORD
+from contract.codec import Json, parse
+from contract.errors import Rejected
+from contract.items import Item, Kind
+
+DOORS: dict[str, Kind] = {"http:clicks": "click", "http:telemetry": "telemetry"}
+_BATCH_KEY: dict[str, str] = {"click": "events", "telemetry": "records"}
+_ROOM = MAX_RECORD - 1024  # for the envelope around the body, and the key
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_NO_TIME_MS = 10**14
+
+
+def items_of_record(data: bytes, *, kind: Kind, arrived_ms: int) -> list[Item]:
+    """The items of one record of the stream that carries `kind`.
+
+    arrived_ms: the stream's own time of arrival, for records that came without an envelope. Raises Rejected where an
+    envelope is broken.
+    """
+    try:
+        return items_of_stream_record(data)
+    except Rejected as error:
+        return _other(data, kind, arrived_ms, error)
+
+
+def _other(data: bytes, kind: Kind, arrived_ms: int, error: Rejected) -> list[Item]:
+    try:
+        document = parse(data)
+    except Rejected:
+        document = None
+    if isinstance(document, dict) and "door" in document:
+        return _posted(document)
+    if isinstance(document, dict) and {"data", "received_at"} <= document.keys():
+        raise error
+    return unpack(bare(data, kind, arrived_ms))
+
+
+def bare(data: bytes, kind: Kind, arrived_ms: int) -> Item:
+    """A stream record as an item of its own, its source the stream itself."""
+    return Item(kind, f"kinesis:{'clicks' if kind == 'click' else 'telemetry'}", data, arrived_ms)
+
+
+def _posted(envelope: dict[str, Json]) -> list[Item]:
+    door, body, received_ms = envelope["door"], envelope.get("body"), envelope.get("received_at")
+    truck_id = envelope.get("truck_id")
+    known = door in DOORS and isinstance(body, str) and isinstance(truck_id, str | None)
+    if not known or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
+        raise Rejected("", "a beacon's record needs door, body (text) and received_at, Unix milliseconds")
+    payload = body.encode("utf-8", "surrogatepass")
+    return unpack(Item(DOORS[door], door, payload, received_ms, truck_id=truck_id))
+
+
+def records_of_items(items: Sequence[Item]) -> Iterator[tuple[Record, int]]:
+    """What the beacon puts for the items of a request, and how many items each record carries; in order.
+
+    Samples go under their truck's key, shop events all under the first one's: their order means nothing.
+    """
+    for (key, _), group in groupby(items, key=_placed):
+        yield from _packed(key or _key(items[0]), list(group))
+
+
+def _placed(item: Item) -> tuple[str, Kind]:
+    return ("" if item.kind == "click" else _key(item), item.kind)
+
+
+def _key(item: Item) -> str:
+    names = ("session_id", "user_id", "event_id") if item.kind == "click" else ("truck_id", "TRUCK_ID", "Truck_ID")
+    said = item.record if isinstance(item.record, dict) else {}
+    found = item.truck_id or next((said[name] for name in names if isinstance(said.get(name), str)), None)
+    return (found or "unknown")[:128].encode("ascii", "backslashreplace").decode()[:256] or "unknown"
+
+
+def _packed(key: str, items: Sequence[Item]) -> Iterator[tuple[Record, int]]:
+    texts: list[str] = []
+    size = 0
+    for item in items:
+        text = payload_of(item).decode("utf-8", "surrogatepass")
+        more = len(_encode(text)) + 1
+        if texts and size + more > _ROOM:
+            yield _record(key, items[0], texts), len(texts)
+            texts, size = [], 0
+        texts.append(text)
+        size += more
+    if texts:
+        yield _record(key, items[0], texts), len(texts)
+
+
+def _record(key: str, like: Item, texts: Sequence[str]) -> Record:
+    body = f'{{"{_BATCH_KEY[like.kind]}":[{",".join(texts)}]}}'
+    envelope: dict[str, Json] = {"door": like.source, "received_at": like.received_ms, "body": body}
+    if like.truck_id is not None:
+        envelope["truck_id"] = like.truck_id
+    return Record(key, _encode(envelope).encode("ascii"))
