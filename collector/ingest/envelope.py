@@ -12,10 +12,10 @@ _NO_TIME_MS = 10**14  # the year 5138
 _CONTROL: dict[str, Kind] = {"report": "report", "status": "status"}
 
 
-def items_of_stream_record(data: bytes) -> list[Item]:
+def items_of_stream_record(data: bytes, origin: str = "") -> list[Item]:
     """The items of one record that the rules put into a stream: the envelope opened, batches unpacked.
 
-    Raises Rejected where the envelope itself is not what iot_rules writes.
+    origin: see Item. Raises Rejected where the envelope itself is not what iot_rules writes.
     """
     envelope = parse(data)
     if not isinstance(envelope, dict):
@@ -29,7 +29,7 @@ def items_of_stream_record(data: bytes) -> list[Item]:
         raise Rejected("", f"a stream record needs data, base64: {error!r:.200}") from None
     topic = str(envelope.get("kind", "telemetry"))
     kind = _CONTROL.get(topic, "telemetry")
-    return unpack(Item(kind, f"mqtt:fleet/{truck_id}/{topic}", payload, received_ms, truck_id=truck_id))
+    return unpack(Item(kind, f"mqtt:fleet/{truck_id}/{topic}", payload, received_ms, truck_id=truck_id, origin=origin))
 
 
 def unpack(item: Item) -> list[Item]:
