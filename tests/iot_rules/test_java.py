@@ -50,7 +50,7 @@ def test_a_java_pattern_finds_what_java_finds(pattern: str, text: str, match: st
 @pytest.mark.parametrize(
     "pattern",
     ["(", ")", "[a", "a**", "*a", "a{2", "a{x}", "{1}", r"\y", r"\i", "(?P<a>b)", "(?R)", "(?<1>a)", r"\k<a>", "\\",
-     "a{3,2}", "(?z)a", r"\x4", "(?:a{1000}){1000}", "x" * 5000, r"\p{Nope}", "(?&a)"],
+     "a{3,2}", "(?z)a", r"\x4", "(?:a{1000}){1000}", "x" * 5000, r"\p{Nope}", "(?&a)", r"a\p{L", r"a\x{41", r"[\P{L]"],
 )  # fmt: skip
 def test_what_java_or_prudence_refuses_is_refused(pattern: str) -> None:
     assert compiled(pattern) is None

@@ -246,9 +246,8 @@ class _Translator:
         if char in _CHARACTERS:
             return _CHARACTERS[char]
         if char == "x" and self.pattern[self.at : self.at + 1] == "{":
-            end = self.pattern.find("}", self.at)
-            digits, self.at = self.pattern[self.at + 1 : end], end + 1
-            return chr(int(digits, 16))
+            self.at += 1
+            return chr(int(self._braced(), 16))
         if char in "xu":
             return chr(int(self._take(2 if char == "x" else 4), 16))
         if char == "c":
@@ -262,11 +261,18 @@ class _Translator:
             raise _Invalid("an unknown escape")
         return char
 
+    def _braced(self) -> str:
+        """What stands before the next }, which is taken too."""
+        end = self.pattern.find("}", self.at)
+        if end < 0:
+            raise _Invalid("a brace is not closed")
+        inside, self.at = self.pattern[self.at : end], end + 1
+        return inside
+
     def _property(self, *, negated: bool) -> str:
         name = self._take()
         if name == "{":
-            end = self.pattern.find("}", self.at)
-            name, self.at = self.pattern[self.at : end], end + 1
+            name = self._braced()
         sign = "^" if negated else ""
         if name in _POSIX:
             return f"[{sign}{_POSIX[name]}]"
