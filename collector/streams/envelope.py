@@ -23,43 +23,46 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _NO_TIME_MS = 10**14
 
 
-def items_of_record(data: bytes, *, kind: Kind, arrived_ms: int) -> list[Item]:
-    """The items of one record of the stream that carries `kind`.
+def items_of_record(data: bytes, whole: Item) -> list[Item]:
+    """The items of one record of a stream.
 
-    arrived_ms: the stream's own time of arrival, for records that came without an envelope. Raises Rejected where an
-    envelope is broken.
+    whole: the record as an item of its own (`bare`), which it is if it came without an envelope. Raises Rejected
+    where an envelope is broken.
     """
     try:
-        return items_of_stream_record(data)
+        return items_of_stream_record(data, whole.origin)
     except Rejected as error:
-        return _other(data, kind, arrived_ms, error)
+        return _other(data, whole, error)
 
 
-def _other(data: bytes, kind: Kind, arrived_ms: int, error: Rejected) -> list[Item]:
+def _other(data: bytes, whole: Item, error: Rejected) -> list[Item]:
     try:
         document = parse(data)
     except Rejected:
         document = None
     if isinstance(document, dict) and "door" in document:
-        return _posted(document)
+        return _posted(document, whole.origin)
     if isinstance(document, dict) and {"data", "received_at"} <= document.keys():
         raise error
-    return unpack(bare(data, kind, arrived_ms))
+    return unpack(whole)
 
 
-def bare(data: bytes, kind: Kind, arrived_ms: int) -> Item:
-    """A stream record as an item of its own, its source the stream itself."""
-    return Item(kind, f"kinesis:{'clicks' if kind == 'click' else 'telemetry'}", data, arrived_ms)
+def bare(data: bytes, *, kind: Kind, arrived_ms: int, origin: str) -> Item:
+    """A stream record as an item of its own, its source the stream itself.
+
+    arrived_ms: the stream's own time of arrival. origin: its shard and sequence number.
+    """
+    return Item(kind, f"kinesis:{'clicks' if kind == 'click' else 'telemetry'}", data, arrived_ms, origin=origin)
 
 
-def _posted(envelope: dict[str, Json]) -> list[Item]:
+def _posted(envelope: dict[str, Json], origin: str) -> list[Item]:
     door, body, received_ms = envelope["door"], envelope.get("body"), envelope.get("received_at")
     truck_id = envelope.get("truck_id")
-    known = door in DOORS and isinstance(body, str) and isinstance(truck_id, str | None)
-    if not known or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
+    known = door in DOORS and isinstance(truck_id, str | None)
+    if not known or not isinstance(body, str) or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
         raise Rejected("", "a beacon's record needs door, body (text) and received_at, Unix milliseconds")
     payload = body.encode("utf-8", "surrogatepass")
-    return unpack(Item(DOORS[door], door, payload, received_ms, truck_id=truck_id))
+    return unpack(Item(DOORS[door], door, payload, received_ms, truck_id=truck_id, origin=origin))
 
 
 def records_of_items(items: Sequence[Item]) -> Iterator[tuple[Record, int]]:

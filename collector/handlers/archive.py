@@ -1,0 +1,62 @@
+"""Firehose's transformation: each stream record becomes JSON lines, one a sample or event, decoded.
+
+A line is `{"received_at", "source", "truck_id", "record"}`. What does not parse is kept, too: `"text"`, or `"base64"`,
+stands in place of `record`, since an archive that drops what a bug rejected cannot mend it.
+"""
+
+import base64
+from typing import Any
+
+from collector.handlers.observe import Door
+from collector.ingest.judge import payload_of
+from collector.streams.envelope import bare, items_of_record
+from contract import instants
+from contract.codec import Json, dump
+from contract.errors import Rejected
+from contract.items import Item, Kind
+
+door = Door("milepost-archive")
+_LIMIT = 5 * 1024 * 1024
+"""Bytes of a response's data; Lambda's own limit is 6 MB."""
+
+
+@door
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """A Firehose transformation event in; each record with its lines out."""
+    kind: Kind = "click" if "click" in str(event.get("sourceKinesisStreamArn", "")) else "telemetry"
+    answers, size = [], 0
+    for record in event["records"]:
+        data = base64.b64decode(record["data"])
+        lines = base64.b64encode(_lines(data, kind, record)).decode("ascii")
+        size += len(lines)
+        if size > _LIMIT:  # Firehose keeps it as it came, under processing-failed/
+            answers.append({"recordId": record["recordId"], "result": "ProcessingFailed", "data": record["data"]})
+        else:
+            answers.append({"recordId": record["recordId"], "result": "Ok", "data": lines})
+    door.count({"archived": len(answers)})
+    return {"records": answers}
+
+
+def _lines(data: bytes, kind: Kind, record: dict[str, Any]) -> bytes:
+    arrived_ms = int(record.get("approximateArrivalTimestamp") or 0)
+    whole = bare(data, kind=kind, arrived_ms=arrived_ms, origin="")
+    try:
+        items = items_of_record(data, whole)
+    except Rejected:
+        items = [whole]
+    return "".join(f"{_line(item)}\n" for item in items).encode("utf-8")
+
+
+def _line(item: Item) -> str:
+    about: dict[str, Json] = {"received_at": instants.from_ms(item.received_ms), "source": item.source}
+    if item.truck_id is not None:
+        about["truck_id"] = item.truck_id
+    if isinstance(item.record, bytes):
+        try:
+            return dump({**about, "text": item.record.decode("utf-8")})
+        except UnicodeDecodeError:
+            return dump({**about, "base64": base64.b64encode(item.record).decode("ascii")})
+    try:
+        return dump({**about, "record": item.record})
+    except ValueError:  # NaN
+        return dump({**about, "text": payload_of(item).decode("utf-8", "replace")})

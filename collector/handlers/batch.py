@@ -1,0 +1,107 @@
+"""A Kinesis batch to the store, and which of its records must come again.
+
+Promises, to Lambda's event source mapping: a record is reported done only when its items are durable in the store or
+in dead letters. Lambda takes the lowest reported sequence number and delivers everything from there on again, so no
+record is ever counted done over an earlier one of its truck that failed; what is taken twice is a duplicate. What no
+retry can make right is dead-lettered at once, with its shard and sequence number, and holds nothing up.
+"""
+
+import base64
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from collector.ingest import Ingest
+from collector.ingest.judge import letter
+from collector.stores import DeadLetter, Store
+from collector.streams.envelope import bare, items_of_record
+from contract.errors import Rejected, Retryable
+from contract.items import Item, Kind
+
+log = logging.getLogger(__name__)
+
+Left = Callable[[], float]
+"""Seconds that the function may still run."""
+ENOUGH_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """failed: sequence numbers to deliver again, ascending. counts: items by receipt status, and failed records."""
+
+    failed: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    oldest_ms: int | None = None
+
+    def response(self) -> dict[str, Any]:
+        """What ReportBatchItemFailures wants."""
+        return {"batchItemFailures": [{"itemIdentifier": number} for number in self.failed]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """One stream record and what was in it; a broken one is a letter and no items."""
+
+    key: str
+    number: str
+    items: list[Item]
+    letter: DeadLetter | None = None
+
+
+def take(
+    records: Sequence[Mapping[str, Any]], *, kind: Kind, store: Store, ingest: Ingest, left: Left = lambda: 60.0
+) -> Outcome:
+    """All records of one batch. Never raises Retryable; other errors are the whole batch's."""
+    opened = [_open(record, kind) for record in records]
+    outcome = Outcome()
+    arrivals = [item.received_ms for record in opened for item in record.items]
+    outcome.oldest_ms = min(arrivals, default=None)
+    try:
+        _take(opened, store, ingest, outcome)
+    except Retryable as error:
+        log.warning("batch_not_taken records=%d reason=%s", len(records), error)
+        _take_apart(opened, store, ingest, outcome, left)
+    outcome.counts["failed"] += len(outcome.failed)
+    return outcome
+
+
+def _open(record: Mapping[str, Any], kind: Kind) -> _Opened:
+    entry = record["kinesis"]
+    key, number = str(entry.get("partitionKey", "")), str(entry["sequenceNumber"])
+    origin = str(record.get("eventID") or f"unknown:{number}")
+    data = base64.b64decode(entry["data"])
+    arrived_ms = int(float(entry.get("approximateArrivalTimestamp", 0)) * 1000)
+    whole = bare(data, kind=kind, arrived_ms=arrived_ms, origin=origin)
+    try:
+        return _Opened(key, number, items_of_record(data, whole))
+    except Rejected as error:
+        return _Opened(key, number, [], letter(whole, error))
+
+
+def _take(records: Sequence[_Opened], store: Store, ingest: Ingest, outcome: Outcome) -> None:
+    letters = [record.letter for record in records if record.letter]
+    if letters:
+        with store.unit():
+            store.put_dead_letters(letters)
+    receipts = ingest.ingest([item for record in records for item in record.items])
+    outcome.counts.update(receipt.status for receipt in receipts)
+    outcome.counts["rejected"] += len(letters)
+
+
+def _take_apart(records: Sequence[_Opened], store: Store, ingest: Ingest, outcome: Outcome, left: Left) -> None:
+    """Truck by truck, so that one that cannot be written now holds up itself alone; while there is time."""
+    groups: dict[str, list[_Opened]] = {}
+    for record in records:
+        groups.setdefault(record.key, []).append(record)
+    failed: set[str] = set()
+    for key, group in groups.items():
+        try:
+            if left() < ENOUGH_SECONDS:
+                raise Retryable("no time left in this invocation")
+            _take(group, store, ingest, outcome)
+        except Retryable as error:
+            log.warning("records_not_taken key=%s records=%d reason=%s", key, len(group), error)
+            failed.update(record.number for record in group)
+    outcome.failed = [record.number for record in records if record.number in failed]

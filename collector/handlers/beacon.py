@@ -1,0 +1,87 @@
+"""The HTTP doors behind a function URL: the box's own application, whose durable writer is here the stream.
+
+A record that is judged wrong goes into the stream like the others, whose handler dead-letters it; the receipt tells
+its field and reason at once. A duplicate is not known here (DESIGN §3). Telemetry by HTTP is closed until keys are
+configured: this address is public.
+"""
+
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+from collector.beacon.app import create_app
+from collector.beacon.settings import BeaconSettings
+from collector.handlers.asgi import App, answer
+from collector.handlers.observe import Door
+from collector.handlers.settings import Streams
+from collector.ingest.judge import Refusal, judge
+from collector.streams import Stream
+from collector.streams.envelope import records_of_items
+from collector.streams.kinesis import connect
+from contract.errors import Rejected
+from contract.items import Item, Kind, Receipt
+from contract.records import ClickEvent, Sample
+from contract.settings import load
+
+door = Door("milepost-beacon")
+
+
+@door
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """A request of payload format 2.0 in; its response out."""
+    response = answer(_app(), event)
+    door.count({f"status{response['statusCode'] // 100}xx": 1})
+    return response
+
+
+@cache
+def _app() -> App:
+    names = Streams.load()
+    streams = {"click": connect(names.clicks), "telemetry": connect(names.telemetry)}
+    settings = load("beacon", BeaconSettings)
+    if not settings.telemetry_keys:
+        settings = BeaconSettings(telemetry_keys={secrets.token_hex(32): "nobody"})
+    return create_app(Submit(streams), settings=settings)  # type: ignore[arg-type]
+
+
+class Submit:
+    """What the application's doors hand their items to; the future is done when the stream has them."""
+
+    def __init__(self, streams: Mapping[Kind, Stream]) -> None:
+        self._streams = streams
+
+    def __call__(self, items: list[Item]) -> "Future[list[Receipt]]":
+        future: Future[list[Receipt]] = Future()
+        try:
+            future.set_result(put(self._streams[items[0].kind], items))
+        except Exception as error:  # noqa: BLE001 - a door: the request is answered 503
+            future.set_exception(error)
+        return future
+
+
+def put(stream: Stream, items: list[Item]) -> list[Receipt]:
+    """Items of one kind into the stream; a receipt each. Raises Retryable and Unreachable, then nothing counts."""
+    packed = list(records_of_items(items))
+    refused = stream.put([record for record, _ in packed])
+    receipts = [_receipt(item) for item in items]
+    ends = accumulate(count for _, count in packed)
+    for (_, count), end, fault in zip(packed, ends, refused, strict=True):
+        if fault is not None:
+            receipts[end - count : end] = [_refusal(fault)] * count
+    return receipts
+
+
+def _receipt(item: Item) -> Receipt:
+    verdict = judge(item)
+    if isinstance(verdict, Refusal):
+        return Receipt("rejected", verdict.id, verdict.letter.field or None, verdict.letter.reason)
+    if isinstance(verdict, Sample):
+        return Receipt("accepted", verdict.seq)
+    return Receipt("accepted", verdict.event_id if isinstance(verdict, ClickEvent) else None)
+
+
+def _refusal(fault: Rejected) -> Receipt:
+    return Receipt("rejected", None, fault.field or None, fault.reason)

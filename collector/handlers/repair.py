@@ -1,0 +1,41 @@
+"""Gap repair from the cloud's side, on a schedule: asks trucks for the samples that the ledger misses (DESIGN §5.2)."""
+
+import time
+from functools import cache
+from typing import Any
+
+from collector.handlers import assembly
+from collector.handlers.observe import Door
+from collector.repair import Ask, due
+from contract import topics
+
+door = Door("milepost-repair")
+
+
+@door
+def handler(_event: dict[str, Any], _context: Any) -> dict[str, int]:
+    """Any event in; how many requests were published out."""
+    grace_ms = int(assembly.settings().resend_after * 1000)
+    asks = due(assembly.store(), now_ms=time.time_ns() // 1_000_000, grace_ms=grace_ms)
+    failed = sum(not _publish(ask) for ask in asks)
+    door.count({"asks": len(asks), "failed": failed})
+    return {"asked": len(asks) - failed, "failed": failed}
+
+
+def _publish(ask: Ask) -> bool:
+    """False if it could not be published: the ledger counts it as asked, and it is due again after its wait."""
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+    try:
+        _iot_data().publish(topic=topics.resend(ask.truck_id), qos=1, payload=ask.request.model_dump_json().encode())
+    except (BotoCoreError, ClientError):
+        door.logger.exception("ask_not_published", truck_id=ask.truck_id)
+        return False
+    return True
+
+
+@cache
+def _iot_data() -> Any:
+    import boto3  # type: ignore[import-untyped]
+
+    return boto3.client("iot-data")

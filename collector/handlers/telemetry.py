@@ -1,0 +1,18 @@
+"""The stream of the trucks' messages, into samples, history and ledgers."""
+
+from typing import Any
+
+from collector.handlers import assembly
+from collector.handlers.batch import take
+from collector.handlers.observe import Door, seconds_left
+
+door = Door("milepost-telemetry")
+
+
+@door
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A Kinesis event in; what must be delivered again out."""
+    left = seconds_left(context)
+    outcome = take(event["Records"], kind="telemetry", store=assembly.store(), ingest=assembly.ingest(), left=left)
+    door.count(outcome.counts, outcome.oldest_ms)
+    return outcome.response()
