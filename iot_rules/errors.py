@@ -32,5 +32,9 @@ class FunctionFailed(MilepostError):
     """A function that calls out (aws_lambda, get_dynamodb, …) gave no result for this message."""
 
 
+class TooMuch(MilepostError):
+    """A statement would take this message more time or memory than any real one needs: it breaks off."""
+
+
 class DeliveryFailed(MilepostError):
     """An action could not be performed for one message: its rule's error action is told."""

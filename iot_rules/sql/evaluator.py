@@ -74,7 +74,7 @@ def _select(columns: tuple[tree.Column, ...], value: bool, scope: Scope) -> Valu
             output.update(selected if isinstance(selected, dict) else {})
         elif selected is not UNDEFINED:
             _place(output, column.path, selected)
-    return output
+    return scope.budget.built(output) if len(columns) > 1 else output
 
 
 def _place(output: dict[str, Value], path: tuple[str, ...], value: Value) -> None:
@@ -91,8 +91,9 @@ def _query(node: tree.Query, scope: Scope) -> Value:
         return _row(node, scope.within(source))
     if not isinstance(source, list):
         return UNDEFINED
+    scope.budget.visit(len(source))
     rows = (_row(node, scope.within(item)) for item in source)
-    return [row for row in rows if row is not UNDEFINED]
+    return scope.budget.built([row for row in rows if row is not UNDEFINED])
 
 
 def _row(node: tree.Query, scope: Scope) -> Value:
@@ -121,12 +122,12 @@ def _index(node: tree.Index, scope: Scope) -> Value:
 
 def _array(node: tree.ArrayLiteral, scope: Scope) -> Value:
     values = (plain(evaluate(item, scope)) for item in node.items)
-    return [value for value in values if value is not UNDEFINED]
+    return scope.budget.built([value for value in values if value is not UNDEFINED])
 
 
 def _object(node: tree.ObjectLiteral, scope: Scope) -> Value:
     values = ((key, plain(evaluate(value, scope))) for key, value in node.members)
-    return {key: value for key, value in values if value is not UNDEFINED}
+    return scope.budget.built({key: value for key, value in values if value is not UNDEFINED})
 
 
 def _binary(node: tree.Binary, scope: Scope) -> Value:

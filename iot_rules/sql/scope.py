@@ -10,8 +10,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from iot_rules.errors import TooMuch
 from iot_rules.sql.tree import ORIGINAL
-from iot_rules.sql.values import UNDEFINED, Value, parse_json
+from iot_rules.sql.values import UNDEFINED, Value, parse_json, weight
 
 Resolver = Callable[[list[Value]], Value]
 """Answers one call to a function that calls out; arguments are values, UNDEFINED among them.
@@ -88,13 +89,43 @@ def split_basic_ingest(topic: str) -> tuple[str | None, str]:
     return name, rest
 
 
+class Budget:
+    """What one statement may spend on one message, so that no payload makes it run away.
+
+    regexp_seconds: of searches altogether. rows: of nested queries. Far above what an honest statement needs.
+    """
+
+    MAX_WEIGHT = 300_000
+
+    __slots__ = ("regexp_seconds", "rows")
+
+    def __init__(self) -> None:
+        self.regexp_seconds = 1.0
+        self.rows = 200_000
+
+    def visit(self, rows: int) -> None:
+        """Raises TooMuch."""
+        self.rows -= rows
+        if self.rows < 0:
+            raise TooMuch("the nested queries visit more than 200,000 rows: narrow them, or query less deep")
+
+    def built(self, value: Value) -> Value:
+        """The same value. Raises TooMuch where it would be too large to write."""
+        if weight(value, self.MAX_WEIGHT) > self.MAX_WEIGHT:
+            raise TooMuch("the statement builds a value that is too large: select less")
+        return value
+
+
 class Scope:
     """Where an expression is evaluated. row: UNDEFINED stands for "the payload, not yet parsed"."""
 
-    __slots__ = ("arrival", "nested", "row", "variables", "version")
+    __slots__ = ("arrival", "budget", "nested", "row", "variables", "version")
 
-    def __init__(self, arrival: Arrival, version: str, variables: dict[str, Value]) -> None:
+    def __init__(
+        self, arrival: Arrival, version: str, variables: dict[str, Value], budget: Budget | None = None
+    ) -> None:
         self.arrival = arrival
+        self.budget = budget or Budget()
         self.version = version
         self.variables = variables
         self.nested = False
@@ -102,7 +133,7 @@ class Scope:
 
     def within(self, row: Value) -> "Scope":
         """The scope of one row of a nested query."""
-        inner = Scope(self.arrival, self.version, self.variables)
+        inner = Scope(self.arrival, self.version, self.variables, self.budget)
         inner.nested = True
         inner.row = row
         return inner

@@ -220,6 +220,19 @@ def depth(value: Value) -> int:
     return deepest
 
 
+def weight(value: Value, limit: int) -> int:
+    """About how much a value is when written out, shared parts counted each time; counting stops beyond limit."""
+    total, stack = 0, [value]
+    while stack and total <= limit:
+        node = stack.pop()
+        total += 1
+        if isinstance(node, str):
+            total += len(node) // 64
+        elif isinstance(node, dict | list):
+            stack.extend(node.values() if isinstance(node, dict) else node)
+    return total
+
+
 def dump(value: Value) -> bytes:
     """What an action is handed: compact JSON, raw bytes as they are, nothing for Undefined."""
     if value is UNDEFINED:

@@ -34,5 +34,7 @@ def _transform(values: list[Value], scope: Scope) -> Value:
         return UNDEFINED
     if not all(isinstance(element, dict) for element in elements):
         return UNDEFINED
+    if len(elements) * len(dump(attributes)) > 2 * _MAX_ENRICHED:
+        return UNDEFINED
     enriched = [{**element, **attributes} for element in elements]
     return enriched if len(dump(enriched)) <= _MAX_ENRICHED else UNDEFINED

@@ -53,21 +53,21 @@ def compiled(pattern: str) -> "regex.Pattern[str] | None":
         return None
 
 
-def find(pattern: str, text: str) -> "regex.Match[str] | None":
+def find(pattern: str, text: str, timeout: float = TIMEOUT) -> "regex.Match[str] | None":
     """The first match. Raises TimeoutError, or ValueError for an invalid pattern."""
     engine = compiled(pattern)
     if engine is None:
         raise _Invalid(pattern)
-    return engine.search(text, timeout=TIMEOUT)
+    return engine.search(text, timeout=timeout)
 
 
-def replace_all(pattern: str, text: str, replacement: str, longest: int) -> str:
+def replace_all(pattern: str, text: str, replacement: str, longest: int, timeout: float = TIMEOUT) -> str:
     """Matcher.replaceAll. Raises TimeoutError; ValueError for an invalid pattern, replacement or a huge result."""
     engine = compiled(pattern)
     if engine is None:
         raise _Invalid(pattern)
     pieces, at, size = [], 0, 0
-    for match in engine.finditer(text, timeout=TIMEOUT):
+    for match in engine.finditer(text, timeout=timeout):
         filled = expand(match, replacement)
         pieces += [text[at : match.start()], filled]
         at = match.end()

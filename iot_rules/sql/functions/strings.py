@@ -90,7 +90,7 @@ def _concat(values: list[Value], scope: Scope) -> Value:
         joined: list[Value] = []
         for value in values:
             joined.extend(value if isinstance(value, list) else [] if value is UNDEFINED else [plain(value)])
-        return joined if len(joined) <= _MAX_ITEMS else UNDEFINED
+        return scope.budget.built(joined) if len(joined) <= _MAX_ITEMS else UNDEFINED
     strings = texts(values)
     if strings is UNDEFINED or not any(isinstance(value, str) for value in values):
         return UNDEFINED
