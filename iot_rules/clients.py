@@ -29,9 +29,9 @@ class Clients:
 
     def _build(self, service: str) -> Any:
         try:
-            import boto3  # type: ignore[import-untyped]
-            from botocore.config import Config  # type: ignore[import-untyped]
-            from botocore.exceptions import NoRegionError  # type: ignore[import-untyped]
+            import boto3
+            from botocore.config import Config
+            from botocore.exceptions import NoRegionError
         except ImportError:
             raise Misconfigured("this needs boto3: install it with pip install 'milepost[aws]'") from None
         config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})

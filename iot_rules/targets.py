@@ -50,7 +50,7 @@ class Targets:
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
         """Send one action's records. Raises DeliveryFailed."""
-        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError, ClientError
 
         kind = deliveries[0].action_type
         try:

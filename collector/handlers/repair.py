@@ -24,7 +24,7 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, int]:
 
 def _publish(ask: Ask) -> bool:
     """False if it could not be published: the ledger counts it as asked, and it is due again after its wait."""
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         _iot_data().publish(topic=topics.resend(ask.truck_id), qos=1, payload=ask.request.model_dump_json().encode())
@@ -36,6 +36,6 @@ def _publish(ask: Ask) -> bool:
 
 @cache
 def _iot_data() -> Any:
-    import boto3  # type: ignore[import-untyped]
+    import boto3
 
     return boto3.client("iot-data")

@@ -31,8 +31,8 @@ _FOR_GOOD = frozenset({
 
 def connect(name: str, *, deadline: float = 10.0) -> "KinesisStream":
     """The stream of that name, in the region and account that boto3 finds."""
-    import boto3  # type: ignore[import-untyped]
-    from botocore.config import Config  # type: ignore[import-untyped]
+    import boto3
+    from botocore.config import Config
 
     timeouts = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
     return KinesisStream(boto3.client("kinesis", config=timeouts), name, deadline=deadline)
@@ -87,7 +87,7 @@ class KinesisStream:
 
     def _attempt(self, request: list[Record]) -> tuple[list[Record], str]:
         """What was not taken, in order, and the first reason."""
-        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError, ClientError
 
         entries = [{"Data": record.data, "PartitionKey": record.key} for record in request]
         try:

@@ -7,7 +7,7 @@ AWS IoT runs java.util.regex. A pattern is translated construct by construct; wh
 from collections.abc import Callable
 from functools import lru_cache
 
-import regex  # type: ignore[import-untyped]
+import regex
 
 TIMEOUT = 0.1
 """Seconds of one search; a pattern that needs more is Undefined, as an invalid one is."""
