@@ -1,0 +1,56 @@
+"""Files that hold secrets, and files that must be whole: written beside, flushed, renamed, never readable by others."""
+
+import os
+from pathlib import Path
+
+from contract.errors import Misconfigured
+
+PRIVATE = 0o600
+PUBLIC = 0o644
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder that only its owner may enter (0700); one that exists is closed to others."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise Misconfigured(f"cannot use {folder}: {error.strerror}: give another folder") from None
+    return folder
+
+
+def write(path: Path, content: bytes | str, *, mode: int) -> None:
+    """Put a file in place whole or not at all, durably; it never exists with a wider mode than `mode`."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise Misconfigured(f"cannot write {path}: {error.strerror}") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_private(path: Path) -> bytes:
+    """A secret's bytes; Misconfigured if others may read the file, since then it is no secret any more."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise Misconfigured(f"{path} can be read by others: `chmod 600` it, and replace the key if it was copied")
+        return path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}: {error.strerror}") from None

@@ -1,0 +1,185 @@
+"""mosquitto's side of identities: the listener, and who may do what as the dynamic-security plugin's file and commands.
+
+Promises to the box: whoever comes in by the TLS listener has a certificate of this CA that is not revoked, is called by
+its common name whatever client id or user name he gives, and as that truck may publish exactly its telemetry, batch,
+report and status and hear exactly its resend and config. Tried with Debian's mosquitto 2.0.11:
+
+- The plugin is needed since an ACL file grants every SUBSCRIBE (and delivers nothing); the plugin refuses it.
+- It has no `%u`, so each truck has a role of its own. A command rewrites the plugin's whole file in mosquitto's one
+  thread (80 ms at 10,000 trucks), hence `MANY`: beyond it the file is written here and the broker started again.
+- It does not look at clients that come by certificate (eclipse-mosquitto/mosquitto#2999): one that is deleted may still
+  connect, though do nothing. So the revocation list refuses the handshake; SIGHUP makes mosquitto load it again.
+- The client id cannot be refused, only overruled (`use_username_as_clientid`): A with the id of B is A, and B is not
+  disturbed.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract import topics
+from contract.errors import Unreachable
+from provisioning import disk
+
+MANY = 20
+CONTROL = "$CONTROL/dynamic-security/v1"
+ADMIN = "milepost-admin"
+_ANONYMOUS = "this-machine"
+_ITERATIONS = 101  # of a password that is 256 random bits and lives as long as one start of the box
+_PLUGIN_FOLDERS = ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
+_PLUGIN = "mosquitto_dynamic_security.so"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where trucks connect: the address and port to listen on, and the folder with ca.pem, server.* and crl.pem."""
+
+    address: str
+    port: int
+    folder: Path
+
+
+def configuration(listener: Listener, security_file: Path, plugin: Path) -> Iterator[str]:
+    """The lines for the TLS listener and the plugin; the loopback listener and limits are the caller's."""
+    yield f"listener {listener.port} {listener.address}"
+    yield f"cafile {listener.folder / 'ca.pem'}"
+    yield f"certfile {listener.folder / 'server.pem'}"
+    yield f"keyfile {listener.folder / 'server.key'}"
+    yield f"crlfile {listener.folder / 'crl.pem'}"
+    yield "tls_version tlsv1.2"  # or newer
+    yield "require_certificate true"
+    yield "use_identity_as_username true"
+    yield "use_username_as_clientid true"
+    yield "allow_anonymous true"  # only the loopback listener knows anybody without a certificate
+    yield f"plugin {plugin}"
+    yield f"plugin_opt_config_file {security_file}"
+    yield "connection_messages true"
+    yield from (f"log_type {kind}" for kind in ("error", "warning", "notice", "subscribe"))
+    yield "log_type debug"  # or it does not log what it refuses
+
+
+def find_plugin() -> Path:
+    """The dynamic-security plugin that comes with mosquitto. Unreachable where there is none."""
+    for folder in map(Path, _PLUGIN_FOLDERS):
+        for found in (*folder.glob(_PLUGIN), *folder.glob(f"*/{_PLUGIN}")):
+            return found
+    raise Unreachable(
+        f"mosquitto's {_PLUGIN} is not installed: `apt-get install -y --no-install-recommends mosquitto` brings it"
+    )
+
+
+def security(trucks: Iterable[str], admin_password: str) -> Json:
+    """The plugin's whole file: these trucks, the box's own administrator, and this machine's own processes."""
+    names = list(trucks)
+    return {
+        "defaultACLAccess": {
+            "publishClientSend": False,
+            "publishClientReceive": False,
+            "subscribe": False,
+            "unsubscribe": True,
+        },
+        "clients": [_admin(admin_password), *(_client(name) for name in names)],
+        "groups": [{"groupname": _ANONYMOUS, "roles": [{"rolename": _ANONYMOUS}]}],
+        "anonymousGroup": _ANONYMOUS,
+        "roles": [*_OWN_ROLES, *(_role(name) for name in names)],
+    }
+
+
+def write_security(path: Path, trucks: Iterable[str]) -> str:
+    """Write the plugin's file (0600) with a new password for the administrator, which is returned and kept nowhere."""
+    password = secrets.token_urlsafe(32)
+    disk.write(path, json.dumps(security(trucks, password)), mode=disk.PRIVATE)
+    return password
+
+
+def changes(known: set[str], wanted: set[str]) -> list[Json]:
+    """The commands that bring a running plugin from one set of trucks to another; those who must go come first.
+
+    Deleting a client also ends its live connection.
+    """
+    gone = sorted(known - wanted)
+    new = sorted(wanted - known)
+    return [
+        *({"command": "deleteClient", "username": name} for name in gone),
+        *({"command": "deleteRole", "rolename": name} for name in gone),
+        *({"command": "createRole", **_role(name)} for name in new),
+        *({"command": "createClient", **_client(name)} for name in new),
+    ]
+
+
+def kick(truck_id: str) -> list[Json]:
+    """The commands that end a truck's live connection and leave its rights as they are."""
+    return [{"command": "disableClient", "username": truck_id}, {"command": "enableClient", "username": truck_id}]
+
+
+def failures(response: bytes) -> list[str]:
+    """What the plugin says it could not do; that something is already as wanted is no failure."""
+    answers = json.loads(response).get("responses", [])
+    return [
+        f"{one.get('command')}: {one['error']}"
+        for one in answers
+        if "error" in one and not one["error"].endswith(("not found", "already exists"))
+    ]
+
+
+def _role(truck_id: str) -> Json:
+    sends = (topics.telemetry, topics.batch, topics.report, topics.status)
+    hears = (topics.resend(truck_id), f"fleet/{truck_id}/config")
+    acls = [
+        *(_acl("publishClientSend", topic(truck_id)) for topic in sends),
+        *(_acl(kind, topic) for topic in hears for kind in ("publishClientReceive", "subscribeLiteral")),
+    ]
+    return {"rolename": truck_id, "acls": acls}
+
+
+def _client(truck_id: str) -> Json:
+    return {"username": truck_id, "roles": [{"rolename": truck_id}]}
+
+
+def _acl(kind: str, topic: str) -> Json:
+    return {"acltype": kind, "topic": topic, "allow": True}
+
+
+def _admin(password: str) -> Json:
+    salt = os.urandom(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode("ascii"), salt, _ITERATIONS)
+    return {
+        "username": ADMIN,
+        "password": base64.b64encode(digest).decode("ascii"),
+        "salt": base64.b64encode(salt).decode("ascii"),
+        "iterations": _ITERATIONS,
+        "roles": [{"rolename": ADMIN}],
+    }
+
+
+_EVERY_WAY = ("publishClientSend", "publishClientReceive", "subscribePattern")
+_OWN_ROLES: list[Json] = [
+    {
+        "rolename": _ANONYMOUS,
+        "acls": [
+            *(_acl(kind, "fleet/#") for kind in _EVERY_WAY),
+            *(_acl(kind, "$SYS/#") for kind in _EVERY_WAY[1:]),
+        ],
+    },
+    {
+        "rolename": ADMIN,
+        "acls": [
+            *(_acl(kind, "$CONTROL/#") for kind in _EVERY_WAY),
+            *(_acl(kind, topic) for kind in _EVERY_WAY[1:] for topic in ("fleet/+/status", "fleet/+/report")),
+        ],
+    },
+]
+"""A truck cannot be called like these: its name would be that of a role with other rights (see `reserved`)."""
+
+
+def reserved(truck_id: str) -> bool:
+    """Whether a name is taken by the box itself."""
+    return truck_id in (ADMIN, _ANONYMOUS)

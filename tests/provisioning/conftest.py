@@ -1,0 +1,49 @@
+"""A registry, and trucks with keys and certificates on disk."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from provisioning import authority, disk
+from provisioning.registry import Certificate
+from provisioning.registry.local import LocalRegistry
+from provisioning.settings import ProvisioningSettings
+
+
+@dataclass(frozen=True)
+class Files:
+    """One identity on disk."""
+
+    certificate: Path
+    key: Path
+    issued: Certificate | None = None
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[LocalRegistry]:
+    registry = LocalRegistry(tmp_path / "data", ProvisioningSettings())
+    registry.init()
+    yield registry
+    registry.close()
+
+
+@pytest.fixture
+def equip(registry: LocalRegistry, tmp_path: Path) -> Callable[[str], Files]:
+    """Give a truck a key and a certificate."""
+    made = 0
+
+    def make(truck_id: str) -> Files:
+        nonlocal made
+        made += 1
+        registry.add(truck_id, {})
+        key, csr = authority.new_key()
+        issued = registry.issue(truck_id, csr)
+        assert issued.pem
+        files = Files(tmp_path / f"{truck_id}-{made}.pem", tmp_path / f"{truck_id}-{made}.key", issued)
+        disk.write(files.certificate, issued.pem, mode=disk.PUBLIC)
+        disk.write(files.key, key, mode=disk.PRIVATE)
+        return files
+
+    return make
