@@ -10,7 +10,7 @@ def stored(event: ClickEvent, received_ms: int) -> StoredClick:
     """The event as a store keeps it, with the counter that it adds to."""
     record = event.record
     counter = Counter(
-        minute=event.timestamp[:_MINUTE] + "Z",
+        minute=event.timestamp[:_MINUTE] + ":00.000Z",
         item_id=record.get("item_id"),
         item_name=record.get("item_name") or None,
         event_type=record["event_type"],

@@ -46,7 +46,7 @@ def test_by_item(filled: Collector) -> None:
 
 def test_by_minute(filled: Collector) -> None:
     rows = queries.clicks(filled.store, "minute")
-    assert rows[0] == {"minute": "2024-06-01T11:01Z", "item_id": None, "event_type": "page_view", "count": 1}
+    assert rows[0] == {"minute": "2024-06-01T11:01:00.000Z", "item_id": None, "event_type": "page_view", "count": 1}
     assert [row["minute"] for row in rows] == sorted(row["minute"] for row in rows)
     assert sum(row["count"] for row in rows) == 13
 
