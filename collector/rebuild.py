@@ -1,31 +1,70 @@
 """Recompute what is derived from what is kept: history from samples, counters from events; compare or repair."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from collector.history import Point, Policy, define
-from collector.stores import Counter, Reader, Store, StoredSample
+from collector.history import Point, Policy, Run, Version, define, parts, start
+from collector.stores import Change, Conflict, Counter, Reader, Store, StoredSample
 from contract.codec import content_hash, parse
+from contract.errors import Retryable
 from contract.legacy import telemetry
+
+_REPLANS = 50
 
 
 def rebuild(store: Store, policy: Policy, truck_id: str | None = None) -> dict[str, int]:
     """Rewrite histories under `policy`: one truck's, or all with the click counters; the store remembers the policy.
 
-    A policy other than the remembered one takes all trucks at once: `{"trucks": n, "versions": n}`.
+    A policy other than the remembered one takes all trucks at once: `{"trucks": n, "versions": n}`. Only what the
+    retained samples say is touched: versions that start before the oldest of them stay as they are.
     """
     counts = {"trucks": 0, "versions": 0}
     with store.unit():
         for each in [truck_id] if truck_id else store.truck_ids():
-            keys = _keys(store, policy, each)
-            if keys:
-                versions = define(Point(order_key, key) for order_key, key in keys.items())
-                store.replace_history(each, keys, versions)
-                counts = {"trucks": counts["trucks"] + 1, "versions": counts["versions"] + len(versions)}
+            versions = _rebuild(store, policy, each)
+            if versions is not None:
+                counts = {"trucks": counts["trucks"] + 1, "versions": counts["versions"] + versions}
         if truck_id is None:
             store.replace_click_counts()
             store.remember_policy(policy.text)
     return counts
+
+
+def _rebuild(store: Store, policy: Policy, truck_id: str) -> int | None:
+    """How many versions the retained samples of a truck make, None where there are no samples."""
+    for _ in range(_REPLANS):
+        head = store.head(truck_id)
+        points: list[Point] = []
+        changed: dict[str, str] = {}
+        for sample in store.samples(truck_id):
+            points.append(Point(sample.order_key, _key(sample, policy)))
+            if points[-1].key != sample.key:
+                changed[sample.order_key] = points[-1].key
+        if not points:
+            return None
+        before, versions = _stored(store, truck_id, points[0].order_key)
+        store.put_keys(truck_id, changed)
+        head = replace(head, latest="")
+        try:
+            for steps in parts([Run(before, tuple(points), tuple(versions), None)], store.most_versions):
+                head = store.apply(truck_id, head, Change(steps, points[-1].order_key))
+        except Conflict:
+            continue
+        return len(define(points, before))
+    raise Retryable(f"truck {truck_id}: others write to it all the time; stop them, or try again")
+
+
+def _stored(store: Store, truck_id: str, oldest: str) -> tuple[Version | None, list[Version]]:
+    """The version in force before the oldest retained sample, and all that open with it or later.
+
+    Where all samples are kept nothing can stand before the oldest: what does is rebuilt away.
+    """
+    versions = list(store.versions_from(truck_id, ""))
+    if store.too_late_ms is None:
+        return None, versions
+    earlier = [version for version in versions if version.order_key < oldest]
+    return earlier[-1] if earlier else None, versions[len(earlier) :]
 
 
 def verify(store: Store, policy: Policy, truck_id: str | None = None) -> list[dict[str, Any]]:
@@ -45,29 +84,29 @@ def verify(store: Store, policy: Policy, truck_id: str | None = None) -> list[di
     return faults
 
 
-def _faults(store: Store, policy: Policy, truck_id: str) -> Iterable[str]:
-    bad, stale, keys = [], [], {}
+def _faults(store: Store, policy: Policy, truck_id: str) -> Iterator[str]:
+    head = store.head(truck_id)
+    bad, stale, points = [], [], []
     for sample in store.samples(truck_id):
-        keys[sample.order_key] = _key(sample, policy)
+        points.append(Point(sample.order_key, _key(sample, policy)))
         if content_hash(sample.text) != sample.content:
             bad.append(sample.order_key)
-        elif keys[sample.order_key] != sample.key:
+        elif points[-1].key != sample.key:
             stale.append(sample.order_key)
     if bad:
         yield f"{len(bad)} samples are not what was stored, the first is {bad[0]}"
     if stale:
         yield f"{len(stale)} samples have another tracked key than the policy gives, the first is {stale[0]}"
-    stored = [version for version, _ in store.versions(truck_id)]
-    defined = define(Point(*pair) for pair in keys.items())
-    if stored != defined or store.version_count(truck_id) != len(stored):  # one without its sample is not read
+    if not points:
+        return
+    before, stored = _stored(store, truck_id, points[0].order_key)
+    defined = define(points, before)
+    ends = before is None or before.end == (start(defined[0].order_key) if defined else None)
+    if stored != defined or not ends:
         yield f"history has {len(stored)} versions and its samples make {len(defined)}, or their bounds differ"
-    head = store.head(truck_id)
-    if defined and (head is None or (head.latest, head.current) != (max(keys), defined[-1])):
+    current = defined[-1] if defined else before
+    if (head.latest, head.current) != (points[-1].order_key, current):
         yield "the head is not that of the samples"
-
-
-def _keys(reader: Reader, policy: Policy, truck_id: str) -> dict[str, str]:
-    return {sample.order_key: _key(sample, policy) for sample in reader.samples(truck_id)}
 
 
 def _key(sample: StoredSample, policy: Policy) -> str:

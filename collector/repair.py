@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from collector.stores import Store
+from collector.stores import Change, Conflict, Store
 from contract.messages import Resend
+from contract.ranges import Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,19 @@ def due(store: Store, *, now_ms: int, grace_ms: int) -> list[Ask]:
         if not ranges:
             continue
         with store.unit():
-            ranges, ledger = store.ledger(truck_id, stream_id).ask(now_ms, grace_ms)
-            store.put_ledgers(truck_id, {stream_id: ledger})
+            ranges = _remember(store, truck_id, stream_id, now_ms=now_ms, grace_ms=grace_ms)
         if ranges:
             asks.append(Ask(truck_id, Resend(stream_id=stream_id, ranges=list(ranges))))
     return asks
+
+
+def _remember(store: Store, truck_id: str, stream_id: str, *, now_ms: int, grace_ms: int) -> Ranges:
+    """What to ask for, none where another writer has changed the truck meanwhile: it will be due again."""
+    head = store.head(truck_id, [stream_id])
+    ranges, ledger = head.ledgers[stream_id].ask(now_ms, grace_ms)
+    try:
+        if ranges:
+            store.apply(truck_id, head, Change(ledgers={stream_id: ledger}))
+    except Conflict:
+        return Ranges()
+    return ranges

@@ -28,11 +28,16 @@ def start(order_key: str) -> str:
     return order_key[:_INSTANT]
 
 
-def define(points: Iterable[Point]) -> list[Version]:
-    """The history of a set of points, in any order and with any repetition; ascending."""
+def define(points: Iterable[Point], before: Version | None = None) -> list[Version]:
+    """The history of a set of points, in any order and with any repetition; ascending.
+
+    before: the version in force before the first of them, where older points are kept no longer.
+    """
     opened: list[Point] = []
+    key_before = before.key if before else None
     for point in sorted(set(points), key=lambda each: each.order_key):
-        if not opened or opened[-1].key != point.key:
+        if point.key != key_before:
             opened.append(point)
+            key_before = point.key
     ends = [start(point.order_key) for point in opened[1:]]
     return [Version(point.order_key, point.key, end) for point, end in zip(opened, [*ends, None], strict=False)]

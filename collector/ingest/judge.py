@@ -107,7 +107,14 @@ def letter(item: Item, error: Rejected) -> DeadLetter:
     """The dead letter of an item; the same source and payload have the same id."""
     payload = payload_of(item)
     identity = hashlib.sha256(item.source.encode("utf-8", "surrogatepass") + b"\0" + payload).hexdigest()[:32]
-    return DeadLetter(identity, item.received_ms, item.source, error.field, error.reason, payload)
+    reason = f"{error.reason} [{item.origin}]" if item.origin else error.reason
+    return DeadLetter(identity, item.received_ms, item.source, error.field, reason, payload)
+
+
+def too_late(item: Item, sample: Sample, oldest_ms: int) -> Refusal:
+    """The refusal of a sample that is older than a store keeps them."""
+    days = oldest_ms // 86_400_000
+    return _refusal(item, sample.record, Rejected("sampled_at", f"too_late: over {days} days old when it was received"))
 
 
 def _refusal(item: Item, record: Json, error: Rejected) -> Refusal:

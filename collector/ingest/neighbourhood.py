@@ -6,7 +6,7 @@ from collector.history import Point, Run, Version
 from collector.stores import Head, Store
 
 
-def neighbourhood(store: Store, truck_id: str, head: Head | None, new: Sequence[Point]) -> tuple[Run, ...]:
+def neighbourhood(store: Store, truck_id: str, head: Head, new: Sequence[Point]) -> tuple[Run, ...]:
     """The runs that samples just put can change. `new`: ascending, without repetition; all are in the store.
 
     Samples beyond the head read nothing: the head knows the version in force. A late one reads on from its place to
@@ -15,8 +15,8 @@ def neighbourhood(store: Store, truck_id: str, head: Head | None, new: Sequence[
     runs: list[Run] = []
     rest = list(new)
     while rest:
-        if head is None or rest[0].order_key > head.latest:
-            _append(runs, Run(head.current if head else None, tuple(rest), (), None))
+        if rest[0].order_key > head.latest:
+            _append(runs, Run(head.current, tuple(rest), (), None))
             break
         run = _late_run(store, truck_id, rest[0])
         _append(runs, run)
@@ -27,7 +27,8 @@ def neighbourhood(store: Store, truck_id: str, head: Head | None, new: Sequence[
 
 def _late_run(store: Store, truck_id: str, first: Point) -> Run:
     in_force = before = store.version_before(truck_id, first.order_key)
-    following = store.version_from(truck_id, first.order_key)
+    coming = store.versions_from(truck_id, first.order_key)
+    following = next(coming, None)
     points: list[Point] = []
     opened: list[Version] = []
     for point in store.points_from(truck_id, first.order_key):
@@ -35,7 +36,7 @@ def _late_run(store: Store, truck_id: str, first: Point) -> Run:
         if following and following.order_key == point.order_key:
             in_force = following
             opened.append(following)
-            following = store.version_from(truck_id, point.order_key + "\0")
+            following = next(coming, None)
         if in_force and in_force.key == point.key:
             break
     return Run(before, tuple(points), tuple(opened), following)

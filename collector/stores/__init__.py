@@ -2,18 +2,22 @@
 
 Promises, to ingest and to the queries:
 
-- **Atomic.** What happens inside one `unit()` happens whole or not at all, and is durable when the block ends.
-- **Fenced.** `apply` takes the head that the caller planned with; if another writer got there first it raises
-  `Conflict` and changes nothing, and the caller reads and plans again. Two writers never interleave.
+- **Atomic.** Each call happens whole or not at all; `apply` changes a truck's head, versions and ledgers in one act.
+  `unit()` brackets the calls that belong together: they are durable when the block ends. If it fails, SQLite has done
+  nothing of it. DynamoDB has no transactions of many calls: it may have done the first calls of the block, and the
+  order of calls (samples before what is said of them, dead letters before the ledger) makes each harmless to repeat.
+- **Fenced.** `apply` takes the head that the caller planned with; if another writer got there first, or what was read
+  since was no snapshot, it raises `Conflict` and changes nothing, and the caller reads and plans again. Read the head
+  first, then versions, then samples: whatever is seen is at least as new as the head.
 - **Deaf to SCD2.** A store applies `Steps` and knows nothing of versions' meaning.
 - **Idempotent puts.** A sample or an event already stored is reported as such and left as it was first stored:
   `received_ms` is never rewritten.
 - **Who retries.** `Retryable` means nothing was changed and the caller keeps its input and tries again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -42,16 +46,29 @@ class StoredSample:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A truck's fence and shortcut: the highest order key applied, the current version, and a revision."""
+    """A truck's fence and shortcut: the highest order key applied, the current version, and a revision.
 
-    latest: str
-    current: Version
-    rev: int
+    "", None and 0 where nothing is stored yet. ledgers: those of the streams that were asked for, empty where new.
+    """
+
+    latest: str = ""
+    current: Version | None = None
+    rev: int = 0
+    ledgers: Mapping[str, Stream] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one `apply` does to a truck: steps of history, the highest order key applied, the ledgers that changed."""
+
+    steps: Steps = field(default_factory=Steps)
+    latest: str = ""
+    ledgers: Mapping[str, Stream] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What clicks are counted under; `minute` is the instant cut to the minute, `2026-11-21T01:51Z`."""
+    """What clicks are counted under; `minute` is the instant at which it began."""
 
     minute: str
     item_id: str | None
@@ -110,25 +127,31 @@ class Reader(Protocol):
 
 
 class Store(Reader, Protocol):
-    """What ingest writes to; see the module for the promises. `chunk`: samples of one truck applied at a time."""
+    """What ingest writes to; see the module for the promises.
+
+    chunk: samples of one truck that are put and applied at a time. most_versions: how many of them one `apply` may
+    write, None for any number. too_late_ms: samples older than this when received are refused, None where all are kept.
+    """
 
     chunk: int
+    most_versions: int | None
+    too_late_ms: int | None
 
     def unit(self) -> AbstractContextManager[None]: ...
     def remember_policy(self, text: str) -> None: ...
+    def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]: ...
+    def has_samples(self, truck_id: str, order_keys: Sequence[str]) -> set[str]: ...
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]: ...
-    def head(self, truck_id: str) -> Head | None: ...
+    def put_keys(self, truck_id: str, keys: Mapping[str, str]) -> None: ...
+    def head(self, truck_id: str, streams: Collection[str] = ()) -> Head: ...
     def version_before(self, truck_id: str, order_key: str) -> Version | None: ...
-    def version_from(self, truck_id: str, order_key: str) -> Version | None: ...
+    def versions_from(self, truck_id: str, order_key: str) -> Iterator[Version]: ...
     def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]: ...
-    def apply(self, truck_id: str, read: Head | None, steps: Steps, latest: str) -> None: ...
-    def ledger(self, truck_id: str, stream_id: str) -> Stream: ...
-    def put_ledgers(self, truck_id: str, ledgers: Mapping[str, Stream]) -> None: ...
+    def apply(self, truck_id: str, read: Head, change: Change) -> Head: ...
     def put_status(self, truck_id: str, text: str) -> None: ...
     def put_clicks(self, clicks: Sequence[StoredClick]) -> list[bool]: ...
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None: ...
     def remove_dead_letter(self, id: str) -> None: ...
-    def replace_history(self, truck_id: str, keys: Mapping[str, str], versions: Sequence[Version]) -> None: ...
     def replace_click_counts(self) -> None: ...
 
 

@@ -7,14 +7,14 @@ kept all the same, since it is part of what every store promises.
 import json
 import sqlite3
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
 
-from collector.history import Point, Steps, Version
+from collector.history import Point, Version
 from collector.ledger import Stream
-from collector.stores import Conflict, Counter, DeadLetter, Head, StoredClick, StoredSample
+from collector.stores import Change, Conflict, Counter, DeadLetter, Head, StoredClick, StoredSample
 from collector.stores.sqlite_reader import SqliteReader
 from contract.errors import Retryable
 
@@ -27,6 +27,8 @@ class SqliteStore(SqliteReader):
     """The `Store` on a SQLite file, which is made if it is not there. Use it from one thread at a time."""
 
     chunk = 200
+    most_versions: int | None = None
+    too_late_ms: int | None = None
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, readonly=False)
@@ -52,52 +54,76 @@ class SqliteStore(SqliteReader):
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('track', ?)", [text])
 
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
-        """True for each that was not there. One dated by its arrival is known by its content alone."""
-        known = self._known("order_key", "truck_id = ?", [truck_id], [each.order_key for each in samples])
-        arrived = [each.content for each in samples if each.by_arrival]
-        contents = self._known("content", "by_arrival = 1 AND truck_id = ?", [truck_id], arrived) if arrived else set()
+        """True for each that was not there."""
+        known = self.has_samples(truck_id, [each.order_key for each in samples])
         fresh = []
         for each in samples:
-            new = each.order_key not in known and not (each.by_arrival and each.content in contents)
-            fresh.append(new)
+            fresh.append(each.order_key not in known)
             known.add(each.order_key)
-            if each.by_arrival:
-                contents.add(each.content)
         self._db.executemany(
             "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(truck_id, *_SAMPLE_ROW(each)) for each, new in zip(samples, fresh, strict=True) if new],
         )
         return fresh
 
-    def _known(self, column: str, where: str, values: list[str], candidates: Sequence[str]) -> set[str]:
-        """Which of the candidates a column of samples already has."""
+    def has_samples(self, truck_id: str, order_keys: Sequence[str]) -> set[str]:
+        """Which of these order keys are stored."""
         rows = self._db.execute(
-            f"SELECT {column} FROM samples WHERE {where} AND {column} IN (SELECT value FROM json_each(?))",
-            [*values, json.dumps(candidates)],
+            "SELECT order_key FROM samples WHERE truck_id = ? AND order_key IN (SELECT value FROM json_each(?))",
+            [truck_id, json.dumps(order_keys)],
         )
         return {row[0] for row in rows}
 
-    def head(self, truck_id: str) -> Head | None:
+    def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]:
+        """The order key that each content dated by its arrival is known under: the given one where it is new."""
+        rows = self._db.execute(
+            "SELECT content, order_key FROM samples"
+            " WHERE by_arrival = 1 AND truck_id = ? AND content IN (SELECT value FROM json_each(?))",
+            [truck_id, json.dumps(list(contents))],
+        )
+        return {**contents, **dict(rows)}
+
+    def put_keys(self, truck_id: str, keys: Mapping[str, str]) -> None:
+        """Change the tracked keys of stored samples (order key → key)."""
+        self._db.executemany(
+            "UPDATE samples SET key = ? WHERE truck_id = ? AND order_key = ?",
+            [(key, truck_id, order_key) for order_key, key in keys.items()],
+        )
+
+    def head(self, truck_id: str, streams: Collection[str] = ()) -> Head:
+        """The fence and, read with it, the ledgers of some streams."""
         row = self._db.execute(
             "SELECT h.latest, h.rev, v.order_key, v.key, v.end FROM heads h"
-            " JOIN versions v ON v.truck_id = h.truck_id AND v.order_key = h.current WHERE h.truck_id = ?",
+            " LEFT JOIN versions v ON v.truck_id = h.truck_id AND v.order_key = h.current WHERE h.truck_id = ?",
             [truck_id],
         ).fetchone()
-        return Head(row[0], Version(*row[2:]), row[1]) if row else None
+        ledgers = {stream_id: self._ledger(truck_id, stream_id) for stream_id in streams}
+        if row is None:
+            return Head(ledgers=ledgers)
+        return Head(row[0], Version(*row[2:]) if row[2] else None, row[1], ledgers)
+
+    def _ledger(self, truck_id: str, stream_id: str) -> Stream:
+        row = self._db.execute(
+            "SELECT ledger FROM streams WHERE truck_id = ? AND stream_id = ?", [truck_id, stream_id]
+        ).fetchone()
+        return Stream.from_json(json.loads(row[0])) if row else Stream()
 
     def version_before(self, truck_id: str, order_key: str) -> Version | None:
         """The last version that opened before an order key."""
-        return self._version("order_key < ? ORDER BY order_key DESC", truck_id, order_key)
-
-    def version_from(self, truck_id: str, order_key: str) -> Version | None:
-        """The first version that opened at an order key or after it."""
-        return self._version("order_key >= ? ORDER BY order_key", truck_id, order_key)
-
-    def _version(self, which: str, truck_id: str, order_key: str) -> Version | None:
         row = self._db.execute(
-            f"SELECT order_key, key, end FROM versions WHERE truck_id = ? AND {which} LIMIT 1", [truck_id, order_key]
+            "SELECT order_key, key, end FROM versions WHERE truck_id = ? AND order_key < ?"
+            " ORDER BY order_key DESC LIMIT 1",
+            [truck_id, order_key],
         ).fetchone()
         return Version(*row) if row else None
+
+    def versions_from(self, truck_id: str, order_key: str) -> Iterator[Version]:
+        """The versions that open at an order key and after it, ascending, read as they are asked for."""
+        rows = self._db.execute(
+            "SELECT order_key, key, end FROM versions WHERE truck_id = ? AND order_key >= ? ORDER BY order_key",
+            [truck_id, order_key],
+        )
+        return (Version(*row) for row in rows)
 
     def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]:
         """The stored samples at an order key and after it, ascending, read as they are asked for."""
@@ -107,15 +133,22 @@ class SqliteStore(SqliteReader):
         )
         return (Point(*row) for row in rows)
 
-    def apply(self, truck_id: str, read: Head | None, steps: Steps, latest: str) -> None:
-        """Apply a plan that was made with `read`, and bump `rev`. Raises Conflict if the head has changed since."""
-        if read is None:
-            current = steps.current or latest
-            done = self._db.execute("INSERT OR IGNORE INTO heads VALUES (?, ?, ?, 1)", [truck_id, latest, current])
-        else:
+    def apply(self, truck_id: str, read: Head, change: Change) -> Head:
+        """Apply what was planned with `read`, and bump `rev`. Raises Conflict if the head has changed since.
+
+        Gives the head as it is then, to plan the next act with.
+        """
+        steps = change.steps
+        latest, current = max(change.latest, read.latest), steps.current or read.current
+        names = [latest, current.order_key if current else "", truck_id]
+        if read.rev:
             done = self._db.execute(
                 "UPDATE heads SET latest = ?, current = ?, rev = rev + 1 WHERE truck_id = ? AND rev = ?",
-                [max(latest, read.latest), steps.current or read.current.order_key, truck_id, read.rev],
+                [*names, read.rev],
+            )
+        else:
+            done = self._db.execute(
+                "INSERT OR IGNORE INTO heads (latest, current, truck_id, rev) VALUES (?, ?, ?, 1)", names
             )
         if done.rowcount != 1:
             raise Conflict(f"truck {truck_id} was changed by another writer: read it again")
@@ -126,29 +159,18 @@ class SqliteStore(SqliteReader):
             "UPDATE versions SET end = ? WHERE truck_id = ? AND order_key = ?",
             [(end, truck_id, key) for key, end in steps.close],
         )
-        self._insert_versions(truck_id, steps.put)
-
-    def _insert_versions(self, truck_id: str, versions: Sequence[Version]) -> None:
         self._db.executemany(
-            "INSERT INTO versions VALUES (?, ?, ?, ?)",
-            [(truck_id, version.order_key, version.key, version.end) for version in versions],
+            "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?)",
+            [(truck_id, version.order_key, version.key, version.end) for version in steps.put],
         )
-
-    def ledger(self, truck_id: str, stream_id: str) -> Stream:
-        """The ledger of one stream, empty where it is new."""
-        row = self._db.execute(
-            "SELECT ledger FROM streams WHERE truck_id = ? AND stream_id = ?", [truck_id, stream_id]
-        ).fetchone()
-        return Stream.from_json(json.loads(row[0])) if row else Stream()
-
-    def put_ledgers(self, truck_id: str, ledgers: Mapping[str, Stream]) -> None:
         self._db.executemany(
             "INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?)",
             [
                 (truck_id, stream_id, json.dumps(ledger.as_json()), len(ledger.holes))
-                for stream_id, ledger in ledgers.items()
+                for stream_id, ledger in change.ledgers.items()
             ],
         )
+        return Head(latest, current, read.rev + 1, {**read.ledgers, **change.ledgers})
 
     def put_status(self, truck_id: str, text: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO statuses VALUES (?, ?)", [truck_id, text])
@@ -184,20 +206,6 @@ class SqliteStore(SqliteReader):
 
     def remove_dead_letter(self, id: str) -> None:
         self._db.execute("DELETE FROM dead_letters WHERE id = ?", [id])
-
-    def replace_history(self, truck_id: str, keys: Mapping[str, str], versions: Sequence[Version]) -> None:
-        """Rewrite a truck's tracked keys (order key → key) and its whole history."""
-        self._db.executemany(
-            "UPDATE samples SET key = ? WHERE truck_id = ? AND order_key = ?",
-            [(key, truck_id, order_key) for order_key, key in keys.items()],
-        )
-        self._db.execute("DELETE FROM versions WHERE truck_id = ?", [truck_id])
-        self._insert_versions(truck_id, versions)
-        self._db.execute(
-            "INSERT INTO heads VALUES (?, ?, ?, 1)"
-            " ON CONFLICT DO UPDATE SET latest = excluded.latest, current = excluded.current, rev = rev + 1",
-            [truck_id, max(keys), versions[-1].order_key],
-        )
 
     def replace_click_counts(self) -> None:
         """Count all stored events anew."""

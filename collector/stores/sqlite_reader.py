@@ -31,7 +31,7 @@ class SqliteReader:
         return row[0] if row else None
 
     def truck_ids(self) -> list[str]:
-        return [row[0] for row in self._db.execute("SELECT truck_id FROM heads ORDER BY truck_id")]
+        return [row[0] for row in self._db.execute("SELECT truck_id FROM heads WHERE latest <> '' ORDER BY truck_id")]
 
     def latest(self, truck_id: str) -> StoredSample | None:
         row = self._db.execute(

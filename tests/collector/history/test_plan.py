@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from collector.history import Point, Run, Steps, Version, define, plan
 from collector.ingest.neighbourhood import neighbourhood
-from collector.stores import Head, StoredSample
+from collector.stores import Change, Head, StoredSample
 from collector.stores.sqlite import SqliteStore
 
 points = st.builds(
@@ -47,7 +47,7 @@ class Truck:
             head = self.store.head(self.name)
             new = sorted(set(points), key=lambda point: point.order_key)
             steps = plan(neighbourhood(self.store, self.name, head, new))
-            self.store.apply(self.name, head, steps, new[-1].order_key)
+            self.store.apply(self.name, head, Change(steps, new[-1].order_key))
 
     def history(self) -> list[Version]:
         return [version for version, _ in self.store.versions(self.name)]
@@ -75,7 +75,6 @@ def test_any_delivery_makes_the_history_of_the_definition(
         delivered = delivered[size:]
     assert truck.history() == define(samples)
     head = store.head(truck.name)
-    assert head is not None
     assert head.current == define(samples)[-1]
     assert head.latest == max(point.order_key for point in samples)
 
@@ -104,7 +103,7 @@ def test_a_run_that_changes_nothing_gives_no_steps() -> None:
 def test_the_first_sample_of_all_opens_the_first_version() -> None:
     point = Point("2026-01-01T00:00:00.000Z#a", "k")
     assert plan((Run(None, (point,), (), None),)) == Steps(
-        put=(Version(point.order_key, "k", None),), current=point.order_key
+        put=(Version(point.order_key, "k", None),), current=Version(point.order_key, "k", None)
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from collector import queries
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
-from collector.stores import StoredSample
+from collector.ingest.applier import Applier
 from contract.codec import Json
 from contract.errors import Misconfigured, Retryable
 from contract.items import Item
@@ -194,17 +194,17 @@ def test_an_odd_record_is_kept_and_can_be_read(collector: Collector, kept: bytes
     assert not collector.faults()
 
 
-class Choking(Ingest):
-    """An ingest with a bug: it chokes on one truck."""
+class Choking(Applier):
+    """An applier with a bug: it chokes on one truck."""
 
-    def _row(self, sample: Any, received_ms: int) -> StoredSample:
-        if sample.truck_id == "BAD":
+    def take(self, truck_id: str, samples: Any, received_ms: Any) -> list[bool]:
+        if truck_id == "BAD":
             raise RuntimeError("a bug")
-        return super()._row(sample, received_ms)
+        return super().take(truck_id, samples, received_ms)
 
 
 def test_a_bug_of_ours_buries_one_record_and_no_other(collector: Collector) -> None:
-    choking = Choking(collector.store, collector.policy)
+    choking = Ingest(collector.store, collector.policy, Choking)
     records = [sample(seq=seq, truck_id="BAD" if seq == 5 else "T1") for seq in range(1, 9)]
     receipts = choking.ingest([Item("telemetry", "http:telemetry", record, RECEIVED_MS) for record in records])
     assert [receipt.status == "rejected" for receipt in receipts] == [seq == 5 for seq in range(1, 9)]

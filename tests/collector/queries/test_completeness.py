@@ -4,6 +4,7 @@ from typing import Any
 
 from collector import queries
 from collector.queries import balanced, complete
+from collector.stores import Change
 from contract.codec import Json
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import RECEIVED_MS, flat, put, sample
@@ -56,11 +57,12 @@ def test_complete_is_nothing_lost_and_every_hole_late(collector: Collector) -> N
 
 def test_a_hole_asked_for_five_times_in_vain_is_lost(collector: Collector) -> None:
     collector.on_topic("T1", sample(seq=1), sample(seq=3))
-    ledger = collector.store.ledger("T1", "s1")
+    head = collector.store.head("T1", ["s1"])
+    ledger = head.ledgers["s1"]
     for asks in range(5):
         ledger = ledger.reach(3, RECEIVED_MS + asks * 3_600_000).ask(RECEIVED_MS + asks * 3_600_000 + GRACE, GRACE)[1]
     with collector.store.unit():
-        collector.store.put_ledgers("T1", {"s1": ledger})
+        collector.store.apply("T1", head, Change(ledgers={"s1": ledger}))
     assert _audit(collector, 10**8)["lost"] == 1
 
 
