@@ -237,4 +237,21 @@ def dump(value: Value) -> bytes:
     """What an action is handed: compact JSON, raw bytes as they are, nothing for Undefined."""
     if value is UNDEFINED:
         return b""
-    return value if isinstance(value, bytes) else codec.dump(value).encode("utf-8", "replace")
+    if isinstance(value, bytes):
+        return value
+    try:
+        return _encode(value).encode("utf-8")
+    except (ValueError, RecursionError):  # a digit that a float would lose, half a surrogate pair
+        return codec.dump(value).encode("utf-8", "replace")
+
+
+def _as_float(value: object) -> float:
+    """A Decimal whose text is a float's too, so that the fast encoder can write it."""
+    if isinstance(value, Decimal):
+        number = float(value)
+        if repr(number) == str(value):
+            return number
+    raise ValueError(value)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_as_float).encode
