@@ -37,11 +37,12 @@ def open_buffer(settings: AgentSettings) -> SqliteBuffer:
 def open_transport(settings: AgentSettings) -> Transport:
     """The transport to the broker of the settings, not yet started."""
     try:
-        from agent.transport.paho import Broker, PahoTransport, Tls
+        from agent.transport.line import Line, Tls
+        from agent.transport.paho import PahoTransport
     except ModuleNotFoundError:
         raise Misconfigured("paho-mqtt is not installed: pip install 'milepost[agent]'") from None
     tls = Tls(settings.ca, settings.certificate, settings.key) if settings.tls else None
-    return PahoTransport(Broker(settings.host, settings.port, settings.truck_id, tls))
+    return PahoTransport(Line(settings.host, settings.port, settings.truck_id, tls))
 
 
 def serve(settings: AgentSettings) -> Tally:

@@ -81,7 +81,7 @@ class Uplink:
     def start(self) -> None:
         """Begin to connect; returns at once."""
         will = Message(0, topics.status(self._truck_id), reports.will(self._buffer.stream_id), retain=True)
-        self._transport.start(self._events.put, will=will, subscribe=topics.resend(self._truck_id))
+        self._transport.start(self._events.put, will=will, subscribe=(topics.resend(self._truck_id),))
 
     def wake(self) -> None:
         """Make a sleeping `turn` return; safe in a signal handler and from any thread."""

@@ -28,7 +28,8 @@ from agent.buffer import join_batch
 from agent.buffer.sqlite import SqliteBuffer
 from agent.clock import SystemClock
 from agent.transport import Limits
-from agent.transport.paho import Broker, PahoTransport
+from agent.transport.line import Line
+from agent.transport.paho import PahoTransport
 from agent.uplink import Uplink
 from contract import topics
 
@@ -111,7 +112,7 @@ def _compare(folder: Path, port: int, options: argparse.Namespace, records: int)
 def _fill(path: Path, buffer: SqliteBuffer, count: int) -> None:
     """`count` samples as the agent stores them; the disk's speed in storing is not what is measured."""
     body = buffer.append(DOCUMENT).body.decode()
-    database = buffer._db
+    database = buffer._file.db
     database.execute("BEGIN")
     rows = [(seq, body.replace('"seq":1,', f'"seq":{seq},').encode()) for seq in range(2, count + 1)]
     database.executemany("INSERT INTO samples (seq, body) VALUES (?, ?)", rows)
@@ -121,7 +122,7 @@ def _fill(path: Path, buffer: SqliteBuffer, count: int) -> None:
 
 
 def _drain(buffer: SqliteBuffer, port: int, limits: Limits) -> float:
-    transport = PahoTransport(Broker("127.0.0.1", port, TRUCK), limits=limits.of_own_broker())
+    transport = PahoTransport(Line("127.0.0.1", port, TRUCK), limits=limits.of_own_broker())
     uplink = Uplink(TRUCK, buffer, transport, SystemClock())
     uplink.start()
     while not uplink.connected:

@@ -4,7 +4,7 @@
 only when they are opened.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -45,7 +45,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker has accepted us and the subscription stands. payload: the most bytes it takes in one message."""
+    """The broker has accepted us and the subscriptions stand. payload: the most bytes it takes in one message."""
 
     payload: int
 
@@ -75,7 +75,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message on the subscribed topic."""
+    """A message on a subscribed topic."""
 
     topic: str
     payload: bytes
@@ -97,6 +97,7 @@ class Transport(Protocol):
       caller retries, with a new token, after the next Connected.
     - Order: messages leave in the order of `publish`, at most `limits.window` unacknowledged, fewer where the broker
       says so (MQTT 5 Receive Maximum).
+    - A topic of `subscribe` that the broker refuses is logged as an error, and the others stand.
     - `will` is published, retained, by the broker when the connection ends in any way but `close`.
     - `close` says goodbye to the broker and ends the thread within about `timeout` seconds.
     """
@@ -104,7 +105,7 @@ class Transport(Protocol):
     @property
     def limits(self) -> Limits: ...
 
-    def start(self, sink: Sink, *, will: Message | None = None, subscribe: str | None = None) -> None: ...
+    def start(self, sink: Sink, *, will: Message | None = None, subscribe: Sequence[str] = ()) -> None: ...
 
     def publish(self, message: Message) -> None: ...
 

@@ -4,16 +4,16 @@ import random
 
 
 class Backoff:
-    """Waits in seconds; `jitter` in [0, 1) is the random source."""
+    """Waits in seconds; `source` is the randomness."""
 
     def __init__(self, first: float, longest: float, source: random.Random | None = None) -> None:
-        self._first, self._longest = first, longest
+        self.first, self.longest = first, longest
         self._random = source or random.Random()
         self._failures = 0
 
     def next(self) -> float:
         """The wait after one more failure."""
-        ceiling = min(self._longest, self._first * 2.0 ** min(self._failures, 60))
+        ceiling = min(self.longest, self.first * 2.0 ** min(self._failures, 60))
         self._failures += 1
         return self._random.uniform(0, ceiling)
 

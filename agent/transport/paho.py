@@ -6,28 +6,30 @@ in select() (which ends at 1,024 files a process) and backs off without jitter. 
 paho would send unacknowledged messages again by itself after a reconnect, which is the buffer's business (see
 eclipse-paho/paho.mqtt.python#698 for what happens when both do).
 
-The session is clean and expires with the connection. A request to resend that the broker would have kept for us is
-asked again by the collector after the report that follows every connect, so there is nothing to remember.
+By default the session is clean and expires with the connection. A request to resend that the broker would have kept
+for us is asked again by the collector after the report that follows every connect, so there is nothing to remember.
 """
 
 import os
 import select
+import ssl
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from logging import getLogger
-from pathlib import Path
+from collections.abc import Sequence
+from logging import INFO, WARNING, getLogger
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused, Sink
 from agent.transport.backoff import Backoff
-from contract.errors import Misconfigured
+from agent.transport.line import Line, Tls
 
 log = getLogger(__name__)
 
@@ -38,29 +40,12 @@ _STABLE = 10.0
 _IDLE = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where to, and as whom.
-
-    client_id: the truck's name. tls: PEM files; None for plain TCP. keepalive, connect_timeout: seconds.
-    ack_timeout: seconds after which a connection whose oldest publish is unanswered counts as dead.
-    """
-
-    host: str
-    port: int
-    client_id: str
-    tls: "Tls | None" = None
-    keepalive: int = 60
-    ack_timeout: float = 30.0
-    connect_timeout: float = 10.0
-
-
 class PahoTransport:
     """An MQTT 5 line to one broker. Raises Misconfigured where a certificate cannot be loaded."""
 
-    def __init__(self, broker: Broker, *, limits: Limits | None = None, backoff: Backoff | None = None) -> None:
-        self.broker = broker
-        self.tls = broker.tls.context() if broker.tls else None
+    def __init__(self, line: Line, *, limits: Limits | None = None, backoff: Backoff | None = None) -> None:
+        self.line = line
+        self.tls = tls_context(line.tls) if line.tls else None
         self._limits = limits or Limits()
         self._backoff = backoff or Backoff(1.0, 60.0)
         self._outbox: deque[Message] = deque()
@@ -73,9 +58,9 @@ class PahoTransport:
         """What the broker allows."""
         return self._limits
 
-    def start(self, sink: Sink, *, will: Message | None = None, subscribe: str | None = None) -> None:
+    def start(self, sink: Sink, *, will: Message | None = None, subscribe: Sequence[str] = ()) -> None:
         """Connect, and stay connected until `close`."""
-        name = f"mqtt-{self.broker.client_id}"
+        name = f"mqtt-{self.line.client_id}"
         self._thread = threading.Thread(target=self._run, args=(sink, will, subscribe), name=name, daemon=True)
         self._thread.start()
 
@@ -98,23 +83,24 @@ class PahoTransport:
             os.close(self._wake)
             self._wake = -1
 
-    def _run(self, sink: Sink, will: Message | None, subscribe: str | None) -> None:
+    def _run(self, sink: Sink, will: Message | None, subscribe: Sequence[str]) -> None:
         told = ""
         while not self._closing.is_set():
             began = time.monotonic()
             connection, reason = self._connect(sink, will, subscribe)
             self._outbox.clear()
             if connection.established:
-                log.warning("disconnected host=%s port=%d reason=%r", self.broker.host, self.broker.port, reason)
+                level = INFO if self._closing.is_set() else WARNING
+                log.log(level, "disconnected host=%s port=%d reason=%r", self.line.host, self.line.port, reason)
                 sink(Lost(reason))
                 if time.monotonic() - began > _STABLE:
                     self._backoff.reset()
             elif reason != told:
-                log.warning("connect_failed host=%s port=%d reason=%r", self.broker.host, self.broker.port, reason)
+                log.warning("connect_failed host=%s port=%d reason=%r", self.line.host, self.line.port, reason)
             told = reason
             self._closing.wait(self._backoff.next())
 
-    def _connect(self, sink: Sink, will: Message | None, subscribe: str | None) -> tuple["Connection", str]:
+    def _connect(self, sink: Sink, will: Message | None, subscribe: Sequence[str]) -> tuple["Connection", str]:
         """One connection from its begin to its end, and why it ended."""
         connection = Connection(self, sink, will, subscribe)
         try:
@@ -135,8 +121,8 @@ def _later(*_: object) -> None:
 class Connection:
     """One connection from CONNECT to its end; lives in the network thread."""
 
-    def __init__(self, owner: PahoTransport, sink: Sink, will: Message | None, subscribe: str | None) -> None:
-        self._broker, self._tls, self._sink, self._subscribe = owner.broker, owner.tls, sink, subscribe
+    def __init__(self, owner: PahoTransport, sink: Sink, will: Message | None, subscribe: Sequence[str]) -> None:
+        self._line, self._tls, self._sink, self._subscribe = owner.line, owner.tls, sink, subscribe
         self._window, self._payload = owner.limits.window, owner.limits.payload
         self._unanswered: dict[int, tuple[int, float]] = {}  # packet id → token, when; oldest first
         self._delivered: list[int] = []
@@ -144,12 +130,12 @@ class Connection:
         self.established = False
         self._client = client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=owner.broker.client_id,
+            client_id=owner.line.client_id,
             protocol=MQTTProtocolVersion.MQTTv5,
             reconnect_on_failure=False,
         )
         client.max_inflight_messages_set(0)  # no queue inside paho: the window is kept here
-        client.connect_timeout = owner.broker.connect_timeout
+        client.connect_timeout = owner.line.connect_timeout
         if owner.tls:
             client.tls_set_context(owner.tls)
         if will:
@@ -161,11 +147,12 @@ class Connection:
 
     def run(self, outbox: deque[Message], wake: int, closing: threading.Event) -> str:
         """Connect and carry messages until the connection ends; returns why it did."""
-        broker, client = self._broker, self._client
-        client.connect(broker.host, broker.port, broker.keepalive, clean_start=True)
+        line, client = self._line, self._client
+        keep = _keep_session(line.session_expiry)
+        client.connect(line.host, line.port, line.keepalive, clean_start=not keep, properties=keep)
         poll = select.poll()
         poll.register(wake, select.POLLIN)
-        deadline = time.monotonic() + broker.connect_timeout
+        deadline = time.monotonic() + line.connect_timeout
         while self._end is None:
             if closing.is_set():
                 client.disconnect()
@@ -175,11 +162,13 @@ class Connection:
                 self._send(outbox)
             elif time.monotonic() > deadline:
                 return "the broker did not answer in time"
+            else:
+                outbox.clear()  # what is published without a connection
             quiet = self._wait(poll, wake)
             if quiet or len(self._delivered) >= self._window // 4:
                 self._answer()  # in handfuls while they pour in, as every event wakes the other thread
             if self._late():
-                self._end = f"no PUBACK within {broker.ack_timeout:g} s"
+                self._end = f"no PUBACK within {line.ack_timeout:g} s"
         self._answer()
         return self._end
 
@@ -214,11 +203,11 @@ class Connection:
         return not (ready or held)
 
     def _sleep(self) -> float:
-        return min(_IDLE, self._broker.keepalive / 3, self._broker.ack_timeout if self._unanswered else _IDLE)
+        return min(_IDLE, self._line.keepalive / 3, self._line.ack_timeout if self._unanswered else _IDLE)
 
     def _late(self) -> bool:
         oldest = next(iter(self._unanswered.values()), None)
-        return oldest is not None and time.monotonic() - oldest[1] > self._broker.ack_timeout
+        return oldest is not None and time.monotonic() - oldest[1] > self._line.ack_timeout
 
     def _send(self, outbox: deque[Message]) -> None:
         while outbox and len(self._unanswered) < self._window:
@@ -245,19 +234,19 @@ class Connection:
         if packet:
             self._payload = min(self._payload, packet - _TOPIC_AND_HEADER)
         if self._subscribe:
-            client.subscribe(self._subscribe, qos=1)
+            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscribe])
         else:
             self._establish()
 
     def _on_subscribe(self, client: Client, _: Any, mid: int, codes: list[ReasonCode], properties: Any) -> None:
-        for code in codes:
+        for topic, code in zip(self._subscribe, codes, strict=False):
             if code.is_failure:
-                log.error("subscription_refused topic=%s reason=%r", self._subscribe, str(code))
+                log.error("subscription_refused topic=%s reason=%r", topic, str(code))
         self._establish()
 
     def _establish(self) -> None:
         self.established = True
-        log.info("connected host=%s port=%d window=%d", self._broker.host, self._broker.port, self._window)
+        log.info("connected host=%s port=%d window=%d", self._line.host, self._line.port, self._window)
         self._sink(Connected(self._payload))
 
     def _on_publish(self, client: Client, _: Any, mid: int, code: ReasonCode, properties: Any) -> None:
@@ -274,23 +263,22 @@ class Connection:
         self._end = self._end or str(code)
 
 
-class Tls:
-    """The PEM files of one truck; `ca` None trusts the system's authorities."""
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """The files of a truck, loaded; Misconfigured where one cannot be."""
+    try:
+        context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
+        if tls.certificate:
+            context.load_cert_chain(str(tls.certificate), str(tls.key))
+    except (OSError, ssl.SSLError) as error:
+        raise tls.cannot_load(error) from None
+    if tls.alpn:
+        context.set_alpn_protocols([tls.alpn])
+    return context
 
-    def __init__(self, ca: Path | None, certificate: Path | None, key: Path | None) -> None:
-        self._ca, self._certificate, self._key = ca, certificate, key
 
-    def context(self) -> Any:
-        """An ssl.SSLContext; Misconfigured where a file cannot be loaded."""
-        import ssl
-
-        try:
-            context = ssl.create_default_context(cafile=str(self._ca) if self._ca else None)
-            if self._certificate:
-                context.load_cert_chain(str(self._certificate), str(self._key))
-        except (OSError, ssl.SSLError) as error:
-            files = ", ".join(str(path) for path in (self._ca, self._certificate, self._key) if path)
-            raise Misconfigured(
-                f"cannot load TLS files ({files}): {error}; check [agent] ca, certificate, key"
-            ) from None
-        return context
+def _keep_session(seconds: int) -> Any:
+    if not seconds:
+        return None
+    properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = seconds
+    return properties

@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -79,13 +80,17 @@ class Broker:
 class Listener:
     """A subscriber of everything; what arrived, in order."""
 
-    def __init__(self, port: int, topic: str = "fleet/#", client_id: str = "listener") -> None:
+    def __init__(
+        self, port: int, topic: str = "fleet/#", client_id: str = "listener", *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.messages: list[tuple[str, bytes, bool]] = []
         self.ready = threading.Event()
         self.client = client = Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5
         )
         client.reconnect_delay_set(1, 1)
+        if tls:
+            client.tls_set_context(tls)
         client.on_message = self._on_message
         client.on_connect = lambda *_: client.subscribe(topic, qos=1)
         client.on_subscribe = lambda *_: self.ready.set()

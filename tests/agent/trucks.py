@@ -11,7 +11,7 @@ from agent.service import Agent, Tally
 from agent.settings import AgentSettings
 from agent.transport import Limits
 from agent.transport.backoff import Backoff
-from agent.transport.paho import Broker as Line
+from agent.transport.line import Line
 from agent.transport.paho import PahoTransport
 from tests.agent.fakes import CountingSensor, FastClock
 from tests.agent.live import Broker
