@@ -31,7 +31,7 @@ def open_sensors(settings: AgentSettings) -> Iterator[Sequence[Sensor]]:
 
 def open_buffer(settings: AgentSettings) -> SqliteBuffer:
     """The buffer of the settings."""
-    return SqliteBuffer(settings.buffer, settings.truck_id)
+    return SqliteBuffer(settings.buffer, settings.truck_id, limit=int(settings.buffer_limit * 1024 * 1024))
 
 
 def open_transport(settings: AgentSettings) -> Transport:

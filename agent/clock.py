@@ -4,11 +4,28 @@ The agent asks only its `Clock`, so that the simulator can run many trucks in a 
 """
 
 import ctypes
+import secrets
 import time
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
 
 TimeQuality = Literal["gps", "ntp", "estimated"]
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Moment(NamedTuple):
+    """One look at the clock: what it says, and where on this boot's own time line that was.
+
+    wall: aware, UTC, trusted or not. boot: the boot's name. uptime: seconds of the truck's time from an origin of
+    this boot's; it never leaps, and goes on while the machine sleeps.
+    """
+
+    wall: datetime
+    boot: str
+    uptime: float
 
 
 class Clock(Protocol):
@@ -16,6 +33,7 @@ class Clock(Protocol):
 
     - `now` is aware and in UTC; it may leap either way, as a truck's clock does.
     - `quality` says who vouches for `now` at this moment.
+    - `moment` reads the time and the boot's own time line together.
     - `seconds_until` is in wall seconds, for waiting: negative when `moment` has passed. A simulated clock that runs
       60 times faster answers 1 for a minute ahead.
     - `monotonic` is in wall seconds from any origin and never leaps: pauses, rates and time limits use it.
@@ -24,6 +42,8 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
     def quality(self) -> TimeQuality: ...
+
+    def moment(self) -> Moment: ...
 
     def seconds_until(self, moment: datetime) -> float: ...
 
@@ -41,6 +61,10 @@ class SystemClock:
         """`ntp` while the kernel's clock is synchronised, else `estimated`, however plausible the year looks."""
         return "ntp" if kernel_synchronised() else "estimated"
 
+    def moment(self) -> Moment:
+        """The machine's time, the kernel's boot id and the seconds since that boot."""
+        return Moment(datetime.now(UTC), boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME))
+
     def seconds_until(self, moment: datetime) -> float:
         """Wall seconds until a moment, negative when it has passed."""
         return (moment - self.now()).total_seconds()
@@ -48,6 +72,15 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds that never leap."""
         return time.monotonic()
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """The kernel's name for this boot; where it has none, one that lasts as long as the process."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return f"process-{secrets.token_hex(8)}"
 
 
 class _Timex(ctypes.Structure):

@@ -75,6 +75,14 @@ class Lanes:
         self._live = newest if newest in self._held else max(newest - 1, 0)
         self._read_backlog_from(0)
 
+    def restart(self) -> None:
+        """The buffer was repaired: forget what travelled and was held, and read it all again."""
+        self.lost()
+        self._held.clear()
+        self._at_most.clear()
+        self._live = max(self._buffer.highest_seq - 1, 0)
+        self._read_backlog_from(0)
+
     def lost(self) -> None:
         """The connection has ended: what travelled may have arrived or not, and is sent again."""
         self._in_flight.clear()

@@ -7,12 +7,14 @@ from typing import Literal
 
 from agent.buffer import Buffer
 from agent.clock import Clock
+from agent.recorder import Recorder
 from agent.sampler import Sampler
 from agent.sensors import Sensor
 from agent.settings import AgentSettings
 from agent.transport import Transport
 from agent.uplink import Uplink
 from contract.codec import Json
+from contract.errors import Retryable
 from contract.ranges import Ranges
 
 Outcome = Literal["sent", "refused", "unreachable", "unanswered"]
@@ -37,8 +39,14 @@ def once(
     buffer: Buffer,
     transport: Transport,
 ) -> Once:
-    """Take, store and try to send one sample; what else waits may go with it. Retryable if it cannot be stored."""
-    row = buffer.append(Sampler(settings.truck_id, sensors, clock).sample())
+    """Take, store and try to send one sample; what else waits may go with it. Retryable if it cannot be stored.
+
+    Whoever asks for one sample now does not wait for a trusted time: without one it is `estimated`.
+    """
+    stored = Recorder(Sampler(settings.truck_id, sensors, clock), clock, buffer, patience=0).tick()
+    if not stored:
+        raise Retryable(f"cannot store a sample in {settings.buffer}: free some disk space")
+    row = stored[-1]
     uplink = Uplink(settings.truck_id, buffer, transport, clock)
     uplink.start()
     try:

@@ -13,18 +13,26 @@ MAX_RANGES = 1000
 """What lies beyond so many pending ranges is told as one: claiming too much as pending only delays an ask."""
 
 
-def report(buffer: Buffer, gone: Ranges | None = None) -> bytes:
-    """The report on the buffer's own stream; `gone`: what was asked for and is no longer held."""
-    lost = buffer.gone() | (gone or Ranges())
-    return encode(
-        Report(
-            stream_id=buffer.stream_id,
-            oldest_retained=buffer.oldest_retained,
-            highest_seq=buffer.highest_seq,
-            pending=_covering(buffer.pending_ranges()),
-            gone=list(lost)[:MAX_RANGES],
-        )
-    )
+MAX_THINNED = 500
+"""The latest so many thinned runs are told unasked; the others, exactly, when they are asked for."""
+
+
+def report(buffer: Buffer, gone: Ranges | None = None, never_stored: int = 0) -> bytes:
+    """The report on the buffer's own stream; `gone`: what was asked for and is no longer held.
+
+    never_stored: samples that found no place on a full disk and so have no number; told beside what the contract has.
+    """
+    thinned = buffer.dropped(gone, limit=MAX_THINNED)
+    lost = (buffer.gone() | (gone or Ranges())) - Ranges.of((run.first, run.last) for run in thinned)
+    message = {
+        "stream_id": buffer.stream_id,
+        "oldest_retained": buffer.oldest_retained,
+        "highest_seq": buffer.highest_seq,
+        "pending": _covering(buffer.pending_ranges()),
+        "thinned": [{"from": run.first, "to": run.last, "keep_every": run.keep_every} for run in thinned],
+        "gone": list(lost)[:MAX_RANGES],
+    }
+    return encode(Report.model_validate(message | ({"never_stored": never_stored} if never_stored else {})))
 
 
 def closed(buffer: Buffer) -> list[bytes]:

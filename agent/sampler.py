@@ -6,15 +6,15 @@ A tick that was missed is not made up for: one late sample stands for all that w
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from logging import getLogger
 from typing import Any
 
 from pydantic import ValidationError
 
-from agent.clock import Clock, TimeQuality
+from agent.clock import Clock, Moment
 from agent.sensors import Reading, Sensor, merge
-from contract import instants
 from contract.codec import Json
 from contract.telemetry import LEAVES, Telemetry
 
@@ -38,6 +38,16 @@ class Ticks:
         return tick if tick > moment else tick + timedelta(seconds=self._interval)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One sample as it was measured, not yet dated: when on the boot's time line, what a satellite receiver said of
+    the time (None without a fix), and the wire's document without the fields that date and number it."""
+
+    moment: Moment
+    fix: datetime | None
+    document: dict[str, Json]
+
+
 class Sampler:
     """Reads all sensors at once and makes the wire's document of them."""
 
@@ -45,17 +55,13 @@ class Sampler:
         self._truck_id, self._sensors, self._clock = truck_id, sensors, clock
         self._failing: set[int] = set()
 
-    def sample(self) -> dict[str, Json]:
-        """One sample of now, without its number: `sampled_at`, `time_quality`, every group, and `quality`.
-
-        A sensor that knows the time (a GPS fix) dates the sample; a sensor that raises is left out of it.
-        """
-        now = self._clock.now()
-        readings = [reading for number in range(len(self._sensors)) if (reading := self._read(number, now))]
-        moment, time_quality = self._time(now, readings)
+    def take(self) -> Taken:
+        """One sample of now: every group, and `quality`. A sensor that raises is left out of it."""
+        moment = self._clock.moment()
+        readings = [reading for number in range(len(self._sensors)) if (reading := self._read(number, moment.wall))]
+        fix = next((reading.time for reading in readings if reading.time is not None), None)
         document, quality = merge(readings)
-        head = {"sampled_at": instants.from_datetime(moment), "time_quality": time_quality}
-        return self._within_bounds({**head, **document, "quality": quality})
+        return Taken(moment, fix, self._within_bounds({**document, "quality": quality}))
 
     def _read(self, number: int, now: datetime) -> Reading | None:
         try:
@@ -69,12 +75,6 @@ class Sampler:
             self._failing.remove(number)
             log.warning("sensor_recovered sensor=%s", type(self._sensors[number]).__name__)
         return reading
-
-    def _time(self, now: datetime, readings: Sequence[Reading]) -> tuple[datetime, TimeQuality]:
-        for reading in readings:
-            if reading.time is not None:
-                return reading.time, "gps"
-        return now, self._clock.quality()
 
     def _within_bounds(self, document: dict[str, Json]) -> dict[str, Json]:
         """The document with null for what the collector would refuse, so that one bad value does not cost the rest."""

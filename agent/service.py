@@ -10,6 +10,8 @@ from logging import getLogger
 
 from agent.buffer import Buffer
 from agent.clock import Clock
+from agent.errors import Damaged
+from agent.recorder import Recorder
 from agent.sampler import Sampler, Ticks
 from agent.sensors import Sensor
 from agent.settings import AgentSettings
@@ -23,6 +25,7 @@ log = getLogger(__name__)
 
 PRUNE_SECONDS = 3600.0
 GOODBYE_SECONDS = 1.0
+MEND_SECONDS = 60.0
 _DRAIN_TURN = 0.5
 
 
@@ -45,10 +48,12 @@ class Agent:
         self._truck_id, self._interval = settings.truck_id, settings.interval
         self._clock, self._buffer = clock, buffer
         self._ticks = Ticks(settings.truck_id, settings.interval)
-        self._sampler = Sampler(settings.truck_id, sensors, clock)
+        sampler = Sampler(settings.truck_id, sensors, clock)
+        self._recorder = Recorder(sampler, clock, buffer, patience=settings.time_patience)
         self._uplink = Uplink(settings.truck_id, buffer, transport, clock)
         self._due = clock.now()
         self._prune_at = 0.0
+        self._mended_at = float("-inf")
 
     @property
     def tally(self) -> Tally:
@@ -70,9 +75,11 @@ class Agent:
         log.info("agent_started truck_id=%s stream_id=%s", self._truck_id, self._buffer.stream_id)
         try:
             while not stop.is_set():
-                self._uplink.turn(self._until_due())
-                self._sample_when_due()
-                self._prune_when_due()
+                try:
+                    self._turn()
+                except Damaged as error:
+                    self._mend(error)
+            self._recorder.end()
             self._drain(drain, wait_for_network)
             self._uplink.say_goodbye(GOODBYE_SECONDS)
         finally:
@@ -80,6 +87,23 @@ class Agent:
         self.tally.pending = self._buffer.counts().pending
         log.info("agent_stopped truck_id=%s sampled=%d sent=%d", self._truck_id, self.tally.sampled, self.tally.sent)
         return self.tally
+
+    def _turn(self) -> None:
+        self._uplink.turn(self._until_due())
+        self._sample_when_due()
+        self._uplink.resume(self._recorder.settle(connected=self._uplink.connected))
+        self._prune_when_due()
+
+    def _mend(self, error: Damaged) -> None:
+        """Once a minute at most: a file that is damaged again at once is a disk that cannot be written to."""
+        now = self._clock.monotonic()
+        if now - self._mended_at < MEND_SECONDS:
+            raise error
+        self._mended_at = now
+        log.error("buffer_damaged reason=%r", str(error))
+        self._buffer.repair()
+        self._recorder.resume()
+        self._uplink.restart()
 
     def _until_due(self) -> float:
         """Wall seconds to the next tick. After the clock was set back it is a new one, not the old time's return."""
@@ -91,13 +115,8 @@ class Agent:
     def _sample_when_due(self) -> None:
         if self._until_due() > 0:
             return
-        try:
-            self._buffer.append(self._sampler.sample())
-            self.tally.sampled += 1
-        except Retryable as error:
-            self.tally.not_stored += 1
-            if self.tally.not_stored == 1:
-                log.error("sample_not_stored reason=%r", str(error))
+        self._recorder.tick()
+        self.tally.sampled, self.tally.not_stored = self._recorder.stored, self._recorder.never_stored
         self._due = self._ticks.after(self._clock.now())
 
     def _prune_when_due(self) -> None:

@@ -34,14 +34,18 @@ class SensorSettings(Room):
 class AgentSettings(Room):
     """What one truck's agent is told.
 
-    interval: seconds between samples. buffer: the buffer file; what belongs to it lies beside it.
+    interval: seconds between samples. buffer: the buffer file; what belongs to it lies beside it. buffer_limit: MB that
+    the file may grow to. time_patience: seconds that a connected truck without GPS or NTP time waits before it sends
+    its samples as `estimated`.
     ca, certificate, key: PEM files for mqtts; without `ca` the system's authorities are trusted.
     """
 
     truck_id: Identifier
     broker: Annotated[str, AfterValidator(_broker)] = "mqtt://127.0.0.1:1883"
     buffer: Path = Path("milepost-agent/buffer.db")
+    buffer_limit: Annotated[float, Field(ge=1, le=100_000)] = 64
     interval: Annotated[float, Field(gt=0, le=86_400)] = 60
+    time_patience: Annotated[float, Field(ge=0, le=86_400)] = 600
     sensors: tuple[SensorSettings, ...] = ()
     ca: Path | None = None
     certificate: Path | None = None

@@ -102,6 +102,17 @@ class Uplink:
         if self.connected and self._clock.monotonic() >= self._report_at:
             self._report()
 
+    def resume(self, released: Ranges) -> None:
+        """Samples that waited for a time may be sent from now on."""
+        self._lanes.resend(released)
+
+    def restart(self) -> None:
+        """The buffer has been repaired: what was pending may not be, and the stream may be another one."""
+        self._delivered = []
+        self._lanes.restart()
+        if self.connected:
+            self._report()
+
     def idle(self) -> bool:
         """Whether nothing travels, and nothing waits that could go now."""
         return self._lanes.idle()
@@ -231,7 +242,7 @@ class Uplink:
 
     def _report(self, gone: Ranges | None = None) -> None:
         self._report_at = self._clock.monotonic() + REPORT_SECONDS
-        for payload in (reports.report(self._buffer, gone), *reports.closed(self._buffer)):
+        for payload in (reports.report(self._buffer, gone, self.tally.not_stored), *reports.closed(self._buffer)):
             self._publish(topics.report(self._truck_id), payload)
 
     def _status(self, state: Literal["online", "offline"]) -> None:

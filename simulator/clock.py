@@ -6,7 +6,7 @@ A sample from the future would be rejected, so simulated time starts in the past
 from datetime import datetime, timedelta
 from typing import Literal
 
-from agent.clock import Clock, SystemClock
+from agent.clock import Clock, Moment, SystemClock
 
 LONGEST_WAY_BACK = timedelta(days=1)
 """How far in the past simulated time starts where no end is planned."""
@@ -40,6 +40,11 @@ class SimulatedClock:
     def quality(self) -> Literal["gps", "ntp", "estimated"]:
         """`ntp`: simulated time is right by definition, and the sensor gives a GPS time of its own."""
         return "ntp"
+
+    def moment(self) -> Moment:
+        """Simulated time, which is its boot's own time line too."""
+        now = self.now()
+        return Moment(now, f"simulated-{self._start.isoformat()}", (now - self._start).total_seconds())
 
     def seconds_until(self, moment: datetime) -> float:
         """Wall seconds until simulated time reaches a moment, negative when it has passed."""

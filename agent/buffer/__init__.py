@@ -5,8 +5,11 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from agent.clock import Moment, TimeQuality
+from agent.timekeeper import Anchor
 from contract.codec import Json
 from contract.ranges import Ranges
 
@@ -29,26 +32,66 @@ class Predecessor:
     highest_seq: int
 
 
+class Draft(NamedTuple):
+    """A stored sample that waits for a time. boot: a Boot's number. wall: what the clock said."""
+
+    seq: int
+    boot: int
+    uptime: float
+    wall: datetime
+
+
+class Dated(NamedTuple):
+    """The time that a waiting sample gets."""
+
+    seq: int
+    at: datetime
+    quality: TimeQuality
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """One boot of the machine that took samples; numbers grow. anchor: an instant on its time line, if one is known."""
+
+    number: int
+    name: str
+    anchor: Anchor | None
+
+
+class Dropped(NamedTuple):
+    """A run of numbers of which every sample was dropped to make room, while every `keep_every`-th around it stayed."""
+
+    first: int
+    last: int
+    keep_every: int
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many samples the buffer holds: not yet sent, and sent but retained."""
+    """How many samples the buffer holds: not yet sent (of these `waiting` for a time), and sent but retained."""
 
     pending: int
     sent: int
+    waiting: int = 0
 
 
 class Buffer(Protocol):
     """One truck's samples, in order, on durable storage.
 
-    - Durability: when `append` returns, the sample survives a kill and a power cut, its `seq` follows the one before
-      without a hole, and its bytes are final. When it raises Retryable, nothing was stored and no `seq` was used up.
+    - Durability: when `append` returns, the sample survives a kill and a power cut, and its `seq` follows the one
+      before without a hole. When it raises Retryable, nothing was stored and no `seq` was used up.
+    - A sample whose time nobody vouches for *waits*: it has its number, is reported as pending and is not sent. It is
+      dated once, by `release`. From then on, or from `append` on if it did not wait, its bytes are final.
     - A sample is *pending* until `mark_sent`, then *sent*, and retained for RETAIN_SECONDS of running time: the time
       during which an agent had the buffer open, so that neither a leaping clock nor a month in the yard shortens it.
-      Only sent samples are ever pruned.
+    - The size is bounded: to make room, first what was sent goes, oldest first, then what was not is thinned (see
+      thinning.py) and told by `dropped`.
     - `mark_sent` and `resend` may be forgotten by a power cut (not by a kill): a sample is then sent once more, or
       asked for once more. A sample is never forgotten.
     - Order: reads come in ascending `seq`.
-    - Nobody retries in here: faults that may pass raise Retryable, and the service backs off.
+    - Nobody retries in here: faults that may pass raise Retryable, and the service backs off. Damage raises Damaged,
+      after which `repair` is the one thing to do: what can be read goes into a new file. Numbers stay what they were,
+      but for a file of which nothing could be read: then the stream is another one.
     A buffer belongs to one process, and is used by one thread at a time.
     """
 
@@ -70,8 +113,33 @@ class Buffer(Protocol):
         """Streams of lost files that are still to be reported as closed."""
         ...
 
-    def append(self, document: Mapping[str, Json]) -> Row:
-        """Store one sample; `document` is the wire's, without schema_version, truck_id, stream_id and seq."""
+    def append(
+        self, document: Mapping[str, Json], moment: Moment | None = None, *, event: bool = False, waits: bool = False
+    ) -> Row:
+        """Store one sample; `document` is the wire's, without schema_version, truck_id, stream_id and seq.
+
+        moment: when it was taken. event: thinning spares it. waits: its sampled_at and time_quality are a draft.
+        """
+        ...
+
+    def waiting(self) -> list[Draft]:
+        """The samples that wait for a time."""
+        ...
+
+    def release(self, dated: Sequence[Dated]) -> Ranges:
+        """Give waiting samples their final time; durable when it returns. Which numbers may be sent now."""
+        ...
+
+    def trusted_around(self, first: int, last: int) -> tuple[datetime | None, datetime | None]:
+        """The last known time before number `first` and the first trusted one after `last`; None if there is none."""
+        ...
+
+    def boots(self) -> list[Boot]:
+        """The boots that are remembered, in order."""
+        ...
+
+    def remember(self, boot: str, anchor: Anchor) -> None:
+        """Keep an instant on a boot's time line, for samples that still wait when the process ends."""
         ...
 
     def pending(self, *, after: int, through: int, limit: int) -> list[Row]:
@@ -98,6 +166,10 @@ class Buffer(Protocol):
         """Numbers of this stream that were given out and lost, and of which the truck knows."""
         ...
 
+    def dropped(self, within: Ranges | None = None, *, limit: int) -> list[Dropped]:
+        """What was thinned: inside the given ranges, or the `limit` latest runs."""
+        ...
+
     def prune(self) -> int:
         """Drop what was sent longer ago than it is retained; how many."""
         ...
@@ -106,6 +178,10 @@ class Buffer(Protocol):
 
     def note(self, notes: Mapping[str, str]) -> None:
         """Keep short texts for whoever reads the file beside the service (`milepost agent status`)."""
+        ...
+
+    def repair(self) -> None:
+        """After Damaged: set the file aside, salvage it into a new one, and go on with that."""
         ...
 
     def close(self) -> None: ...

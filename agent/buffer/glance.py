@@ -12,13 +12,17 @@ from contract.errors import Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """One moment of a buffer. last_sample: the newest sample whole, None before the first. notes: see Buffer.note."""
+    """One moment of a buffer. waiting: how many of the pending wait for a time that can be trusted.
+
+    last_sample: the newest sample whole, None before the first. notes: see Buffer.note.
+    """
 
     truck_id: str
     stream_id: str
     highest_seq: int
     oldest_retained: int | None
     pending: int
+    waiting: int
     sent: int
     last_sample: Json
     notes: dict[str, str]
@@ -43,14 +47,19 @@ def _read(connection: sqlite3.Connection, path: Path) -> Glance:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise Misconfigured(f"{path} is not a Milepost buffer: correct [agent] buffer")
     truck_id, stream_id = connection.execute("SELECT truck_id, stream_id FROM stream").fetchone()
-    newest = connection.execute("SELECT seq, body FROM samples ORDER BY seq DESC LIMIT 1").fetchone()
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = ("samples", "drafts") if version > 1 else ("samples",)
+    held = " UNION ALL ".join(f"SELECT seq, body FROM {table}" for table in tables)
+    waiting = connection.execute("SELECT count(*) FROM drafts").fetchone()[0] if version > 1 else 0
+    newest = connection.execute(f"{held} ORDER BY seq DESC LIMIT 1").fetchone()
     lost = connection.execute("SELECT ifnull(max(last), 0) FROM gone").fetchone()[0]
     return Glance(
         truck_id=truck_id,
         stream_id=stream_id,
         highest_seq=max(newest[0] if newest else 0, lost),
-        oldest_retained=connection.execute("SELECT min(seq) FROM samples").fetchone()[0],
-        pending=connection.execute("SELECT count(*) FROM pending").fetchone()[0],
+        oldest_retained=connection.execute(f"SELECT min(seq) FROM ({held})").fetchone()[0],
+        pending=connection.execute("SELECT count(*) FROM pending").fetchone()[0] + waiting,
+        waiting=waiting,
         sent=connection.execute("SELECT count(*) FROM sent").fetchone()[0],
         last_sample=json.loads(newest[1]) if newest else None,
         notes=dict(connection.execute("SELECT key, value FROM notes")),

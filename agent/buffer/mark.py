@@ -17,18 +17,22 @@ _SECTOR = 512
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The stream's name and the highest number that may have been given out in it."""
+    """The stream's name, the highest number that may have been given out in it, and the first that is still held."""
 
     stream_id: str
     highest_seq: int
+    oldest: int = 1
 
 
 class MarkFile:
-    """The open file; one process writes it."""
+    """The open file; one process writes it. whole: neither slot was found damaged; else the newest may be lost."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        self._turn, self.mark = _newest(os.pread(self._file, 2 * _SECTOR, 0))
+        content = os.pread(self._file, 2 * _SECTOR, 0)
+        self._turn, self.mark = _newest(content)
+        readable = sum(_newest(content[at : at + _SECTOR])[1] is not None for at in (0, _SECTOR))
+        self.whole = readable == sum(any(content[at : at + _SECTOR]) for at in (0, _SECTOR))
         _sync_folder(path.parent)
 
     def write(self, mark: Mark) -> None:
@@ -46,7 +50,9 @@ class MarkFile:
 
 
 def _encode(turn: int, mark: Mark) -> bytes:
-    text = json.dumps({"turn": turn, "stream_id": mark.stream_id, "highest_seq": mark.highest_seq})
+    text = json.dumps(
+        {"turn": turn, "stream_id": mark.stream_id, "highest_seq": mark.highest_seq, "oldest": mark.oldest}
+    )
     line = f"{zlib.crc32(text.encode()):08x} {text}"
     return line.ljust(_SECTOR - 1).encode() + b"\n"
 
@@ -58,7 +64,7 @@ def _newest(content: bytes) -> tuple[int, Mark | None]:
         if f"{zlib.crc32(text.encode()):08x}" != crc:
             continue
         value = json.loads(text)
-        found.append((value["turn"], Mark(value["stream_id"], value["highest_seq"])))
+        found.append((value["turn"], Mark(value["stream_id"], value["highest_seq"], value.get("oldest", 1))))
     return max(found, key=lambda entry: entry[0])
 
 

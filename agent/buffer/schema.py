@@ -5,6 +5,7 @@ that a truck in its daily life does not load it.
 """
 
 import sqlite3
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 APPLICATION_ID = 0x4D504246  # "MPBF"
+PAGE_SIZE = 2048
+"""Of a new file: a commit writes whole pages, and one sample is less than half of one (benchmarks/flash_wear.py)."""
+
+EVENT, TRUSTED = 1, 2
+"""Bits of samples.flags: thinning spares it; its time was witnessed."""
+
+_FIRST_CREATED = "SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name)"
+
+
+def checksum(seq: int, body: bytes) -> int:
+    """Of one sample: a flipped bit in a body is no damage that SQLite would notice."""
+    return zlib.crc32(body, seq & 0xFFFFFFFF)
+
+
+def fingerprint(connection: sqlite3.Connection) -> int:
+    """Of the tables' definitions, in which a flipped bit can rename a column or change what a key is."""
+    return zlib.crc32(str(connection.execute(_FIRST_CREATED).fetchone()[0]).encode())
+
+
+def stream_seal(truck_id: str, stream_id: str, tables: int) -> int:
+    """Of the one row that says whose file this is; `tables` is their fingerprint."""
+    return zlib.crc32(f"{truck_id} {stream_id} {tables}".encode())
 
 
 def _first(database: "Database") -> None:
@@ -34,7 +57,35 @@ def _first(database: "Database") -> None:
     database.table("notes").create({"key": str, "value": str}, pk="key")
 
 
-STEPS: tuple[Callable[["Database"], None], ...] = (_first,)
+def _second(database: "Database") -> None:
+    """Version 2.
+
+    samples: with the boot and its uptime (ms) at which each was taken, flags (EVENT, TRUSTED) and a checksum.
+    drafts: samples that wait for a time; `wall` is what the clock said. Releasing one moves it to samples and pending:
+    a row of samples never changes. boots: every boot that took samples and, where known, an instant on its time line.
+    thinned: runs of numbers dropped to make room. stream.seal: see stream_seal. Without the index on sent.age, which
+    cost a page a sample and served one query an hour.
+    """
+    numbers = {"boot": int, "uptime": int, "flags": int, "crc": int}
+    for column in numbers:
+        database.table("samples").add_column(column, int)
+    database.table("drafts").create({"seq": int, "body": bytes, **numbers, "wall": str}, pk="seq")
+    database.table("boots").create({"id": int, "boot": str, "uptime": float, "utc": str, "quality": str}, pk="id")
+    database.table("thinned").create({"first": int, "last": int, "keep_every": int}, pk="first")
+    database.table("stream").add_column("seal", int)
+    database.execute("DROP INDEX IF EXISTS idx_sent_age")
+    connection = database.conn
+    connection.create_function("checksum", 2, checksum, deterministic=True)
+    connection.execute(
+        f"UPDATE samples SET crc = checksum(seq, body),"
+        f' flags = iif(instr(CAST(body AS TEXT), \'"time_quality":"estimated"\'), 0, {TRUSTED})'
+    )
+    for truck_id, stream_id in connection.execute("SELECT truck_id, stream_id FROM stream").fetchall():
+        seal = stream_seal(truck_id, stream_id, fingerprint(connection))
+        connection.execute("UPDATE stream SET seal = ?", (seal,))
+
+
+STEPS: tuple[Callable[["Database"], None], ...] = (_first, _second)
 """STEPS[n] takes a file from version n to n + 1, inside a transaction."""
 
 

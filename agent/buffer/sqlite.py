@@ -10,16 +10,22 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
 from logging import getLogger
 from pathlib import Path
 
-from agent.buffer import RETAIN_SECONDS, Counts, Predecessor, Row
+from agent.buffer import RETAIN_SECONDS, Boot, Counts, Dated, Draft, Dropped, Predecessor, Row
+from agent.buffer.file import BufferFile
 from agent.buffer.mark import Mark, MarkFile
-from agent.buffer.schema import bring_up_to_date
+from agent.buffer.opening import Opened, begin_stream, open_buffer_file, replace_damaged, stream_of
+from agent.buffer.room import Room
+from agent.buffer.schema import EVENT, TRUSTED, checksum
+from agent.buffer.waiting import Waiting
+from agent.clock import Moment
 from agent.errors import Damaged
+from agent.timekeeper import Anchor
 from contract.codec import Json, dump
 from contract.errors import Misconfigured, Retryable
 from contract.ranges import Ranges
@@ -29,16 +35,18 @@ log = getLogger(__name__)
 SCHEMA_VERSION = 1
 """Of the sample on the wire, not of the file."""
 
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+LIMIT_BYTES = 64 * 1024 * 1024
 _MAX_PREDECESSORS = 20
 _PRUNE_CHUNK = 1000
+_LOOK_EVERY = 50
 
 
 class SqliteBuffer:
     """One truck's buffer file.
 
     path: the file; `NAME.stream` (the mark) and `NAME.lock` lie beside it, and a damaged file is set aside as
-    `NAME.damaged-TIME`. monotonic: seconds of running time, for retention.
+    `NAME.damaged-TIME-N`. retain: running seconds for which a sent sample stays. limit: bytes that the file may grow
+    to. monotonic: seconds of running time, for retention.
     Raises Misconfigured where the file is another truck's, another program's, of a newer version, already in use, or
     in a place that cannot be written.
     """
@@ -49,10 +57,11 @@ class SqliteBuffer:
         truck_id: str,
         *,
         retain: float = RETAIN_SECONDS,
+        limit: int = LIMIT_BYTES,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path, self._truck_id, self._retain = path, truck_id, retain
-        self._predecessors: list[Predecessor] | None = None
+        self._monotonic = monotonic
         with ExitStack() as undo:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,19 +69,28 @@ class SqliteBuffer:
                 undo.callback(os.close, lock)
                 self._mark = MarkFile(path.with_name(path.name + ".stream"))
                 undo.callback(self._mark.close)
-                self._db = _open_or_set_aside(path)
-                undo.callback(self._db.close)
+                opened = open_buffer_file(path, truck_id, self._mark.mark)
+                self._file = BufferFile(path, opened.connection)
+                undo.callback(self._file.close)
             except (OSError, sqlite3.OperationalError) as error:
-                hint = "give [agent] buffer a writable path"
+                hint = "give [agent] buffer a writable path on a disk with some room"
                 raise Misconfigured(f"cannot use the buffer {path}: {error}; {hint}") from None
-            self._stream_id = self._stream()
-            self._highest = self._settle_with_mark()
-            base = self._one(
-                "SELECT max(ifnull((SELECT max(age) FROM sent), 0), ifnull(max(age), 0)) FROM predecessors"
-            )
-            opened = monotonic()
-            self._age: Callable[[], int] = lambda: int(base + monotonic() - opened)
+            self._room, self._waiting = Room(self._file, limit), Waiting(self._file)
+            self._begin(opened)
             self._release = undo.pop_all()
+
+    def _begin(self, opened: Opened, reached: int | None = None) -> None:
+        """Learn what a file just opened holds, and settle it with the mark."""
+        self._predecessors: list[Predecessor] | None = None
+        self._stream_id = self._stream()
+        self._highest = self._settle_with_mark(opened, reached)
+        base = self._file.one(
+            "SELECT max(ifnull((SELECT max(age) FROM sent), 0), ifnull(max(age), 0)) FROM predecessors"
+        )
+        began = self._monotonic()
+        self._age: Callable[[], int] = lambda: int(base + self._monotonic() - began)
+        self._oldest = self._first_held()
+        self._until_look = 0
 
     @property
     def stream_id(self) -> str:
@@ -87,108 +105,163 @@ class SqliteBuffer:
     @property
     def oldest_retained(self) -> int | None:
         """The first number still held."""
-        with self._faults():
-            oldest: int | None = self._db.execute("SELECT min(seq) FROM samples").fetchone()[0]
-            return oldest
+        oldest: int | None = self._file.one(
+            "SELECT min(seq) FROM (SELECT seq FROM samples UNION SELECT seq FROM drafts)"
+        )
+        return oldest
 
     @property
     def predecessors(self) -> Sequence[Predecessor]:
         """Streams of lost files, newest first, until they have been reported for the retention time."""
         if self._predecessors is None:
-            with self._faults():
+            with self._file.faults() as db:
                 query = "SELECT stream_id, highest_seq FROM predecessors WHERE age >= ? ORDER BY age DESC LIMIT ?"
-                rows = self._db.execute(query, (self._age() - self._retain, _MAX_PREDECESSORS))
+                rows = db.execute(query, (self._age() - self._retain, _MAX_PREDECESSORS))
                 self._predecessors = [Predecessor(*row) for row in rows]
         return self._predecessors
 
-    def append(self, document: Mapping[str, Json]) -> Row:
+    def append(
+        self, document: Mapping[str, Json], moment: Moment | None = None, *, event: bool = False, waits: bool = False
+    ) -> Row:
         """Store one sample and give it its number; Retryable if the disk refuses, and then nothing is stored."""
+        self._look_for_room()
         seq = self._highest + 1
         head = {"schema_version": SCHEMA_VERSION, "truck_id": self._truck_id, "stream_id": self._stream_id, "seq": seq}
         row = Row(seq, dump({**head, **document}).encode())
         try:
-            self._mark.write(Mark(self._stream_id, seq))
+            self._mark.write(Mark(self._stream_id, seq, self._oldest))
         except OSError as error:
             raise Retryable(f"cannot write the mark beside {self._path}: {error}; free some disk space") from error
-        with self._transaction():
-            self._db.execute("INSERT INTO samples (seq, body) VALUES (?, ?)", row)
-            self._db.execute("INSERT INTO pending (seq) VALUES (?)", (seq,))
+        try:
+            with self._file.transaction() as db:
+                if waits:
+                    self._waiting.put(row, moment, event)
+                else:
+                    flags = EVENT * event | TRUSTED * (document.get("time_quality") in ("gps", "ntp"))
+                    values = (*row, *self._waiting.stamp(moment), flags, checksum(*row))
+                    db.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", values)
+                    db.execute("INSERT INTO pending (seq) VALUES (?)", (seq,))
+        except BaseException:
+            self._waiting.forget()
+            raise
         self._highest = seq
         return row
+
+    def waiting(self) -> list[Draft]:
+        """The samples that wait for a time."""
+        return self._waiting.drafts()
+
+    def release(self, dated: Sequence[Dated]) -> Ranges:
+        """Date waiting samples, for good; which numbers may be sent now."""
+        return self._waiting.release(dated)
+
+    def trusted_around(self, first: int, last: int) -> tuple[datetime | None, datetime | None]:
+        """The last known time before `first`, the first trusted one after `last`."""
+        return self._waiting.trusted_around(first, last)
+
+    def boots(self) -> list[Boot]:
+        """The boots that are remembered, in order."""
+        return self._waiting.boots()
+
+    def remember(self, boot: str, anchor: Anchor) -> None:
+        """Keep an instant on a boot's time line."""
+        self._waiting.remember(boot, anchor)
 
     def pending(self, *, after: int, through: int, limit: int) -> list[Row]:
         """Up to `limit` pending samples with after < seq ≤ through, ascending."""
         query = (
-            "SELECT samples.seq, body FROM pending JOIN samples ON samples.seq = pending.seq"
+            "SELECT samples.seq, body, crc FROM pending JOIN samples ON samples.seq = pending.seq"
             " WHERE pending.seq > ? AND pending.seq <= ? ORDER BY pending.seq LIMIT ?"
         )
-        with self._faults():
-            return [Row(*row) for row in self._db.execute(query, (after, through, limit))]
+        with self._file.faults() as db:
+            found = db.execute(query, (after, through, limit)).fetchall()
+        for seq, body, crc in found:
+            if crc is not None and crc != checksum(seq, body):
+                raise Damaged(f"sample {seq} in {self._path} is not what was stored: the file is set aside")
+        return [Row(seq, body) for seq, body, _ in found]
 
     def pending_ranges(self) -> Ranges:
         """Which numbers are pending."""
         query = (
-            "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM pending)"
-            " GROUP BY island ORDER BY 1"
+            "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM"
+            " (SELECT seq FROM pending UNION ALL SELECT seq FROM drafts)) GROUP BY island ORDER BY 1"
         )
-        with self._faults():
-            return Ranges(tuple(self._db.execute(query)))
+        with self._file.faults() as db:
+            return Ranges(tuple(db.execute(query)))
 
     def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
         """These were acknowledged at the instant `at`."""
         age = self._age()
         pairs = Ranges.of_numbers(seqs).pairs
-        with self._transaction(lazy=True):
-            self._db.executemany(
+        with self._file.transaction(lazy=True) as db:
+            db.executemany(
                 f"INSERT INTO sent (seq, age) SELECT seq, {age:d} FROM pending WHERE seq BETWEEN ? AND ?", pairs
             )
-            self._db.executemany("DELETE FROM pending WHERE seq BETWEEN ? AND ?", pairs)
-            self._db.execute("INSERT OR REPLACE INTO notes VALUES ('last_sent_at', ?)", (at,))
+            db.executemany("DELETE FROM pending WHERE seq BETWEEN ? AND ?", pairs)
+            db.execute("INSERT OR REPLACE INTO notes VALUES ('last_sent_at', ?)", (at,))
 
     def resend(self, asked: Ranges) -> tuple[Ranges, Ranges]:
-        """(again, gone) of what was asked: see Buffer."""
+        """(again, gone) of what was asked: see Buffer. What waits for a time is in neither."""
         known = asked & Ranges.of([(1, self._highest)])
         held: list[int] = []
-        with self._transaction(lazy=True):
+        waits: list[int] = []
+        with self._file.transaction(lazy=True) as db:
             for pair in known:
-                held.extend(n for (n,) in self._db.execute("SELECT seq FROM samples WHERE seq BETWEEN ? AND ?", pair))
-                self._db.execute("INSERT INTO pending SELECT seq FROM sent WHERE seq BETWEEN ? AND ?", pair)
-                self._db.execute("DELETE FROM sent WHERE seq BETWEEN ? AND ?", pair)
+                held.extend(n for (n,) in db.execute("SELECT seq FROM samples WHERE seq BETWEEN ? AND ?", pair))
+                waits.extend(n for (n,) in db.execute("SELECT seq FROM drafts WHERE seq BETWEEN ? AND ?", pair))
+                db.execute("INSERT INTO pending SELECT seq FROM sent WHERE seq BETWEEN ? AND ?", pair)
+                db.execute("DELETE FROM sent WHERE seq BETWEEN ? AND ?", pair)
         again = Ranges.of_numbers(held)
-        return again, known - again
+        return again, known - again - Ranges.of_numbers(waits)
 
     def gone(self) -> Ranges:
-        """Numbers given out and lost when the file went back to an earlier state."""
-        with self._faults():
-            return Ranges.of(self._db.execute("SELECT first, last FROM gone").fetchall())
+        """Numbers given out and lost, with a damaged file or because the file went back to an earlier state."""
+        with self._file.faults() as db:
+            return Ranges.of(db.execute("SELECT first, last FROM gone").fetchall())
+
+    def dropped(self, within: Ranges | None = None, *, limit: int) -> list[Dropped]:
+        """What was thinned."""
+        return self._room.dropped(within, limit)
 
     def prune(self) -> int:
         """Drop what was sent longer ago than it is retained, the highest number excepted; how many."""
         before = self._age() - self._retain
         chosen = f"SELECT seq FROM sent WHERE age < ? AND seq < {self._highest:d} ORDER BY age LIMIT {_PRUNE_CHUNK}"
-        dropped = 0
+        total = 0
         while True:
-            with self._transaction(lazy=True):
-                self._db.execute(f"DELETE FROM samples WHERE seq IN ({chosen})", (before,))
-                count = self._db.execute(f"DELETE FROM sent WHERE seq IN ({chosen})", (before,)).rowcount
-            dropped += count
+            with self._file.transaction(lazy=True) as db:
+                db.execute(f"DELETE FROM samples WHERE seq IN ({chosen})", (before,))
+                count = db.execute(f"DELETE FROM sent WHERE seq IN ({chosen})", (before,)).rowcount
+            total += count
             if count < _PRUNE_CHUNK:
                 break
         self._predecessors = None
-        return dropped
+        self._oldest = self._first_held()
+        return total
 
     def counts(self) -> Counts:
-        """How many samples are pending, and sent but retained."""
-        with self._faults():
-            return Counts(
-                pending=self._db.execute("SELECT count(*) FROM pending").fetchone()[0],
-                sent=self._db.execute("SELECT count(*) FROM sent").fetchone()[0],
-            )
+        """How many samples are pending (and of these wait for a time), and sent but retained."""
+        waiting = int(self._file.one("SELECT count(*) FROM drafts"))
+        return Counts(
+            pending=int(self._file.one("SELECT count(*) FROM pending")) + waiting,
+            sent=int(self._file.one("SELECT count(*) FROM sent")),
+            waiting=waiting,
+        )
 
     def note(self, notes: Mapping[str, str]) -> None:
         """Keep short texts for `milepost agent status`."""
-        with self._transaction(lazy=True):
-            self._db.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", list(notes.items()))
+        with self._file.transaction(lazy=True) as db:
+            db.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", list(notes.items()))
+
+    def repair(self) -> None:
+        """Set the damaged file aside, salvage it, go on with a new one. Retryable where the disk refuses."""
+        try:
+            opened = replace_damaged(self._path, self._truck_id, self._mark.mark, "found while running", self._file.db)
+        except (OSError, sqlite3.Error) as error:
+            raise Retryable(f"cannot begin a new buffer at {self._path}: {error}; free some disk space") from error
+        self._file.swap(opened.connection)
+        self._waiting.forget()
+        self._begin(opened, reached=self._highest)
 
     def close(self) -> None:
         """Release the file, the mark and the lock; may be called twice."""
@@ -200,79 +273,94 @@ class SqliteBuffer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _one(self, query: str) -> int:
-        with self._faults():
-            return int(self._db.execute(query).fetchone()[0])
+    def _look_for_room(self) -> None:
+        """Now and then; a disk that refuses here will refuse the sample too, and say so there."""
+        self._until_look -= 1
+        if self._until_look > 0:
+            return
+        self._until_look = _LOOK_EVERY
+        if self._room.make(self._highest):
+            self._oldest = self._first_held()
+
+    def _first_held(self) -> int:
+        return self.oldest_retained or self._highest + 1
 
     def _stream(self) -> str:
         """The file's stream; a new file begins one, and in the same transaction remembers the one before it."""
-        row = self._db.execute("SELECT truck_id, stream_id FROM stream").fetchone()
+        row = stream_of(self._file.db)
         if row and row[0] != self._truck_id:
             raise Misconfigured(
                 f"{self._path} belongs to truck {row[0]}, not {self._truck_id}: give [agent] buffer another path"
             )
-        stream_id = str(row[1]) if row else secrets.token_hex(8)
+        stream_id = row[1] if row else secrets.token_hex(8)
         mark = self._mark.mark
-        with self._transaction():
+        with self._file.transaction() as db:
             if not row:
-                self._db.execute("INSERT INTO stream (truck_id, stream_id) VALUES (?, ?)", (self._truck_id, stream_id))
+                begin_stream(db, self._truck_id, stream_id)
             if mark and mark.stream_id != stream_id and mark.highest_seq:
                 log.warning("stream_closed stream_id=%s highest_seq=%d", mark.stream_id, mark.highest_seq)
                 query = (
                     "INSERT OR IGNORE INTO predecessors SELECT ?, ?,"
                     " max(ifnull(max(age), 0), ifnull((SELECT max(age) FROM sent), 0)) FROM predecessors"
                 )
-                self._db.execute(query, (mark.stream_id, mark.highest_seq))
+                db.execute(query, (mark.stream_id, mark.highest_seq))
         return stream_id
 
-    def _settle_with_mark(self) -> int:
-        """The highest number given out. A mark that is further than the file and its one sample in the making means
-        that the file went back in time (a restored copy): the numbers between are gone, never used twice."""
-        highest = self._one(
-            "SELECT max(ifnull(max(seq), 0), ifnull((SELECT max(last) FROM gone), 0)) FROM samples",
+    def _settle_with_mark(self, opened: Opened, reached: int | None) -> int:
+        """The highest number given out. Where the mark is further than the file and its one sample in the making, the
+        file has lost its end or gone back in time (a restored copy): what is missing is gone, never used twice.
+
+        reached: the highest number, where it is known because the damage was found while running.
+        """
+        held = int(
+            self._file.one("SELECT max(ifnull(max(seq), 0), ifnull((SELECT max(seq) FROM drafts), 0)) FROM samples")
         )
         mark = self._mark.mark
-        if mark and mark.stream_id == self._stream_id:
-            if mark.highest_seq > highest + 1:
-                log.warning("numbers_gone first=%d last=%d reason=older_file", highest + 1, mark.highest_seq)
-                with self._transaction():
-                    self._db.execute("INSERT INTO gone (first, last) VALUES (?, ?)", (highest + 1, mark.highest_seq))
-                return mark.highest_seq
-            if mark.highest_seq >= highest:
-                return highest
-        self._mark.write(Mark(self._stream_id, highest))
+        if mark is None or mark.stream_id != self._stream_id:
+            mark = None
+        else:
+            self._forget_beyond(max(held, mark.highest_seq))
+        told = int(
+            self._file.one("SELECT max(ifnull(max(last), 0), ifnull((SELECT max(last) FROM thinned), 0)) FROM gone")
+        )
+        highest = max(held, told)
+        top = mark.highest_seq if mark else 0
+        if opened.salvaged:
+            top = max(reached if reached is not None else top + (not self._mark.whole), highest)
+            self._tell_salvaged(opened, mark.oldest if mark else held, top)
+            highest = top
+        elif top > highest + 1:
+            log.warning("numbers_gone first=%d last=%d reason=older_file", highest + 1, top)
+            self._put_gone(Ranges.of([(highest + 1, top)]))
+            highest = top
+        if mark is None or mark.highest_seq < highest:
+            self._mark.write(Mark(self._stream_id, highest))
         return highest
 
-    @contextmanager
-    def _transaction(self, *, lazy: bool = False) -> Iterator[None]:
-        """All or nothing; durable when it ends, or with the next durable one if `lazy`."""
-        with self._faults():
-            if lazy:
-                self._db.execute("PRAGMA synchronous = NORMAL")
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            finally:
-                if lazy:
-                    self._db.execute("PRAGMA synchronous = FULL")
+    def _tell_salvaged(self, opened: Opened, first: int, last: int) -> None:
+        assert opened.salvaged
+        kept = opened.salvaged.numbers
+        with self._file.faults() as db:
+            held = Ranges.of(db.execute("SELECT seq, seq FROM samples UNION SELECT seq, seq FROM drafts"))
+            thinned = Ranges.of(db.execute("SELECT first, last FROM thinned"))
+        lost = Ranges.of([(first, last)]) - held - thinned - self.gone()
+        self._put_gone(lost)
+        log.warning(
+            "buffer_salvaged stream_id=%s kept=%d gone=%d missing=%s set_aside=%s",
+            *(self._stream_id, kept.count, lost.count, lost.as_lists()[:20], opened.aside),
+        )
 
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            if _is_damage(error):
-                raise Damaged(f"{self._path} is damaged ({error}): start again, it will be set aside") from error
-            raise Retryable(f"the buffer {self._path} cannot be used: {error}; is the disk full?") from error
+    def _put_gone(self, lost: Ranges) -> None:
+        gone = self.gone() | lost
+        with self._file.transaction() as db:
+            db.execute("DELETE FROM gone")
+            db.executemany("INSERT INTO gone (first, last) VALUES (?, ?)", gone.pairs)
 
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+    def _forget_beyond(self, highest: int) -> None:
+        """No number over the highest was ever given out: a row that says so was damaged."""
+        with self._file.transaction(lazy=True) as db:
+            for table in ("gone", "thinned"):
+                db.execute(f"DELETE FROM {table} WHERE last > ? OR first > last OR first < 1", (highest,))
 
 
 def _take_lock(lock: Path, path: Path) -> int:
@@ -286,36 +374,3 @@ def _take_lock(lock: Path, path: Path) -> int:
             f"{path} is in use by another agent process: stop that one, or give [agent] buffer another path"
         ) from None
     return handle
-
-
-def _open_or_set_aside(path: Path) -> sqlite3.Connection:
-    """The file, whole and up to date; a damaged one is renamed with what belongs to it, and a new one begun."""
-    try:
-        return _open(path)
-    except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
-            raise
-        aside = f".damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        for suffix in ("", "-wal", "-shm"):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                part.rename(path.with_name(path.name + aside + suffix))
-        log.error("buffer_damaged set_aside=%s reason=%r", path.name + aside, str(error))
-        return _open(path)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            damage = sqlite3.DatabaseError(verdict)
-            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damage
-        bring_up_to_date(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection

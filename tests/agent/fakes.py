@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from agent.clock import TimeQuality
+from agent.clock import Moment, TimeQuality
 from agent.sensors import Reading
 
 
@@ -39,6 +39,11 @@ class FastClock:
     def quality(self) -> TimeQuality:
         """A simulated clock is never wrong."""
         return "ntp"
+
+    def moment(self) -> Moment:
+        """Its boot began when it was made."""
+        passed = (time.monotonic() - self._origin) * self.speed
+        return Moment(self._start + timedelta(seconds=passed), "boot", passed)
 
     def seconds_until(self, moment: datetime) -> float:
         """Wall seconds."""

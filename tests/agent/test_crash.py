@@ -31,6 +31,7 @@ class Process:
         self.config = folder / "milepost.toml"
         self.config.write_text(
             f'[agent]\ntruck_id = "{TRUCK}"\nbroker = "{broker.url}"\nbuffer = "{self.buffer}"\ninterval = {INTERVAL}\n'
+            "time_patience = 0\n"
             f'[[agent.sensors]]\ntype = "replay"\npath = "{folder / "engine.log"}"\n'
         )
         self.process: subprocess.Popen[str] | None = None

@@ -4,9 +4,11 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.buffer import Row
 from agent.buffer.sqlite import SqliteBuffer
 from contract.codec import Json
 from contract.errors import Retryable
@@ -184,25 +186,30 @@ class FullDisk(SqliteBuffer):
 
     full = False
 
-    def append(self, document: object) -> object:  # type: ignore[override]
+    def append(self, *args: Any, **more: Any) -> Row:
         """Store, or not."""
         if self.full:
             raise Retryable("disk full")
-        return super().append(document)  # type: ignore[arg-type]
+        return super().append(*args, **more)
 
 
-def test_a_full_disk_costs_only_what_could_not_be_stored(
+def test_what_a_full_disk_refuses_is_held_in_memory_and_stored_in_order_later(
     broker: Broker, listener: Listener, tmp_path: Path, drive: Drive
 ) -> None:
     buffer = FullDisk(tmp_path / "full.db", TRUCK)
     truck = drive(broker, buffer=buffer)
     wait_for(lambda: truck.tally.sent >= 3)
     buffer.full = True
-    wait_for(lambda: truck.tally.not_stored >= 3)
+    reads = truck.sensor.reads
+    wait_for(lambda: truck.sensor.reads >= reads + 5)
     buffer.full = False
-    wait_for(lambda: truck.tally.sent >= 8)
-    highest = truck.stop().sampled
-    wait_for(lambda: _whole(listener, highest))
+    wait_for(lambda: truck.tally.sent >= reads + 8)
+    tally = truck.stop()
+    assert (tally.sampled, tally.not_stored) == (truck.sensor.reads, 0)
+    wait_for(lambda: _whole(listener, tally.sampled))
+    samples = [json.loads(*contents) for _, contents in sorted(listener.samples().items())]
+    assert [one["engine_diagnostics"]["engine_rpm"] for one in samples] == list(range(1, tally.sampled + 1))
+    assert [one["sampled_at"] for one in samples] == sorted(one["sampled_at"] for one in samples)
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_sampling(broker: Broker, drive: Drive) -> None:

@@ -97,27 +97,6 @@ def test_a_lost_file_is_reported_as_its_successors_predecessor(tmp_path: Path) -
         assert list(buffer.predecessors) == [Predecessor(first, 7)]
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "bits"])
-def test_a_damaged_file_is_set_aside_and_sampling_goes_on(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "b.db"
-    with SqliteBuffer(path, "T1") as buffer:
-        first = buffer.stream_id
-        _fill(buffer, 200)
-    content = bytearray(path.read_bytes())
-    if damage == "garbage":
-        content = bytearray(b"not a database " * 1000)
-    elif damage == "truncated":
-        del content[len(content) // 2 :]
-    else:
-        for at in range(4096, len(content), 4096):
-            content[at : at + 8] = b"\xff" * 8
-    path.write_bytes(content)
-    with SqliteBuffer(path, "T1") as buffer:
-        assert list(buffer.predecessors) == [Predecessor(first, 200)]
-        assert buffer.append(DOCUMENT).seq == 1
-    assert [found.read_bytes() for found in tmp_path.glob("b.db.damaged-*[0-9a-f]")] == [bytes(content)]
-
-
 def test_a_file_that_went_back_in_time_never_uses_a_number_twice(tmp_path: Path) -> None:
     """A restored copy continues behind the mark; the numbers between are gone, and said to be."""
     path = tmp_path / "b.db"

@@ -1,0 +1,78 @@
+"""One open buffer file: its connection, what counts as damage, and what a transaction promises."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from agent.errors import Damaged
+from contract.errors import Retryable
+
+_DAMAGE = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_ERROR,  # every statement is known to be right: a table or column has lost its name
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_FORMAT,
+}
+_DAMAGED_READS = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether waiting will not help: the file itself is wrong, or its disk cannot read it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError) and not isinstance(
+            error, sqlite3.ProgrammingError | sqlite3.InterfaceError
+        )
+    return code & 0xFF in _DAMAGE or code in _DAMAGED_READS
+
+
+class BufferFile:
+    """The connection, which `swap` replaces after a repair. Every fault comes out as Damaged or Retryable."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path, self.db = path, connection
+
+    @contextmanager
+    def transaction(self, *, lazy: bool = False) -> Iterator[sqlite3.Connection]:
+        """All or nothing; durable when it ends, or with the next durable one if `lazy`."""
+        with self.faults():
+            if lazy:
+                self.db.execute("PRAGMA synchronous = NORMAL")
+            try:
+                self.db.execute("BEGIN IMMEDIATE")
+                yield self.db
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+            finally:
+                if lazy:
+                    self.db.execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def faults(self) -> Iterator[sqlite3.Connection]:
+        """SQLite's errors as the agent's."""
+        try:
+            yield self.db
+        except sqlite3.Error as error:
+            if is_damage(error):
+                raise Damaged(f"{self.path} is damaged ({error}): it is set aside and salvaged") from error
+            raise Retryable(f"the buffer {self.path} cannot be used: {error}; is the disk full?") from error
+
+    def one(self, query: str, *values: object) -> Any:
+        """The first column of a query's only row."""
+        with self.faults() as db:
+            return db.execute(query, values).fetchone()[0]
+
+    def swap(self, connection: sqlite3.Connection) -> None:
+        """Go on with another file under the same path."""
+        self.db = connection
+
+    def close(self) -> None:
+        """Release it."""
+        self.db.close()

@@ -1,0 +1,149 @@
+"""What a damaged buffer file still says: rows that prove themselves, whatever has become of the pages around them.
+
+`collect` reads a file that was set aside and changes nothing; `pour` writes into a new one. A sample is believed when
+its checksum agrees (files of version 1 have none: then when it parses), and when it names its truck, its stream and
+its number. Whether it had been sent is taken from the file where that can still be read; else it is sent again, which
+costs data and nothing more.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.buffer.pages import Value, read_what_can_be, rows
+from agent.buffer.schema import checksum
+from contract.ranges import Ranges
+
+_SAMPLE, _DRAFT, _OLD_SAMPLE = 6, 7, 2
+_BESIDE = ("gone", "thinned", "predecessors", "boots", "notes")
+_CHUNK = 500
+
+Row = tuple[Value, ...]
+
+
+@dataclass(slots=True)
+class Salvaged:
+    """Of one stream: whole rows of samples and drafts by number, which of them were sent (number → age), and the rows
+    of the small tables that could be read."""
+
+    stream_id: str
+    samples: dict[int, Row] = field(default_factory=dict)
+    drafts: dict[int, Row] = field(default_factory=dict)
+    sent: dict[int, int] = field(default_factory=dict)
+    beside: dict[str, list[Row]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> Ranges:
+        """Every number that was found."""
+        return Ranges.of_numbers((*self.samples, *self.drafts))
+
+
+def collect(main: Path, log: Path, truck_id: str, stream_id: str | None) -> Salvaged | None:
+    """What can be read of a file and its write-ahead log; None if not a single sample.
+
+    stream_id: whose samples are wanted; None for the stream that most of them name.
+    """
+    chosen = collect_from(read_what_can_be(main), read_what_can_be(log), truck_id, stream_id)
+    if chosen:
+        _read_beside(main, chosen)
+    return chosen
+
+
+def collect_from(main: bytes, log: bytes, truck_id: str, stream_id: str | None) -> Salvaged | None:
+    """The samples alone, of the files' bytes."""
+    found: dict[str, Salvaged] = {}
+    count: Counter[str] = Counter()
+    for name, seq, values in _believable(rows(main, log), truck_id):
+        salvaged = found.setdefault(name, Salvaged(name))
+        (salvaged.drafts if len(values) == _DRAFT else salvaged.samples)[seq] = (seq, *values[1:])
+        count[name] += 1
+    chosen = found.get(stream_id or (count.most_common(1)[0][0] if count else ""))
+    if chosen is None:
+        return None
+    for seq in chosen.samples:
+        chosen.drafts.pop(seq, None)
+    return chosen
+
+
+def _believable(found: Iterator[tuple[int, list[Value]]], truck_id: str) -> Iterator[tuple[str, int, list[Value]]]:
+    seen: set[tuple[int, int]] = set()
+    for seq, values in found:
+        if len(values) not in (_SAMPLE, _DRAFT, _OLD_SAMPLE) or not isinstance(values[1], bytes):
+            continue
+        key = (seq, len(values))
+        if key in seen or (len(values) != _OLD_SAMPLE and values[5] != checksum(seq, values[1])):
+            continue
+        stream_id = _stream_of(values[1], seq, truck_id)
+        if stream_id is not None:
+            seen.add(key)
+            yield stream_id, seq, values
+
+
+def _stream_of(body: bytes, seq: int, truck_id: str) -> str | None:
+    try:
+        sample = json.loads(body)
+        stream_id = sample["stream_id"]
+        return str(stream_id) if (sample["seq"], sample["truck_id"]) == (seq, truck_id) else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _read_beside(main: Path, salvaged: Salvaged) -> None:
+    """The small tables, as far as SQLite can read them; what it cannot is missed, not wrong."""
+    try:
+        connection = sqlite3.connect(f"{main.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    except sqlite3.Error:
+        return
+    try:
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        for seq, age in _read(connection, "sent"):
+            if isinstance(seq, int) and isinstance(age, int):
+                salvaged.sent[seq] = age
+        for table in _BESIDE:
+            salvaged.beside[table] = _read(connection, table)
+    finally:
+        connection.close()
+
+
+def _read(connection: sqlite3.Connection, table: str) -> list[Row]:
+    found: list[Row] = []
+    try:
+        for row in connection.execute(f"SELECT * FROM {table}"):
+            found.append(row)
+    except sqlite3.Error:
+        pass
+    return found
+
+
+def pour(salvaged: Salvaged, connection: sqlite3.Connection) -> None:
+    """Into a file whose tables are there; every sample that is not known to be sent becomes pending."""
+    samples = [_whole(row) for row in salvaged.samples.values()]
+    for at in range(0, len(samples), _CHUNK):
+        part = samples[at : at + _CHUNK]
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?)", part)
+            for row in part:
+                seq = int(row[0])  # type: ignore[arg-type]
+                if seq in salvaged.sent:
+                    connection.execute("INSERT OR IGNORE INTO sent VALUES (?, ?)", (seq, salvaged.sent[seq]))
+                else:
+                    connection.execute("INSERT OR IGNORE INTO pending VALUES (?)", (seq,))
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT OR IGNORE INTO drafts VALUES (?, ?, ?, ?, ?, ?, ?)", salvaged.drafts.values())
+        for table, beside in salvaged.beside.items():
+            for row in beside:
+                places = ", ".join("?" * len(row))
+                connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)
+
+
+def _whole(row: Row) -> Row:
+    """A row of version 1 gets what it did not have."""
+    seq, body = row[0], row[1]
+    assert isinstance(seq, int)
+    assert isinstance(body, bytes)
+    return row if len(row) == _SAMPLE else (seq, body, None, None, 0, checksum(seq, body))
