@@ -163,10 +163,12 @@ def main() -> None:
         sys.exit(_say(error, 2))
     except MilepostError as error:
         sys.exit(_say(error, 3))
+    except OSError as error:
+        sys.exit(_say(f"{error}: give another path (--data-dir), or mend its permissions", 2))
 
 
-def _say(error: MilepostError, code: int) -> int:
-    sys.stderr.write(f"milepost: {error}\n")
+def _say(what: object, code: int) -> int:
+    sys.stderr.write(f"milepost: {what}\n")
     return code
 
 

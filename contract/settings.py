@@ -47,13 +47,22 @@ def load(room: str, model: type[Model], config: Path | None = None, environ: Map
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        where = f"{path} or the environment" if path else "the environment"
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(model.model_fields))
-            raise Misconfigured(f"unknown key {key!r} in [{room}] ({where}): known are {known}") from None
-        raise Misconfigured(f"[{room}] {key} ({where}): {first['msg']}, not {first['input']!r:.80}") from None
+        raise _misconfigured(error, room, model, f"{path} or the environment" if path else "the environment") from None
+
+
+def _misconfigured(error: ValidationError, room: str, model: type[BaseModel], where: str) -> Misconfigured:
+    """The one fault to name first: a key that is unknown is often the misspelling of one that is missing."""
+    errors = error.errors(include_url=False)
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(sorted(model.model_fields))
+        return Misconfigured(f"unknown key {key!r} in [{room}] ({where}): known are {known}")
+    if first["type"] == "missing":
+        variable = f"{_PREFIX}{room}__{key}".upper()
+        return Misconfigured(f"[{room}] {key} is missing: set it in milepost.toml, or {variable} in the environment")
+    reason = first["msg"].removeprefix("Value error, ")
+    return Misconfigured(f"[{room}] {key} ({where}): {reason}, not {first['input']!r:.80}")
 
 
 def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
