@@ -148,8 +148,10 @@ def _documents(files: list[Path]) -> list[tuple[str, Any]]:
 def _read(file: Path) -> str:
     try:
         return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{file}: cannot be read: {error}") from None
+    except OSError as error:
+        raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{file}: is not UTF-8: save it so") from None
 
 
 @app.command("test")

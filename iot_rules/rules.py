@@ -60,6 +60,8 @@ def load_documents(folder: Path | None = None) -> tuple[Rule, ...]:
     if not root.is_dir():
         raise Misconfigured(f"no folder of rule documents at {root}: name one that exists")
     files = sorted((file for file in root.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
+    if not files:  # deploying nothing would delete every rule
+        raise Misconfigured(f"no rule documents (*.json) in {root}: name a folder that has some")
     return tuple(_load(file) for file in files)
 
 
