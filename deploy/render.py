@@ -1,0 +1,163 @@
+"""The SAM template, whole: template.yaml, and what has its one source elsewhere.
+
+Added are the tables (collector.stores), the IoT rules (iot_rules/documents), alarms and dashboard (watch.py), and for
+each function its log group and its role. The result is JSON, which CloudFormation takes like YAML.
+"""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from contract.errors import Misconfigured
+from deploy.watch import alarms, dashboard
+
+SOURCE = Path(__file__).with_name("template.yaml")
+Resources = dict[str, dict[str, Any]]
+
+_PLACEHOLDERS: dict[str, Any] = {
+    "<MILEPOST_RULES_ROLE_ARN>": {"Fn::GetAtt": ["RulesRole", "Arn"]},
+    "<MILEPOST_RULE_ERRORS_BUCKET>": {"Ref": "Bucket"},
+}
+_ACTION_NAMES = {"dynamoDB": "DynamoDB", "dynamoDBv2": "DynamoDBv2", "iotAnalytics": "IotAnalytics"}
+
+
+def render() -> dict[str, Any]:
+    """The template as JSON values."""
+    template: dict[str, Any] = yaml.load(SOURCE.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - our own loader
+    made: Resources = template["Resources"]
+    tables = _tables()
+    functions = [name for name, each in made.items() if each["Type"] == "AWS::Serverless::Function"]
+    for name in functions:
+        _furnish(made, name, tables)
+    rules = _rules()
+    for added in (tables, rules, alarms(functions, list(rules), list(tables)), dashboard(functions)):
+        if clash := made.keys() & added.keys():
+            raise Misconfigured(f"template.yaml has its own {sorted(clash)}: remove them, they are added")
+        made.update(added)
+    return template
+
+
+def text() -> str:
+    """The template's text."""
+    return json.dumps(render(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _furnish(made: Resources, name: str, tables: Resources) -> None:
+    """Give a function its log group and its role."""
+    function = made[name]
+    short = name.removesuffix("Function")
+    allowed = [_of_tables(statement, tables) for statement in function.pop("Metadata")["Allows"]]
+    log = {"Fn::GetAtt": [f"{short}Log", "Arn"]}
+    common = [
+        {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": log},
+        {"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"},
+    ]
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    made[f"{short}Log"] = {
+        "Type": "AWS::Logs::LogGroup",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": {
+            "LogGroupName": {"Fn::Sub": f"/milepost/${{Prefix}}/{short.lower()}"},
+            "RetentionInDays": 30,
+        },
+    }
+    made[f"{short}Role"] = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [
+                {"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": [*common, *allowed]}}
+            ],
+        },
+    }
+    function["Properties"]["Role"] = {"Fn::GetAtt": [f"{short}Role", "Arn"]}
+    function["Properties"]["LoggingConfig"] = {"LogGroup": {"Ref": f"{short}Log"}}
+
+
+def _of_tables(statement: dict[str, Any], tables: Resources) -> dict[str, Any]:
+    """`Resource: {Tables: […]}` means the ARNs of these tables and of their indexes."""
+    resource = statement["Resource"]
+    if not isinstance(resource, dict) or "Tables" not in resource:
+        return statement
+    arns: list[Any] = []
+    for name in resource["Tables"]:
+        logical = _logical(name)
+        if logical not in tables:
+            raise Misconfigured(f"template.yaml allows a table {name!r} that the store does not have")
+        arns.append({"Fn::GetAtt": [logical, "Arn"]})
+        if "GlobalSecondaryIndexes" in tables[logical]["Properties"]:
+            arns.append({"Fn::Sub": f"${{{logical}.Arn}}/index/*"})
+    return {**statement, "Resource": arns}
+
+
+def _logical(table: str) -> str:
+    return "".join(part.capitalize() for part in table.split("_")) + "Table"
+
+
+def _tables() -> Resources:
+    """The tables as the store defines them: CreateTable's parameters are CloudFormation's properties."""
+    from deploy.tables import TABLES, TTL_ATTRIBUTES
+
+    made: Resources = {}
+    for name, definition in TABLES.items():
+        properties = {
+            **definition,
+            "TableName": {"Fn::Sub": f"${{Prefix}}-{name}"},
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        }
+        if name in TTL_ATTRIBUTES:
+            properties["TimeToLiveSpecification"] = {"AttributeName": TTL_ATTRIBUTES[name], "Enabled": True}
+        made[_logical(name)] = {
+            "Type": "AWS::DynamoDB::Table",
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": properties,
+        }
+    return made
+
+
+def _rules() -> Resources:
+    """AWS::IoT::TopicRule of each document: CreateTopicRule's parameters with a capital at the front."""
+    made: Resources = {}
+    for file in sorted((resources.files("iot_rules") / "documents").iterdir(), key=lambda each: each.name):
+        if not file.name.endswith(".json"):
+            continue
+        document = json.loads(file.read_text("utf-8"))
+        name = document["ruleName"]
+        logical = "".join(part.capitalize() for part in name.split("_")[1:]) + "Rule"
+        made[logical] = {
+            "Type": "AWS::IoT::TopicRule",
+            "Properties": {"RuleName": name, "TopicRulePayload": _capitals(document["topicRulePayload"])},
+        }
+    return made
+
+
+def _capitals(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_ACTION_NAMES.get(key, key[0].upper() + key[1:]): _capitals(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_capitals(below) for below in value]
+    return _PLACEHOLDERS.get(value, value) if isinstance(value, str) else value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short tags."""
+
+
+def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _tagged)
