@@ -64,7 +64,7 @@ def _rate_findings(rules: Sequence[Rule], fleet: Fleet) -> list[Finding]:
         (fleet.trucks, ACCOUNT_CONNECTIONS, "connections to the account", "ask AWS to raise the limit"),
     )  # fmt: skip
     return [
-        Finding(_FLEET, "rate", f"{rate:,.6g} {what}: the limit is {limit:,}", remedy)
+        Finding(_FLEET, "rate", f"{round(rate):,} {what}: the limit is {limit:,}", remedy)
         for rate, limit, what, remedy in measured
         if rate > limit
     ]
