@@ -1,8 +1,8 @@
 """The truck's sensors behind one protocol, and how their readings become one sample.
 
-Everything that measures is a `Sensor`: a replayed recording, later the live CAN bus and the satellite receiver. The
-sampler asks each for a `Reading` once a tick and lets `merge` make the wire's document of them. Implementations are
-named by technology and imported only when one is opened, so that a truck loads what it runs and nothing else.
+Everything that measures is a `Sensor`: the live CAN bus, the satellite receiver, a replayed recording. The sampler asks
+each for a `Reading` once a tick and lets `merge` make the wire's document of them. Implementations are named by
+technology and imported only when one is opened, so that a truck loads what it runs and nothing else.
 """
 
 from collections.abc import Callable, Mapping
@@ -61,6 +61,10 @@ class Sensor(Protocol):
 
 
 KINDS: dict[str, str] = {
+    "environment": "agent.sensors.environment:EnvironmentSensor",
+    "gpsd": "agent.sensors.gpsd.sensor:GpsdSensor",
+    "j1939": "agent.sensors.j1939.sensor:J1939Sensor",
+    "obd2": "agent.sensors.obd2.sensor:Obd2Sensor",
     "replay": "agent.sensors.replay:ReplaySensor",
 }
 """Setting `[[agent.sensors]] type` → module and callable `(path, *, interval) -> Sensor`, imported when asked for."""

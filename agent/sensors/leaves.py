@@ -51,6 +51,18 @@ MEASURES: dict[str, Measure] = {
     "environmental_conditions.atmospheric_pressure": Measure(0, 2000, 2),
 }
 
+ON_ROAD: dict[str, tuple[float, float]] = {
+    "gps_location.altitude": (-500, 9000),
+    "gps_location.speed": (0, 400),
+    "engine_diagnostics.engine_rpm": (0, 10_000),
+    "engine_diagnostics.battery_voltage": (0, 100),
+    "odometer_reading": (0, 10_000_000),
+    "fuel_consumption": (0, 1000),
+    "environmental_conditions.temperature": (-90, 100),
+    "environmental_conditions.atmospheric_pressure": (300, 1200),
+}
+"""Narrower bounds where a bus can carry what the wire allows, but what is never true of a vehicle on a road."""
+
 LEAVES: tuple[str, ...] = (
     "gps_location.latitude",
     "gps_location.longitude",
@@ -90,6 +102,7 @@ GROUPS: tuple[str, ...] = (
 def settle(leaf: str, value: float) -> float | Reason:
     """`value` as it goes on the wire: rounded to what it means, or `implausible` where it cannot be true."""
     measure = MEASURES[leaf]
-    if not math.isfinite(value) or not measure.low <= value <= measure.high:
+    low, high = ON_ROAD.get(leaf, (measure.low, measure.high))
+    if not math.isfinite(value) or not low <= value <= high:
         return "implausible"
     return round(value, measure.digits) + 0.0  # + 0.0: no minus zero

@@ -1,6 +1,6 @@
 """`ReplaySensor`: a real drive, played again and again, for trials and tests; not for a truck that carries goods.
 
-It reads a candump log (plain or gzipped) as J1939, or a trip table (see trips.py), and streams it: one item is held
+It reads a candump log (plain or gzipped) or a trip table (see mixed.py, trips.py), and streams it: one item is held
 ahead, never the file. It knows the recording's time line only, so a `Reading` has no `time`.
 """
 
@@ -16,8 +16,8 @@ from typing import IO, Any, NamedTuple, Protocol
 
 from agent.sensors import Reading
 from agent.sensors.j1939.candump import Candump, parse_line
-from agent.sensors.j1939.decoder import Decoder
 from agent.sensors.leaves import Reason
+from agent.sensors.mixed import Mixed
 from agent.sensors.tape import Tape
 from agent.sensors.trips import TripState, layout_of, rows
 from contract.errors import Misconfigured
@@ -135,7 +135,7 @@ def _player_of(path: Path) -> _Player:
     if layout is not None:
         return _Player(lambda text: rows(text, layout), lambda: TripState(layout))
     if any(parse_line(line) for line in lines):
-        return _Player(lambda text: iter(Candump(text)), Decoder)
+        return _Player(lambda text: iter(Candump(text)), Mixed)
     raise Misconfigured(
         f'[[agent.sensors]] type="replay" path="{path}" is neither a candump log ("(seconds) can0 18FEF100#…", made by '
         "`candump -L`) nor a trip table with known columns (agent/sensors/trips.py). Point it at such a file."

@@ -5,17 +5,30 @@ leaf has a reason. Frames are only filed as they come (a busy bus brings 1,500 a
 
 When several sources give one leaf, the parameter that stands first in the table wins, then the lowest source address
 (the engine, 0, before all others); a source without a value never hides one that has it. Fault lists are joined.
+Sources that contradict the preferred one are counted in `disagreements` at each snapshot. An odometer that leaps is
+`implausible` until the new value has stayed (see plausible.py); meanwhile another source that goes on as before stands
+in for it.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from agent.sensors.j1939.faults import DM1_LIMIT, DM1_PGN, decode_dm1
 from agent.sensors.j1939.frame import Frame
-from agent.sensors.j1939.signals import CORNERS, PGNS, SIGNALS, TIRE_PGN, TIRE_PRESSURE, corners
+from agent.sensors.j1939.signals import CORNERS, PGNS, SIGNALS, TIRE_PGN, TIRE_PRESSURE, Signal, corners
 from agent.sensors.j1939.transport import TP_CM, TP_DT, Reassembler
 from agent.sensors.leaves import ACTIVE_FAULTS, REASONS, Reason
+from agent.sensors.plausible import Belief, Disagreement, Heard, disagreements, odometer_follows
+
+ODOMETER = "odometer_reading"
+MAX_TYRES = 256
+"""Pairs of place and source that are kept; the one unheard longest gives way."""
 
 _NO_LOCATION = 0xFF
+_BY_LEAF: dict[str, list[Signal]] = {}
+for _signal in SIGNALS:
+    _BY_LEAF.setdefault(_signal.leaf, []).append(_signal)
+_LEAVES = (*_BY_LEAF, *CORNERS)
 
 
 class Decoder:
@@ -25,6 +38,8 @@ class Decoder:
         self.transport = Reassembler()
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pgn: {} for pgn in (*PGNS, DM1_PGN)}
         self._tyres: dict[tuple[int, int], tuple[float, bytes]] = {}
+        self._odometer = Belief(odometer_follows)
+        self.disagreements: Counter[Disagreement] = Counter()
 
     def feed(self, now: float, frame: Frame) -> None:
         """Files one frame. `now`: seconds on any time line that runs evenly, the same as `snapshot` is asked on."""
@@ -43,33 +58,48 @@ class Decoder:
             self._heard[pgn][source] = (now, data)
         elif data and data[0] != _NO_LOCATION:
             self._tyres[data[0], source] = (now, data)
+            if len(self._tyres) > MAX_TYRES:
+                del self._tyres[min(self._tyres, key=lambda key: self._tyres[key][0])]
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         """(leaf → value, leaf → why not) for every leaf that J1939 can give; the two never share a leaf."""
-        found: dict[str, list[float | Reason]] = {}
-        for signal in SIGNALS:
-            for _, (heard, data) in sorted(self._heard[signal.pgn].items()):
-                found.setdefault(signal.leaf, []).append(
-                    signal.decode(data) if now - heard <= signal.limit else "stale"
-                )
-        found |= self._tyre_pressures(now)
+        found = {leaf: self._found(now, signals) for leaf, signals in _BY_LEAF.items()} | self._tyre_pressures(now)
         values: dict[str, object] = {}
         quality: dict[str, Reason] = {}
-        for leaf in (*(signal.leaf for signal in SIGNALS), *CORNERS):
-            value = next((outcome for outcome in found.get(leaf, ()) if not isinstance(outcome, str)), None)
-            if value is None:
-                quality[leaf] = _worst(outcome for outcome in found.get(leaf, ()) if isinstance(outcome, str))
+        for leaf in _LEAVES:
+            outcomes = found.get(leaf, [])
+            chosen = self._choose(now, leaf, [outcome for outcome in outcomes if isinstance(outcome, Heard)])
+            if isinstance(chosen, float):
+                values[leaf] = chosen
             else:
-                values[leaf] = value
+                quality[leaf] = chosen or _worst(outcome for outcome in outcomes if isinstance(outcome, str))
         self._faults(now, values, quality)
         return values, quality
 
-    def _tyre_pressures(self, now: float) -> dict[str, list[float | Reason]]:
+    def _found(self, now: float, signals: Iterable[Signal]) -> list[Heard | Reason]:
+        """What each source says by each signal, the preferred first."""
+        return [
+            _outcome(now, signal, source, heard)
+            for signal in signals
+            for source, heard in sorted(self._heard[signal.pgn].items())
+        ]
+
+    def _choose(self, now: float, leaf: str, heard: list[Heard]) -> float | Reason | None:
+        """The value to go by; None where there is none, so that the sources' reasons stand."""
+        if not heard:
+            return None
+        self.disagreements.update(disagreements(leaf, heard))
+        if leaf != ODOMETER:
+            return heard[0].value
+        believed = self._odometer.choose(now, [each.value for each in heard])
+        return "implausible" if believed is None else believed
+
+    def _tyre_pressures(self, now: float) -> dict[str, list[Heard | Reason]]:
         place = corners({location for location, _ in self._tyres})
         return {
             leaf: [
-                TIRE_PRESSURE.decode(data, leaf) if now - heard <= TIRE_PRESSURE.limit else "stale"
-                for (at, _), (heard, data) in sorted(self._tyres.items())
+                _outcome(now, TIRE_PRESSURE, source, heard, leaf)
+                for (at, source), heard in sorted(self._tyres.items())
                 if at == location
             ]
             for leaf, location in place.items()
@@ -90,6 +120,14 @@ class Decoder:
             quality[ACTIVE_FAULTS] = "error"
         else:
             quality[ACTIVE_FAULTS] = "stale" if heard else "not_available"
+
+
+def _outcome(now: float, signal: Signal, source: int, heard: tuple[float, bytes], leaf: str = "") -> Heard | Reason:
+    at, data = heard
+    if now - at > signal.limit:
+        return "stale"
+    value = signal.decode(data, leaf)
+    return value if isinstance(value, str) else Heard(source, at, signal.period, value)
 
 
 def _worst(reasons: Iterable[Reason]) -> Reason:

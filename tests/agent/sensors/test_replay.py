@@ -25,6 +25,10 @@ ENGINE = "engine_diagnostics"
 RPM = f"{ENGINE}.engine_rpm"
 FAULTS = "vehicle_health_and_maintenance.active_faults"
 TRUCK_LEAVES = {
+    "gps_location.latitude",
+    "gps_location.longitude",
+    "gps_location.altitude",
+    "gps_location.speed",
     RPM,
     f"{ENGINE}.fuel_level",
     f"{ENGINE}.engine_temperature",
@@ -88,12 +92,18 @@ def test_the_trucks_faults_are_those_of_its_multi_packet_dm1(recording: Callable
 def test_what_the_truck_lacks_has_its_reason(recording: Callable[[str], Path]) -> None:
     _, quality = merge(play(recording(TRUCK), 1))
     assert quality == {
-        "gps_location": "not_available",
         "vehicle_health_and_maintenance.brake_status": "not_available",
         "vehicle_health_and_maintenance.transmission_status": "not_available",
         "vehicle_health_and_maintenance.tire_pressure": "not_available",
         "environmental_conditions.humidity": "not_available",
     }
+
+
+def test_the_receiver_beside_the_truck_says_where_it_stands(recording: Callable[[str], Path]) -> None:
+    """CANmod.gps frames on the second interface: parked in rural Iowa."""
+    for reading in play(recording(TRUCK), 3):
+        assert reading.values["gps_location.latitude"] == pytest.approx(41.41295, abs=1e-4)
+        assert reading.values["gps_location.longitude"] == pytest.approx(-92.8785, abs=1e-4)
 
 
 def test_broken_sensors_of_a_stopped_engine_are_errors(recording: Callable[[str], Path]) -> None:

@@ -1,0 +1,86 @@
+"""What one receiver said last, and what of it is true at a moment. Pure.
+
+No fix, no position: a report without one forgets what the last fix said at once. A report may lack speed or time (the
+first of each fix do): the value before stands until it is older than `LIMIT`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from agent.sensors.gpsd.report import Report
+from agent.sensors.gpsd.trust import EARLIEST, TimeTrust
+from agent.sensors.leaves import Reason, settle
+from agent.sensors.plausible import Belief, position_follows
+
+LIMIT = 5.0
+"""Seconds (a fix is due every second) after which what was said is stale."""
+
+LATITUDE, LONGITUDE = "gps_location.latitude", "gps_location.longitude"
+ALTITUDE, SPEED = "gps_location.altitude", "gps_location.speed"
+POSITION = (LATITUDE, LONGITUDE)
+LEAVES = (*POSITION, ALTITUDE, SPEED)
+
+_NOWHERE = 1e-6
+
+
+class Receiver:
+    """One device of gpsd. `heard` and `now` are seconds since boot."""
+
+    def __init__(self, *, earliest: datetime = EARLIEST) -> None:
+        self.trust = TimeTrust(earliest=earliest)
+        self.heard = -1.0
+        self.mode = 0
+        self._last: dict[str, tuple[float, float]] = {}
+        self._place = Belief(position_follows)
+
+    def tell(self, heard: float, report: Report) -> None:
+        """Files one report."""
+        self.heard, self.mode = heard, report.mode
+        if report.mode < 2:
+            self._last.clear()
+            return
+        if report.mode < 3:
+            self._last.pop(ALTITUDE, None)
+        if report.time is not None:
+            self.trust.tell(heard, report.time)
+        said = {SPEED: report.speed, ALTITUDE: report.altitude if report.mode == 3 else None}
+        if report.latitude is not None and report.longitude is not None:
+            said |= {LATITUDE: report.latitude, LONGITUDE: report.longitude}
+        self._last |= {leaf: (heard, value) for leaf, value in said.items() if value is not None}
+
+    def fixed(self, now: float) -> bool:
+        """Whether it has a fix now."""
+        return self.mode >= 2 and now - self.heard <= LIMIT
+
+    def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
+        """(leaf → value, leaf → why not) for the four leaves of a position."""
+        if now - self.heard > LIMIT:
+            return {}, dict.fromkeys(LEAVES, "stale" if self.mode >= 2 else "not_available")
+        values: dict[str, object] = {}
+        quality: dict[str, Reason] = {}
+        place = self._position(now)
+        for leaf in LEAVES:
+            outcome = place[leaf] if leaf in place else self._outcome(now, leaf)
+            if isinstance(outcome, str):
+                quality[leaf] = outcome
+            else:
+                values[leaf] = outcome
+        return values, quality
+
+    def _outcome(self, now: float, leaf: str) -> float | Reason:
+        if leaf not in self._last:
+            return "not_available"
+        heard, value = self._last[leaf]
+        return settle(leaf, value) if now - heard <= LIMIT else "stale"
+
+    def _position(self, now: float) -> Mapping[str, float | Reason]:
+        """Both or neither; not a place that cannot be reached in the time, nor 0°, 0°, which stands for nowhere."""
+        outcomes = {leaf: self._outcome(now, leaf) for leaf in POSITION}
+        latitude, longitude = outcomes.values()
+        if isinstance(latitude, str) or isinstance(longitude, str):
+            reason = latitude if isinstance(latitude, str) else longitude
+            return dict.fromkeys(POSITION, reason)
+        nowhere = abs(latitude) < _NOWHERE and abs(longitude) < _NOWHERE
+        if nowhere or self._place.choose(now, [(latitude, longitude)]) is None:
+            return dict.fromkeys(POSITION, "implausible")
+        return outcomes

@@ -1,0 +1,71 @@
+"""Keeps what each control unit answered last, and says what of it is true at a moment.
+
+Promises: never raises, whatever the bytes; a value is younger than its limit, else the leaf has a reason. Of several
+control units that answer, the one with the lowest identifier (7E8, the engine) is preferred; one that contradicts it is
+counted in `disagreements`. An odometer that leaps is `implausible` until the new value has stayed (see plausible.py).
+"""
+
+from collections import Counter
+
+from agent.sensors.j1939.frame import Frame
+from agent.sensors.leaves import Reason
+from agent.sensors.obd2.isotp import IsoTp
+from agent.sensors.obd2.pids import PIDS, SUPPORTED, Pid, answers, supported
+from agent.sensors.plausible import Belief, Disagreement, Heard, disagreements, odometer_follows
+
+ODOMETER = "odometer_reading"
+
+_OURS = tuple(pid for pid in PIDS.values() if pid.leaf)
+
+
+class Obd2Decoder:
+    """One bus. `feed` it in the order heard; `snapshot` at any time.
+
+    answered: when anything answered last, or None. known: for each bitmap PID answered so far, the PIDs some unit has.
+    """
+
+    def __init__(self) -> None:
+        self.disagreements: Counter[Disagreement] = Counter()
+        self.answered: float | None = None
+        self.known: dict[int, set[int]] = {}
+        self.isotp = IsoTp()
+        self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pid: {} for pid in PIDS}
+        self._odometer = Belief(odometer_follows)
+
+    def feed(self, now: float, frame: Frame) -> None:
+        """Files one frame. `now`: seconds on any time line that runs evenly, the same as `snapshot` is asked on."""
+        payload = self.isotp.feed(now, frame)
+        if payload is None:
+            return
+        for pid, data in answers(payload):
+            self.answered = now
+            if pid in PIDS:
+                self._heard[pid][frame.can_id] = (now, data)
+            elif pid in SUPPORTED:
+                self.known.setdefault(pid, set()).update(supported(pid, data))
+
+    def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
+        """(leaf → value, leaf → why not) for every leaf that OBD-II can give; the two never share a leaf."""
+        values: dict[str, object] = {}
+        quality: dict[str, Reason] = {}
+        for pid in _OURS:
+            outcome = self._outcome(now, pid)
+            if isinstance(outcome, str):
+                quality[pid.leaf] = outcome
+            else:
+                values[pid.leaf] = outcome
+        return values, quality
+
+    def _outcome(self, now: float, pid: Pid) -> float | Reason:
+        answers_of = self._heard[pid.pid]
+        fresh = [
+            (unit, at, pid.decode(data)) for unit, (at, data) in sorted(answers_of.items()) if now - at <= pid.limit
+        ]
+        heard = [Heard(unit, at, pid.period, value) for unit, at, value in fresh if not isinstance(value, str)]
+        if not heard:
+            return "implausible" if fresh else "stale" if answers_of else "not_available"
+        self.disagreements.update(disagreements(pid.leaf, heard))
+        if pid.leaf != ODOMETER:
+            return heard[0].value
+        believed = self._odometer.choose(now, [each.value for each in heard])
+        return "implausible" if believed is None else believed
