@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rebuild": ("collector.cli", "Recompute history and counters from what is stored."),
     "verify": ("collector.cli", "Compare history and counters with what is stored."),
     "agent": ("agent.cli", "The on-truck agent: run, once, status."),
-    "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval."),
+    "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),
     "simulate": ("simulator.cli", "Virtual trucks and shoppers on their own."),
 }
 """Command → the module whose `app` has a command of that name (or is that group), and its line in the help."""
