@@ -47,7 +47,11 @@ class Report(_Message):
 
 
 class Status(_Message):
-    """Retained, and the last will: is the truck there, and how much does it hold."""
+    """Retained, and the last will: is the truck there, and how much does it hold.
+
+    config_version: the remote configuration (contract.config) that the truck has proved to work, None for its own
+    file's. config_problem: why the one it was offered is not in force.
+    """
 
     state: Literal["online", "offline", "lost"]
     at: str | None = None
@@ -56,6 +60,7 @@ class Status(_Message):
     buffered: Annotated[int | None, Field(ge=0)] = None
     version: str | None = None
     config_version: int | str | None = None
+    config_problem: str | None = None
 
 
 class Resend(_Message):

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from contract.clicks import Click, ClickBatch
+from contract.config import Config
 from contract.messages import Report, Resend, Status
 from contract.telemetry import Telemetry, TelemetryBatch
 
@@ -22,6 +23,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "report": Report,
     "status": Status,
     "resend": Resend,
+    "config": Config,
 }
 
 

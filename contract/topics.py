@@ -35,3 +35,8 @@ def status(truck_id: str) -> str:
 def resend(truck_id: str) -> str:
     """Cloud to truck: see contract.messages.Resend."""
     return f"fleet/{truck_id}/resend"
+
+
+def config(truck_id: str) -> str:
+    """Cloud to truck, retained: see contract.config.Config."""
+    return f"fleet/{truck_id}/config"

@@ -1,0 +1,46 @@
+"""What the cloud may set on a truck, by the retained topic `fleet/{truck_id}/config` (DESIGN §3).
+
+Every key but `config_version` may be left out: then the truck's own file decides. An unknown key or a value out of
+bounds makes the truck refuse the whole document, with the reason in its status.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ConfigVersion = Annotated[int, Field(ge=0, le=2**63 - 1)] | Annotated[str, Field(min_length=1, max_length=64)]
+Interval = Annotated[float, Field(gt=0, le=86_400)]
+ReportInterval = Annotated[float, Field(ge=10, le=86_400)]
+Megabytes = Annotated[float, Field(gt=0, le=1_000_000)]
+Publishes = Annotated[float, Field(gt=0, le=1_000_000)]
+Kibibytes = Annotated[float, Field(ge=1, le=10_000_000)]
+Records = Annotated[int, Field(ge=1, le=1000)]
+BatchBytes = Annotated[int, Field(ge=1000, le=120_000)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LaneConfig(_Strict):
+    """How fast samples may leave, over any second, and how many of the backlog go in one message."""
+
+    publishes_per_second: Publishes | None = None
+    kib_per_second: Kibibytes | None = None
+    batch_records: Records | None = None
+    batch_bytes: BatchBytes | None = None
+
+
+class Config(_Strict):
+    """One configuration of one truck.
+
+    config_version: the truck confirms it in its status once it has run with it. interval: seconds between samples, at
+    least 1. report_interval: seconds between reports. daily_budget: MB a day (UTC) that samples may cost, null for no
+    bound.
+    """
+
+    config_version: ConfigVersion
+    interval: Annotated[Interval, Field(ge=1)] | None = None
+    report_interval: ReportInterval | None = None
+    daily_budget: Megabytes | None = None
+    lanes: LaneConfig | None = None
