@@ -55,32 +55,37 @@ class Opened:
 def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: float = CHECK_SECONDS) -> Opened:
     """The file at `path`, whole and up to date. Raises Misconfigured for a file that is not this truck's, of another
     program or of a newer version; sqlite3.OperationalError and OSError where the disk refuses."""
-    tail = read_what_can_be(_beside(path, "-wal"))
+    tail = _log_of(path)
     try:
-        if tail and not (path.exists() and path.stat().st_size):
-            raise Unsound("only its write-ahead log is left")
-        connection = _open(path, truck_id, mark, seconds)
+        _look_at_the_first_bytes(path, bool(tail))
+        connection = _open(path, truck_id, mark, seconds, has_log=bool(tail))
     except sqlite3.Error as error:
         if not is_damage(error):
             raise
-        return replace_damaged(path, truck_id, mark, str(error))
+        log.error("buffer_damaged path=%s reason=%r", path.name, str(error))
+        return replace_damaged(path, truck_id, mark, tail=tail)
     return Opened(connection, _save_tail(connection, tail, truck_id, mark))
 
 
 def replace_damaged(
-    path: Path, truck_id: str, mark: Mark | None, reason: str, old: sqlite3.Connection | None = None
+    path: Path,
+    truck_id: str,
+    mark: Mark | None,
+    *,
+    tail: bytes | None = None,
+    old: sqlite3.Connection | None = None,
 ) -> Opened:
     """Set the file aside with what belongs to it, begin a new one, and put into it what can be salvaged.
 
-    old: a connection that is still open on it, and is closed. Where the disk refuses all is put back and it raises.
+    tail: the bytes of its log as they were before SQLite saw them; None to read them now. old: a connection that is
+    still open on it, and is closed. Where the disk refuses all is put back and it raises.
     """
     aside = set_aside(path)
-    log.error("buffer_damaged set_aside=%s reason=%r", aside.name, reason)
     if old:
         with suppress(sqlite3.Error):
             old.close()  # after the renaming: else it would write its log into the file, and remove it
     try:
-        salvaged = collect(aside, _beside(aside, "-wal"), truck_id, mark.stream_id if mark else None)
+        salvaged = collect(aside, _log_of(aside) if tail is None else tail, truck_id, mark.stream_id if mark else None)
         connection = _open(path, truck_id, None, 0)
         try:
             if salvaged:
@@ -135,6 +140,10 @@ def begin_stream(connection: sqlite3.Connection, truck_id: str, stream_id: str) 
     connection.execute("INSERT INTO stream (truck_id, stream_id, seal) VALUES (?, ?, ?)", (truck_id, stream_id, seal))
 
 
+def _log_of(path: Path) -> bytes:
+    return read_what_can_be(_beside(path, "-wal"))
+
+
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
@@ -144,7 +153,7 @@ def _order(aside: Path) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _open(path: Path, truck_id: str, mark: Mark | None, seconds: float) -> sqlite3.Connection:
+def _open(path: Path, truck_id: str, mark: Mark | None, seconds: float, *, has_log: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
@@ -154,13 +163,22 @@ def _open(path: Path, truck_id: str, mark: Mark | None, seconds: float) -> sqlit
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
         deadline = time.monotonic() + seconds
         _quick_check(connection, deadline)
-        _suspect_the_header(connection, mark)
+        _suspect_the_header(connection, mark, has_log)
         bring_up_to_date(connection, path)
         _prove(connection, deadline)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _look_at_the_first_bytes(path: Path, has_log: bool) -> None:
+    """What SQLite would take for something else than damage: an empty file, and one that may only be read."""
+    first = path.open("rb").read(20) if path.exists() else b""
+    if not first and has_log:
+        raise Unsound("only its write-ahead log is left")
+    if len(first) == 20 and not {first[18], first[19]} <= {1, 2}:
+        raise Unsound("its header names a format that there is not")
 
 
 def _quick_check(connection: sqlite3.Connection, deadline: float) -> None:
@@ -177,15 +195,15 @@ def _quick_check(connection: sqlite3.Connection, deadline: float) -> None:
         connection.set_progress_handler(None, 0)
 
 
-def _suspect_the_header(connection: sqlite3.Connection, mark: Mark | None) -> None:
+def _suspect_the_header(connection: sqlite3.Connection, mark: Mark | None, has_log: bool) -> None:
     """A mark beside the file says that it is ours: then a strange header is damage, and not another program's."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
     if mark and (tables or version) and owner != APPLICATION_ID:
         raise Unsound("its header is not a buffer's")
-    if mark and mark.highest_seq and not tables and not version:
-        return
+    if mark and mark.highest_seq and has_log and not tables:
+        raise Unsound("nothing could be read of its write-ahead log")
     if version < 0 or (mark and version > len(STEPS) and (version ^ len(STEPS)).bit_count() == 1):
         stream_of(connection)  # a newer version has other tables
         raise Unsound(f"its header says version {version}, its tables do not")

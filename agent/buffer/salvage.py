@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,12 +42,12 @@ class Salvaged:
         return Ranges.of_numbers((*self.samples, *self.drafts))
 
 
-def collect(main: Path, log: Path, truck_id: str, stream_id: str | None) -> Salvaged | None:
-    """What can be read of a file and its write-ahead log; None if not a single sample.
+def collect(main: Path, log: bytes, truck_id: str, stream_id: str | None) -> Salvaged | None:
+    """What can be read of a file and of its write-ahead log's bytes; None if not a single sample.
 
     stream_id: whose samples are wanted; None for the stream that most of them name.
     """
-    chosen = collect_from(read_what_can_be(main), read_what_can_be(log), truck_id, stream_id)
+    chosen = collect_from(read_what_can_be(main), log, truck_id, stream_id)
     if chosen:
         _read_beside(main, chosen)
     return chosen
@@ -92,29 +93,36 @@ def _stream_of(body: bytes, seq: int, truck_id: str) -> str | None:
 
 
 def _read_beside(main: Path, salvaged: Salvaged) -> None:
-    """The small tables, as far as SQLite can read them; what it cannot is missed, not wrong."""
-    try:
-        connection = sqlite3.connect(f"{main.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-    except sqlite3.Error:
-        return
-    try:
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        for seq, age in _read(connection, "sent"):
-            if isinstance(seq, int) and isinstance(age, int):
-                salvaged.sent[seq] = age
-        for table in _BESIDE:
-            salvaged.beside[table] = _read(connection, table)
-    finally:
-        connection.close()
+    """The small tables, as far as SQLite can read them, with its log if that is possible; what it cannot read is
+    missed, not wrong."""
+    uri = f"{main.resolve().as_uri()}?mode=ro"
+    for each in (uri, f"{uri}&immutable=1"):
+        try:
+            connection = sqlite3.connect(each, uri=True)
+            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            try:
+                connection.execute("SELECT count(*) FROM sent").fetchone()
+                _read_tables(connection, salvaged)
+                return
+            finally:
+                connection.close()
+        except sqlite3.Error:
+            continue
+
+
+def _read_tables(connection: sqlite3.Connection, salvaged: Salvaged) -> None:
+    for row in _read(connection, "sent"):
+        if len(row) == 2 and isinstance(row[0], int) and isinstance(row[1], int):
+            salvaged.sent[row[0]] = row[1]
+    for table in _BESIDE:
+        salvaged.beside[table] = _read(connection, table)
 
 
 def _read(connection: sqlite3.Connection, table: str) -> list[Row]:
     found: list[Row] = []
-    try:
+    with suppress(sqlite3.Error):
         for row in connection.execute(f"SELECT * FROM {table}"):
             found.append(row)
-    except sqlite3.Error:
-        pass
     return found
 
 

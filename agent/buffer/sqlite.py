@@ -256,7 +256,7 @@ class SqliteBuffer:
     def repair(self) -> None:
         """Set the damaged file aside, salvage it, go on with a new one. Retryable where the disk refuses."""
         try:
-            opened = replace_damaged(self._path, self._truck_id, self._mark.mark, "found while running", self._file.db)
+            opened = replace_damaged(self._path, self._truck_id, self._mark.mark, old=self._file.db)
         except (OSError, sqlite3.Error) as error:
             raise Retryable(f"cannot begin a new buffer at {self._path}: {error}; free some disk space") from error
         self._file.swap(opened.connection)
