@@ -10,7 +10,12 @@ from collector.stores import Reader, Store, open_reader, open_store
 
 
 class Place(Protocol):
-    """Somewhere a store can be; every call opens it anew, as another process would."""
+    """Somewhere a store can be; every call opens it anew, as another process would.
+
+    transactions: a `unit()` that fails has done nothing, and nobody sees half of one.
+    """
+
+    transactions: bool
 
     def store(self) -> Store: ...
     def reader(self) -> Reader | None: ...
@@ -19,6 +24,8 @@ class Place(Protocol):
 
 class SqlitePlace:
     """A file."""
+
+    transactions = True
 
     def __init__(self, folder: Path) -> None:
         self._url = f"sqlite:///{folder / 'milepost.db'}"

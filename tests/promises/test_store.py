@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.history import Point, Policy, Steps, Version, define
+from collector.history import Point, Policy, Run, Steps, Version, define, plan
 from collector.ingest import Ingest
 from collector.ledger import Stream
-from collector.stores import Conflict, Counter, DeadLetter, Head, Store, StoredClick, StoredSample
+from collector.stores import Change, Conflict, Counter, DeadLetter, Head, Store, StoredClick, StoredSample
 from contract.errors import Retryable
 from contract.items import Item
 from contract.ranges import Ranges
@@ -35,6 +35,25 @@ def _letter(id: str, **more: object) -> DeadLetter:
     return replace(DeadLetter(id, 1000, "file:telemetry", "seq", "because", b"\xff{"), **more)  # type: ignore[arg-type]
 
 
+def _opening(*points: Point, before: Version | None = None) -> Steps:
+    """The plan for points beyond all that is stored."""
+    return plan((Run(before, points, (), None),))
+
+
+def _apply(store: Store, truck_id: str, read: Head, steps: Steps, latest: str) -> Head:
+    """What was planned with the head `read`."""
+    return store.apply(truck_id, read, Change(steps, latest))
+
+
+def _keep(store: Store, truck_id: str, ledgers: dict[str, Stream]) -> None:
+    """Write the ledgers of some of a truck's streams."""
+    store.apply(truck_id, store.head(truck_id, set(ledgers)), Change(ledgers=ledgers))
+
+
+def _kept(store: Store, truck_id: str, stream_id: str) -> Stream:
+    return store.head(truck_id, {stream_id}).ledgers[stream_id]
+
+
 def _received(*numbers: int) -> Stream:
     return Stream().receive(Ranges.of_numbers(numbers), 1000)
 
@@ -43,11 +62,8 @@ def _first(store: Store, truck_id: str = "T1", order_key: str = f"{NOON}#a") -> 
     """One sample, put and applied."""
     with store.unit():
         store.put_samples(truck_id, [_sample(order_key)])
-        steps = Steps(put=(Version(order_key, "k", None),), current=order_key)
-        store.apply(truck_id, store.head(truck_id), steps, order_key)
-    head = store.head(truck_id)
-    assert head
-    return head
+        _apply(store, truck_id, store.head(truck_id), _opening(Point(order_key, "k")), order_key)
+    return store.head(truck_id)
 
 
 def _everything(store: Store) -> None:
@@ -55,8 +71,8 @@ def _everything(store: Store) -> None:
     store.remember_policy("policy")
     order_key = f"{LATER}#z"
     store.put_samples("T9", [_sample(order_key)])
-    store.apply("T9", None, Steps(put=(Version(order_key, "k", None),), current=order_key), order_key)
-    store.put_ledgers("T9", {"s1": _received(2)})
+    _apply(store, "T9", Head(), _opening(Point(order_key, "k")), order_key)
+    _keep(store, "T9", {"s1": _received(2)})
     store.put_status("T9", "{}")
     store.put_clicks([_click("e9")])
     store.put_dead_letters([_letter("d9")])
@@ -67,9 +83,9 @@ def _is_there(store: Store) -> list[bool]:
         store.policy() == "policy",
         store.truck_ids() == ["T9"],
         store.latest("T9") is not None,
-        store.head("T9") is not None,
+        store.head("T9").rev > 0,
         store.version_count("T9") == 1,
-        store.ledger("T9", "s1") == _received(2),
+        _kept(store, "T9", "s1") == _received(2),
         store.status("T9") == "{}",
         len(list(store.click_counts())) == 1,
         len(list(store.clicks())) == 1,
@@ -88,7 +104,10 @@ def test_a_unit_happens_whole(store: Store, place: Place) -> None:
     assert all(_is_there(place.store()))
 
 
-def test_a_unit_that_fails_has_not_happened(store: Store) -> None:
+def test_a_unit_that_fails_has_not_happened(store: Store, place: Place) -> None:
+    if not place.transactions:
+        pytest.skip("of this store's units the first calls may have happened")
+
     class OurBug(Exception):
         pass
 
@@ -106,6 +125,8 @@ def test_a_unit_that_fails_has_not_happened(store: Store) -> None:
 
 
 def test_nobody_sees_half_a_unit(store: Store, place: Place) -> None:
+    if not place.transactions:
+        pytest.skip("of this store's units the first calls may be seen")
     with store.unit():
         _everything(store)
         reader = place.reader()
@@ -125,20 +146,20 @@ def test_no_store_is_no_reader(place: Place) -> None:
 def test_a_plan_made_with_an_old_head_is_refused_and_changes_nothing(store: Store) -> None:
     old = _first(store)
     with store.unit():
-        store.apply("T1", old, Steps(), f"{NOON}#b")
+        _apply(store, "T1", old, Steps(), f"{NOON}#b")
     before = (store.head("T1"), list(store.versions("T1")))
     remove = Steps(remove=(f"{NOON}#a",), close=((f"{NOON}#a", LATER),))
-    for read in (old, None):
+    for read in (old, Head()):
         with pytest.raises(Conflict), store.unit():
-            store.apply("T1", read, remove, f"{LATER}#c")
+            _apply(store, "T1", read, remove, f"{LATER}#c")
         assert (store.head("T1"), list(store.versions("T1"))) == before
 
 
 def test_a_plan_with_a_head_that_is_not_there_is_refused(store: Store) -> None:
     head = _first(store, "T1")
     with pytest.raises(Conflict), store.unit():
-        store.apply("T2", head, Steps(), f"{LATER}#")
-    assert store.head("T2") is None
+        _apply(store, "T2", head, Steps(), f"{LATER}#")
+    assert store.head("T2") == Head()
 
 
 def test_a_conflict_may_be_tried_again() -> None:
@@ -149,10 +170,19 @@ def test_every_apply_bumps_the_revision(store: Store) -> None:
     """Also one that changes no version: it fences a late insert that crosses a decision to do nothing."""
     head = _first(store)
     with store.unit():
-        store.apply("T1", head, Steps(), head.latest)
-    again = store.head("T1")
-    assert again
-    assert again.rev > head.rev
+        _apply(store, "T1", head, Steps(), head.latest)
+    assert store.head("T1").rev > head.rev
+
+
+def _add(store: Store, number: int) -> bool:
+    """One number more in a ledger; False where another writer was first."""
+    try:
+        with store.unit():
+            ledger = _kept(store, "T1", "s1")
+            _keep(store, "T1", {"s1": ledger.receive(Ranges.of_numbers([number]), number)})
+    except Conflict:
+        return False
+    return True
 
 
 def test_two_writers_never_interleave(place: Place) -> None:
@@ -166,9 +196,8 @@ def test_two_writers_never_interleave(place: Place) -> None:
             mine = place.store()
             gate.wait()
             for number in range(1 + parity, 2 * rounds + 1, 2):
-                with mine.unit():
-                    ledger = mine.ledger("T1", "s1")
-                    mine.put_ledgers("T1", {"s1": ledger.receive(Ranges.of_numbers([number]), number)})
+                while not _add(mine, number):
+                    pass
         except Exception as error:  # noqa: BLE001 - a thread's door
             failures.append(error)
 
@@ -178,7 +207,7 @@ def test_two_writers_never_interleave(place: Place) -> None:
     for thread in threads:
         thread.join()
     assert not failures
-    assert place.store().ledger("T1", "s1").received == Ranges.of([(1, 2 * rounds)])
+    assert _kept(place.store(), "T1", "s1").received == Ranges.of([(1, 2 * rounds)])
 
 
 # Idempotent puts
@@ -198,14 +227,22 @@ def test_two_trucks_samples_are_two(store: Store) -> None:
         assert store.put_samples("T2", [_sample(f"{NOON}#a")]) == [True]
 
 
-def test_a_sample_dated_by_its_arrival_is_known_by_its_content(store: Store) -> None:
-    first = _sample(f"{NOON}#a", content="c", by_arrival=True)
-    later = _sample(f"{LATER}#a", content="c", by_arrival=True)
+def test_a_content_dated_by_its_arrival_keeps_its_first_place(store: Store) -> None:
+    """Each comes at another time; the order key under which it was first put is its own for ever."""
+    first, later = f"{NOON}#a", f"{LATER}#a"
     with store.unit():
-        assert store.put_samples("T1", [first, later]) == [True, False]
-        assert store.put_samples("T1", [later]) == [False]
-        assert store.put_samples("T1", [replace(later, by_arrival=False)]) == [True]  # its own time is another sample
-        assert store.put_samples("T2", [later]) == [True]
+        assert store.claim("T1", {"c": first, "d": later}) == {"c": first, "d": later}
+        store.put_samples("T1", [_sample(first, content="c", by_arrival=True)])
+    with store.unit():
+        assert store.claim("T1", {"c": later, "new": later}) == {"c": first, "new": later}
+        assert store.claim("T2", {"c": later}) == {"c": later}
+
+
+def test_which_samples_are_there_can_be_asked(store: Store) -> None:
+    with store.unit():
+        store.put_samples("T1", [_sample(f"{NOON}#a")])
+    assert store.has_samples("T1", [f"{NOON}#a", f"{NOON}#b"]) == {f"{NOON}#a"}
+    assert store.has_samples("T2", [f"{NOON}#a"]) == set()
 
 
 def test_an_event_is_stored_and_counted_once(store: Store) -> None:
@@ -250,20 +287,16 @@ def test_steps_are_applied_as_they_stand(store: Store) -> None:
     head = _first(store)
     with store.unit():
         store.put_samples("T1", [_sample(b, "kb"), _sample(c, "kc")])
-        store.apply(
-            "T1", head, Steps(put=(Version(b, "kb", LATER), Version(c, "kc", None)), close=((a, NOON),), current=c), c
-        )
+        _apply(store, "T1", head, _opening(Point(b, "kb"), Point(c, "kc"), before=head.current), c)
     expected = [Version(a, "k", NOON), Version(b, "kb", LATER), Version(c, "kc", None)]
     assert [version for version, _ in store.versions("T1")] == expected
     assert [sample.order_key for _, sample in store.versions("T1")] == [a, b, c]
     head = store.head("T1")
-    assert head
     assert (head.latest, head.current) == (c, expected[-1])
     with store.unit():
-        store.apply("T1", head, Steps(remove=(b,), close=((a, LATER),)), b)
+        _apply(store, "T1", head, Steps(remove=(b,), close=((a, LATER),)), b)
     assert [version for version, _ in store.versions("T1")] == [Version(a, "k", LATER), expected[-1]]
     head = store.head("T1")
-    assert head
     assert (head.latest, head.current) == (c, expected[-1])  # an older latest does not set it back
 
 
@@ -271,15 +304,13 @@ def test_neighbours_of_an_order_key(store: Store) -> None:
     keys = [f"{NOON}#a", f"{NOON}#c", f"{LATER}#a"]
     with store.unit():
         store.put_samples("T1", [_sample(key) for key in keys])
-        steps = Steps(put=tuple(Version(key, "k", None) for key in keys), current=keys[-1])
-        store.apply("T1", None, steps, keys[-1])
+        _apply(store, "T1", Head(), _opening(*(Point(key, f"k{key}") for key in keys)), keys[-1])
         store.put_samples("T2", [_sample(f"{NOON}#b")])
-    before, at = store.version_before("T1", keys[1]), store.version_from("T1", keys[1])
-    assert (before and before.order_key, at and at.order_key) == (keys[0], keys[1])
-    following = store.version_from("T1", keys[1] + "\0")
-    assert following
-    assert following.order_key == keys[2]
-    assert (store.version_before("T1", keys[0]), store.version_from("T1", keys[2] + "\0")) == (None, None)
+    before = store.version_before("T1", keys[1])
+    assert before
+    assert (before.order_key, store.version_before("T1", keys[0])) == (keys[0], None)
+    assert [version.order_key for version in store.versions_from("T1", keys[1])] == keys[1:]
+    assert [version.order_key for version in store.versions_from("T1", keys[1] + "\0")] == keys[2:]
     assert [point.order_key for point in store.points_from("T1", keys[1])] == keys[1:]
     assert next(iter(store.points_from("T1", keys[0]))) == Point(keys[0], "k")
 
@@ -289,8 +320,7 @@ def test_version_at_is_the_last_that_started(store: Store) -> None:
     keys = [f"{NOON}#a", f"{NOON}#b", f"{LATER}#a"]
     with store.unit():
         store.put_samples("T1", [_sample(key) for key in keys])
-        versions = (Version(keys[0], "k", NOON), Version(keys[1], "k", LATER), Version(keys[2], "k", None))
-        store.apply("T1", None, Steps(put=versions, current=keys[2]), keys[2])
+        _apply(store, "T1", Head(), _opening(*(Point(key, f"k{key}") for key in keys)), keys[2])
     held = {
         at: store.version_at("T1", at) for at in ("2024-06-01T11:59:59.999Z", NOON, "2024-06-01T12:59:59.999Z", LATER)
     }
@@ -330,15 +360,15 @@ def test_clicks_come_in_the_order_of_time(store: Store) -> None:
 def test_ledgers_are_kept_a_stream(store: Store) -> None:
     whole, holed = _received(1), _received(1, 3)
     with store.unit():
-        store.put_ledgers("T2", {"s1": whole})
-        store.put_ledgers("T1", {"s2": holed, "s1": whole})
+        _keep(store, "T2", {"s1": whole})
+        _keep(store, "T1", {"s2": holed, "s1": whole})
     assert store.ledgers("T1") == {"s1": whole, "s2": holed}
     assert list(store.ledgers("T1")) == ["s1", "s2"]
     assert store.ledger_trucks() == ["T1", "T2"]
     assert store.incomplete() == [("T1", "s2", holed)]
-    assert store.ledger("T3", "s1") == Stream()
+    assert _kept(store, "T3", "s1") == Stream()
     with store.unit():
-        store.put_ledgers("T1", {"s2": holed.receive(Ranges.of_numbers([2]), 2000)})
+        _keep(store, "T1", {"s2": holed.receive(Ranges.of_numbers([2]), 2000)})
     assert store.incomplete() == []
 
 
@@ -373,29 +403,45 @@ def test_samples_are_counted_by_number(store: Store) -> None:
 
 def test_what_is_not_there_is_empty(store: Store) -> None:
     assert (store.truck_ids(), store.ledger_trucks(), store.incomplete()) == ([], [], [])
-    assert (store.latest("T1"), store.head("T1"), store.version_at("T1", NOON)) == (None, None, None)
+    assert (store.latest("T1"), store.head("T1"), store.version_at("T1", NOON)) == (None, Head(), None)
     assert (list(store.versions("T1")), list(store.samples("T1")), store.ledgers("T1")) == ([], [], {})
     assert (list(store.click_counts()), list(store.clicks()), list(store.dead_letters())) == ([], [], [])
     assert (store.dead_letter("x"), store.has_clicks([]), store.version_count("T1")) == (None, set(), 0)
 
 
-def test_history_and_counters_can_be_replaced(store: Store) -> None:
-    a, b = f"{NOON}#a", f"{LATER}#b"
-    head = _first(store)
+def test_tracked_keys_can_be_changed(store: Store) -> None:
+    keys = [f"{NOON}#a", f"{LATER}#b"]
     with store.unit():
-        store.put_samples("T1", [_sample(b)])
-        store.apply("T1", head, Steps(), b)
-        store.put_clicks([_click("e1"), _click("e2", count=0, counter=Counter(NOON, None, None, "view"))])
+        store.put_samples("T1", [_sample(key) for key in keys])
+        store.put_samples("T2", [_sample(key) for key in keys])
+        store.put_keys("T1", {keys[0]: "other"})
+    assert [point.key for point in store.points_from("T1", keys[0])] == ["other", "k"]
+    assert [point.key for point in store.points_from("T2", keys[0])] == ["k", "k"]
+
+
+def test_counters_can_be_made_anew(store: Store) -> None:
     with store.unit():
-        store.replace_history("T1", {a: "new a", b: "new b"}, [Version(a, "new a", LATER), Version(b, "new b", None)])
+        store.put_clicks([_click("e1", count=2), _click("e2", count=0, counter=Counter(NOON, None, None, "view"))])
+        before = list(store.click_counts())
         store.replace_click_counts()
-    assert [version.key for version, _ in store.versions("T1")] == ["new a", "new b"]
-    assert [point.key for point in store.points_from("T1", a)] == ["new a", "new b"]
-    replaced = store.head("T1")
-    assert replaced
-    assert (replaced.latest, replaced.current) == (b, Version(b, "new b", None))
-    assert replaced.rev > head.rev
-    assert [number for _, number in store.click_counts()] == [1]
+    assert list(store.click_counts()) == before
+    assert [number for _, number in before] == [2]
+
+
+def test_apply_changes_head_versions_and_ledgers_in_one_act(store: Store) -> None:
+    """And gives the head as it is then, to plan the next act with."""
+    head = _first(store)
+    b, ledgers = f"{LATER}#b", {"s1": _received(1, 2), "s2": _received(7)}
+    with store.unit():
+        store.put_samples("T1", [_sample(b, "kb")])
+        steps = _opening(Point(b, "kb"), before=head.current)
+        given = store.apply("T1", store.head("T1", set(ledgers)), Change(steps, b, ledgers))
+    assert given == store.head("T1", set(ledgers))
+    assert (given.latest, given.current, given.ledgers) == (b, Version(b, "kb", None), ledgers)
+    stale = Change(Steps(remove=(b,)), b, {"s1": _received(9)})
+    with pytest.raises(Conflict), store.unit():
+        store.apply("T1", head, stale)
+    assert store.head("T1", set(ledgers)) == given
 
 
 numbers = count()
