@@ -114,9 +114,9 @@ class Stream:
 
     def _noticed(self, now_ms: int) -> "Stream":
         """With the holes brought up to date; what is left of a known hole keeps its story."""
-        missing = Ranges.of([(1, self.highest)]) - self.settled
-        if not missing and not self.holes:
+        if not self.holes and self.received.pairs == ((1, self.highest),):  # the common case
             return self
+        missing = Ranges.of([(1, self.highest)]) - self.settled
         known = Ranges.of((hole.first, hole.last) for hole in self.holes)
         holes = [Hole(first, last, now_ms) for first, last in missing - known]
         for hole in self.holes:

@@ -19,7 +19,6 @@ Json = Any
 
 MAX_DEPTH = 64
 _EXACT_FLOAT_TEXT = 16  # any decimal text of up to 15 digits (and a point) survives float and back
-_EXACT_WHOLE = 2.0**53
 _MAX_EXPONENT = 400  # beyond it ten bytes of text would make a number that takes gigabytes to reckon with
 _EVERY_DIGIT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -27,7 +26,7 @@ _EVERY_DIGIT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 def _number(text: str) -> int | float | Decimal:
     value = float(text)
     if len(text) <= _EXACT_FLOAT_TEXT and "e" not in text and "E" not in text:
-        return int(value) if value.is_integer() and abs(value) < _EXACT_WHOLE else value
+        return int(value) if value.is_integer() else value
     exact = Decimal(text)
     if not exact:
         return 0
@@ -75,7 +74,17 @@ def _depth(value: Json) -> int:
     return deepest
 
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+def _encoder(*, sort_keys: bool) -> Callable[[Json], str]:
+    """`JSONEncoder.encode`, which sets its C encoder up anew for every call, with one that is set up once."""
+    slow = json.JSONEncoder(sort_keys=sort_keys, separators=(",", ":"), allow_nan=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return slow.encode
+    pieces = make(None, slow.default, json.encoder.encode_basestring_ascii, None, ":", ",", sort_keys, False, False)
+    return lambda value: "".join(pieces(value, 0))
+
+
+_encode = _encoder(sort_keys=True)
 _encode_plain = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 

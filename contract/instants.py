@@ -10,6 +10,7 @@ from functools import lru_cache
 from contract.errors import Rejected
 
 _FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,12})?)? ?([Zz]|[+-]\d\d(:?[0-5]\d)?)?", re.ASCII)
+_OURS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 EARLIEST = "2000-01-01T00:00:00.000Z"
 
 
@@ -45,6 +46,9 @@ def parse(text: object, field: str) -> str:
     if not isinstance(text, str):
         raise Rejected(field, f"must be a time as RFC 3339 text such as 2026-01-31T12:00:00.000Z, not {text!r:.40}")
     try:
+        if _OURS.fullmatch(text):
+            datetime.fromisoformat(text)
+            return text
         if not _FORM.fullmatch(text):
             raise ValueError
         moment = datetime.fromisoformat(f"{text[:10]}T{text[11:].replace(' ', '')}".upper().replace(",", "."))

@@ -61,7 +61,7 @@ _CLICK_KEYS_AS_TEXT = ("item_id", "user_id", "session_id", "order_id", "event_id
 
 def without_bookkeeping(record: dict[str, Json]) -> dict[str, Json]:
     """The record without the validity columns that earlier stores added to it: they are no part of the content."""
-    if not any(key.upper() in _IGNORED for key in record):
+    if _IGNORED.isdisjoint(map(str.upper, record)):
         return record
     return {key: value for key, value in record.items() if key.upper() not in _IGNORED}
 

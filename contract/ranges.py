@@ -33,14 +33,16 @@ class Ranges:
         return cls.of((number, number) for number in numbers)
 
     def __or__(self, other: "Ranges") -> "Ranges":
-        if not other.pairs:
-            return self
-        last = self.pairs[-1] if self.pairs else None
-        if last and len(other.pairs) == 1 and other.pairs[0][0] == last[1] + 1:  # the live stream's one case
+        if not self.pairs or not other.pairs:
+            return self if self.pairs else other
+        last = self.pairs[-1]
+        if len(other.pairs) == 1 and other.pairs[0][0] == last[1] + 1:  # the live stream's one case
             return Ranges((*self.pairs[:-1], (last[0], other.pairs[0][1])))
         return Ranges.of((*self.pairs, *other.pairs))
 
     def __sub__(self, other: "Ranges") -> "Ranges":
+        if not self.pairs or not other.pairs:
+            return self
         left: list[Pair] = []
         cuts = iter(other.pairs)
         cut = next(cuts, None)

@@ -176,16 +176,18 @@ def _as_floats(value: Json) -> Json:
 
 
 _TOP = frozenset(Telemetry.model_fields) | set(legacy.TIME_KEYS)
-_KNOWN = {group: frozenset(leaves) for group, leaves in GROUPS.items()}
-_KNOWN["vehicle_health_and_maintenance"] |= {"tire_pressure"}
+_KNOWN = {tuple(group.split(".")): frozenset(leaves) for group, leaves in GROUPS.items()}
+_KNOWN["vehicle_health_and_maintenance",] |= {"tire_pressure"}
 
 
 def _unknown(wire: dict[str, Json]) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [(key,) for key in wire.keys() - _TOP]
-    for group, known in _KNOWN.items():
-        value = at(wire, group)
+    for path, known in _KNOWN.items():
+        value: Json = wire
+        for part in path:
+            value = value.get(part) if value else None
         if value and not known.issuperset(value):
-            found.extend((*group.split("."), key) for key in value.keys() - known)
+            found.extend((*path, key) for key in value.keys() - known)
     return sorted(found)
 
 

@@ -39,10 +39,14 @@ Measure = Callable[[Json], Json]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which fields are tracked, and how finely. `text` is its canonical form, which the store remembers."""
+    """Which fields are tracked, and how finely. `text` is its canonical form, which the store remembers.
+
+    groups: the paths of the objects that hold tracked fields. measures: which of them, the field's name, its measure.
+    """
 
     text: str
-    measures: tuple[tuple[tuple[str, ...], Measure], ...]
+    groups: tuple[tuple[str, ...], ...]
+    measures: tuple[tuple[int, str, Measure], ...]
 
     @classmethod
     def of(cls, track: str | Mapping[str, Json] | None = None) -> "Policy":
@@ -55,7 +59,7 @@ class Policy:
         if isinstance(track, str) and track != EVERY_SAMPLE:
             track = _parsed(track)
         if track == EVERY_SAMPLE:
-            return cls(canonical(EVERY_SAMPLE), ())
+            return cls(canonical(EVERY_SAMPLE), (), ())
         if not isinstance(track, Mapping):
             raise Misconfigured(f'track: must be "{EVERY_SAMPLE}" or a rule a field, not {track!r:.80}')
         for field in track:
@@ -64,14 +68,17 @@ class Policy:
         rules = _parsed(_text({field: rule for field, rule in track.items() if rule != "untracked"}))
         if not rules:
             raise Misconfigured(f'track: no field is tracked; name some, or use "{EVERY_SAMPLE}"')
-        measures = tuple((tuple(field.split(".")), _measure(field, rule)) for field, rule in sorted(rules.items()))
-        return cls(canonical(rules), measures)
+        paths = {field: tuple(field.split(".")) for field in sorted(rules)}
+        groups = tuple(dict.fromkeys(path[:-1] for path in paths.values()))
+        measures = ((groups.index(path[:-1]), path[-1], _measure(field, rules[field])) for field, path in paths.items())
+        return cls(canonical(rules), groups, tuple(measures))
 
     def key(self, record: dict[str, Json], order_key: str) -> str:
         """The tracked key of a sample under the wire's names; `order_key` is the key where every sample counts."""
         if not self.measures:
             return order_key
-        return canonical([measure(_at(record, path)) for path, measure in self.measures])
+        homes = [_group(record, path) for path in self.groups]
+        return canonical([measure(homes[group].get(name)) for group, name, measure in self.measures])
 
 
 def _text(rules: dict[str, Json]) -> str:
@@ -88,11 +95,12 @@ def _parsed(text: str) -> Json:
         raise Misconfigured(f'track: must be "{EVERY_SAMPLE}" or a JSON object: {error.reason}') from None
 
 
-def _at(record: Json, path: tuple[str, ...]) -> Json:
+def _group(record: dict[str, Json], path: tuple[str, ...]) -> dict[str, Json]:
     for part in path:
-        if not isinstance(record, dict):
-            return None
-        record = record.get(part)
+        inner = record.get(part)
+        if not isinstance(inner, dict):
+            return {}
+        record = inner
     return record
 
 

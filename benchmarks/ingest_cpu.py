@@ -1,0 +1,119 @@
+"""Ingest CPU per sample, as a ratio against json.loads of the same bytes in the same run. Aim: ≤ 6 ×.
+
+The handler's path whole: the rules' envelope opened, the sample judged, its identity and tracked key computed, history
+planned and the ledger kept; the store is one in memory (_memory_store.py). The samples are simulated trucks', as their
+agents send them: one a message, in stream batches of 200. "live" has each truck once in a batch, "mixed" four times;
+the aim is for mixed. Both sides are CPU seconds, the best of rounds that alternate, since others share the machine.
+`--profile` prints where the time goes.
+"""
+
+import base64
+import cProfile
+import json
+import pstats
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from _memory_store import MemoryStore
+
+from agent.sensors.document import merge
+from collector.history import Policy
+from collector.ingest import Ingest, items_of_stream_record
+from contract import instants
+from contract.codec import dump
+from simulator.sensor import SimulatedSensor
+from simulator.vehicle import Vehicle
+
+SAMPLES, BATCH, ROUNDS = 4_000, 200, 15
+TRUCKS = {"live": BATCH, "mixed": BATCH // 4}
+AIM = 6.0
+START = datetime(2024, 6, 1, 9, tzinfo=UTC)
+
+
+def payloads(trucks: int) -> list[tuple[str, int, bytes]]:
+    """truck_id, when it arrived, and the bytes of each sample; minute by minute, all trucks."""
+    found = []
+    for number in range(trucks):
+        truck_id = f"BENCH-{number:03}"
+        sensor = SimulatedSensor(Vehicle(truck_id, 1))
+        for minute in range(SAMPLES // trucks):
+            moment = START + timedelta(minutes=minute)
+            values, quality = merge([sensor.read(moment)])
+            head = {"schema_version": 1, "truck_id": truck_id, "stream_id": "0123456789abcdef", "seq": minute + 1}
+            at = instants.from_datetime(moment)
+            record = {**head, "sampled_at": at, "time_quality": "gps", **values, "quality": quality}
+            found.append((minute, truck_id, instants.to_ms(at) + 200, dump(record).encode()))
+    return [each[1:] for each in sorted(found)]
+
+
+def envelope(truck_id: str, received_ms: int, payload: bytes) -> bytes:
+    """What the telemetry rule puts into the stream."""
+    data = base64.b64encode(payload).decode("ascii")
+    record = {"data": data, "truck_id": truck_id, "client_id": truck_id, "received_at": received_ms}
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def ingest(batches: list[list[bytes]], policy: Policy) -> None:
+    """Take all batches into an empty store."""
+    store = MemoryStore()
+    taker = Ingest(store, policy)  # type: ignore[arg-type]
+    for batch in batches:
+        receipts = taker.ingest([item for data in batch for item in items_of_stream_record(data)])
+        assert all(receipt.status == "accepted" for receipt in receipts)
+    assert not store.letters
+
+
+def cpu(work: Callable[[], None]) -> float:
+    """CPU seconds that a call takes."""
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+def measure(trucks: int, policy: Policy) -> tuple[float, float]:
+    """CPU seconds a sample: ingest, and json.loads of what it took."""
+    samples = payloads(trucks)
+    texts = [payload for _, _, payload in samples]
+    batches = _batches(samples)
+
+    def load() -> None:
+        for text in texts:
+            json.loads(text)
+
+    took, base = [], []
+    for _ in range(ROUNDS):
+        took.append(cpu(lambda: ingest(batches, policy)) / len(samples))
+        base.append(cpu(load) / len(samples))
+    return min(took), min(base)
+
+
+def _batches(samples: list[tuple[str, int, bytes]]) -> list[list[bytes]]:
+    stream = [envelope(*sample) for sample in samples]
+    return [stream[first : first + BATCH] for first in range(0, len(stream), BATCH)]
+
+
+def main() -> int:
+    """Measure, print the table; 0 if the aim is met."""
+    policy = Policy.of()
+    if "--profile" in sys.argv:
+        batches = _batches(payloads(TRUCKS["mixed"]))
+        profile = cProfile.Profile()
+        profile.runcall(ingest, batches, policy)
+        pstats.Stats(profile).sort_stats("tottime").print_stats(28)
+        return 0
+    size = statistics.mean(len(payload) for _, _, payload in payloads(TRUCKS["mixed"]))
+    print(f"µs of CPU a sample, {SAMPLES} samples of {size:.0f} bytes (aim: mixed ≤ {AIM:g} ×)")
+    print(f"{'':8}{'json.loads':>12}{'ingest':>10}{'ratio':>10}")
+    ratio = 0.0
+    for name, trucks in TRUCKS.items():
+        took, base = measure(trucks, policy)
+        ratio = took / base
+        print(f"{name:8}{base * 1e6:12.1f}{took * 1e6:10.1f}{ratio:8.2f} ×")
+    return 0 if ratio <= AIM else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
