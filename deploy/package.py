@@ -21,7 +21,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -53,9 +52,8 @@ def closure(libraries: tuple[str, ...] = LIBRARIES) -> list[str]:
             needs = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:
             raise Misconfigured(f"{name} is not installed: pip install 'milepost[aws]'") from None
-        environment = {**default_environment(), "extra": ""}
         parsed = map(Requirement, needs)
-        waiting += [need.name for need in parsed if need.marker is None or need.marker.evaluate(environment)]
+        waiting += [need.name for need in parsed if need.marker is None or need.marker.evaluate({"extra": ""})]
     return sorted(found)
 
 
@@ -118,7 +116,7 @@ def _fetch(target: Path, python: str, architecture: str) -> None:
 def _pins(names: list[str]) -> Iterator[str]:
     """The blocks of requirements.txt, hashes and all, of these names."""
     blocks = re.split(r"^(?=\S)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    pinned = {canonicalize_name(block.split("==")[0]): block for block in blocks if "==" in block}
+    pinned: dict[str, str] = {canonicalize_name(block.split("==")[0]): block for block in blocks if "==" in block}
     for name in names:
         if name not in pinned:
             raise Misconfigured(f"requirements.txt does not pin {name}: run `make pins`")

@@ -26,7 +26,7 @@ _ACTION_NAMES = {"dynamoDB": "DynamoDB", "dynamoDBv2": "DynamoDBv2", "iotAnalyti
 
 def render() -> dict[str, Any]:
     """The template as JSON values."""
-    template: dict[str, Any] = yaml.load(SOURCE.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - our own loader
+    template: dict[str, Any] = yaml.load(SOURCE.read_text(encoding="utf-8"), _loader())
     made: Resources = template["Resources"]
     tables = _tables()
     functions = [name for name, each in made.items() if each["Type"] == "AWS::Serverless::Function"]
@@ -100,18 +100,18 @@ def _logical(table: str) -> str:
 
 def _tables() -> Resources:
     """The tables as the store defines them: CreateTable's parameters are CloudFormation's properties."""
-    from deploy.tables import TABLES, TTL_ATTRIBUTES
+    from collector.stores.dynamodb.tables import TABLES
 
     made: Resources = {}
-    for name, definition in TABLES.items():
+    for table in TABLES:
         properties = {
-            **definition,
-            "TableName": {"Fn::Sub": f"${{Prefix}}-{name}"},
+            **table.definition("${Prefix}"),
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         }
-        if name in TTL_ATTRIBUTES:
-            properties["TimeToLiveSpecification"] = {"AttributeName": TTL_ATTRIBUTES[name], "Enabled": True}
-        made[_logical(name)] = {
+        properties["TableName"] = {"Fn::Sub": properties["TableName"]}
+        if table.ttl:
+            properties["TimeToLiveSpecification"] = {"AttributeName": table.ttl, "Enabled": True}
+        made[_logical(table.name)] = {
             "Type": "AWS::DynamoDB::Table",
             "DeletionPolicy": "Retain",
             "UpdateReplacePolicy": "Retain",
@@ -144,20 +144,20 @@ def _capitals(value: Any) -> Any:
     return _PLACEHOLDERS.get(value, value) if isinstance(value, str) else value
 
 
-class _Loader(yaml.SafeLoader):
+def _loader() -> Any:
     """YAML with CloudFormation's short tags."""
+    loader: Any = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_multi_constructor("!", _tagged)
+    return loader
 
 
-def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _tagged(loader: Any, suffix: str, node: yaml.Node) -> dict[str, Any]:
     if isinstance(node, yaml.ScalarNode):
         value: Any = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+        value = loader.construct_mapping(node, deep=True)
     if suffix == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _tagged)

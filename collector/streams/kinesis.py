@@ -72,7 +72,7 @@ class KinesisStream:
 
     def _put(self, request: list[Record], ends: float, done: int, total: int) -> None:
         """One request until all of it is taken: the next one must not overtake what was refused of this."""
-        wait = _FIRST_WAIT
+        wait, asked = _FIRST_WAIT, len(request)
         for attempt in range(1, ATTEMPTS + 1):
             request, reason = self._attempt(request)
             if not request:
@@ -82,7 +82,7 @@ class KinesisStream:
             if attempt == ATTEMPTS or self._clock() + pause > ends:
                 break
             self._sleep(pause)
-        taken = total - len(request) - max(0, total - done - len(request))
+        taken = done + asked - len(request)
         raise Retryable(f"{self._name}: {taken} of {total} records taken, then {reason}: send all again later")
 
     def _attempt(self, request: list[Record]) -> tuple[list[Record], str]:

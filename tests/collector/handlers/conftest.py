@@ -1,0 +1,91 @@
+"""Handlers as Lambda calls them: a context, settings in the environment, a store of the test's own."""
+
+import base64
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from collector.handlers import assembly
+from contract.codec import Json, dump
+from tests.collector.handlers.mapping import Record, envelope
+from tests.contract.examples import RECEIVED_MS, sample
+
+pytest.importorskip("aws_lambda_powertools", reason="pip install 'milepost[aws]'")
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test can reach a real account, whoever runs it."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def context() -> Any:
+    return SimpleNamespace(
+        function_name="milepost-test",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:milepost-test",
+        aws_request_id=str(uuid.uuid4()),
+        get_remaining_time_in_millis=lambda: 60_000,
+    )
+
+
+def fresh() -> None:
+    """As if the process had just begun."""
+    for built in (assembly.settings, assembly.store, assembly.ingest):
+        built.cache_clear()
+
+
+@pytest.fixture
+def store_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A new store that the handlers use."""
+    url = f"sqlite:///{tmp_path / 'milepost.db'}"
+    monkeypatch.setenv("MILEPOST_STORE", url)
+    fresh()
+    yield url
+    if assembly.store.cache_info().currsize:
+        assembly.store().close()
+    fresh()
+
+
+def message(payload: bytes | Json, number: int, truck_id: str = "T1", **more: Json) -> Record:
+    """What a rule puts into the stream for one MQTT message."""
+    data = payload if isinstance(payload, bytes) else dump(payload).encode()
+    wrapped = {
+        "data": base64.b64encode(data).decode("ascii"),
+        "truck_id": truck_id,
+        "client_id": truck_id,
+        "received_at": RECEIVED_MS,
+        **more,
+    }
+    return envelope(json.dumps(wrapped).encode(), number, key=truck_id, arrived_ms=RECEIVED_MS)
+
+
+def minutes(truck_id: str, numbers: Sequence[int], **changes: Json) -> list[dict[str, Any]]:
+    """Samples of one truck, a minute apart, whose tyre loses a band every ten."""
+    made = []
+    for seq in numbers:
+        health = sample()["vehicle_health_and_maintenance"]
+        tyres = {**health["tire_pressure"], "front_left": 102 - seq // 10 * 20 % 100}
+        made.append(
+            sample(
+                truck_id=truck_id,
+                stream_id=f"s-{truck_id}",
+                seq=seq,
+                sampled_at=f"2024-06-01T{seq // 60:02d}:{seq % 60:02d}:00.000Z",
+                vehicle_health_and_maintenance={**health, "tire_pressure": tyres},
+                **changes,
+            )
+        )
+    return made
