@@ -62,7 +62,7 @@ class Recorder:
         self._keeper = self._timekeeper()
         self._waiting = buffer.counts().waiting
         self._unsettled = bool(self._waiting)
-        self._connected_for, self._looked = 0.0, clock.monotonic()
+        self._connected_for, self._looked, self._was_connected = 0.0, clock.monotonic(), False
         self.stored, self.never_stored = 0, 0
 
     @property
@@ -96,11 +96,11 @@ class Recorder:
     def settle(self, *, connected: bool) -> Ranges:
         """Date what waits and can be dated by now; which numbers may be sent from now on. Cheap when nothing waits."""
         now = self._clock.monotonic()
-        if connected:
-            patient = self._connected_for < self._patience
+        if connected and self._was_connected:
+            patient = self._patient
             self._connected_for += now - self._looked
             self._unsettled |= patient and not self._patient
-        self._looked = now
+        self._looked, self._was_connected = now, connected
         if not self._waiting or not self._unsettled:
             return Ranges()
         try:

@@ -52,3 +52,50 @@ class FastClock:
     def monotonic(self) -> float:
         """Wall seconds."""
         return time.monotonic()
+
+
+class TruckClock:
+    """A truck's clock in simulated seconds, all of it in the test's hands.
+
+    `truth` is the real time. The clock says something else: `error` seconds away; `synchronised` is the kernel's flag.
+    """
+
+    def __init__(self, truth: datetime = datetime(2026, 6, 1, 8, tzinfo=UTC)) -> None:
+        self.truth = truth
+        self.boot_number = 1
+        self.booted = truth
+        self.error = timedelta()
+        self.synchronised = False
+
+    def passes(self, seconds: float) -> None:
+        """Time goes by."""
+        self.truth += timedelta(seconds=seconds)
+
+    def reboot(self, *, off: float = 0, wall: datetime | None = None) -> None:
+        """Switched off for `off` seconds; then the clock says `wall`, or what it said when it was switched off."""
+        said = self.now()
+        self.passes(off)
+        self.boot_number += 1
+        self.booted = self.truth
+        self.error = (wall or said) - self.truth
+        self.synchronised = False
+
+    def now(self) -> datetime:
+        """What the clock says."""
+        return self.truth + self.error
+
+    def quality(self) -> TimeQuality:
+        """The kernel's flag."""
+        return "ntp" if self.synchronised else "estimated"
+
+    def moment(self) -> Moment:
+        """The boot's own time line is right whatever the clock says."""
+        return Moment(self.now(), f"boot-{self.boot_number}", (self.truth - self.booted).total_seconds())
+
+    def seconds_until(self, moment: datetime) -> float:
+        """Simulated seconds."""
+        return (moment - self.now()).total_seconds()
+
+    def monotonic(self) -> float:
+        """Simulated seconds."""
+        return self.truth.timestamp()
