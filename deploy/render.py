@@ -104,9 +104,10 @@ def _tables() -> Resources:
 
     made: Resources = {}
     for table in TABLES:
+        # The samples are in the archive, too; what is made of them, and clicks, can be put back to any minute.
         properties = {
             **table.definition("${Prefix}"),
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": table.name != "samples"},
         }
         properties["TableName"] = {"Fn::Sub": properties["TableName"]}
         if table.ttl:
