@@ -1,7 +1,9 @@
 """Time on the truck: what is dated how, when it may be sent, and that it never changes once it may."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from agent.timekeeper import EARLIEST
 from contract import instants
 from contract.errors import Retryable
 from tests.agent.fakes import TruckClock
+from tests.budget import budget
 
 Y1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -75,8 +78,8 @@ class Drive:
 
 
 @pytest.fixture
-def drive(tmp_path: Path) -> Drive:
-    return Drive(tmp_path)
+def drive(ram: Path) -> Drive:
+    return Drive(ram)
 
 
 def _in_1970(drive: Drive) -> None:
@@ -192,12 +195,18 @@ def test_never_before_this_program_was_written(drive: Drive) -> None:
     assert min(time for time, _ in drive.samples().values()) >= EARLIEST > datetime(2000, 1, 1, tzinfo=UTC)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_whatever_the_road_does(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+@budget(40, 2000)
+def test_whatever_the_road_does(ram: Path, examples: int) -> None:
     """Boots, fixes, tunnels, kernels, connections in any mixture: what was witnessed is right, what was not lies in
     order between what was, and nothing ever changes."""
-    drive = Drive(tmp_path_factory.mktemp("road"))
+    folders = count()
+    settings(max_examples=examples, deadline=None)(
+        given(st.data())(lambda data: _the_road(ram / str(next(folders)), data))
+    )()
+
+
+def _the_road(folder: Path, data: st.DataObject) -> None:
+    drive = Drive(folder)
     acts = ["drive", "drive", "reboot", "kill", "fix", "connect", "sync", "sleep"]
     for act in data.draw(st.lists(st.sampled_from(acts), min_size=5, max_size=25)):
         if act == "drive":
@@ -220,6 +229,7 @@ def test_whatever_the_road_does(tmp_path_factory: pytest.TempPathFactory, data: 
     drive.fix = True
     drive.drive(2)
     drive.buffer.close()
+    shutil.rmtree(folder)
     found = drive.samples()
     assert sorted(found) == list(range(1, len(drive.truth) + 1))
     witnessed = [n for n, (_, quality) in found.items() if quality != "estimated"]
@@ -238,7 +248,7 @@ class Refusing(SqliteBuffer):
         return super().append(*args, **more)
 
 
-def test_memory_holds_what_the_disk_refuses_bounded_and_in_order(tmp_path: Path) -> None:
+def test_memory_holds_what_the_disk_refuses_bounded_and_in_order(ram: Path) -> None:
     clock = TruckClock()
     clock.synchronised = True
     numbers = iter(range(10**6))
@@ -247,7 +257,7 @@ def test_memory_holds_what_the_disk_refuses_bounded_and_in_order(tmp_path: Path)
         def take(self) -> Taken:
             return Taken(clock.moment(), None, {"vehicle_speed": next(numbers), "quality": {}})
 
-    with Refusing(tmp_path / "b.db", "T1") as buffer:
+    with Refusing(ram / "b.db", "T1") as buffer:
         recorder = Recorder(Source(), clock, buffer)
         buffer.full = True
         for _ in range(HELD_AT_MOST + 500):

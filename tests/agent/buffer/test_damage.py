@@ -73,9 +73,9 @@ def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def victim(original: Original, tmp_path: Path) -> Original:
+def victim(original: Original, ram: Path) -> Original:
     """A copy to be damaged."""
-    copy = Original(tmp_path / "victim", original.stream_id, original.bodies)
+    copy = Original(ram / "victim", original.stream_id, original.bodies)
     shutil.copytree(original.folder, copy.folder)
     return copy
 
@@ -121,7 +121,7 @@ def test_an_undamaged_file_is_left_alone(victim: Original) -> None:
 
 @pytest.mark.timeout(3600)
 @budget(1, 60)
-def test_flipped_bits_in_any_page(original: Original, tmp_path: Path, examples: int) -> None:
+def test_flipped_bits_in_any_page(original: Original, ram: Path, examples: int) -> None:
     """In every page of every file, at seeded places, one bit or a few; and in the first 100 bytes, each of them."""
     chance = random.Random(f"{original.folder.parent.name}{examples}")
     names = [name for name in ("b.db", "b.db-wal", "b.db.stream") if (original.folder / name).exists()]
@@ -133,7 +133,7 @@ def test_flipped_bits_in_any_page(original: Original, tmp_path: Path, examples: 
         spots = chance.sample(spots, 90)
     kept = []
     for number, (name, at) in enumerate(spots):
-        victim = Original(tmp_path / str(number), original.stream_id, original.bodies)
+        victim = Original(ram / str(number), original.stream_id, original.bodies)
         shutil.copytree(original.folder, victim.folder)
         for _ in range(chance.choice((1, 1, 3))):
             _flip(
@@ -167,9 +167,9 @@ def test_garbage_in_its_place(victim: Original, garbage: bytes) -> None:
     assert _hold_to_account(victim) == 0
 
 
-def test_a_page_of_garbage_anywhere_costs_what_was_on_it(original: Original, tmp_path: Path) -> None:
+def test_a_page_of_garbage_anywhere_costs_what_was_on_it(original: Original, ram: Path) -> None:
     for page in range(original.path.stat().st_size // 2048):
-        victim = Original(tmp_path / str(page), original.stream_id, original.bodies)
+        victim = Original(ram / str(page), original.stream_id, original.bodies)
         shutil.copytree(original.folder, victim.folder)
         with victim.path.open("r+b") as file:
             file.seek(page * 2048)
@@ -219,12 +219,12 @@ def test_damage_found_while_running_is_repaired_in_place(victim: Original) -> No
         assert not buffer.resend(Ranges.of([(1, COUNT)]))[1] - buffer.gone()
 
 
-def test_a_lost_tail_of_the_log_is_read_behind_the_damage(original: Original, tmp_path: Path) -> None:
+def test_a_lost_tail_of_the_log_is_read_behind_the_damage(original: Original, ram: Path) -> None:
     """SQLite stops at the first bad frame of its log; what stands behind it was acknowledged to the sampler."""
     log = original.path.with_name("b.db-wal")
     if not log.exists():
         pytest.skip("closed in order: there is no log")
-    victim = Original(tmp_path / "victim", original.stream_id, original.bodies)
+    victim = Original(ram / "victim", original.stream_id, original.bodies)
     shutil.copytree(original.folder, victim.folder)
     _flip(victim.folder / "b.db-wal", log.stat().st_size // 3, 1)
     assert _hold_to_account(victim) >= COUNT - 8
