@@ -54,7 +54,7 @@ class Ingest:
             with self._store.unit():
                 verdicts = self._too_late(items, verdicts)
                 receipts = self._take(items, verdicts)
-        except Retryable:
+        except (Retryable, Misconfigured):
             raise
         except Exception as error:  # noqa: BLE001 - a record's door
             if len(items) == 1:

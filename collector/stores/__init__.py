@@ -25,6 +25,8 @@ from collector.history import Point, Steps, Version
 from collector.ledger import Stream
 from contract.errors import Misconfigured, Retryable
 
+_DYNAMODB = "dynamodb://"
+
 
 class Conflict(Retryable):
     """Another writer changed this truck since its head was read."""
@@ -118,6 +120,7 @@ class Reader(Protocol):
     def sample_counts(self, truck_id: str) -> tuple[int, int]: ...
     def samples(self, truck_id: str) -> Iterator[StoredSample]: ...
     def click_counts(self) -> Iterator[tuple[Counter, int]]: ...
+    def recountable_from(self) -> str: ...
     def clicks(self) -> Iterator[StoredClick]: ...
     def has_clicks(self, event_ids: Sequence[str]) -> set[str]: ...
     def dead_letters(self) -> Iterator[DeadLetter]: ...
@@ -156,7 +159,12 @@ class Store(Reader, Protocol):
 
 
 def open_store(url: str) -> Store:
-    """The store that a URL names, made if it is not there: `sqlite:///relative.db`, `sqlite:////absolute.db`."""
+    """The store that a URL names: `sqlite:///relative.db` or `sqlite:////absolute.db`, made if it is not there, or
+    `dynamodb://PREFIX`, the tables `PREFIX-samples` … of the account or endpoint that AWS's own variables name."""
+    if url.startswith(_DYNAMODB):
+        from collector.stores.dynamodb import DynamoDbStore
+
+        return DynamoDbStore(url.removeprefix(_DYNAMODB))
     from collector.stores.sqlite import SqliteStore
 
     return SqliteStore(_sqlite_path(url))
@@ -164,6 +172,10 @@ def open_store(url: str) -> Store:
 
 def open_reader(url: str) -> Reader | None:
     """The store for reading only; None where there is no store yet. Changes no file."""
+    if url.startswith(_DYNAMODB):
+        from collector.stores.dynamodb import DynamoDbReader
+
+        return DynamoDbReader(url.removeprefix(_DYNAMODB))
     from collector.stores.sqlite_reader import SqliteReader
     from collector.stores.sqlite_schema import NotYetMade
 
@@ -176,5 +188,5 @@ def open_reader(url: str) -> Reader | None:
 
 def _sqlite_path(url: str) -> Path:
     if not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise Misconfigured(f"store {url!r}: give sqlite:///path/to/milepost.db")
+        raise Misconfigured(f"store {url!r}: give sqlite:///path/to/milepost.db or dynamodb://PREFIX")
     return Path(url.removeprefix("sqlite:///"))

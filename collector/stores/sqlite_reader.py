@@ -96,6 +96,10 @@ class SqliteReader:
             (Counter(minute, item_id or None, name or None, kind), count) for minute, item_id, name, kind, count in rows
         )
 
+    def recountable_from(self) -> str:
+        """All events are kept, so every counter can be held against them."""
+        return ""
+
     def clicks(self) -> Iterator[StoredClick]:
         return map(_click, self._db.execute(f"SELECT {_CLICK} FROM clicks ORDER BY timestamp, event_id"))
 

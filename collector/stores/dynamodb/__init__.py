@@ -1,0 +1,16 @@
+"""The cloud's store: DynamoDB, any number of writers, no lock (DESIGN §4).
+
+What stands in for SQLite's transaction: samples are put first, each under its own condition; a truck's head, versions
+and ledgers then change in one act that holds only if the head's `rev` is still the one that the plan was made with.
+
+DynamoDB's queries are no snapshot: while another's transaction is being carried out they may show some of its items
+as they are now and some as they were. So every version that a plan was made from carries the `rev` of the act that
+last touched it or what follows it, and is read once more, with the head, in one TransactGetItems before the plan is
+applied; had anything been half-way, that fails, and the caller reads again (docs/decisions/0005).
+"""
+
+from collector.stores.dynamodb.reader import DynamoDbReader
+from collector.stores.dynamodb.store import DynamoDbStore
+from collector.stores.dynamodb.tables import TABLES, Table, create_tables
+
+__all__ = ["TABLES", "DynamoDbReader", "DynamoDbStore", "Table", "create_tables"]

@@ -1,0 +1,207 @@
+"""What an item of each table looks like, both ways. Texts are compressed: a write unit is a kilobyte.
+
+A sample's stream, number and content are parts of its order key, so they are stored once. A tracked key that is the
+order key itself (`every-sample`) is not stored.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from collector.history import Version, start
+from collector.ledger import Stream
+from collector.stores import DeadLetter, StoredSample
+from contract import instants
+from contract.errors import Rejected
+
+Item = dict[str, Any]
+"""An item as DynamoDB has it: attribute → {type: value}."""
+
+DAY_MS = 86_400_000
+SAMPLES_KEPT_MS = 42 * DAY_MS
+CLICKS_KEPT_MS = 14 * DAY_MS
+FIRST_PLACE = "0"
+"""No order key sorts before it, and every claim does."""
+_CLAIM = "!content#"
+_LARGEST = 390_000
+_MAGIC = b"\x01"
+
+# Deflate finds its repetitions in this text as well as in the record's own: a sample of 800 bytes takes 200. What was
+# written with it can only be read with it: never change it, add another under another first byte.
+_SEEN_BEFORE = (
+    b'{"Item_ID":"","click_count":1,"device_type":"mobile","event_id":"","event_type":"add_to_cart","event_type":"view"'
+    b',"item_id":"","item_name":"","page":"/","session_id":"","timestamp":"2026-01-01T00:00:00.000Z","user_id":"",'
+    b'"user_type":"returning"}{"engine_diagnostics":{"battery_voltage":13.8,"engine_rpm":1600,"engine_temperature":88,'
+    b'"fuel_level":62.5,"oil_pressure":42.1},"environmental_conditions":{"atmospheric_pressure":1013.2,"humidity":40,'
+    b'"temperature":21.5},"fuel_consumption":18.2,"gps_location":{"altitude":346.9,"latitude":41.25791,"longitude":'
+    b'-95.99604,"speed":51.1},"odometer_reading":120034.7,"quality":{"engine_diagnostics":"stale","gps_location":'
+    b'"not_available","vehicle_health_and_maintenance.tire_pressure":"not_available"},"sampled_at":"2026-01-01T00:00:'
+    b'00.000Z","schema_version":1,"seq":1,"stream_id":"","time_quality":"gps","time_quality":"ntp","truck_id":"TRUCK-'
+    b'0","vehicle_health_and_maintenance":{"active_faults":[{"count":1,"fmi":1,"source":0,"spn":100}],"active_faults"'
+    b':[],"brake_status":"ok","tire_pressure":{"front_left":102.5,"front_right":101.5,"rear_left":null,"rear_right":'
+    b'null},"transmission_status":"ok"},"vehicle_speed":51}'
+)
+
+
+def text(value: str) -> Item:
+    return {"S": value}
+
+
+def number(value: int) -> Item:
+    return {"N": str(value)}
+
+
+def pack(data: bytes) -> Item:
+    """Compressed; `unpack` reads it."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, _SEEN_BEFORE)
+    return {"B": _MAGIC + packer.compress(data) + packer.flush()}
+
+
+def unpack(value: Item) -> bytes:
+    packed = bytes(value["B"])
+    if packed[:1] != _MAGIC:
+        raise ValueError("an item was written by a newer Milepost: upgrade")
+    unpacker = zlib.decompressobj(-15, _SEEN_BEFORE)
+    return unpacker.decompress(packed[1:]) + unpacker.flush()
+
+
+def size(item: Mapping[str, Item]) -> int:
+    """The bytes that DynamoDB counts for an item, to within a few."""
+    return sum(len(name) + _size(value) for name, value in item.items())
+
+
+def _size(value: Item) -> int:
+    [(kind, content)] = value.items()
+    if kind == "M":
+        return 3 + sum(1 + len(name) + _size(each) for name, each in content.items())
+    if kind == "N":
+        return len(content) // 2 + 2
+    if kind in ("BOOL", "NULL"):
+        return 1
+    return len(content) if isinstance(content, bytes) else len(content.encode("utf-8", "replace"))
+
+
+def fitting(item: Item) -> Item:
+    """The item, if a table takes it at all. Raises Rejected."""
+    if size(item) > _LARGEST:
+        raise Rejected("", "larger than 390 KB when compressed: the store cannot keep it")
+    return item
+
+
+def sample_key(truck_id: str, order_key: str) -> Item:
+    """Also a version's: it stands under the order key of its opening sample."""
+    return {"truck_id": text(truck_id), "order_key": text(order_key)}
+
+
+def part_key(truck_id: str, part: str) -> Item:
+    """The key of an item of `trucks`."""
+    return {"truck_id": text(truck_id), "part": text(part)}
+
+
+def body(sample: StoredSample) -> Item:
+    """The attributes of a sample that its version, and perhaps its truck's head, have too."""
+    stored = {"text": pack(sample.text.encode("ascii")), "received_ms": number(sample.received_ms)}
+    return {**stored, "by_arrival": {"BOOL": True}} if sample.by_arrival else stored
+
+
+def body_of(item: Item) -> Item:
+    """Those attributes of a sample's or a version's item."""
+    return {name: item[name] for name in ("text", "received_ms", "by_arrival") if name in item}
+
+
+def sample_item(truck_id: str, sample: StoredSample) -> Item:
+    item = {**sample_key(truck_id, sample.order_key), **body(sample), **_tracked(sample.order_key, sample.key)}
+    item["expires"] = number(expiry(start(sample.order_key), SAMPLES_KEPT_MS))
+    return fitting(item)
+
+
+def read_sample(item: Item, order_key: str | None = None, key: str | None = None) -> StoredSample:
+    """From a sample's or a version's item, or from a head's `body` with what it is known under."""
+    place = order_key or item["order_key"]["S"]
+    _, stream_id, seq, content = place.split("#")
+    return StoredSample(
+        order_key=place,
+        key=key or tracked_key(item),
+        stream_id=stream_id or None,
+        seq=int(seq) if seq else None,
+        content=content,
+        received_ms=int(item["received_ms"]["N"]),
+        by_arrival="by_arrival" in item,
+        text=unpack(item["text"]).decode("ascii"),
+    )
+
+
+def claim_item(truck_id: str, content: str, order_key: str) -> Item:
+    """What remembers under which order key a record dated by its arrival came first."""
+    expires = number(expiry(start(order_key), SAMPLES_KEPT_MS))
+    return {**sample_key(truck_id, _CLAIM + content), "place": text(order_key), "expires": expires}
+
+
+def version_item(truck_id: str, version: Version, rev: int, opening: Item) -> Item:
+    """`opening`: the body of its opening sample."""
+    item = {**sample_key(truck_id, version.order_key), **_tracked(version.order_key, version.key), "rev": number(rev)}
+    end = {"end": text(version.end)} if version.end is not None else {}
+    return {**item, **end, **opening}
+
+
+def read_version(item: Item) -> Version:
+    return Version(item["order_key"]["S"], tracked_key(item), item["end"]["S"] if "end" in item else None)
+
+
+def _tracked(order_key: str, key: str) -> Item:
+    return {} if key == order_key else {"key": text(key)}
+
+
+def tracked_key(item: Item) -> str:
+    """The tracked key of a sample's or a version's item."""
+    found: str = item["key"]["S"] if "key" in item else item["order_key"]["S"]
+    return found
+
+
+def ledger_text(ledger: Stream) -> str:
+    return json.dumps(ledger.as_json(), separators=(",", ":"))
+
+
+def read_ledger(stored: str) -> Stream:
+    return Stream.from_json(json.loads(stored))
+
+
+def expiry(instant: str, kept_ms: int) -> int:
+    """Unix seconds."""
+    return (instants.to_ms(instant) + kept_ms) // 1000
+
+
+def letter_items(letter: DeadLetter) -> list[Item]:
+    """The payload in as many items as it takes; all but the first are `{id, part, payload}`."""
+    packed = pack(letter.payload)["B"]
+    pieces = [packed[at : at + 350_000] for at in range(0, len(packed), 350_000)]
+    items = [
+        {"id": text(letter.id), "part": number(part), "payload": {"B": piece}} for part, piece in enumerate(pieces)
+    ]
+    items[0] |= {
+        "received_ms": number(letter.received_ms),
+        "source": text(_plain(letter.source)),
+        "field": text(_plain(letter.field)),
+        "reason": text(_plain(letter.reason)),
+        "parts": number(len(pieces)),
+    }
+    return items
+
+
+def read_letter(item: Item, rest: bytes) -> DeadLetter:
+    """`rest`: the payloads of the further items, in order."""
+    return DeadLetter(
+        id=item["id"]["S"],
+        received_ms=int(item["received_ms"]["N"]),
+        source=item["source"]["S"],
+        field=item["field"]["S"],
+        reason=item["reason"]["S"],
+        payload=unpack({"B": bytes(item["payload"]["B"]) + rest}),
+        times=int(item["times"]["N"]),
+    )
+
+
+def _plain(said: str) -> str:
+    """Without half surrogate pairs, which DynamoDB does not take."""
+    return said.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,218 @@
+"""Reading the DynamoDB store: strongly consistent, paged, and what has expired is not there any more."""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from collector.history import Version, start
+from collector.ledger import Stream
+from collector.stores import Counter, DeadLetter, StoredClick, StoredSample
+from collector.stores.dynamodb import counting, items
+from collector.stores.dynamodb.calls import Calls
+from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
+from collector.stores.dynamodb.tables import TABLES
+from contract.errors import Misconfigured
+
+HEAD, STATUS, LEDGER = "head", "status", "ledger#"
+POLICY = ("#policy", "policy")
+"""Where the policy is remembered: no truck can be called so."""
+_LOOKS = 5
+
+
+class DynamoDbReader:
+    """The `Reader` on the tables of a prefix. client: a boto3 DynamoDB client, None for one made on first use.
+
+    clock: Unix seconds, for what has expired. calls: in place of client, for tests.
+    """
+
+    def __init__(
+        self, prefix: str, client: Any = None, *, clock: Callable[[], float] = time.time, calls: Calls | None = None
+    ) -> None:
+        if not prefix or len(prefix) > 200 or not all(each.isalnum() or each in "-_." for each in prefix):
+            raise Misconfigured(f"store dynamodb://{prefix}: the prefix must be letters, digits, '-', '_' and '.'")
+        self._calls = calls or Calls(client)
+        self._clock = clock
+        self._tables = {table.name: table.full_name(prefix) for table in TABLES}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def policy(self) -> str | None:
+        item = self._get("trucks", part_key(*POLICY))
+        return item["text"]["S"] if item else None
+
+    def truck_ids(self) -> list[str]:
+        rows = self._scan("trucks", "#part = :part AND attribute_exists(#latest)", {"part": text(HEAD)}, "latest")
+        return sorted(item["truck_id"]["S"] for item in rows)
+
+    def latest(self, truck_id: str) -> StoredSample | None:
+        """Where a truck has been silent for so long that its last sample has expired: as the head kept it."""
+        head = self._get("trucks", part_key(truck_id, HEAD))
+        if not head or "latest" not in head:
+            return None
+        place = head["latest"]["S"]
+        if "sample" in head:
+            key = head["key"]["S"] if "key" in head else place
+            return items.read_sample(head["sample"]["M"], place, key)
+        found = self._get("samples", sample_key(truck_id, place))
+        if not found:  # it was too large for the head
+            found = self._get("truck_history", sample_key(truck_id, head["current"]["S"]))
+        return items.read_sample(found) if found else None
+
+    def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]:
+        """All versions as they stood at one time; a history that others change meanwhile is read again."""
+        rows: list[Item] = []
+        for attempt in range(_LOOKS):
+            rows = list(self._range("truck_history", truck_id, items.FIRST_PLACE))
+            if _follow_on(rows):
+                break
+            self._calls.pause(attempt)
+        return ((items.read_version(item), items.read_sample(item)) for item in rows)
+
+    def version_count(self, truck_id: str) -> int:
+        pages = self._calls.pages("query", **self._query("truck_history", truck_id, ">=", ""), Select="COUNT")
+        return sum(page["Count"] for page in pages)
+
+    def version_at(self, truck_id: str, instant: str) -> tuple[Version, StoredSample] | None:
+        # '$' sorts just after '#': of several versions that start at one instant this finds the last.
+        found: Item | None = None
+        for attempt in range(_LOOKS):
+            found = self._last_before("truck_history", truck_id, instant + "$")
+            if not found or "end" not in found or found["end"]["S"] > instant:
+                break
+            self._calls.pause(attempt)  # its successor is being written
+        return (items.read_version(found), items.read_sample(found)) if found else None
+
+    def ledgers(self, truck_id: str) -> dict[str, Stream]:
+        arguments = self._arguments("trucks", "#truck_id = :truck_id", {"truck_id": text(truck_id)})
+        found: dict[str, str] = {}
+        for item in self._calls.items("query", **arguments):
+            found |= _ledger_texts(item)
+        return {stream_id: items.read_ledger(found[stream_id]) for stream_id in sorted(found)}
+
+    def ledger_trucks(self) -> list[str]:
+        return sorted({item["truck_id"]["S"] for item in self._scan("trucks") if _ledger_texts(item)})
+
+    def incomplete(self) -> list[tuple[str, str, Stream]]:
+        """Truck, stream and ledger wherever there is a hole."""
+        found = []
+        for item in self._scan("trucks", "attribute_exists(#holes)", {}, "holes"):
+            for stream_id, stored in _ledger_texts(item).items():
+                ledger = items.read_ledger(stored)
+                if ledger.holes:
+                    found.append((item["truck_id"]["S"], stream_id, ledger))
+        return sorted(found, key=lambda row: row[:2])
+
+    def status(self, truck_id: str) -> str | None:
+        item = self._get("trucks", part_key(truck_id, STATUS))
+        return item["text"]["S"] if item else None
+
+    def sample_counts(self, truck_id: str) -> tuple[int, int]:
+        """Retained samples with a stream_id, and how many different (stream_id, seq) they have."""
+        names = [item["order_key"]["S"].split("#")[1:3] for item in self._samples(truck_id, items.FIRST_PLACE)]
+        numbered = [(stream_id, seq) for stream_id, seq in names if stream_id]
+        return len(numbered), len(set(numbered))
+
+    def samples(self, truck_id: str) -> Iterator[StoredSample]:
+        return (items.read_sample(item) for item in self._samples(truck_id, items.FIRST_PLACE))
+
+    def click_counts(self) -> Iterator[tuple[Counter, int]]:
+        tally: Tally[Counter] = Tally()
+        for item in self._scan("click_counts"):
+            counter, count = counting.read_counter(item)
+            tally[counter] += count
+        ordered = sorted(tally.items(), key=lambda pair: [value or "" for value in _names(pair[0])])
+        return iter(ordered)
+
+    def recountable_from(self) -> str:
+        """The first minute whose counters can be held against stored events."""
+        return counting.recountable_from(self._clock())
+
+    def clicks(self) -> Iterator[StoredClick]:
+        found = [counting.read_click(item) for item in self._scan("clicks") if self._lives(item)]
+        return iter(sorted(found, key=lambda click: (click.timestamp, click.event_id)))
+
+    def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
+        """Which of these events are stored."""
+        keys = [{"event_id": text(event_id)} for event_id in dict.fromkeys(event_ids)]
+        found = self._calls.batch_get(self._tables["clicks"], keys)
+        return {item["event_id"]["S"] for item in found if self._lives(item)}
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        found = [self._letter(item) for item in self._scan("dead_letters") if "source" in item]
+        return iter(sorted(found, key=lambda letter: (letter.received_ms, letter.id)))
+
+    def dead_letter(self, id: str) -> DeadLetter | None:
+        item = self._get("dead_letters", {"id": text(id), "part": number(0)})
+        return self._letter(item) if item else None
+
+    def _letter(self, item: Item) -> DeadLetter:
+        further = [{"id": item["id"], "part": number(part)} for part in range(1, int(item["parts"]["N"]))]
+        rest = self._calls.batch_get(self._tables["dead_letters"], further)
+        rest.sort(key=lambda each: int(each["part"]["N"]))
+        return items.read_letter(item, b"".join(bytes(each["payload"]["B"]) for each in rest))
+
+    def _samples(self, truck_id: str, order_key: str, first: int | None = None) -> Iterator[Item]:
+        """The retained samples at an order key and after it."""
+        return (item for item in self._range("samples", truck_id, order_key, first) if self._lives(item))
+
+    def _lives(self, item: Item) -> bool:
+        return int(item["expires"]["N"]) > self._clock()
+
+    def _get(self, table: str, key: Item) -> Item | None:
+        answer = self._calls("get_item", TableName=self._tables[table], Key=key, ConsistentRead=True)
+        return answer.get("Item")
+
+    def _range(self, table: str, truck_id: str, order_key: str, first: int | None = None) -> Iterator[Item]:
+        """A truck's items at an order key and after it, ascending; `first`: how many are likely to be enough."""
+        limit = {"Limit": first} if first else {}
+        return self._calls.items("query", **self._query(table, truck_id, ">=", order_key), **limit)
+
+    def _last_before(self, table: str, truck_id: str, order_key: str) -> Item | None:
+        """A truck's last item before an order key."""
+        arguments = self._query(table, truck_id, "<", order_key)
+        found: list[Item] = self._calls("query", **arguments, ScanIndexForward=False, Limit=1)["Items"]
+        return found[0] if found else None
+
+    def _query(self, table: str, truck_id: str, relation: str, order_key: str) -> Item:
+        condition = f"#truck_id = :truck_id AND #order_key {relation} :order_key"
+        values = {"truck_id": text(truck_id), "order_key": text(order_key or items.FIRST_PLACE)}
+        return self._arguments(table, condition, values)
+
+    def _arguments(self, table: str, condition: str, values: Item) -> Item:
+        return {
+            "TableName": self._tables[table],
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": {f"#{name}": name for name in values},
+            "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()},
+            "ConsistentRead": True,
+        }
+
+    def _scan(self, table: str, condition: str = "", values: Item | None = None, *names: str) -> Iterator[Item]:
+        arguments: Item = {"TableName": self._tables[table], "ConsistentRead": True}
+        if condition:
+            arguments["FilterExpression"] = condition
+            arguments["ExpressionAttributeNames"] = {f"#{name}": name for name in (*(values or ()), *names)}
+        if values:
+            arguments["ExpressionAttributeValues"] = {f":{name}": value for name, value in values.items()}
+        return self._calls.items("scan", **arguments)
+
+
+def _follow_on(rows: Sequence[Item]) -> bool:
+    """Does each version end where the next begins, and the last not at all."""
+    ends = [item["end"]["S"] if "end" in item else None for item in rows]
+    starts = [start(after["order_key"]["S"]) for _, after in pairwise(rows)]
+    return ends == [*starts, *([None] if rows else [])]
+
+
+def _ledger_texts(item: Item) -> dict[str, str]:
+    """The ledgers in an item of `trucks`: those in a head, or the one that has an item of its own."""
+    if "ledger" in item:
+        return {item["part"]["S"].removeprefix(LEDGER): item["ledger"]["S"]}
+    return {stream_id: stored["S"] for stream_id, stored in item.get("ledgers", {"M": {}})["M"].items()}
+
+
+def _names(counter: Counter) -> tuple[str | None, ...]:
+    return (counter.minute, counter.item_id, counter.item_name, counter.event_type)

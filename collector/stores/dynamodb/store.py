@@ -1,0 +1,275 @@
+"""Writing the DynamoDB store: the protocol that the package's docstring states."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from collector.history import Point, Version
+from collector.stores import Change, Conflict, Counter, DeadLetter, Head, StoredClick, StoredSample
+from collector.stores.dynamodb import acts, counting, items
+from collector.stores.dynamodb.acts import NEW
+from collector.stores.dynamodb.calls import Calls, ConditionFailed
+from collector.stores.dynamodb.heads import HEAD, LEDGER, ReadHead, Written, read_head, write_head
+from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, sample_key, text
+from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
+from contract.errors import Misconfigured, Retryable
+
+_CONFIRMED_AT_ONCE = 99
+_LIKELY_POINTS = 40
+
+
+class DynamoDbStore(DynamoDbReader):
+    """The `Store` on the tables of a prefix, which must be there. Use it from one thread at a time.
+
+    writers: how many samples are put at once. The rest is as for DynamoDbReader.
+    """
+
+    chunk = 30
+    most_versions: int | None = 90
+    too_late_ms: int | None = 35 * DAY_MS
+
+    def __init__(
+        self, prefix: str, client: Any = None, *, clock: Callable[[], float] = time.time, calls: Calls | None = None,
+        writers: int = 8,
+    ) -> None:  # fmt: skip
+        super().__init__(prefix, client, clock=clock, calls=calls)
+        self._writers = writers
+        self._pool: ThreadPoolExecutor | None = None
+        self._guard = threading.Lock()
+        self._seen: dict[str, dict[str, int]] = {}
+        """truck_id → versions read since its head was, and the `rev` that they had."""
+        self._bodies: dict[str, dict[str, Item]] = {}
+        """truck_id → bodies of samples at hand: those of the last chunk, and what was read for its plan."""
+
+    def close(self) -> None:
+        if self._pool:
+            self._pool.shutdown()
+
+    @contextmanager
+    def unit(self) -> Iterator[None]:
+        """Every call is durable when it returns; nothing is undone."""
+        yield
+
+    def remember_policy(self, policy: str) -> None:
+        self._calls("put_item", TableName=self._tables["trucks"], Item={**part_key(*POLICY), "text": text(policy)})
+
+    # -- samples
+
+    def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]:
+        """The order key that each content dated by its arrival is known under: the given one where it is new."""
+        places = self._each(list(contents.items()), lambda pair: self._claim(truck_id, *pair))
+        return dict(zip(contents, places, strict=True))
+
+    def _claim(self, truck_id: str, content: str, order_key: str) -> str:
+        item = items.claim_item(truck_id, content, order_key)
+        condition = {
+            "ConditionExpression": "attribute_not_exists(#id) OR #expires <= :now",
+            "ExpressionAttributeNames": {"#id": "truck_id", "#expires": "expires"},
+            "ExpressionAttributeValues": {":now": number(int(self._clock()))},
+        }
+        try:
+            self._calls("put_item", TableName=self._tables["samples"], Item=item, **condition)
+        except ConditionFailed:
+            key = {name: item[name] for name in ("truck_id", "order_key")}
+            known = self._get("samples", key)
+            if known is None:
+                raise Retryable(f"truck {truck_id}: a claim expired just now; try again") from None
+            place: str = known["place"]["S"]
+            return place
+        return order_key
+
+    def has_samples(self, truck_id: str, order_keys: Sequence[str]) -> set[str]:
+        """Which of these order keys are stored."""
+        keys = [sample_key(truck_id, order_key) for order_key in dict.fromkeys(order_keys)]
+        found = self._calls.batch_get(self._tables["samples"], keys)
+        return {item["order_key"]["S"] for item in found if self._lives(item)}
+
+    def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
+        """True for each that was not there. All are put when it returns; if it raises, some may be."""
+        made = {sample.order_key: items.sample_item(truck_id, sample) for sample in samples}
+        self._bodies = {truck_id: {order_key: items.body_of(item) for order_key, item in made.items()}}
+        put = self._each(list(made.values()), self._put_sample)
+        fresh = dict(zip(made, put, strict=True))
+        return [fresh.pop(sample.order_key, False) for sample in samples]
+
+    def _put_sample(self, item: Item) -> bool:
+        try:
+            self._calls("put_item", TableName=self._tables["samples"], Item=item, **NEW)
+        except ConditionFailed:
+            return False
+        return True
+
+    def put_keys(self, truck_id: str, keys: Mapping[str, str]) -> None:
+        """Change the tracked keys of stored samples (order key → key)."""
+        table = self._tables["samples"]
+        changes = [acts.set_key(table, truck_id, order_key, key) for order_key, key in keys.items()]
+        self._each(changes, self._update_if_there)
+
+    def _update_if_there(self, update: Item) -> None:
+        try:
+            self._calls("update_item", **update)
+        except ConditionFailed:
+            return  # it has expired meanwhile
+
+    def _each(self, inputs: Sequence[Any], act: Callable[[Any], Any]) -> list[Any]:
+        """What `act` gives for each, some at a time; all are done, or tried, when it returns or raises."""
+        if self._writers == 1 or len(inputs) < 2:
+            return [act(each) for each in inputs]
+        with self._guard:
+            _ = self._calls.client  # built here, not by several threads at once
+            self._pool = self._pool or ThreadPoolExecutor(self._writers, thread_name_prefix="dynamodb")
+        done = [self._pool.submit(act, each) for each in inputs]
+        faults = [fault for fault in (each.exception() for each in done) if fault]
+        if faults:
+            raise faults[0]
+        return [each.result() for each in done]
+
+    # -- a truck's head, versions and ledgers
+
+    def head(self, truck_id: str, streams: Collection[str] = ()) -> Head:
+        """The fence and, read with it, the ledgers of some streams. What is read after it belongs to it."""
+        self._seen[truck_id] = {}
+        item = self._get("trucks", part_key(truck_id, HEAD))
+        inline = item["ledgers"]["M"] if item else {}
+        asked = {each: self._get("trucks", part_key(truck_id, LEDGER + each)) for each in streams if each not in inline}
+        return read_head(item, {stream_id: each for stream_id, each in asked.items() if each}, streams)
+
+    def version_before(self, truck_id: str, order_key: str) -> Version | None:
+        """The last version that opened before an order key."""
+        found = self._last_before("truck_history", truck_id, order_key)
+        return next(self._noted(truck_id, [found] if found else []), None)
+
+    def versions_from(self, truck_id: str, order_key: str) -> Iterator[Version]:
+        """The versions that open at an order key and after it, ascending, read as they are asked for."""
+        return self._noted(truck_id, self._range("truck_history", truck_id, order_key, first=2))
+
+    def _noted(self, truck_id: str, found: Iterable[Item]) -> Iterator[Version]:
+        for item in found:
+            self._seen.setdefault(truck_id, {})[item["order_key"]["S"]] = int(item["rev"]["N"])
+            yield items.read_version(item)
+
+    def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]:
+        """The stored samples at an order key and after it, ascending, read as they are asked for."""
+        for item in self._samples(truck_id, order_key, first=_LIKELY_POINTS):
+            point = Point(item["order_key"]["S"], items.tracked_key(item))
+            self._bodies.setdefault(truck_id, {})[point.order_key] = items.body_of(item)
+            yield point
+
+    def apply(self, truck_id: str, read: Head, change: Change) -> Head:
+        """Apply what was planned with `read`, and bump `rev`, in one act.
+
+        Raises Conflict if the head has changed since, or if a version that was read was half-way to another state.
+        """
+        if not isinstance(read, ReadHead):
+            raise Misconfigured("a head must be read from the store that it is applied to")
+        self._confirm(truck_id, read)
+        bodies = self._bodies.get(truck_id, {})
+        written = write_head(truck_id, read, change, rev=self._next_rev(read, change), bodies=bodies)
+        transaction = [
+            *acts.version_acts(
+                self._tables["truck_history"],
+                truck_id,
+                change.steps,
+                written.head.rev,
+                self._openings(truck_id, change),
+            ),
+            *acts.ledger_acts(self._tables["trucks"], truck_id, read, written),
+        ]
+        try:
+            self._write(written, transaction, read.rev)
+        except ConditionFailed:
+            raise Conflict(f"truck {truck_id} was changed by another writer: read it again") from None
+        return written.head
+
+    def _write(self, written: Written, others: Sequence[Item], rev: int) -> None:
+        put = {"TableName": self._tables["trucks"], "Item": written.item, **acts.at_rev(rev)}
+        if others:
+            self._calls("transact_write_items", TransactItems=[{"Put": put}, *others])
+        else:
+            self._calls("put_item", **put)
+
+    def _next_rev(self, read: Head, change: Change) -> int:
+        """Also where nothing but the ledger changes: a decision that changes nothing was made from something."""
+        return read.rev + 1
+
+    def _confirm(self, truck_id: str, read: Head) -> None:
+        """See that the versions a plan was made from are those of its head: one snapshot, where queries are none."""
+        seen = self._seen.pop(truck_id, {})
+        fence = (self._tables["trucks"], part_key(truck_id, HEAD), read.rev)
+        history = self._tables["truck_history"]
+        versions = [(history, sample_key(truck_id, order_key), rev) for order_key, rev in seen.items()]
+        for first in range(0, len(versions), _CONFIRMED_AT_ONCE):
+            wanted = [fence, *versions[first : first + _CONFIRMED_AT_ONCE]]
+            answer = self._calls("transact_get_items", TransactItems=[acts.get_rev(*each[:2]) for each in wanted])
+            found = [int(each["Item"]["rev"]["N"]) if each.get("Item") else 0 for each in answer["Responses"]]
+            if found != [rev for _, _, rev in wanted]:
+                raise Conflict(f"truck {truck_id} was being changed by another writer: read it again")
+
+    def _openings(self, truck_id: str, change: Change) -> dict[str, Item]:
+        """The bodies of the samples that open the versions to put; order key → body."""
+        places = [version.order_key for version in change.steps.put]
+        at_hand = self._bodies.get(truck_id, {})
+        found = {place: at_hand[place] for place in places if place in at_hand}
+        for table in ("samples", "truck_history"):  # the sample may have expired, the version keeps it
+            keys = [sample_key(truck_id, place) for place in places if place not in found]
+            stored = self._calls.batch_get(self._tables[table], keys)
+            found |= {item["order_key"]["S"]: items.body_of(item) for item in stored}
+        if missing := [place for place in places if place not in found]:
+            raise Retryable(f"truck {truck_id}: the sample {missing[0]} is not there any more; try again")
+        return found
+
+    def put_status(self, truck_id: str, said: str) -> None:
+        self._calls(
+            "put_item", TableName=self._tables["trucks"], Item={**part_key(truck_id, STATUS), "text": text(said)}
+        )
+
+    # -- clicks and dead letters
+
+    def put_clicks(self, clicks: Sequence[StoredClick]) -> list[bool]:
+        """True for each event that was not there; exactly those are counted."""
+        first: dict[str, StoredClick] = {}
+        for click in clicks:
+            first.setdefault(click.event_id, click)
+        names = (self._tables["clicks"], self._tables["click_counts"])
+        fresh: set[str] = set()
+        for batch in counting.batches(list(first.values())):
+            fresh |= counting.count_batch(self._calls, names, batch, lambda: random.randrange(counting.SHARDS))
+        said = []
+        for click in clicks:
+            said.append(click.event_id in fresh)
+            fresh.discard(click.event_id)
+        return said
+
+    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep each; one that is already there is counted."""
+        table = self._tables["dead_letters"]
+        for letter in letters:
+            first, *rest = items.letter_items(letter)
+            for item in rest:
+                self._calls("put_item", TableName=table, Item=item)
+            self._calls("update_item", **acts.keep_and_count(table, first))
+
+    def remove_dead_letter(self, id: str) -> None:
+        item = self._get("dead_letters", {"id": text(id), "part": number(0)})
+        for part in range(int(item["parts"]["N"]) if item else 0):
+            self._calls(
+                "delete_item", TableName=self._tables["dead_letters"], Key={"id": text(id), "part": number(part)}
+            )
+
+    def replace_click_counts(self) -> None:
+        """Count the retained events anew, minute by minute where all of a minute's are retained; stop writers first."""
+        oldest = self.recountable_from()
+        wrong: dict[Counter, int] = {}
+        for counter, count in self.click_counts():
+            wrong[counter] = -count
+        for click in self.clicks():
+            wrong[click.counter] = wrong.get(click.counter, 0) + click.count
+        for counter, difference in wrong.items():
+            if difference and counter.minute >= oldest:
+                self._calls(
+                    "update_item", **counting.addition(self._tables["click_counts"], counter, difference, shard=0)
+                )

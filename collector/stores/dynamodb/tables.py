@@ -1,0 +1,56 @@
+"""The tables: names, keys and TTL attributes in one place, for the store, the tests and the SAM template."""
+
+from dataclasses import dataclass
+from typing import Any
+
+EXPIRES = "expires"
+"""The TTL attribute, Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of a store with prefix PREFIX is called `PREFIX-<name>`; keys are (attribute, type) pairs."""
+
+    name: str
+    partition: tuple[str, str]
+    sort: tuple[str, str] | None = None
+    ttl: str | None = None
+
+    def full_name(self, prefix: str) -> str:
+        return f"{prefix}-{self.name}"
+
+    def definition(self, prefix: str) -> dict[str, Any]:
+        """The arguments of CreateTable, TTL apart."""
+        keys = [self.partition, *([self.sort] if self.sort else [])]
+        return {
+            "TableName": self.full_name(prefix),
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in keys],
+            "KeySchema": [
+                {"AttributeName": name, "KeyType": role}
+                for (name, _), role in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+        }
+
+
+TABLES: tuple[Table, ...] = (
+    Table("samples", ("truck_id", "S"), ("order_key", "S"), EXPIRES),
+    Table("trucks", ("truck_id", "S"), ("part", "S")),
+    Table("truck_history", ("truck_id", "S"), ("order_key", "S")),
+    Table("clicks", ("event_id", "S"), None, EXPIRES),
+    Table("click_counts", ("counter", "S"), ("shard", "N")),
+    Table("dead_letters", ("id", "S"), ("part", "N")),
+)
+
+
+def create_tables(client: Any, prefix: str) -> None:
+    """Make all tables and wait until they can be used: for tests and trials; a deployment has its template."""
+    for table in TABLES:
+        client.create_table(**table.definition(prefix))
+    for table in TABLES:
+        name = table.full_name(prefix)
+        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        if table.ttl:
+            client.update_time_to_live(
+                TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": table.ttl}
+            )

@@ -1,0 +1,92 @@
+"""A ministack of a test's own: AWS's services in one process on free loopback ports, ended by its id."""
+
+import contextlib
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+_STARTS_WITHIN = 60.0
+
+
+@contextlib.contextmanager
+def running(folder: Path, **settings: str) -> Iterator[str]:
+    """Yields the endpoint's URL; its state is gone at the end. Skips the test where ministack is not installed."""
+    if importlib.util.find_spec("ministack") is None or importlib.util.find_spec("boto3") is None:
+        pytest.skip("ministack is not installed (pip install 'ministack[full]'): AWS is not tested")
+    port = _free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        **CREDENTIALS,
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(folder),
+        **settings,
+    }
+    with (folder / "ministack.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ministack"], env=environment, cwd=folder, stdout=log, stderr=log
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait(url, process, folder / "ministack.log")
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def client(url: str, service: str = "dynamodb") -> Any:
+    """A boto3 client of a running ministack, which no setting of the machine's leads elsewhere."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="none",
+        aws_secret_access_key="none",
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=16, proxies={}),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + _STARTS_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with opener.open(f"{url}/_ministack/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail(f"ministack did not start: {log.read_text('utf-8', 'replace')[-2000:]}")
