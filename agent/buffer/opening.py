@@ -34,7 +34,8 @@ CHECK_SECONDS = 10.0
 ASIDES_KEPT = 2
 _PARTS = ("", "-wal", "-shm")
 _STEPS_BETWEEN_LOOKS = 10_000
-_WAL_PAGES = 500
+_VERSIONS = 1000  # more there will never be
+_WAL_PAGES = 1000
 _WAL_KEPT = 1 << 20
 
 
@@ -204,7 +205,8 @@ def _suspect_the_header(connection: sqlite3.Connection, mark: Mark | None, has_l
         raise Unsound("its header is not a buffer's")
     if mark and mark.highest_seq and has_log and not tables:
         raise Unsound("nothing could be read of its write-ahead log")
-    if version < 0 or (mark and version > len(STEPS) and (version ^ len(STEPS)).bit_count() == 1):
+    flipped = (version ^ len(STEPS)).bit_count() == 1 or not 0 <= version <= _VERSIONS
+    if mark and flipped and not 0 <= version <= len(STEPS):
         stream_of(connection)  # a newer version has other tables
         raise Unsound(f"its header says version {version}, its tables do not")
 

@@ -14,7 +14,7 @@ Value = int | float | str | bytes | None
 
 _LEAF = 13
 _SIZES = (512, 1024, 2048, 4096, 8192, 16384, 32768)
-_USUAL = (2048, 4096, 1024)
+_USUAL = (1024, 4096)
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _CHUNK = 4096
 

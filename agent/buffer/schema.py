@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 APPLICATION_ID = 0x4D504246  # "MPBF"
-PAGE_SIZE = 2048
-"""Of a new file: a commit writes whole pages, and one sample is less than half of one (benchmarks/flash_wear.py)."""
+PAGE_SIZE = 1024
+"""Of a new file: a commit writes whole pages, and one sample fits into one of these (benchmarks/flash_wear.py)."""
 
 EVENT, TRUSTED = 1, 2
 """Bits of samples.flags: thinning spares it; its time was witnessed."""

@@ -18,6 +18,7 @@ import pytest
 
 from agent.buffer import Predecessor
 from agent.buffer.opening import ASIDES_KEPT
+from agent.buffer.schema import PAGE_SIZE
 from agent.buffer.sqlite import SqliteBuffer
 from agent.clock import Moment
 from agent.errors import Damaged
@@ -128,17 +129,19 @@ def test_flipped_bits_in_any_page(original: Original, ram: Path, examples: int) 
     spots = [("b.db", at) for at in range(100)] if original.folder.parent.name.startswith("closed") else []
     for name in names:
         size = (original.folder / name).stat().st_size
-        spots += [(name, chance.randrange(at, min(at + 2048, size))) for at in range(0, size, 2048)] * examples
+        spots += [
+            (name, chance.randrange(at, min(at + PAGE_SIZE, size))) for at in range(0, size, PAGE_SIZE)
+        ] * examples
     if examples == 1:
         spots = chance.sample(spots, 90)
     kept = []
     for number, (name, at) in enumerate(spots):
         victim = Original(ram / str(number), original.stream_id, original.bodies)
         shutil.copytree(original.folder, victim.folder)
-        for _ in range(chance.choice((1, 1, 3))):
+        for _ in range(1 if at < 100 else chance.choice((1, 1, 3))):
             _flip(
                 victim.folder / name,
-                at if at < 100 else chance.randrange(at - at % 2048, at + 1),
+                at if at < 100 else chance.randrange(at - at % PAGE_SIZE, at + 1),
                 1 << chance.randrange(8),
             )
         try:
@@ -168,12 +171,12 @@ def test_garbage_in_its_place(victim: Original, garbage: bytes) -> None:
 
 
 def test_a_page_of_garbage_anywhere_costs_what_was_on_it(original: Original, ram: Path) -> None:
-    for page in range(original.path.stat().st_size // 2048):
+    for page in range(original.path.stat().st_size // PAGE_SIZE):
         victim = Original(ram / str(page), original.stream_id, original.bodies)
         shutil.copytree(original.folder, victim.folder)
         with victim.path.open("r+b") as file:
-            file.seek(page * 2048)
-            file.write(random.Random(page).randbytes(2048))
+            file.seek(page * PAGE_SIZE)
+            file.write(random.Random(page).randbytes(PAGE_SIZE))
         assert _hold_to_account(victim) >= COUNT - 8
         shutil.rmtree(victim.folder)
 
@@ -186,8 +189,8 @@ def test_it_says_what_it_salvaged_and_keeps_the_evidence_but_not_without_end(
     caplog.set_level(logging.WARNING)
     for turn in range(ASIDES_KEPT + 2):
         with victim.path.open("r+b") as file:
-            file.seek(2048 * (3 + turn))
-            file.write(b"\xff" * 2048)
+            file.seek(PAGE_SIZE * (3 + turn))
+            file.write(b"\xff" * PAGE_SIZE)
         damaged = victim.path.read_bytes()
         with SqliteBuffer(victim.path, "T1"):
             pass

@@ -1,0 +1,85 @@
+"""Bytes written to the disk for each sample: what wears out a truck's card (DESIGN §5, issue 3).
+
+    python -m benchmarks.flash_wear [--samples 1440] [--json]
+
+A day at one sample a minute, stored, sent and marked as sent one by one as a connected truck does it; then pruned. Two
+views of the same run: what the process wrote (bytes handed to write calls, counted with strace's eyes by the kernel as
+`wchar`), and what reached the block layer (`write_bytes`), which is more because a file system writes whole blocks, and
+0 where the folder is on a memory disk. Against: the same samples appended to a text file with an fsync each, which is
+the least that any durable store can write.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.buffer.sqlite import SqliteBuffer
+from benchmarks.drain import DOCUMENT
+
+AT = "2026-01-31T12:00:01.000Z"
+
+
+def main() -> None:
+    """Measure and print a table, or JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--samples", type=int, default=1440)
+    parser.add_argument("--folder", type=Path, default=Path(), help="where to write: the disk that counts")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="flash-wear-", dir=options.folder) as name:
+        agent = _written(lambda: _buffer(Path(name) / "b.db", options.samples))
+        plain = _written(lambda: _plain(Path(name) / "plain", options.samples))
+    figures = {
+        "sample_bytes": len(json.dumps(DOCUMENT)),
+        **{f"{view}_per_sample": round(agent[view] / options.samples) for view in agent},
+        **{f"plain_{view}_per_sample": round(plain[view] / options.samples) for view in plain},
+        "MB_per_day_at_one_a_minute": round(agent["disk"] / options.samples * 1440 / 1e6, 1),
+    }
+    if options.json:
+        print(json.dumps(figures))
+        return
+    print(f"{options.samples} samples of about {figures['sample_bytes']} bytes; bytes written for each")
+    print(f"{'':28}{'written':>10}{'on disk':>10}")
+    print(f"{'the agent buffer':28}{figures['process_per_sample']:>10}{figures['disk_per_sample']:>10}")
+    print(
+        f"{'a text file, fsync each':28}{figures['plain_process_per_sample']:>10}{figures['plain_disk_per_sample']:>10}"
+    )
+    print(f"a day at one sample a minute: {figures['MB_per_day_at_one_a_minute']} MB on disk")
+
+
+def _buffer(path: Path, count: int) -> None:
+    now = [0.0]
+    with SqliteBuffer(path, "BENCH", monotonic=lambda: now[0]) as buffer:
+        for number in range(count):
+            buffer.mark_sent([buffer.append(DOCUMENT).seq], at=AT)
+            now[0] += 60
+            if number % 60 == 59:
+                buffer.prune()
+
+
+def _plain(path: Path, count: int) -> None:
+    line = json.dumps(DOCUMENT).encode() + b"\n"
+    with path.open("ab", buffering=0) as file:
+        for _ in range(count):
+            file.write(line)
+            os.fsync(file.fileno())
+
+
+def _written(act: Callable[[], None]) -> dict[str, int]:
+    before = _counters()
+    act()
+    os.sync()
+    after = _counters()
+    return {"process": after["wchar"] - before["wchar"], "disk": after["write_bytes"] - before["write_bytes"]}
+
+
+def _counters() -> dict[str, int]:
+    text = Path("/proc/self/io").read_text(encoding="ascii")
+    return {key: int(value) for key, value in (line.split(": ") for line in text.splitlines())}
+
+
+if __name__ == "__main__":
+    main()
