@@ -13,7 +13,7 @@ from agent.transport.backoff import Backoff
 logger = logging.getLogger(__name__)
 
 FIRST_WAIT = 0.5
-LONGEST_WAIT = 30.0
+LONGEST_WAIT = 10.0
 _JOIN = 3.0
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from agent.sensors.gpsd.report import Report
-from agent.sensors.gpsd.trust import EARLIEST, TimeTrust
+from agent.sensors.gpsd.trust import TimeTrust
 from agent.sensors.leaves import Reason, settle
 from agent.sensors.plausible import Belief, position_follows
+from agent.timekeeper import EARLIEST
 
 LIMIT = 5.0
 """Seconds (a fix is due every second) after which what was said is stale."""

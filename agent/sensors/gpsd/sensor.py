@@ -14,9 +14,9 @@ from agent.clock import kernel_synchronised
 from agent.sensors import Reading
 from agent.sensors.gpsd.receiver import LEAVES, Receiver
 from agent.sensors.gpsd.report import Report, parse
-from agent.sensors.gpsd.trust import EARLIEST
 from agent.sensors.link import Link
 from agent.sensors.uptime import uptime
+from agent.timekeeper import EARLIEST
 from contract.errors import Misconfigured
 
 logger = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ gpsd itself adds 1,024 weeks to whatever it takes for too old. So a date is beli
   been steady for `STEADY_ALONE` seconds.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
-"""No sample of this software is older; raise it with a release, at the latest every ten years."""
+from agent.timekeeper import EARLIEST
+
 ROLLOVER = timedelta(weeks=1024)
 FRESH = 5.0
 """Seconds without a dated fix after which the time is not known any more."""

@@ -94,7 +94,7 @@ def test_a_capture_at_pace_decodes_to_its_figures(
 def test_a_recording_by_its_own_address_needs_no_bus(
     recording: Callable[[str], Path], capture_stats: dict[str, Any]
 ) -> None:
-    """A stopped engine's key-on; its trouble codes come in 57 packets."""
+    """A stopped engine's key-on; its trouble codes come in 56 packets."""
     (codes,) = capture_stats[KEY_ON]["dm1_multipacket"]
     one = J1939Sensor(f"capture:{recording(KEY_ON)}?speed=20", interval=60)
     try:
