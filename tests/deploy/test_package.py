@@ -1,0 +1,161 @@
+"""The bundle: small, whole, the same each time, and it runs under Lambda's own runtime."""
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local import environment, free_port
+from deploy.package import here
+from tests.collector.handlers.conftest import message, minutes
+from tests.local_aws import deployed
+
+FUNCTIONS = ("telemetry", "clicks", "beacon", "repair", "archive")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    here(folder)
+    return folder
+
+
+def test_every_function_imports_from_the_bundle_and_what_lambda_brings(built: Path, tmp_path: Path) -> None:
+    """Nothing of this clone, and of this environment only boto3 and what it needs; no client is built."""
+    brought = tmp_path / "brought"
+    brought.mkdir()
+    for name in ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil", "six"):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        origin = Path(str(spec.origin))
+        source = origin.parent if origin.name == "__init__.py" else origin
+        (brought / source.name).symlink_to(source)
+    code = (
+        f"import sys; sys.path[:0] = [{str(built / 'handlers')!r}]; sys.path.append({str(brought)!r})\n"
+        "import importlib\n"
+        f"for name in {FUNCTIONS}:\n"
+        "    module = importlib.import_module('collector.handlers.' + name)\n"
+        f"    assert module.__file__.startswith({str(built)!r})\n"
+        "    assert callable(module.handler)\n"
+        "assert 'boto3' not in sys.modules and 'sqlite3' not in sys.modules and 'typer' not in sys.modules\n"
+        "import boto3, collector.stores.dynamodb\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, capture_output=True, check=False, env={}
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_same_sources_make_the_same_bundle(built: Path, tmp_path: Path) -> None:
+    """An unchanged bundle is not deployed again."""
+    bundle, _ = here(tmp_path)
+    assert bundle.read_bytes() == (built / "handlers.zip").read_bytes()
+
+
+def test_it_is_small_and_says_nothing_of_this_machine(built: Path) -> None:
+    """Far below Lambda's 250 MB; compiled files know no folder of ours."""
+    files = [file for file in (built / "handlers").rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 50_000_000
+    ours = str(Path(__file__).resolve().parents[2]).encode()
+    assert not [file for file in files if ours in file.read_bytes() or str(built).encode() in file.read_bytes()]
+
+
+def emulator() -> Path:
+    """AWS's runtime interface emulator, as aws-sam-cli ships it."""
+    machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+    sam = shutil.which("sam") or os.environ.get("SAM_CLI")
+    roots = [Path(sam).resolve().parent.parent] if sam else []
+    for root in roots:
+        for found in root.glob(f"lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-{machine}"):
+            return found
+    pytest.skip("aws-sam-cli, which ships the emulator, is not installed: see docs/deploy-aws.md")
+
+
+@contextmanager
+def runtime(built: Path, tmp_path: Path, function: str, **variables: str) -> Iterator[str]:
+    """The URL under which the function is invoked, in Lambda's own runtime."""
+    if importlib.util.find_spec("awslambdaric") is None:
+        pytest.skip("awslambdaric is not installed: pip install 'milepost[dev]'")
+    program = tmp_path / "rie"
+    shutil.copyfile(emulator(), program)
+    program.chmod(0o755)
+    port, inner = free_port(), free_port()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "AWS_LAMBDA_FUNCTION_NAME": f"milepost-{function}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "LAMBDA_TASK_ROOT": str(built / "handlers"),
+        "POWERTOOLS_TRACE_DISABLED": "true",
+        **variables,
+    }
+    argv = [
+        str(program),
+        "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
+        "--runtime-api-address", f"127.0.0.1:{inner}",
+        sys.executable, "-m", "awslambdaric", f"collector.handlers.{function}.handler",
+    ]  # fmt: skip
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(argv, cwd=built / "handlers", env=environ, stdout=log, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+    finally:
+        process.terminate()
+        process.wait(10)
+        sys.stderr.write((tmp_path / "log").read_text("utf-8", "replace")[-3000:])
+
+
+def invoke(url: str, event: dict[str, Any]) -> Any:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, json.dumps(event).encode()), timeout=60) as answer:
+                return json.loads(answer.read())
+        except (ConnectionError, urllib.error.URLError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def test_the_real_runtime_runs_the_telemetry_function(built: Path, tmp_path: Path) -> None:
+    """Lambda's own runtime client and API, the packaged code, DynamoDB."""
+    stack, _ = deployed()
+    variables = {**environment(stack.url), "MILEPOST_STORE": "dynamodb://milepost"}
+    records = [message(one, number, "RIE") for number, one in enumerate(lately(3))]
+    with runtime(built, tmp_path, "telemetry", **variables) as url:
+        assert invoke(url, {"Records": [*records, message(b"poison", 9, "RIE")]}) == {"batchItemFailures": []}
+        assert invoke(url, {"Records": records}) == {"batchItemFailures": []}
+    table = stack.client("dynamodb").query(
+        TableName="milepost-samples",
+        KeyConditionExpression="truck_id = :truck",
+        ExpressionAttributeValues={":truck": {"S": "RIE"}},
+        Select="COUNT",
+    )
+    assert table["Count"] == 3
+
+
+def lately(count: int) -> list[dict[str, Any]]:
+    """Samples of a day before the tests' arrival, which is what too_late is measured against."""
+    return [{**one, "truck_id": "RIE"} for one in minutes("RIE", range(1, count + 1))]
+
+
+def test_the_real_runtime_runs_the_archive(built: Path, tmp_path: Path) -> None:
+    """No service is needed for it."""
+    event = {
+        "sourceKinesisStreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/milepost-clicks",
+        "records": [{"recordId": "1", "data": "eyJJdGVtX0lEIjogMX0=", "approximateArrivalTimestamp": 1717243200000}],
+    }
+    with runtime(built, tmp_path, "archive", AWS_REGION="us-east-1") as url:
+        (record,) = invoke(url, event)["records"]
+    assert (record["recordId"], record["result"]) == ("1", "Ok")

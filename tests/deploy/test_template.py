@@ -1,0 +1,142 @@
+"""The template, as the tools of AWS see it, and what it promises: one source, one role a function, nothing to spare."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.render import render
+from iot_rules.rules import load_documents
+
+REMEDY = "is not installed: make it a separate environment, see docs/deploy-aws.md"
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return render()
+
+
+@pytest.fixture(scope="module")
+def file(template: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    (folder / "handlers").mkdir()
+    (folder / "template.json").write_text(json.dumps(template), encoding="utf-8")
+    return folder / "template.json"
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: each["Properties"] for name, each in template["Resources"].items() if each["Type"] == kind}
+
+
+def test_cfn_lint_finds_nothing(file: Path) -> None:
+    """Errors, warnings and infos."""
+    program = Path(sys.executable).with_name("cfn-lint")
+    if not program.exists():
+        pytest.skip("cfn-lint is not installed: pip install 'milepost[dev]'")
+    done = subprocess.run([program, "--include-checks", "I", "--", file], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+def test_sam_validates_it(file: Path) -> None:
+    """SAM's own schema; offline, and without its telemetry."""
+    sam = shutil.which("sam") or os.environ.get("SAM_CLI")
+    if not sam:
+        pytest.skip(f"aws-sam-cli {REMEDY}")
+    done = subprocess.run(
+        [sam, "validate", "--lint", "--region", "us-east-1", "--template", str(file)],
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_it_transforms_offline(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What CloudFormation's transform makes of it, with the public address open by both permissions."""
+    translator = pytest.importorskip("samtranslator.translator.transform", reason="pip install 'milepost[dev]'")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    given = json.loads(json.dumps(template))
+    given["Globals"]["Function"]["CodeUri"] = "s3://bucket/handlers.zip"
+    made = translator.transform(given, {}, None)["Resources"]
+    kinds = [each["Type"] for each in made.values()]
+    assert not [kind for kind in kinds if kind.startswith("AWS::Serverless")]
+    assert kinds.count("AWS::Lambda::EventSourceMapping") == 2
+    granted = {each["Properties"]["Action"] for each in made.values() if each["Type"] == "AWS::Lambda::Permission"}
+    assert {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"} <= granted
+
+
+def test_the_rules_are_the_documents(template: dict[str, Any]) -> None:
+    """Every document, word for word, with the account's own values for its placeholders."""
+    rules = {each["RuleName"]: each["TopicRulePayload"] for each in of_type(template, "AWS::IoT::TopicRule").values()}
+    assert set(rules) == {rule.name for rule in load_documents()}
+    for rule in load_documents():
+        said = rule.document["topicRulePayload"]
+        assert rules[rule.name]["Sql"] == said["sql"]
+        (kinesis,) = (action["Kinesis"] for action in rules[rule.name]["Actions"])
+        assert kinesis["StreamName"] == said["actions"][0]["kinesis"]["streamName"]
+        assert rules[rule.name]["ErrorAction"]["S3"]["Key"] == said["errorAction"]["s3"]["key"]
+    assert "<MILEPOST" not in json.dumps(template)
+
+
+def test_each_function_has_a_role_of_its_own_that_allows_little(template: dict[str, Any]) -> None:
+    """No action by wildcard, and no resource but those two APIs that know no other."""
+    functions = of_type(template, "AWS::Serverless::Function")
+    assert len({json.dumps(each["Role"]) for each in functions.values()}) == len(functions) == 5
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in role
+        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            assert not [action for action in actions if "*" in action], name
+            if statement["Resource"] == "*":
+                assert set(actions) <= {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "kinesis:ListStreams"}
+
+
+def test_the_streams_are_read_with_care(template: dict[str, Any]) -> None:
+    """Bisected, bounded in tries and age well inside the retention; what is given up is kept whole."""
+    retention = {each["RetentionPeriodHours"] for each in of_type(template, "AWS::Kinesis::Stream").values()}
+    assert retention == {168}
+    functions = of_type(template, "AWS::Serverless::Function")
+    for name in ("TelemetryFunction", "ClicksFunction"):
+        reading = functions[name]["Events"]["Stream"]["Properties"]
+        assert reading["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert reading["BisectBatchOnFunctionError"] is True
+        assert 0 < reading["MaximumRetryAttempts"] < 10_000
+        assert 0 < reading["MaximumRecordAgeInSeconds"] < 168 * 3600 / 2
+        assert reading["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["Bucket", "Arn"]}
+
+
+def test_the_archive_is_decoded_compressed_and_by_date(template: dict[str, Any]) -> None:
+    """Both streams."""
+    archives = of_type(template, "AWS::KinesisFirehose::DeliveryStream")
+    assert len(archives) == 2
+    for each in archives.values():
+        target = each["ExtendedS3DestinationConfiguration"]
+        assert target["CompressionFormat"] == "GZIP"
+        assert re.search(r"archive/\w+/date=!\{timestamp:yyyy-MM-dd\}/", target["Prefix"])
+        assert target["ProcessingConfiguration"]["Enabled"] is True
+
+
+def test_whoever_is_alarmed_is_told_what_to_do(template: dict[str, Any]) -> None:
+    """An alarm for every function, rule, table and stream; each speaks."""
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    watched = json.dumps([each["Dimensions"] for each in alarms.values()])
+    kinds = ("AWS::Serverless::Function", "AWS::IoT::TopicRule", "AWS::DynamoDB::Table", "AWS::Kinesis::Stream")
+    for kind in kinds:
+        for name in of_type(template, kind):
+            assert f'"Ref": "{name}"' in watched
+    assert all(len(each["AlarmDescription"]) > 20 and each["AlarmActions"] for each in alarms.values())
+    body = of_type(template, "AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    assert len(json.loads(body)["widgets"]) >= 6
+
+
+def test_what_holds_data_outlives_the_stack(template: dict[str, Any]) -> None:
+    """Tables, streams and the bucket are retained."""
+    for name, each in template["Resources"].items():
+        if each["Type"] in ("AWS::DynamoDB::Table", "AWS::Kinesis::Stream", "AWS::S3::Bucket"):
+            assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
