@@ -31,7 +31,7 @@ def run(config: Path | None, *, as_json: bool) -> int:
         settings = load("agent", AgentSettings, config)
         from agent.assembly import serve
 
-        tally = serve(settings)
+        tally = serve(settings, lambda: load("agent", AgentSettings, config))
     except MilepostError as error:
         sys.stderr.write(f"milepost agent run: {error}\n")
         return 2 if isinstance(error, Misconfigured) else 1

@@ -1,17 +1,23 @@
 """From settings to a running agent: the one place of this room that chooses implementations."""
 
+import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from agent.buffer.sqlite import SqliteBuffer
 from agent.clock import SystemClock
+from agent.notify import Pulse
 from agent.sensors import Sensor, open_sensor
 from agent.service import Agent, Tally
 from agent.settings import AgentSettings
-from agent.transport import Transport
+from agent.transport import Limits, Transport
+from agent.transport.line import ALPN, Line, Tls
+from agent.uplink import with_lanes
 from contract.errors import Misconfigured
+
+HTTPS = 443
 
 
 @contextmanager
@@ -35,24 +41,45 @@ def open_buffer(settings: AgentSettings) -> SqliteBuffer:
 
 
 def open_transport(settings: AgentSettings) -> Transport:
-    """The transport to the broker of the settings, not yet started."""
+    """The transport to the broker of the settings, not yet started. Misconfigured where its library is missing, or a
+    certificate cannot be loaded."""
+    limits = with_lanes(Limits(), settings.lanes)
+    alpn = ALPN if settings.port == HTTPS else None
+    tls = Tls(settings.ca, settings.certificate, settings.key, alpn) if settings.tls else None
+    line = Line(settings.host, settings.port, settings.truck_id, tls, session_expiry=settings.session_expiry)
+    if settings.transport == "aws":
+        return _aws()(line, limits=limits)
+    return _paho()(line, limits=limits)
+
+
+def _paho() -> Callable[..., Transport]:
     try:
-        from agent.transport.line import Line, Tls
         from agent.transport.paho import PahoTransport
     except ModuleNotFoundError:
         raise Misconfigured("paho-mqtt is not installed: pip install 'milepost[agent]'") from None
-    tls = Tls(settings.ca, settings.certificate, settings.key) if settings.tls else None
-    return PahoTransport(Line(settings.host, settings.port, settings.truck_id, tls))
+    return PahoTransport
 
 
-def serve(settings: AgentSettings) -> Tally:
-    """Run the agent of the settings in the main thread until SIGTERM or SIGINT."""
+def _aws() -> Callable[..., Transport]:
+    try:
+        from agent.transport.aws import AwsIotTransport
+    except ModuleNotFoundError:
+        raise Misconfigured(
+            'transport = "aws" needs awsiotsdk: pip install \'milepost[agent-aws]\', or set transport = "paho"'
+        ) from None
+    return AwsIotTransport
+
+
+def serve(settings: AgentSettings, reread: Callable[[], AgentSettings] | None = None) -> Tally:
+    """Run the agent of the settings in the main thread until SIGTERM or SIGINT; SIGHUP reads the settings again."""
     stop = threading.Event()
-    with open_sensors(settings) as sensors, open_buffer(settings) as buffer:
+    clock = SystemClock()
+    pulse = Pulse.from_environment(os.environ, clock.monotonic)
+    with closing(pulse), open_sensors(settings) as sensors, open_buffer(settings) as buffer:
         agent = Agent(
             settings=settings,
             sensors=sensors,
-            clock=SystemClock(),
+            clock=clock,
             buffer=buffer,
             transport=open_transport(settings),
         )
@@ -61,9 +88,10 @@ def serve(settings: AgentSettings) -> Tally:
             stop.set()
             agent.wake()
 
-        before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+        handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: lambda *_: agent.hang_up()}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
-            return agent.run(stop)
+            return agent.run(stop, pulse=pulse, reread=reread)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

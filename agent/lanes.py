@@ -57,7 +57,12 @@ class Lanes:
         self._sweep, self._sweep_at = _SWEEP_FIRST, float("inf")
         self._held: set[int] = set()
         self._at_most: dict[int, int] = {}  # seq → how many may go together with it, where it was refused before
-        self._batch_bytes = limits.batch_bytes
+        self._payload = self._batch_bytes = limits.batch_bytes
+
+    def adopt(self, limits: Limits) -> None:
+        """Other limits from now on."""
+        self._limits = limits
+        self._batch_bytes = min(limits.batch_bytes, self._payload)
 
     @property
     def in_flight(self) -> int:
@@ -70,7 +75,7 @@ class Lanes:
 
     def connected(self, payload: int) -> None:
         """A new connection takes messages of up to `payload` bytes: the newest sample first, then all the others."""
-        self._batch_bytes = min(self._limits.batch_bytes, payload)
+        self._payload, self._batch_bytes = payload, min(self._limits.batch_bytes, payload)
         newest = self._buffer.highest_seq
         self._live = newest if newest in self._held else max(newest - 1, 0)
         self._read_backlog_from(0)
@@ -129,11 +134,11 @@ class Lanes:
         if again:
             self._read_backlog_from(again.pairs[0][0] - 1)
 
-    def next(self) -> Parcel | None:
-        """The next parcel, live before backlog; None if nothing may go now."""
+    def next(self, *, backlog: bool = True) -> Parcel | None:
+        """The next parcel, live before backlog, where that is let go; None if nothing may go now."""
         if len(self._in_flight) >= self._limits.window:
             return None
-        return self._next_live() or self._next_backlog()
+        return self._next_live() or (self._next_backlog() if backlog else None)
 
     def wait(self) -> float:
         """Seconds after which `next` may have something without any event before: a pause or a sweep."""

@@ -47,7 +47,7 @@ def once(
     if not stored:
         raise Retryable(f"cannot store a sample in {settings.buffer}: free some disk space")
     row = stored[-1]
-    uplink = Uplink(settings.truck_id, buffer, transport, clock)
+    uplink = Uplink(settings, buffer, transport, clock)
     uplink.start()
     try:
         outcome = _await(uplink, buffer, clock, row.seq)

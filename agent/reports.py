@@ -1,5 +1,6 @@
 """What the agent says of itself: reports for gap repair, and the retained status (DESIGN §3, §5.2)."""
 
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
@@ -51,7 +52,15 @@ def unknown(buffer: Buffer, ask: Resend) -> bytes:
     return encode(Report(stream_id=ask.stream_id, highest_seq=highest, gone=list(asked), closed=True))
 
 
-def status(state: Literal["online", "offline"], at: str, buffer: Buffer) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the truck says of its remote configuration: see agent.remote.Remote."""
+
+    version: int | str | None = None
+    problem: str | None = None
+
+
+def status(state: Literal["online", "offline"], at: str, buffer: Buffer, configured: Configured) -> bytes:
     """What is retained on the status topic while the truck is there, and after it has said goodbye."""
     return encode(
         Status(
@@ -61,6 +70,8 @@ def status(state: Literal["online", "offline"], at: str, buffer: Buffer) -> byte
             highest_seq=buffer.highest_seq,
             buffered=buffer.counts().pending,
             version=_VERSION,
+            config_version=configured.version,
+            config_problem=configured.problem,
         )
     )
 

@@ -5,19 +5,24 @@ so many agents run in one process as well as one.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from logging import getLogger
 
 from agent.buffer import Buffer
 from agent.clock import Clock
 from agent.errors import Damaged
+from agent.keepsake import Keepsake
+from agent.notify import Progress, Pulse
 from agent.recorder import Recorder
+from agent.remote import Remote
+from agent.reports import Configured
 from agent.sampler import Sampler, Ticks
 from agent.sensors import Sensor
-from agent.settings import AgentSettings
+from agent.settings import LIVE, AgentSettings
 from agent.transport import Transport
 from agent.uplink import Tally, Uplink
-from contract.errors import Retryable
+from contract import instants
+from contract.errors import Misconfigured, Retryable
 
 __all__ = ["Agent", "Tally"]
 
@@ -26,6 +31,7 @@ log = getLogger(__name__)
 PRUNE_SECONDS = 3600.0
 GOODBYE_SECONDS = 1.0
 MEND_SECONDS = 60.0
+SLACK_SECONDS = 30.0
 _DRAIN_TURN = 0.5
 
 
@@ -45,13 +51,22 @@ class Agent:
         buffer: Buffer,
         transport: Transport,
     ) -> None:
-        self._truck_id, self._interval = settings.truck_id, settings.interval
-        self._clock, self._buffer = clock, buffer
-        self._ticks = Ticks(settings.truck_id, settings.interval)
+        self._own, self._clock, self._buffer = settings, clock, buffer
+        self._pulse: Pulse | None = None
+        self._reread: Callable[[], AgentSettings] = lambda: settings
+        self._hung_up = threading.Event()
         sampler = Sampler(settings.truck_id, sensors, clock)
         self._recorder = Recorder(sampler, clock, buffer, patience=settings.time_patience)
-        self._uplink = Uplink(settings.truck_id, buffer, transport, clock)
+        self._uplink = Uplink(settings, buffer, transport, clock)
+        keepsake = Keepsake(settings.buffer.with_name(settings.buffer.name + ".config"))
+        self._remote = Remote(settings, keepsake, clock.monotonic)
+        self._uplink.on_config, self._uplink.on_ack = self._on_config, self._on_ack
         self._due = clock.now()
+        self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
+        if self._remote.settings != settings:
+            self._adopt()
+        self._uplink.configured = self._configured()
+        self._stored_at = clock.monotonic()
         self._prune_at = 0.0
         self._mended_at = float("-inf")
 
@@ -64,28 +79,50 @@ class Agent:
         """Make `run` look at its stop event now; safe in a signal handler and from any thread."""
         self._uplink.wake()
 
-    def run(self, stop: threading.Event, *, drain: float = 5.0, wait_for_network: bool = False) -> Tally:
+    def hang_up(self) -> None:
+        """Read the settings again, soon; safe in a signal handler and from any thread."""
+        self._hung_up.set()
+        self._uplink.wake()
+
+    def run(
+        self,
+        stop: threading.Event,
+        *,
+        drain: float = 5.0,
+        wait_for_network: bool = False,
+        pulse: Pulse | None = None,
+        reread: Callable[[], AgentSettings] | None = None,
+    ) -> Tally:
         """Sample and send until `stop` is set (noticed within a second, at once with `wake`).
 
         drain: seconds that may then still be spent on sending what waits; the rest stays in the buffer. Without a
         connection there is little to gain from them, so they are skipped unless `wait_for_network`.
+        pulse: who is told how it goes. reread: gives the settings anew after `hang_up`.
         """
+        self._pulse, self._reread = pulse, reread or self._reread
         self._due = self._ticks.after(self._clock.now())
         self._uplink.start()
-        log.info("agent_started truck_id=%s stream_id=%s", self._truck_id, self._buffer.stream_id)
+        truck_id = self._own.truck_id
+        log.info("agent_started truck_id=%s stream_id=%s", truck_id, self._buffer.stream_id)
+        if not self._note({"started_at": instants.from_datetime(self._clock.now()), "stopped_at": ""}):
+            self._stored_at = float("-inf")  # not ready before a sample is stored
         try:
             while not stop.is_set():
                 try:
                     self._turn()
                 except Damaged as error:
                     self._mend(error)
+            if self._pulse:
+                self._pulse.stopping()
             self._recorder.end()
+            self._remote.close()
             self._drain(drain, wait_for_network)
             self._uplink.say_goodbye(GOODBYE_SECONDS)
         finally:
             self._uplink.close()
         self.tally.pending = self._buffer.counts().pending
-        log.info("agent_stopped truck_id=%s sampled=%d sent=%d", self._truck_id, self.tally.sampled, self.tally.sent)
+        self._note({"stopped_at": instants.from_datetime(self._clock.now())})
+        log.info("agent_stopped truck_id=%s sampled=%d sent=%d", truck_id, self.tally.sampled, self.tally.sent)
         return self.tally
 
     def _turn(self) -> None:
@@ -93,6 +130,68 @@ class Agent:
         self._sample_when_due()
         self._uplink.resume(self._recorder.settle(connected=self._uplink.connected))
         self._prune_when_due()
+        if self._remote.tick(connected=self._uplink.connected):
+            self._adopt()
+            self._uplink.tell(self._configured())
+        if self._hung_up.is_set():
+            self._hung_up.clear()
+            self._read_again()
+        if self._pulse:
+            patience = 2 * self._interval + SLACK_SECONDS
+            self._pulse.beat(Progress(self._stored_at, patience, self._line()))
+
+    def _line(self) -> str:
+        """How it goes, in a line."""
+        held, tally = self._recorder.held, self.tally
+        disk = f", {held} in memory: the disk takes none" if held else ""
+        network = "connected" if self._uplink.connected else "no connection"
+        return f"{network}, {tally.sampled} sampled, {tally.sent} sent since the start{disk}"
+
+    def _on_config(self, payload: bytes) -> None:
+        if self._remote.offer(payload):
+            self._adopt()
+        self._uplink.tell(self._configured())
+
+    def _on_ack(self, token: int) -> None:
+        if self._remote.on_trial and self._remote.acknowledged(token):
+            self._uplink.tell(self._configured())
+
+    def _configured(self) -> Configured:
+        configured = Configured(self._remote.version, self._remote.problem)
+        version = "" if configured.version is None else str(configured.version)
+        self._note({"config_version": version, "config_problem": configured.problem or ""})
+        return configured
+
+    def _adopt(self) -> None:
+        """The settings in force are others: all that can change while it runs."""
+        settings = self._remote.settings
+        if settings.interval != self._interval:
+            self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
+            self._due = self._ticks.after(self._clock.now())
+        self._uplink.adopt(settings)
+
+    def _read_again(self) -> None:
+        """SIGHUP: what may change while it runs changes, the rest is named. A faulty file changes nothing."""
+        try:
+            fresh = self._reread()
+        except Misconfigured as error:
+            log.error("settings_not_read reason=%r", str(error))
+            return
+        changed = {key for key in AgentSettings.model_fields if getattr(fresh, key) != getattr(self._own, key)}
+        if waiting := sorted(changed - LIVE):
+            log.warning("settings_need_a_restart keys=%s", ",".join(waiting))
+        self._own = self._own.model_copy(update={key: getattr(fresh, key) for key in changed & LIVE})
+        self._remote.reread(self._own)
+        self._adopt()
+        log.info("settings_read changed=%s", ",".join(sorted(changed & LIVE)) or "none")
+
+    def _note(self, notes: dict[str, str]) -> bool:
+        try:
+            self._buffer.note(notes)
+        except Retryable as error:
+            log.error("buffer_fault reason=%r", str(error))
+            return False
+        return True
 
     def _mend(self, error: Damaged) -> None:
         """Once a minute at most: a file that is damaged again at once is a disk that cannot be written to."""
@@ -115,7 +214,11 @@ class Agent:
     def _sample_when_due(self) -> None:
         if self._until_due() > 0:
             return
-        self._recorder.tick()
+        if self._recorder.tick():
+            self._stored_at = self._clock.monotonic()
+            if self._remote.on_trial:
+                self._remote.ran(self._uplink.last_token)
+                self._uplink.report()
         self.tally.sampled, self.tally.not_stored = self._recorder.stored, self._recorder.never_stored
         self._due = self._ticks.after(self._clock.now())
 

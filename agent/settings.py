@@ -1,11 +1,12 @@
 """The `[agent]` table of milepost.toml: one object, built at the door and passed down."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from contract.config import BatchBytes, Interval, Kibibytes, Megabytes, Publishes, Records, ReportInterval
 from contract.settings import Room
 from contract.telemetry import Identifier
 
@@ -31,22 +32,54 @@ class SensorSettings(Room):
     path: str | None = None
 
 
+class LaneSettings(Room):
+    """`[agent.lanes]`: how fast samples may leave, over any second, and how many of the backlog go in one message.
+
+    The defaults are AWS IoT Core's limits; a broker of one's own takes more.
+    """
+
+    publishes_per_second: Publishes = 100
+    kib_per_second: Kibibytes = 512
+    batch_records: Records = 100
+    batch_bytes: BatchBytes = 120_000
+
+
+Rule = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,128}$")]
+
+
+class BasicIngest(Room):
+    """`[agent.basic_ingest]`: AWS IoT rules that are published to directly, past the broker; none by default."""
+
+    telemetry: Rule | None = None
+    batch: Rule | None = None
+    report: Rule | None = None
+
+
 class AgentSettings(Room):
     """What one truck's agent is told.
 
     interval: seconds between samples. buffer: the buffer file; what belongs to it lies beside it. buffer_limit: MB that
     the file may grow to. time_patience: seconds that a connected truck without GPS or NTP time waits before it sends
     its samples as `estimated`.
+    report_interval: seconds between reports. daily_budget: MB a day that samples may cost, None for no bound.
+    transport: which MQTT library. session_expiry: seconds for which the broker keeps what it has for us.
     ca, certificate, key: PEM files for mqtts; without `ca` the system's authorities are trusted.
+    LIVE names the keys that change without a restart.
     """
 
     truck_id: Identifier
     broker: Annotated[str, AfterValidator(_broker)] = "mqtt://127.0.0.1:1883"
     buffer: Path = Path("milepost-agent/buffer.db")
     buffer_limit: Annotated[float, Field(ge=1, le=100_000)] = 64
-    interval: Annotated[float, Field(gt=0, le=86_400)] = 60
+    interval: Interval = 60
     time_patience: Annotated[float, Field(ge=0, le=86_400)] = 600
+    report_interval: ReportInterval = 900
+    daily_budget: Megabytes | None = None
+    transport: Literal["paho", "aws"] = "paho"
+    session_expiry: Annotated[int, Field(ge=0, le=604_800)] = 0
     sensors: tuple[SensorSettings, ...] = ()
+    lanes: LaneSettings = LaneSettings()
+    basic_ingest: BasicIngest = BasicIngest()
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
@@ -74,3 +107,6 @@ class AgentSettings(Room):
         """The broker's port, 1883 or 8883 where the URL has none."""
         parts = urlsplit(self.broker)
         return parts.port or PORTS[parts.scheme]
+
+
+LIVE = frozenset({"interval", "report_interval", "daily_budget", "lanes"})

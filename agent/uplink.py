@@ -5,7 +5,8 @@ thread that calls it, which alone uses the buffer.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from logging import getLogger
 from queue import Empty, SimpleQueue
@@ -14,12 +15,17 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from agent import reports
+from agent.budget import Budget
 from agent.buffer import Buffer
 from agent.clock import Clock
+from agent.keepsake import Keepsake
 from agent.lanes import Lanes
 from agent.pace import Pace
-from agent.transport import Connected, Delivered, Event, Lost, Message, Received, Refused, Transport
-from contract import instants, topics
+from agent.reports import Configured
+from agent.routes import routes
+from agent.settings import AgentSettings, LaneSettings
+from agent.transport import Connected, Delivered, Event, Limits, Lost, Message, Received, Refused, Transport
+from contract import instants
 from contract.codec import parse
 from contract.errors import Rejected, Retryable
 from contract.messages import MAX_RESEND_RANGES, Resend
@@ -27,7 +33,6 @@ from contract.ranges import Ranges
 
 log = getLogger(__name__)
 
-REPORT_SECONDS = 900.0
 _LONGEST_SLEEP = 1.0
 _SHORTEST_SLEEP = 0.02
 _EVENTS_AT_ONCE = 500
@@ -51,22 +56,39 @@ class Tally:
     connections: int = 0
 
 
-class Uplink:
-    """One truck's line to the cloud. `start`, then `turn` again and again, then `say_goodbye` and `close`."""
+def with_lanes(limits: Limits, lanes: LaneSettings) -> Limits:
+    """A transport's limits with what the settings say of rates and batches."""
+    return replace(
+        limits,
+        publishes_per_second=lanes.publishes_per_second,
+        bytes_per_second=lanes.kib_per_second * 1024,
+        records=lanes.batch_records,
+        batch_bytes=lanes.batch_bytes,
+    )
 
-    def __init__(self, truck_id: str, buffer: Buffer, transport: Transport, clock: Clock) -> None:
-        self._truck_id, self._buffer, self._transport, self._clock = truck_id, buffer, transport, clock
+
+class Uplink:
+    """One truck's line to the cloud. `start`, then `turn` again and again, then `say_goodbye` and `close`.
+
+    configured: what status says of the remote configuration. on_config: gets each document of the config topic.
+    on_ack: gets the highest token of each PUBACK; `last_token` is the latest that was given out.
+    """
+
+    def __init__(self, settings: AgentSettings, buffer: Buffer, transport: Transport, clock: Clock) -> None:
+        self._buffer, self._transport, self._clock = buffer, transport, clock
+        self._routes = routes(settings.truck_id, settings.basic_ingest)
         limits = transport.limits
         self._lanes = Lanes(buffer, limits, clock.monotonic)
         self._pace = Pace(limits.publishes_per_second, limits.bytes_per_second, limits.payload, clock.monotonic)
+        keepsake = Keepsake(settings.buffer.with_name(settings.buffer.name + ".budget"))
+        self._budget = Budget(settings.daily_budget, settings.interval, keepsake, clock.now)
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._tokens = count(1)
         self._control: set[int] = set()
         self._delivered: list[int] = []
         self._delivered_at = 0.0
-        self._topics = {False: topics.telemetry(truck_id), True: topics.batch(truck_id)}
         self._blocked = _LONGEST_SLEEP
-        self._report_at = 0.0
+        self._report_at, self._report_seconds = 0.0, settings.report_interval
         self._last_refusal = ""
         self._handlers: dict[type, Callable[[Any], None]] = {
             Connected: self._on_connected,
@@ -77,11 +99,25 @@ class Uplink:
         }
         self.connected = False
         self.tally = Tally()
+        self.last_token = 0
+        self.configured = Configured()
+        self.on_config: Callable[[bytes], None] = lambda payload: None
+        self.on_ack: Callable[[int], None] = lambda token: None
+
+    def adopt(self, settings: AgentSettings) -> None:
+        """What may change while it runs: lanes, budget, reports."""
+        limits = with_lanes(self._transport.limits, settings.lanes)
+        self._lanes.adopt(limits)
+        self._pace = Pace(limits.publishes_per_second, limits.bytes_per_second, limits.payload, self._clock.monotonic)
+        self._budget.adopt(settings.daily_budget, settings.interval)
+        self._report_at += settings.report_interval - self._report_seconds
+        self._report_seconds = settings.report_interval
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
-        will = Message(0, topics.status(self._truck_id), reports.will(self._buffer.stream_id), retain=True)
-        self._transport.start(self._events.put, will=will, subscribe=(topics.resend(self._truck_id),))
+        will = Message(0, self._routes.status, reports.will(self._buffer.stream_id), retain=True)
+        listen = (self._routes.resend, self._routes.config)
+        self._transport.start(self._events.put, will=will, subscribe=listen)
 
     def wake(self) -> None:
         """Make a sleeping `turn` return; safe in a signal handler and from any thread."""
@@ -102,6 +138,17 @@ class Uplink:
         if self.connected and self._clock.monotonic() >= self._report_at:
             self._report()
 
+    def report(self) -> None:
+        """Send a report now, if there is a connection."""
+        if self.connected:
+            self._report()
+
+    def tell(self, configured: Configured) -> None:
+        """Say in the status what became of the remote configuration, now or on connecting."""
+        self.configured = configured
+        if self.connected:
+            self._status("online")
+
     def resume(self, released: Ranges) -> None:
         """Samples that waited for a time may be sent from now on."""
         self._lanes.resend(released)
@@ -115,7 +162,7 @@ class Uplink:
 
     def idle(self) -> bool:
         """Whether nothing travels, and nothing waits that could go now."""
-        return self._lanes.idle()
+        return self._lanes.idle() or (not self._lanes.in_flight and self._budget.open() != "all")
 
     def say_goodbye(self, seconds: float) -> None:
         """The last report and the status `offline`, if there is a connection, and up to `seconds` for their arrival."""
@@ -133,6 +180,7 @@ class Uplink:
     def close(self) -> None:
         """End the connection."""
         self._transport.close()
+        self._budget.close()
 
     def _patience(self) -> float:
         if not self.connected:
@@ -150,17 +198,19 @@ class Uplink:
         """Hand over whatever may go now, and remember for how long the limits hold up the rest."""
         self._blocked = _LONGEST_SLEEP
         while self.connected:
-            wait = self._pace.wait()
-            if wait > 0:
-                self._blocked = wait
+            wait, open_lanes = self._pace.wait(), self._budget.open()
+            if wait > 0 or open_lanes == "none":
+                self._blocked = wait or _LONGEST_SLEEP
                 return
-            parcel = self._guarded(self._lanes.next)
+            parcel = self._guarded(partial(self._lanes.next, backlog=open_lanes == "all"))
             if parcel is None:
                 return
-            token = next(self._tokens)
+            token = self._token()
+            topic = self._routes.batch if parcel.batch else self._routes.telemetry
             self._lanes.took(token, parcel)
             self._pace.spend(len(parcel.payload))
-            self._transport.publish(Message(token, self._topics[parcel.batch], parcel.payload))
+            self._budget.spend(topic, len(parcel.payload), live=not parcel.backlog)
+            self._transport.publish(Message(token, topic, parcel.payload))
             self.tally.messages += 1
 
     def _mark_some(self) -> None:
@@ -200,6 +250,7 @@ class Uplink:
         if seqs and not self._delivered:
             self._delivered_at = self._clock.monotonic()
         self._delivered.extend(seqs)
+        self.on_ack(max(event.tokens))
         if self._control:
             self._control.difference_update(event.tokens)
         if self._last_refusal and seqs:
@@ -220,13 +271,20 @@ class Uplink:
             self._guarded(lambda: self._buffer.note(note))
 
     def _on_received(self, event: Received) -> None:
+        self._budget.spend(event.topic, len(event.payload))
+        if event.topic == self._routes.config:
+            self.on_config(event.payload)
+        else:
+            self._on_resend(event)
+
+    def _on_resend(self, event: Received) -> None:
         try:
             ask = Resend.model_validate(parse(event.payload))
         except (Rejected, ValidationError) as error:
             log.warning("resend_ignored topic=%s reason=%r", event.topic, str(error)[:200])
             return
         if ask.stream_id != self._buffer.stream_id:
-            self._publish(topics.report(self._truck_id), reports.unknown(self._buffer, ask))
+            self._publish(self._routes.report, reports.unknown(self._buffer, ask))
             return
         self._mark_delivered()
         asked = Ranges.of(ask.ranges[:MAX_RESEND_RANGES])
@@ -241,18 +299,23 @@ class Uplink:
             self._report(gone)
 
     def _report(self, gone: Ranges | None = None) -> None:
-        self._report_at = self._clock.monotonic() + REPORT_SECONDS
+        self._report_at = self._clock.monotonic() + self._report_seconds
         for payload in (reports.report(self._buffer, gone, self.tally.not_stored), *reports.closed(self._buffer)):
-            self._publish(topics.report(self._truck_id), payload)
+            self._publish(self._routes.report, payload)
 
     def _status(self, state: Literal["online", "offline"]) -> None:
-        payload = reports.status(state, self._now(), self._buffer)
-        self._publish(topics.status(self._truck_id), payload, retain=True)
+        payload = reports.status(state, self._now(), self._buffer, self.configured)
+        self._publish(self._routes.status, payload, retain=True)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        token = next(self._tokens)
+        token = self._token()
         self._control.add(token)
+        self._budget.spend(topic, len(payload))
         self._transport.publish(Message(token, topic, payload, retain))
+
+    def _token(self) -> int:
+        self.last_token = next(self._tokens)
+        return self.last_token
 
     def _now(self) -> str:
         return instants.from_datetime(self._clock.now())

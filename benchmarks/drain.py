@@ -27,6 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from agent.buffer import join_batch
 from agent.buffer.sqlite import SqliteBuffer
 from agent.clock import SystemClock
+from agent.settings import AgentSettings
 from agent.transport import Limits
 from agent.transport.line import Line
 from agent.transport.paho import PahoTransport
@@ -123,7 +124,8 @@ def _fill(path: Path, buffer: SqliteBuffer, count: int) -> None:
 
 def _drain(buffer: SqliteBuffer, port: int, limits: Limits) -> float:
     transport = PahoTransport(Line("127.0.0.1", port, TRUCK), limits=limits.of_own_broker())
-    uplink = Uplink(TRUCK, buffer, transport, SystemClock())
+    settings = AgentSettings(truck_id=TRUCK, buffer=buffer._path)
+    uplink = Uplink(settings, buffer, transport, SystemClock())
     uplink.start()
     while not uplink.connected:
         uplink.turn(0.001)

@@ -19,7 +19,7 @@ BatchBytes = Annotated[int, Field(ge=1000, le=120_000)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class LaneConfig(_Strict):

@@ -115,9 +115,9 @@ class Listener:
             found.setdefault(sample["seq"], set()).add(json.dumps(sample))
         return found
 
-    def publish(self, topic: str, value: object) -> None:
+    def publish(self, topic: str, value: object, *, retain: bool = False) -> None:
         """Send JSON."""
-        self.client.publish(topic, json.dumps(value), qos=1).wait_for_publish(5)
+        self.client.publish(topic, json.dumps(value), qos=1, retain=retain).wait_for_publish(5)
 
     def close(self) -> None:
         """Leave."""

@@ -46,6 +46,11 @@ def test_the_port_follows_the_scheme() -> None:
         ('ca = "ca.pem"', "mqtts"),
         ('broker = "mqtts://h"\ncertificate = "c.pem"', "key"),
         ('[[agent.sensors]]\ntype = "replay"\nfile = "x"', "sensors.0.file"),
+        ('transport = "http"', "transport"),
+        ("[agent.lanes]\nbatch_bytes = 200000", "lanes.batch_bytes"),
+        ("[agent.lanes]\nspeed = 1", "lanes.speed"),
+        ('[agent.basic_ingest]\ntelemetry = "a/b"', "basic_ingest.telemetry"),
+        ("daily_budget = 0", "daily_budget"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, line: str, named: str) -> None:

@@ -13,6 +13,7 @@ from agent.transport import Limits
 from agent.transport.backoff import Backoff
 from agent.transport.line import Line
 from agent.transport.paho import PahoTransport
+from agent.uplink import with_lanes
 from tests.agent.fakes import CountingSensor, FastClock
 from tests.agent.live import Broker
 
@@ -25,16 +26,19 @@ class Truck:
     def __init__(
         self, folder: Path, broker: Broker, *, speed: float = 600, clock: Clock | None = None, **more: Any
     ) -> None:
-        self.settings = AgentSettings(truck_id=TRUCK, broker=broker.url, buffer=folder / "buffer.db", interval=60)
+        self.settings = AgentSettings(
+            truck_id=TRUCK, broker=broker.url, buffer=folder / "buffer.db", interval=60, **more.get("settings", {})
+        )
         self.buffer: Buffer = more.get("buffer") or SqliteBuffer(self.settings.buffer, TRUCK)
         self.sensor = CountingSensor()
         line = Line("127.0.0.1", broker.port, TRUCK)
+        limits = more.get("limits") or with_lanes(Limits(), self.settings.lanes)
         self.agent = Agent(
             settings=self.settings,
             sensors=[self.sensor],
             clock=clock or FastClock(speed),
             buffer=self.buffer,
-            transport=PahoTransport(line, limits=more.get("limits", Limits()), backoff=Backoff(0.05, 0.3)),
+            transport=PahoTransport(line, limits=limits, backoff=Backoff(0.05, 0.3)),
         )
         self._stop = threading.Event()
         self._result: list[Tally] = []
@@ -61,6 +65,11 @@ class Truck:
         assert not self._thread.is_alive()
         self.buffer.close()
         return self._result[0]
+
+    def end(self) -> None:
+        """Stop, if it still runs."""
+        if self._thread.is_alive():
+            self.stop()
 
 
 def write_candump(path: Path) -> None:

@@ -25,24 +25,25 @@ socket.socket.bind = on_loopback
 from ministack.app import main
 main()
 """
+THING = "${iot:Connection.Thing.ThingName}"
 POLICY = {
     "Version": "2012-10-17",
     "Statement": [
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/${iot:Connection.Thing.ThingName}"},
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": f"arn:aws:iot:*:*:client/{THING}"},
         {
             "Effect": "Allow",
             "Action": ["iot:Publish", "iot:RetainPublish"],
             "Resource": [
-                "arn:aws:iot:*:*:topic/fleet/${iot:Connection.Thing.ThingName}/*",
-                "arn:aws:iot:*:*:topic/$aws/rules/*/fleet/${iot:Connection.Thing.ThingName}/*",
+                f"arn:aws:iot:*:*:topic/fleet/{THING}/*",
+                f"arn:aws:iot:*:*:topic/$aws/rules/*/fleet/{THING}/*",
             ],
         },
         {
             "Effect": "Allow",
             "Action": ["iot:Subscribe", "iot:Receive"],
             "Resource": [
-                "arn:aws:iot:*:*:topicfilter/fleet/${iot:Connection.Thing.ThingName}/*",
-                "arn:aws:iot:*:*:topic/fleet/${iot:Connection.Thing.ThingName}/*",
+                f"arn:aws:iot:*:*:topicfilter/fleet/{THING}/*",
+                f"arn:aws:iot:*:*:topic/fleet/{THING}/*",
             ],
         },
     ],
