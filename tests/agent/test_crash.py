@@ -1,136 +1,116 @@
-"""A real agent process, killed at random moments: what it gave a number is never lost, and never says two things.
+"""A real agent process, a real mosquitto and the real collector: whatever is killed and whenever, each number ends up
+with the collector exactly once.
 
-The long form also kills the broker, which then has forgotten what it acknowledged, and asks for the holes as the
-collector does.
+SIGKILL of the agent at random moments and at exact ones (a sample is committed and not yet published; published and not
+yet marked), and of the broker, which then has forgotten what it acknowledged: gap repair asks the truck for it. Again
+in the long form: `make prove`, or `MILEPOST_PROVE=1 pytest -m prove -s tests/agent/test_crash.py`.
 """
 
-import json
 import random
-import signal
-import subprocess
-import sys
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agent.buffer.glance import Glance, glance
-from tests.agent.live import Broker, Listener, wait_for
-from tests.agent.trucks import TRUCK, write_candump
+from tests.agent.live import MOSQUITTO, wait_for
+from tests.agent.process import Process
+from tests.agent.trucks import TRUCK
+from tests.box.up import Up
 
-INTERVAL = 0.02
-
-
-class Process:
-    """`python -m agent` with its own settings file; `start` again after `kill`."""
-
-    def __init__(self, folder: Path, broker: Broker) -> None:
-        self.folder, self.buffer = folder, folder / "buffer.db"
-        write_candump(folder / "engine.log")
-        self.config = folder / "milepost.toml"
-        self.config.write_text(
-            f'[agent]\ntruck_id = "{TRUCK}"\nbroker = "{broker.url}"\nbuffer = "{self.buffer}"\ninterval = {INTERVAL}\n'
-            "time_patience = 0\n"
-            f'[[agent.sensors]]\ntype = "replay"\npath = "{folder / "engine.log"}"\n'
-        )
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Run it."""
-        command = [sys.executable, "-m", "agent", "--config", str(self.config), "--json"]
-        with (self.folder / "agent.log").open("a") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        if self.process:
-            self.process.kill()
-            self.process.communicate()
-            self.process = None
-
-    def terminate(self) -> dict[str, int]:
-        """SIGTERM; what it said at the end."""
-        assert self.process
-        self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0
-        self.process = None
-        tally: dict[str, int] = json.loads(output)
-        return tally
-
-    def glance(self) -> Glance | None:
-        """What the buffer says while it runs; None before the first sample."""
-        return glance(self.buffer) if self.buffer.exists() and self.buffer.stat().st_size else None
+pytestmark = pytest.mark.skipif(not MOSQUITTO, reason="mosquitto is not installed: apt-get install mosquitto")
+EXACT = ("committed", "published", "marked")
 
 
 @pytest.fixture
-def agent(tmp_path: Path, broker: Broker) -> Iterator[Process]:
-    """An agent process, dead at the end."""
-    process = Process(tmp_path, broker)
+def box(tmp_path: Path) -> Iterator[Up]:
+    """`milepost up` without trucks and shoppers of its own."""
+    up = Up(tmp_path / "data", ["--trucks", "0", "--shoppers", "0"])
+    yield up
+    if up.process and up.process.poll() is None:
+        up.process.kill()
+        up.process.communicate()
+
+
+@pytest.fixture
+def agent(box: Up, tmp_path: Path) -> Iterator[Process]:
+    """An agent towards it, dead at the end."""
+    process = Process(tmp_path / "truck", box.start()["mqtt"])
     yield process
     process.kill()
 
 
-def _check(listener: Listener, seen: Glance) -> None:
-    """Every number from 1 to the highest arrived, and none in two versions, all of one stream."""
-    samples = listener.samples()
-    assert sorted(samples) == list(range(1, seen.highest_seq + 1))
-    assert all(len(contents) == 1 for contents in samples.values())
-    assert {json.loads(text)["stream_id"] for contents in samples.values() for text in contents} == {seen.stream_id}
-    assert seen.pending == 0
-
-
-def test_ten_kills_lose_nothing(agent: Process, listener: Listener) -> None:
-    chance = random.Random(20260131)
-    highest = 0
-    for _ in range(10):
-        agent.start()
-        time.sleep(0.4)  # the interpreter's own start, in which there is nothing to kill
-        time.sleep(chance.uniform(0, 0.6))
+def _kill_something(agent: Process, box: Up, chance: random.Random, number: int) -> None:
+    """One of five is the broker; one of five is the agent by its own hand; the others are the agent, anywhere."""
+    if number % 5 == 4:
+        time.sleep(chance.uniform(0.3, 1.0))
+        before = box.ready()
+        box.kill_broker()
+        wait_for(lambda: box.ready() != before, 20)
+    elif number % 5 == 2:
         agent.kill()
-        seen = agent.glance()
-        assert seen is None or seen.highest_seq >= highest
-        highest = seen.highest_seq if seen else 0
-    assert highest > 20
+        agent.start("tests.agent.kamikaze", chance.choice(EXACT), str(chance.randrange(1, 60)))
+        if not agent.wait_for_its_death(8):
+            agent.kill()
+        agent.start()
+    else:
+        time.sleep(chance.uniform(0.3, 1.2))
+        agent.kill()
+        agent.start()
+
+
+def _row(box: Up) -> dict[str, Any]:
+    rows = [row for row in box.ask("audit")["trucks"] if row["truck_id"] == TRUCK]
+    return rows[0] if len(rows) == 1 else {"holes": [[0, 0]], "rows": rows}
+
+
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("kills", [pytest.param(10), pytest.param(200, marks=pytest.mark.prove)])
+def test_each_number_arrives_exactly_once_whatever_is_killed(agent: Process, box: Up, kills: int) -> None:
+    chance = random.Random(kills)
     agent.start()
-    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq > highest + 10)
+    highest = 0
+    for number in range(kills):
+        _kill_something(agent, box, chance, number)
+        seen = agent.glance()
+        assert seen is None or seen.highest_seq >= highest, "a number was given out twice"
+        highest = seen.highest_seq if seen else 0
+    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq > highest + 10, 30)
+    agent.terminate()
+    agent.configure(interval=3600)  # no new samples: only what is missing goes over the line
+    agent.start()
+    wait_for(lambda: not _row(box)["holes"] and (seen := agent.glance()) and not seen.pending, 60 + kills)
     tally = agent.terminate()
-    assert tally["pending"] == 0
     last = agent.glance()
     assert last
-    assert last.highest_seq > highest + 10
-    wait_for(lambda: len(listener.samples()) >= last.highest_seq)
-    _check(listener, last)
+    row = _row(box)
+    asked = sum(int(count) for count in re.findall(r"resend asked=\d+ again=(\d+)", agent.log.read_text()))
+    print(f"\n{kills} kills, {last.highest_seq} samples, {asked} that the broker forgot were asked for and sent again")
+    assert (row["highest_seq"], row["received"]) == (last.highest_seq, last.highest_seq)
+    assert [row[kind] for kind in ("holes", "gone", "thinned", "dead_lettered", "conflicts")] == [[]] * 5
+    assert box.ask("audit")["lost"] == 0
+    assert tally["pending"] == 0
+    assert box.process
+    box.process.terminate()
+    code, summary = box.finish()
+    assert [row["counted_twice"] for row in summary["trucks"]] == [0]
+    assert (code, summary["trucks"][0]["stored"]) == (0, last.highest_seq)
 
 
-@pytest.mark.prove
-@pytest.mark.timeout(1800)
-def test_two_hundred_kills_of_agent_and_broker_heal(agent: Process, broker: Broker, listener: Listener) -> None:
-    chance = random.Random(4711)
-    agent.start()
-    for number in range(200):
-        time.sleep(chance.uniform(0.1, 1.2))
-        if number % 5 == 4:
-            broker.kill()
-            time.sleep(chance.uniform(0, 0.5))
-            broker.start()
-        else:
-            agent.kill()
-            agent.start()
-    wait_for(lambda: (seen := agent.glance()) and seen.pending == 0 and seen.highest_seq > 200, 120)
+@pytest.mark.parametrize("moment", EXACT)
+def test_a_kill_at_an_exact_moment(agent: Process, box: Up, moment: str) -> None:
+    """Between commit and publish, between publish and answer, between answer and the note of it."""
+    agent.start("tests.agent.kamikaze", moment, "12")
+    assert agent.wait_for_its_death(20)
     seen = agent.glance()
     assert seen
-    until = seen.highest_seq
-    forgotten = set(range(1, until + 1)) - listener.samples().keys()
-    print(f"200 kills, {until} samples, {len(forgotten)} forgotten by the broker and asked for again")
-    deadline = time.monotonic() + 300
-    while (holes := sorted(set(range(1, until + 1)) - listener.samples().keys())) and time.monotonic() < deadline:
-        ask = {"stream_id": seen.stream_id, "ranges": [[seq, seq] for seq in holes[:20]]}
-        listener.publish(f"fleet/{TRUCK}/resend", ask)
-        wait_for(lambda: not set(holes[:20]) - listener.samples().keys(), 60)
+    assert seen.highest_seq >= 1
+    agent.start()
+    wait_for(lambda: (now := agent.glance()) and now.highest_seq > seen.highest_seq and not now.pending, 30)
     agent.terminate()
     last = agent.glance()
     assert last
-    wait_for(lambda: len(listener.samples()) >= last.highest_seq)
-    _check(listener, last)
+    wait_for(lambda: _row(box).get("received") == last.highest_seq, 20)
+    assert [_row(box)[kind] for kind in ("holes", "gone", "conflicts")] == [[]] * 3
