@@ -57,6 +57,7 @@ class Address:
 
 
 _OWN = frozenset({"ask", "speed"})
+_TAKEN = frozenset({"interface", "channel", "can_filters", "ignore_config"})
 _WORDS: dict[str, bool] = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -75,6 +76,8 @@ def parse_address(kind: str, path: str | None) -> Address:
         raise Misconfigured(f'{where} path="{path}" is no CAN bus: write "interface:channel" with one of {known}.')
     try:
         options = {name: _option(text) for name, text in parse_qsl(query, strict_parsing=True)} if query else {}
+        if options.keys() & _TAKEN:
+            raise ValueError
     except ValueError:
         raise Misconfigured(f'{where} path="{path}": write options as "?name=value&name=value".') from None
     own = {name: value for name, value in options.items() if name in _OWN}

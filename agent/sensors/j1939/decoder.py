@@ -57,9 +57,10 @@ class Decoder:
         if pgn != TIRE_PGN:
             self._heard[pgn][source] = (now, data)
         elif data and data[0] != _NO_LOCATION:
+            self._tyres.pop((data[0], source), None)  # so that the first in the dict is the one unheard longest
             self._tyres[data[0], source] = (now, data)
             if len(self._tyres) > MAX_TYRES:
-                del self._tyres[min(self._tyres, key=lambda key: self._tyres[key][0])]
+                del self._tyres[next(iter(self._tyres))]
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         """(leaf → value, leaf → why not) for every leaf that J1939 can give; the two never share a leaf."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensors import Reading
-from agent.sensors.j1939.decoder import Decoder
+from agent.sensors.j1939.decoder import MAX_TYRES, Decoder
 from agent.sensors.j1939.frame import Frame
 from agent.sensors.j1939.signals import PGNS, SIGNALS
 from agent.sensors.leaves import ACTIVE_FAULTS, TIRES
@@ -173,3 +173,71 @@ def test_whatever_is_heard_each_leaf_has_a_value_or_a_reason(heard: list[tuple[f
     Reading(values, quality)
     assert set(values) | set(quality) == LEAVES
     assert not set(values) & set(quality)
+
+
+def odometer(km: int, source: int = 0) -> Frame:
+    return frame(65248, "FFFFFFFF" + (km * 8).to_bytes(4, "little").hex(), source)
+
+
+def odometers(*reads: tuple[float, int]) -> list[object]:
+    """What one read a minute says: the value, or why not."""
+    one, said = Decoder(), []
+    for now, km in reads:
+        one.feed(now, odometer(km))
+        values, quality = one.snapshot(now)
+        said.append(values.get("odometer_reading", quality.get("odometer_reading")))
+    return said
+
+
+def test_an_odometer_that_leaps_is_not_believed() -> None:
+    assert odometers((0, 1000), (60, 1001), (120, 520_000), (180, 1003)) == [1000, 1001, "implausible", 1003]
+
+
+def test_an_odometer_that_falls_is_not_believed() -> None:
+    assert odometers((0, 1000), (60, 999), (120, 1002)) == [1000, "implausible", 1002]
+
+
+def test_a_new_instrument_cluster_is_believed_after_a_while() -> None:
+    assert odometers((0, 1000), (60, 5), (120, 6), (180, 7), (240, 8)) == [1000, "implausible", "implausible", 7, 8]
+
+
+def test_another_unit_stands_in_for_one_whose_odometer_leaps() -> None:
+    one = decoder(odometer(1000), odometer(1000, source=49))
+    one.snapshot(0.0)
+    one.feed(60.0, odometer(520_000))
+    one.feed(60.0, odometer(1001, source=49))
+    assert one.snapshot(60.0)[0]["odometer_reading"] == 1001
+
+
+def test_a_refuelled_tank_is_believed_at_once() -> None:
+    one = decoder(frame(65276, "FF1AFFFFFFFFFFFF"))
+    one.snapshot(0.0)
+    one.feed(60.0, frame(65276, "FFFAFFFFFFFFFFFF"))
+    assert one.snapshot(60.0)[0]["engine_diagnostics.fuel_level"] == 100
+
+
+def test_units_that_contradict_each_other_are_counted() -> None:
+    one = decoder(engine_speed(600), engine_speed(1600, source=39))
+    for _ in range(3):
+        one.snapshot(0.0)
+    assert dict(one.disagreements) == {(RPM, 0, 39): 3}
+
+
+def test_a_supply_of_3000_volts_is_implausible() -> None:
+    """In range for the bus (3,212 V), not for a truck."""
+    assert decoder(frame(65271, "FFFFFFFF60EA60EA")).snapshot(0.0)[1][VOLTS] == "implausible"
+
+
+def test_a_babbling_bus_costs_little_memory() -> None:
+    """Every place and source of tyres, every source of everything: what is held stays bounded."""
+    one = Decoder()
+    for place in range(255):
+        for source in range(256):
+            one.feed(place, frame(65268, f"{place:02X}64FFFFFFFFFFFF", source))
+    for pgn in (*PGNS, 65226):
+        for source in range(256):
+            one.feed(300.0, frame(pgn, "00" * 8, source))
+    assert len(one._tyres) <= MAX_TYRES
+    assert sum(map(len, one._heard.values())) <= 256 * (len(PGNS) + 1)
+    values, quality = one.snapshot(300.0)
+    assert values or quality
