@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("collector.cli", "Compare history and counters with what is stored."),
     "agent": ("agent.cli", "The on-truck agent: run, once, status."),
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),
+    "provision": ("provisioning.cli", "An identity for every truck: init, truck, bundle, import, status."),
+    "cost": ("collector.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
     "simulate": ("simulator.cli", "Virtual trucks and shoppers on their own."),
 }
 """Command → the module whose `app` has a command of that name (or is that group), and its line in the help."""
@@ -90,6 +92,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     ] = 1,
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port on 127.0.0.1; 0 takes a free one")] = 8080,
     broker: Annotated[str | None, typer.Option(metavar="URL", help="Use this MQTT broker, start none")] = None,
+    aws: Annotated[bool, typer.Option("--aws", help="The AWS deployment, on a ministack of this machine")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept")] = None,
     config: Annotated[Path | None, typer.Option(help="A milepost.toml to use instead of the one found")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the closing summary as one JSON document")] = False,
@@ -97,7 +100,8 @@ def up(  # noqa: PLR0913 - one parameter an option
     """Run everything on this machine: broker, rules, collector, beacon, and simulated trucks and shoppers.
 
     Ends with Ctrl-C, or by itself after --minutes with a summary (exit 1 unless it balances). Ready when
-    DIR/up.json is there. Queries and `milepost ingest` work meanwhile.
+    DIR/up.json is there. Queries and `milepost ingest` work meanwhile. With --aws the stack of deploy/ runs instead,
+    anew in DIR/aws: `. DIR/aws/environment` lets other shells query it.
     """
     from rich.console import Console
 
@@ -113,7 +117,14 @@ def up(  # noqa: PLR0913 - one parameter an option
     collector = settings_of(config, data_dir)
     stop = _stop_on_signals()
     console = Console(stderr=as_json)
-    with Box(collector, load("beacon", BeaconSettings, config), port=port, broker_url=broker) as box:
+    box: Any = Box(collector, load("beacon", BeaconSettings, config), port=port, broker_url=broker)
+    store_url = collector.store_url
+    if aws:
+        from deploy.trial import STORE, Trial, refuse_broker
+
+        refuse_broker(broker)
+        box, store_url = Trial(collector.data_dir, track=collector.track), STORE
+    with box:
         self_call = [sys.executable, "-m", "milepost", "simulate"]
         shared = ["--data-dir", str(box.folder), *(["--config", str(config)] if config else [])]
         ends_at = None if minutes is None else time.time() + minutes * 60
@@ -125,7 +136,7 @@ def up(  # noqa: PLR0913 - one parameter an option
             "shoppers": [*self_call, "shoppers", *shopping, *shared],
         }
         wanted = {name: argv for name, argv in commands.items() if {"trucks": trucks, "shoppers": shoppers}[name]}
-        run = Run(box, collector.store_url, Simulation(wanted, ledger.sampled, ledger.clicks), stop)
+        run = Run(box, store_url, Simulation(wanted, ledger.sampled, ledger.clicks), stop)
         with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:
             summary = run.go(ends_at, view)
     if as_json:

@@ -211,6 +211,12 @@ def common_name(certificate_pem: str) -> str:
     return str(names[0].value)
 
 
+def names_itself(certificate_pem: str, name: str) -> bool:
+    """Whether a certificate's common name is this."""
+    subject = x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).subject
+    return any(one.value == name for one in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+
+
 def signed_by(certificate_pem: str, signature: bytes, message: bytes) -> bool:
     """Whether the holder of an EC certificate's private key signed a message (ECDSA, SHA-256)."""
     public_key = x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).public_key()

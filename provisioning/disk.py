@@ -19,8 +19,11 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def write(path: Path, content: bytes | str, *, mode: int) -> None:
-    """Put a file in place whole or not at all, durably; it never exists with a wider mode than `mode`."""
+def write(path: Path, content: bytes | str, *, mode: int, durable: bool = True) -> None:
+    """Put a file in place whole or not at all; it never exists with a wider mode than `mode`.
+
+    durable: also across a power cut; without it a kill leaves it whole, and a power cut may leave it empty.
+    """
     data = content.encode("utf-8") if isinstance(content, str) else content
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -30,9 +33,11 @@ def write(path: Path, content: bytes | str, *, mode: int) -> None:
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         draft.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise Misconfigured(f"cannot write {path}: {error.strerror}") from None
 

@@ -212,8 +212,12 @@ class LocalRegistry:
                 yield database
                 return
             database.execute("BEGIN IMMEDIATE")
+            before = database.total_changes
             try:
                 yield database
+                if database.total_changes == before:
+                    database.execute("ROLLBACK")
+                    return
                 database.execute("UPDATE meta SET value = value + 1 WHERE key = 'revision'")
                 database.execute("COMMIT")
             except BaseException:

@@ -10,6 +10,7 @@ from provisioning import authority, disk
 from provisioning.registry import Certificate
 from provisioning.registry.local import LocalRegistry
 from provisioning.settings import ProvisioningSettings
+from tests.provisioning.aws import CREDENTIALS, INSTALLED, Ministack
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,14 @@ def equip(registry: LocalRegistry, tmp_path: Path) -> Callable[[str], Files]:
         return files
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
+    """One for all tests; each uses trucks of its own."""
+    if not INSTALLED:
+        pytest.skip("ministack is not installed: pip install 'ministack[full]'")
+    with pytest.MonkeyPatch.context() as patch, Ministack(tmp_path_factory.mktemp("ministack")) as running:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield running

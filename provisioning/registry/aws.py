@@ -1,0 +1,273 @@
+"""The AWS IoT registry: a thing a truck, certificates from signing requests, one policy for all.
+
+A thing's attributes hold what the registry must remember: `state`, `added_at`, and `enroll` (the hash and the end of a
+one-time token). AWS makes a new certificate at every request, also for the same one, so an attempt is noted on disk
+before it is made: after a crash in between, the certificate that nobody owns is found by its key and adopted.
+
+Retired: the certificates are revoked and the connection is deleted. AWS takes up to some minutes to tell every host; a
+new connection is refused at once.
+"""
+
+import hashlib
+import secrets
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from contract.errors import MilepostError, Misconfigured, Rejected
+from contract.instants import from_datetime
+from contract.topics import ID
+from provisioning import authority, disk
+from provisioning.errors import Unknown
+from provisioning.pace import Paced
+from provisioning.policies import Names
+from provisioning.registry import Certificate, Truck
+from provisioning.settings import ProvisioningSettings
+
+_OWN = ("state", "added_at", "enroll")
+_PENDING = ("ACTIVE", "PENDING_ACTIVATION")
+_RECENT = 15 * 60
+_ATTRIBUTE = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,@/:#-")
+
+
+class AwsRegistry:
+    """One account's fleet in one region. data_dir: where attempts and the claim are kept."""
+
+    def __init__(self, settings: ProvisioningSettings, data_dir: Path) -> None:
+        self.settings = settings
+        self.folder = data_dir / "provisioning"
+
+    @cached_property
+    def session(self) -> Any:
+        """boto3's, with the settings' profile and region."""
+        import boto3
+
+        return boto3.Session(profile_name=self.settings.profile, region_name=self.settings.region)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that does not retry by itself (Paced does)."""
+        from botocore.config import Config
+
+        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
+        return self.session.client(service, endpoint_url=self.settings.endpoint_url, config=config)
+
+    @cached_property
+    def iot(self) -> Paced:
+        """The control plane of AWS IoT."""
+        return Paced(self.client("iot"), self.settings.requests_per_second)
+
+    @cached_property
+    def names(self) -> Names:
+        """What Milepost's things are called here."""
+        if not self.session.region_name:
+            raise Misconfigured("no AWS region: set [provisioning] region, or AWS_REGION")
+        identity = Paced(self.client("sts"), self.settings.requests_per_second)("get_caller_identity")
+        return Names(self.settings.prefix, self.session.region_name, identity["Account"])
+
+    def init(self) -> list[str]:
+        """Thing type, group, policies, roles, hook, template, claim."""
+        from provisioning.registry.aws_account import prepare
+
+        return prepare(self)
+
+    def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
+        """Make a thing, or give it these attributes; True if it is new."""
+        if not ID.fullmatch(truck_id):
+            raise Rejected("truck_id", f"{truck_id!r:.70} must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
+        _check(attributes)
+        try:
+            thing = self._thing(truck_id)
+        except Unknown:
+            own = {"state": "active", "added_at": _now().replace("Z", "")}
+            payload = {"attributes": {**attributes, **own}}
+            self.iot("create_thing", thingName=truck_id, thingTypeName=self.names.thing_type, attributePayload=payload)
+            return True
+        if any(thing["attributes"].get(key) != value for key, value in attributes.items()):
+            self._set(truck_id, dict(attributes))
+        return False
+
+    def get(self, truck_id: str) -> Truck:
+        """One truck with all its certificates."""
+        return self._truck(truck_id, self._thing(truck_id).get("attributes", {}))
+
+    def trucks(self) -> Iterator[Truck]:
+        """All trucks by name. Two calls a truck: for a large fleet this takes its time."""
+        things = self.iot.pages("list_things", "things", thingTypeName=self.names.thing_type, maxResults=250)
+        for thing in sorted(things, key=lambda one: str(one["thingName"])):
+            yield self._truck(thing["thingName"], thing.get("attributes", {}))
+
+    def issue(self, truck_id: str, csr_pem: str) -> Certificate:
+        """The active certificate for this request's key."""
+        key_hash = authority.key_hash(authority.read_csr(csr_pem))
+        truck = self.get(truck_id)
+        if truck.state == "retired":
+            raise Rejected("truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first")
+        found = next((one for one in truck.certificates if one.key_hash == key_hash), None)
+        if found and found.state == "revoked" and self._describe(found.id)["status"] == "REVOKED":
+            raise Rejected("csr", "its key has been used before: make a new key")
+        if found is None:
+            if len(truck.active) > 1:
+                self._revoke(truck.active[0].id)
+            found = self._make(truck_id, csr_pem, key_hash)
+        arn = self.names.arn(f"cert/{found.id}")
+        self.iot("attach_thing_principal", thingName=truck_id, principal=arn)
+        self.iot("attach_policy", policyName=self.names.truck_policy, target=arn)
+        self.iot("update_certificate", certificateId=found.id, newStatus="ACTIVE")
+        self._attempt(key_hash).unlink(missing_ok=True)
+        return _certificate(self._describe(found.id), truck_id)
+
+    def _make(self, truck_id: str, csr_pem: str, key_hash: str) -> Certificate:
+        """A new certificate that is not active yet, or the one that an interrupted attempt left."""
+        mark = self._attempt(key_hash)
+        if mark.exists() and (orphan := self._orphan(key_hash, since=mark.stat().st_mtime)):
+            return _certificate(orphan, truck_id)
+        disk.private_folder(self.folder)
+        disk.private_folder(mark.parent)
+        disk.write(mark, truck_id, mode=disk.PRIVATE)
+        made = self.iot("create_certificate_from_csr", certificateSigningRequest=csr_pem, setAsActive=False)
+        return _certificate(self._describe(made["certificateId"]), truck_id)
+
+    def _orphan(self, key_hash: str, *, since: float) -> dict[str, Any] | None:
+        """The certificate for this key that an attempt since then has made and nobody has activated."""
+        marker: dict[str, str] = {}
+        while True:
+            page = self.iot("list_certificates", pageSize=250, ascendingOrder=False, **marker)
+            for one in page["certificates"]:
+                if one["creationDate"].timestamp() < since - _RECENT:
+                    return None
+                if one["status"] == "INACTIVE":
+                    described = self._describe(one["certificateId"])
+                    if authority.described(described["certificatePem"]).key_hash == key_hash:
+                        return described
+            if not page.get("nextMarker"):
+                return None
+            marker = {"marker": page["nextMarker"]}
+
+    def settle(self, truck_id: str, certificate_id: str) -> int:
+        """Revoke every active certificate of the truck but this one."""
+        active = [one.id for one in self.get(truck_id).active]
+        if certificate_id not in active:
+            raise Rejected("certificate", f"{certificate_id} is no active certificate of {truck_id}")
+        others = [one for one in active if one != certificate_id]
+        for one in others:
+            self._revoke(one)
+        return len(others)
+
+    def retire(self, truck_id: str) -> int:
+        """Revoke all certificates and end the connection."""
+        active = self.get(truck_id).active
+        self._set(truck_id, {"state": "retired", "enroll": ""})
+        for one in active:
+            self._revoke(one.id)
+        with suppress(ClientError, MilepostError):  # not connected, or no such call: the revocation ends it
+            Paced(self.client("iot-data"), 10, patience=5.0)("delete_connection", clientId=truck_id)
+        return len(active)
+
+    def reinstate(self, truck_id: str) -> None:
+        """Let the truck enrol again."""
+        self._thing(truck_id)
+        self._set(truck_id, {"state": "active"})
+
+    def make_token(self, truck_id: str, *, hours: float) -> str:
+        """A new one-time token, which replaces an unused one; the thing keeps its hash."""
+        if self.get(truck_id).state == "retired":
+            raise Rejected("truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first")
+        token = "mpe_" + secrets.token_urlsafe(32)
+        digest = hashlib.sha256(token.encode("ascii")).hexdigest()
+        self._set(truck_id, {"enroll": f"{digest}.{int(time.time() + hours * 3600)}"})
+        return token
+
+    def claim(self) -> dict[str, str]:
+        """The claim's certificate and key, as `init` or `claim` made them here."""
+        certificate, key = self.folder / "claim.pem", self.folder / "claim.key"
+        if not certificate.exists():
+            raise Misconfigured("no claim on this machine: `milepost provision claim` makes one")
+        return {"claim_certificate": certificate.read_text(), "claim_key": disk.read_private(key).decode("ascii")}
+
+    def broker(self) -> str:
+        """Where trucks connect."""
+        if self.settings.endpoint:
+            return self.settings.endpoint
+        return f"mqtts://{self.iot('describe_endpoint', endpointType='iot:Data-ATS')['endpointAddress']}:8883"
+
+    def authority(self) -> str:
+        """Amazon's root, or what `[provisioning] ca` names."""
+        if self.settings.ca:
+            return self.settings.ca.read_text(encoding="ascii")
+        for one in ssl.create_default_context().get_ca_certs(binary_form=True):
+            pem = ssl.DER_cert_to_PEM_cert(one)
+            if authority.names_itself(pem, "Amazon Root CA 1"):
+                return pem
+        raise Misconfigured("this machine does not have Amazon Root CA 1: set [provisioning] ca to its PEM file")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _truck(self, truck_id: str, attributes: Mapping[str, str]) -> Truck:
+        principals = self.iot("list_thing_principals", thingName=truck_id)["principals"]
+        described = [self._describe(arn.rsplit("/", 1)[-1]) for arn in principals if ":cert/" in arn]
+        described.sort(key=lambda one: one["creationDate"], reverse=True)
+        return Truck(
+            truck_id=truck_id,
+            state="retired" if attributes.get("state") == "retired" else "active",
+            added_at=attributes.get("added_at", ""),
+            attributes={key: value for key, value in attributes.items() if key not in _OWN},
+            certificates=tuple(_certificate(one, truck_id) for one in described),
+        )
+
+    def _thing(self, truck_id: str) -> dict[str, Any]:
+        try:
+            thing = self.iot("describe_thing", thingName=truck_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                raise Unknown(truck_id) from None
+            raise
+        if thing.get("thingTypeName") != self.names.thing_type:
+            raise Misconfigured(f"the thing {truck_id} in this account is not one of Milepost's: rename the truck")
+        return thing
+
+    def _set(self, truck_id: str, attributes: dict[str, str]) -> None:
+        """Merge attributes into a thing's; an empty text removes one."""
+        self.iot("update_thing", thingName=truck_id, attributePayload={"attributes": attributes, "merge": True})
+
+    def _describe(self, certificate_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.iot("describe_certificate", certificateId=certificate_id)["certificateDescription"]
+        return found
+
+    def _revoke(self, certificate_id: str) -> None:
+        self.iot("update_certificate", certificateId=certificate_id, newStatus="REVOKED")
+
+    def _attempt(self, key_hash: str) -> Path:
+        return self.folder / "attempts" / key_hash
+
+
+def _certificate(described: dict[str, Any], truck_id: str) -> Certificate:
+    issued = authority.described(described["certificatePem"])
+    return Certificate(
+        id=described["certificateId"],
+        truck_id=truck_id,
+        key_hash=issued.key_hash,
+        issued_at=from_datetime(described["creationDate"]),
+        not_after=from_datetime(issued.not_after),
+        state="active" if described["status"] in _PENDING else "revoked",
+        pem=described["certificatePem"],
+    )
+
+
+def _check(attributes: Mapping[str, str]) -> None:
+    for key, value in attributes.items():
+        if key in _OWN or not set(key) <= _ATTRIBUTE or len(key) > 128:
+            raise Rejected("attributes", f"{key!r:.60} cannot be an attribute's name on AWS")
+        if not set(value) <= _ATTRIBUTE or len(value) > 800:
+            raise Rejected("attributes", f"{key}: {value!r:.60} must be of letters, digits and _.,@/:#- on AWS")
+
+
+def _now() -> str:
+    return from_datetime(datetime.now(UTC))

@@ -1,0 +1,295 @@
+"""AWS IoT on ministack with policies enforced: what a truck, a claim and a revoked certificate can and cannot do."""
+
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.enrolment.claim import ClaimOffice
+from agent.enrolment.file import EnrolmentFile, keep
+from agent.enrolment.proof import MqttProof
+from agent.enrolment.renewal import open_office
+from agent.enrolment.request import new_key, signing_request
+from agent.enrolment.rotation import Rotation
+from agent.enrolment.wallet import Wallet
+from contract import topics
+from contract.errors import Rejected, Unreachable
+from provisioning import authority, disk, policies
+from provisioning.fleet_file import Row, import_fleet
+from provisioning.registry.aws import AwsRegistry
+from provisioning.site import Fleet, introduction
+from tests.provisioning.aws import Ministack
+from tests.provisioning.broker import Peer
+from tests.provisioning.conftest import Files
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def account(ministack: Ministack, tmp_path: Path) -> AwsRegistry:
+    registry = ministack.registry(tmp_path / "data")
+    registry.init()
+    return registry
+
+
+@pytest.fixture
+def name() -> str:
+    return f"A{next(_numbers)}"
+
+
+def equip(account: AwsRegistry, truck_id: str, folder: Path) -> Files:
+    account.add(truck_id, {})
+    key, csr = authority.new_key()
+    issued = account.issue(truck_id, csr)
+    files = Files(folder / f"{issued.id}.pem", folder / f"{issued.id}.key", issued)
+    disk.write(files.certificate, issued.pem or "", mode=disk.PUBLIC)
+    disk.write(files.key, key, mode=disk.PRIVATE)
+    return files
+
+
+def peer(ministack: Ministack, name: str, files: Files) -> Peer:
+    return Peer(ministack.mqtt_port, name, ca=ministack.folder / "ca.pem", certificate=files.certificate, key=files.key)
+
+
+@pytest.fixture
+def localhost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ministack's server certificate is for localhost."""
+    monkeypatch.setattr("paho.mqtt.client.Client.connect", _connect)
+
+
+def _connect(self: Any, host: str, *args: Any, **options: Any) -> Any:
+    return _paho(self, "localhost" if host == "127.0.0.1" else host, *args, **options)
+
+
+from paho.mqtt.client import Client as _Client  # noqa: E402
+
+_paho = _Client.connect
+
+
+@pytest.fixture
+def truck(account: AwsRegistry, ministack: Ministack, name: str, tmp_path: Path, localhost: None) -> Iterator[Peer]:
+    truck = peer(ministack, name, equip(account, name, tmp_path))
+    assert truck.connect() == "Success"
+    yield truck
+    truck.close()
+
+
+def refused(truck: Peer, act: Any) -> bool:
+    """Whether it was answered no, or the connection was ended, as AWS does."""
+    return act() not in ("Success", "Granted QoS 1", "Granted QoS 0") or truck.lost
+
+
+@pytest.mark.parametrize("topic", ["telemetry", "telemetry/batch", "report", "status"])
+def test_a_truck_publishes_its_topics_also_by_basic_ingest(truck: Peer, name: str, topic: str) -> None:
+    assert truck.publish(f"fleet/{name}/{topic}") in ("Success", "No matching subscribers")
+    assert truck.publish(f"$aws/rules/milepost_telemetry/fleet/{name}/{topic}") in (
+        "Success",
+        "No matching subscribers",
+    )
+    assert not truck.lost
+
+
+def test_a_truck_hears_its_own(truck: Peer, name: str) -> None:
+    assert truck.subscribe(topics.resend(name)).startswith("Granted")
+    assert truck.subscribe(f"fleet/{name}/config").startswith("Granted")
+    assert truck.publish(topics.status(name), retain=True) in ("Success", "No matching subscribers")
+    assert not truck.lost
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "fleet/B/telemetry",
+        "fleet/B/status",
+        "fleet/{}/resend",
+        "fleet/{}/config",
+        "fleet/{}",
+        "$aws/rules/milepost_telemetry/fleet/B/telemetry",
+        "$aws/rules/another/fleet/{}/telemetry",
+        "$aws/things/{}/shadow/update",
+        "$aws/certificates/create/json",
+        "$aws/provisioning-templates/another/provision/json",
+    ],
+)
+def test_a_truck_publishes_nowhere_else(truck: Peer, name: str, topic: str) -> None:
+    assert refused(truck, lambda: truck.publish(topic.format(name)))
+
+
+@pytest.mark.parametrize("topic", ["fleet/B/resend", "fleet/+/resend", "fleet/#", "#", "fleet/{}/telemetry", "$aws/#"])
+def test_a_truck_hears_nothing_else(truck: Peer, name: str, topic: str) -> None:
+    assert refused(truck, lambda: truck.subscribe(topic.format(name)))
+
+
+def test_a_truck_retains_nothing_but_its_status(truck: Peer, name: str) -> None:
+    assert refused(truck, lambda: truck.publish(topics.telemetry(name), retain=True))
+
+
+def test_nobody_connects_by_another_name(
+    account: AwsRegistry, ministack: Ministack, name: str, tmp_path: Path, localhost: None
+) -> None:
+    files = equip(account, name, tmp_path)
+    account.add(f"{name}-other", {})
+    for other in (f"{name}-other", "anything"):
+        assert peer(ministack, other, files).connect() != "Success"
+
+
+def test_a_revoked_a_retired_and_a_strangers_certificate_are_refused(
+    account: AwsRegistry, ministack: Ministack, name: str, tmp_path: Path, localhost: None
+) -> None:
+    old, new = equip(account, name, tmp_path), equip(account, name, tmp_path)
+    assert new.issued
+    account.settle(name, new.issued.id)
+    assert peer(ministack, name, old).connect() != "Success"
+    assert peer(ministack, name, new).connect() == "Success"
+    account.retire(name)
+    assert peer(ministack, name, new).connect() != "Success"
+    key, csr = authority.new_key()
+    elsewhere = authority.Authority(*authority.new_authority("elsewhere"))
+    disk.write(tmp_path / "s.pem", elsewhere.issue(csr, name, days=1).pem, mode=disk.PUBLIC)
+    disk.write(tmp_path / "s.key", key, mode=disk.PRIVATE)
+    assert peer(ministack, name, Files(tmp_path / "s.pem", tmp_path / "s.key")).connect() != "Success"
+
+
+def enrolment(account: AwsRegistry, name: str) -> EnrolmentFile:
+    account.add(name, {})
+    return EnrolmentFile.model_validate(introduction(Fleet(account, account.settings), name))
+
+
+def by_claim(file: EnrolmentFile, wallet: Wallet, truck_id: str | None = None) -> ClaimOffice:
+    claim = (file.claim_certificate or "", file.claim_key or "", file.token or "")
+    return ClaimOffice(file.broker, wallet.ca_file, file.template or "", truck_id or file.truck_id, claim=claim)
+
+
+def test_a_truck_enrols_by_claim_and_token_and_renews_by_itself(
+    account: AwsRegistry, name: str, tmp_path: Path
+) -> None:
+    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
+    address = keep(wallet, file)
+    proof = MqttProof(wallet, file.broker, name)
+    Rotation(wallet, by_claim(file, wallet), proof, truck_id=name).run(enrol=True)
+    (first,) = account.get(name).active
+    assert wallet.current
+    assert wallet.current.certificate == first.pem
+    Rotation(wallet, open_office(wallet, address), proof, truck_id=name).run(renew=True)
+    assert wallet.current.certificate != first.pem
+    proof(wallet.current)
+    newest = account.get(name).active[0]
+    assert account.settle(name, newest.id) == 1
+    proof(wallet.current)
+
+
+def test_a_claim_is_worth_nothing_without_the_trucks_token(account: AwsRegistry, name: str, tmp_path: Path) -> None:
+    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
+    keep(wallet, file)
+    victim = f"{name}-victim"
+    enrolment(account, victim)
+    csr = signing_request(new_key())
+    for truck_id, token in ((victim, file.token), (name, "mpe_guess"), ("nobody", file.token)):
+        stolen = file.model_copy(update={"token": token})
+        with pytest.raises(Rejected):
+            by_claim(stolen, wallet, truck_id).enrol(csr)
+    assert account.get(victim).active == ()
+    by_claim(file, wallet).enrol(csr)
+    with pytest.raises(Rejected):
+        by_claim(file, wallet).enrol(signing_request(new_key()))
+    assert len(account.get(name).active) == 1
+
+
+def test_a_truck_cannot_register_as_another(account: AwsRegistry, name: str, tmp_path: Path) -> None:
+    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
+    keep(wallet, file)
+    key = new_key()
+    granted = by_claim(file, wallet).enrol(signing_request(key))
+    account.add(f"{name}-victim", {})
+    thief = ClaimOffice(file.broker, wallet.ca_file, file.template or "", f"{name}-victim")
+    with pytest.raises((Rejected, Unreachable)):
+        thief.renew(signing_request(new_key()), certificate=granted.certificate, key=key)
+    assert account.get(f"{name}-victim").active == ()
+
+
+def test_a_claim_does_nothing_but_provision(
+    account: AwsRegistry, ministack: Ministack, tmp_path: Path, localhost: None
+) -> None:
+    files = Files(account.folder / "claim.pem", account.folder / "claim.key")
+    for topic in ("fleet/A1/telemetry", "fleet/A1/resend", "$aws/provisioning-templates/other/provision/json"):
+        holder = peer(ministack, "claim", files)
+        assert holder.connect() == "Success"
+        assert refused(holder, lambda holder=holder, topic=topic: holder.publish(topic))
+    holder = peer(ministack, "claim", files)
+    holder.connect()
+    assert refused(holder, lambda: holder.subscribe("fleet/#"))
+
+
+def test_no_policy_has_a_wildcard_where_a_name_belongs() -> None:
+    names = policies.Names("milepost", "us-east-1", "1" * 12)
+    text = json.dumps(policies.truck(names, ["rule_a"]))
+    assert '"*"' not in text
+    assert "fleet/*" not in text
+    assert "/*" not in text
+    repair = policies.repair(names)["Statement"]
+    assert repair[0]["Resource"] == [names.arn("topic/fleet/*/resend"), names.arn("topic/fleet/*/config")]
+
+
+class Throttling:
+    """boto3's client behind a gate that throttles, and sometimes loses the answer of a call that was done."""
+
+    def __init__(self, client: Any, chance: random.Random) -> None:
+        self._client, self._chance = client, chance
+        self.exceptions = client.exceptions
+        self.throttled = self.lost = 0
+
+    def __getattr__(self, operation: str) -> Any:
+        from botocore.exceptions import ClientError, ReadTimeoutError
+
+        call = getattr(self._client, operation)
+
+        def gated(**arguments: Any) -> Any:
+            if self._chance.random() < 0.3:
+                self.throttled += 1
+                raise ClientError({"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {}}, operation)  # type: ignore[typeddict-item]
+            answer = call(**arguments)
+            if self._chance.random() < 0.02:
+                self.lost += 1
+                raise ReadTimeoutError(endpoint_url="lost")
+            return answer
+
+        return gated
+
+
+def test_throttled_and_with_lost_answers_an_import_still_ends_with_one_certificate_each(
+    account: AwsRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Throttling(account.iot.client, random.Random(6))
+    account.iot.client = gate
+    slept: list[float] = []
+    account.iot._sleep = slept.append
+    prefix = f"TH{next(_numbers)}-"
+    rows = [Row(n, f"{prefix}{n}", {}, None) for n in range(25)]
+    done = import_fleet(Fleet(account, account.settings), rows, folder=tmp_path / "out", keys=True)
+    assert (done.trucks, done.failed) == (25, {})
+    assert gate.throttled > 50
+    account.iot.client = gate._client
+    for row in rows:
+        (only,) = account.get(row.truck_id).active
+        assert only.pem == (tmp_path / f"out/{row.truck_id}/identity/1/certificate.pem").read_text()
+    print(f"{gate.throttled} throttled, {gate.lost} answers lost, {sum(slept):.0f} s of waiting asked for")
+
+
+def test_a_throttled_operation_slows_down_and_recovers() -> None:
+    from provisioning.pace import Pace
+
+    now, slept = [0.0], list[float]()
+    pace = Pace(10, lambda: now[0], slept.append)
+    for _ in range(3):
+        pace.wait()
+    assert slept == pytest.approx([0.1, 0.2])
+    pace.slower()
+    pace.slower()
+    now[0] = 10.0
+    pace.wait()
+    pace.wait()
+    assert slept[-1] == pytest.approx(0.4)

@@ -1,0 +1,181 @@
+"""`milepost provision` as people and scripts call it, and that no secret leaves it but in a 0600 file."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import milepost
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Cli:
+    """`milepost provision ARGUMENTS` in this process, in an empty working directory."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
+        self._patch, self._capture = patch, capture
+        self.said = ""
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        self._patch.setattr(sys, "argv", ["milepost", "provision", *map(str, arguments)])
+        self._capture.readouterr()
+        code: Any = 0
+        try:
+            milepost.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = self._capture.readouterr()
+        self.said += out + err
+        return int(code), out, err
+
+    def json(self, *arguments: object) -> Any:
+        """The document of a command that must succeed."""
+        code, out, err = self(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("MILEPOST_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "120")
+    return Cli(monkeypatch, capsys)
+
+
+def test_from_nothing_to_a_retired_truck(cli: Cli) -> None:
+    assert len(cli.json("init", "--host", "depot.example")["made"]) == 4
+    assert cli.json("init")["made"] == []
+    assert cli.json("truck", "add", "T1", "-a", "depot=north")["new"] is True
+    assert cli.json("bundle", "T1", "--to", "T1", "--make-key")["certificate"]
+    shown = cli.json("truck", "show", "T1")
+    assert (shown["attributes"], len(shown["certificates"])) == ({"depot": "north"}, 1)
+    assert cli.json("status")[0]["notes"] == ["never connected"]
+    assert cli.json("status", "--days", 91)[0]["notes"] == ["ends soon", "never connected"]
+    assert cli.json("truck", "retire", "T1", "--yes")["revoked"] == 1
+    assert cli.json("status")[0]["notes"] == ["retired"]
+    assert cli.json("truck", "reinstate", "T1")["was"] == "retired"
+    assert cli.json("status")[0]["notes"] == ["not enrolled"]
+
+
+def test_a_destructive_step_asks_and_without_a_terminal_stays(cli: Cli) -> None:
+    cli("init")
+    cli("truck", "add", "T1")
+    cli("bundle", "T1", "--make-key")
+    code, _, err = cli("truck", "retire", "T1")
+    assert code == 2
+    assert "--yes" in err
+    assert cli.json("truck", "show", "T1")["state"] == "active"
+
+
+def test_dry_runs_change_nothing(cli: Cli, tmp_path: Path) -> None:
+    cli("init", "--dry-run")
+    assert not (tmp_path / "milepost-data").exists()
+    cli("init")
+    cli("truck", "add", "T1")
+    (tmp_path / "fleet.csv").write_text("truck_id\nT1\nT2\n")
+    before = cli.json("truck", "list")
+    assert cli.json("truck", "add", "T2", "--dry-run", "--file", "T2.json")["new"] is True
+    assert cli.json("bundle", "T1", "--dry-run")["dry_run"] is True
+    assert cli.json("truck", "retire", "T1", "--dry-run")["dry_run"] is True
+    assert cli.json("import", "fleet.csv", "--dry-run") == {"trucks": 2, "new": 1, "dry_run": True}
+    assert cli.json("truck", "list") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fleet.csv", "milepost-data"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("truck", "list"), 2, "provision init"),
+        (("truck", "show", "T1"), 2, "provision init"),
+        (("claim",), 2, "needs no claim"),
+        (("import", "missing.csv"), 2, "cannot be read"),
+        (("bundle", "T1", "--make-key", "--csr", "x"), 2, "give one of them"),
+    ],
+)
+def test_what_cannot_be_is_a_line_that_says_what_to_do(
+    cli: Cli, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    got, out, err = cli(*arguments)
+    assert (got, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_the_enrolment_file_is_private_and_its_token_is_said_nowhere_else(cli: Cli, tmp_path: Path) -> None:
+    os.umask(0o022)
+    cli("init")
+    cli("truck", "add", "T1", "--file", "T1.json")
+    cli("rotate", "T1", "--file", "again.json")
+    cli("bundle", "T1", "--to", "b")
+    cli("status")
+    cli("truck", "show", "T1")
+    for name in ("T1.json", "again.json", "b/enroll.json"):
+        file = tmp_path / name
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        token = json.loads(file.read_text())["token"]
+        assert token.startswith("mpe_")
+        assert token not in cli.said
+        for other in (tmp_path / "milepost-data").rglob("*"):
+            assert other.is_dir() or token.encode() not in other.read_bytes()
+
+
+def test_no_secret_is_in_what_others_can_read(cli: Cli, tmp_path: Path) -> None:
+    cli("init")
+    cli("truck", "add", "T1", "--file", "T1.json")
+    cli("truck", "add", "T2")
+    cli("bundle", "T2", "--to", "T2", "--make-key")
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and path.stat().st_mode & 0o077:
+            content = path.read_bytes()
+            assert b"PRIVATE KEY" not in content, path
+            assert b"mpe_" not in content, path
+    assert "PRIVATE KEY" not in cli.said
+
+
+def test_a_crash_shows_no_key_and_no_token(tmp_path: Path) -> None:
+    """The traceback of a fault of ours, where the values of variables are not printed."""
+    code = """
+import json, sys
+from pathlib import Path
+from agent.enrolment import file, https
+read = file.read(Path(sys.argv[1]))
+print(repr(read), str(read))
+https.HttpsOffice(read.url, read.ca, token=read.token).enrol('x')
+"""
+    path = tmp_path / "T1.json"
+    ca = subprocess.run(
+        [sys.executable, "-c", "from provisioning.authority import new_authority; print(new_authority('x')[1])"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    document = {"version": 1, "kind": "https", "truck_id": "T1", "broker": "mqtts://127.0.0.1:1", "ca": ca}
+    path.write_text(json.dumps({**document, "url": "https://127.0.0.1:1", "token": "mpe_very-secret"}))
+    path.chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" in done.stderr
+    assert "very-secret" not in done.stderr + done.stdout
+
+
+def test_no_command_takes_a_secret_as_an_argument() -> None:
+    """What is in argv is in the process list."""
+    import typer
+
+    from provisioning.cli import app
+
+    group: Any = typer.main.get_command(app)
+    commands = {**group.commands, **group.commands["truck"].commands}
+    names = {option for one in commands.values() for parameter in one.params for option in parameter.opts}
+    assert not names & {"--token", "--key", "--password", "--secret", "--claim"}
