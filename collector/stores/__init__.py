@@ -51,12 +51,14 @@ class Head:
     """A truck's fence and shortcut: the highest order key applied, the current version, and a revision.
 
     "", None and 0 where nothing is stored yet. ledgers: those of the streams that were asked for, empty where new.
+    more: the store's own business, handed back to it with the rest.
     """
 
     latest: str = ""
     current: Version | None = None
     rev: int = 0
     ledgers: Mapping[str, Stream] = field(default_factory=dict)
+    more: object = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ def open_reader(url: str) -> Reader | None:
     if url.startswith(_DYNAMODB):
         from collector.stores.dynamodb import DynamoDbReader
 
-        return DynamoDbReader(url.removeprefix(_DYNAMODB))
+        reader = DynamoDbReader(url.removeprefix(_DYNAMODB))
+        return reader if reader.exists() else None
     from collector.stores.sqlite_reader import SqliteReader
     from collector.stores.sqlite_schema import NotYetMade
 

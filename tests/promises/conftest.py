@@ -1,12 +1,18 @@
 """The stores that keep the promises: a test in this folder runs on each."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from collector.stores import Reader, Store, open_reader, open_store
+from collector.stores.dynamodb import TABLES, DynamoDbReader, DynamoDbStore, create_tables
+from contract import instants
+from tests import ministack
+
+NOW = instants.to_ms("2024-06-01T12:00:00.000Z") / 1000
 
 
 class Place(Protocol):
@@ -45,12 +51,42 @@ class SqlitePlace:
             each.close()
 
 
-PLACES = {"sqlite": SqlitePlace}
+class DynamoDbPlace:
+    """Tables of a prefix of its own in a running ministack, made with the first store."""
+
+    transactions = False
+    _numbers = count()
+
+    def __init__(self, url: str) -> None:
+        self._client = ministack.client(url)
+        self._prefix = f"promise-{next(self._numbers)}"
+        self._made = False
+
+    def store(self) -> Store:
+        if not self._made:
+            create_tables(self._client, self._prefix, expiring=False)
+            self._made = True
+        return DynamoDbStore(self._prefix, self._client, clock=lambda: NOW)
+
+    def reader(self) -> Reader | None:
+        reader = DynamoDbReader(self._prefix, self._client, clock=lambda: NOW)
+        return reader if reader.exists() else None
+
+    def close(self) -> None:
+        for table in TABLES if self._made else ():
+            self._client.delete_table(TableName=table.full_name(self._prefix))
 
 
-@pytest.fixture(params=sorted(PLACES))
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a ministack for all tests of this folder."""
+    with ministack.running(tmp_path_factory.mktemp("ministack")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    made = PLACES[request.param](tmp_path)
+    made = SqlitePlace(tmp_path) if request.param == "sqlite" else DynamoDbPlace(request.getfixturevalue("aws"))
     yield made
     made.close()
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from collector.history import Steps
-from collector.stores.dynamodb.heads import LEDGER, ReadHead, Written
+from collector.stores.dynamodb.heads import LEDGER, Kept, Written
 from collector.stores.dynamodb.items import Item, number, part_key, read_ledger, sample_key, text, version_item
 
 NEW: Item = {"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": {"#id": "truck_id"}}
@@ -26,8 +26,8 @@ def version_acts(table: str, truck_id: str, steps: Steps, rev: int, openings: Ma
     puts = [version_item(truck_id, version, rev, openings[version.order_key]) for version in steps.put]
     return [
         *({"Put": {"TableName": table, "Item": item}} for item in puts),
-        *(_mark(table, truck_id, order_key, rev, {"end": end}) for order_key, end in steps.close),
-        *(_mark(table, truck_id, order_key, rev, {}) for order_key in steps.touch),
+        *(_mark(table, truck_id, key, rev, {"end": end}) for key, end in steps.close if key not in steps.remove),
+        *(_mark(table, truck_id, key, rev, {}) for key in steps.touch),
         *({"Delete": {"TableName": table, "Key": sample_key(truck_id, order_key)}} for order_key in steps.remove),
     ]
 
@@ -47,12 +47,12 @@ def _mark(table: str, truck_id: str, order_key: str, rev: int, end: Mapping[str,
     return {"Update": {**update, "ExpressionAttributeNames": names, "ExpressionAttributeValues": values}}
 
 
-def ledger_acts(table: str, truck_id: str, read: ReadHead, written: Written) -> list[Item]:
+def ledger_acts(table: str, truck_id: str, kept: Kept, written: Written) -> list[Item]:
     """What changes the ledgers that have items of their own."""
     made = []
     for stream_id, stored in written.ledgers.items():
         key = part_key(truck_id, LEDGER + stream_id)
-        condition = at_rev(read.outside.get(stream_id, 0))
+        condition = at_rev(kept.outside.get(stream_id, 0))
         if stored is None:
             made.append({"Delete": {"TableName": table, "Key": key, **condition}})
             continue

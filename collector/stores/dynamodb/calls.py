@@ -35,6 +35,10 @@ class ConditionFailed(Exception):
         self.failed = failed
 
 
+class NoTable(Misconfigured):
+    """A table of the prefix is not there."""
+
+
 class Calls:
     """The one way to a client, which is built on first use.
 
@@ -152,7 +156,7 @@ def _later(error: Exception) -> bool | None:
     if code == "TransactionCanceledException":
         return _cancelled(error)
     if code == "ResourceNotFoundException":
-        raise Misconfigured(f"DynamoDB: {error}: deploy the template first, or mend dynamodb://PREFIX") from None
+        raise NoTable(f"DynamoDB: {error}: deploy the template first, or mend dynamodb://PREFIX") from None
     if code in _OURS:
         return None
     if code in _LATER or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:

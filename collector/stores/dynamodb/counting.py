@@ -5,6 +5,7 @@ import json
 import math
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, fields
 
 from collector.clicks import stored
 from collector.stores import Counter, StoredClick
@@ -17,26 +18,39 @@ from contract.records import ClickEvent
 MOST_EVENTS = 80
 MOST_ITEMS = 100
 MOST_BYTES = 3_500_000
+_FIELDS = tuple(field.name for field in fields(StoredClick))
 SHARDS = 8
 """Rival handlers add to different items of one counter, mostly; a reader adds them up."""
 
 
 def click_item(click: StoredClick) -> Item:
-    return fitting(
-        {
-            "event_id": text(click.event_id),
-            "received_ms": number(click.received_ms),
-            "text": pack(click.text.encode("ascii")),
-            "expires": number(expiry(click.timestamp, CLICKS_KEPT_MS)),
-        }
-    )
+    item = {
+        "event_id": text(click.event_id),
+        "received_ms": number(click.received_ms),
+        "text": pack(click.text.encode("ascii")),
+        "expires": number(expiry(click.timestamp, CLICKS_KEPT_MS)),
+    }
+    if _derived(click.event_id, click.text, click.received_ms) != click:  # not so for what ingest puts
+        item["derived"] = text(json.dumps(astuple(click)))
+    return fitting(item)
 
 
 def read_click(item: Item) -> StoredClick:
     """All but when it came is derived from the event's own text."""
-    said = unpack(item["text"]).decode("ascii")
+    if "derived" in item:
+        values = json.loads(item["derived"]["S"])
+        return StoredClick(**{**dict(zip(_FIELDS, values, strict=True)), "counter": Counter(*values[4])})
+    derived = _derived(item["event_id"]["S"], unpack(item["text"]).decode("ascii"), int(item["received_ms"]["N"]))
+    if derived is None:
+        raise ValueError(f"the event {item['event_id']['S']} is not what was stored")
+    return derived
+
+
+def _derived(event_id: str, said: str, received_ms: int) -> StoredClick | None:
     record = parse(said)
-    return stored(ClickEvent(item["event_id"]["S"], record["timestamp"], record, said), int(item["received_ms"]["N"]))
+    if "timestamp" not in record or "event_type" not in record:
+        return None
+    return stored(ClickEvent(event_id, record["timestamp"], record, said), received_ms)
 
 
 def read_counter(item: Item) -> tuple[Counter, int]:

@@ -31,29 +31,35 @@ _INSIDE = 2  # streams; more are of buffer files that are closed
 
 
 @dataclass(frozen=True, slots=True)
-class ReadHead(Head):
-    """A head as read. inline: stream_id → ledger in the head. outside: stream_id → `rev` of its own item, of those
-    that were asked for. sample: the body of the sample at `latest`, None where it did not fit."""
+class Kept:
+    """What the store knows of a head beside what everyone knows. inline: stream_id → ledger in the head. outside:
+    stream_id → `rev` of its own item, of those that were asked for. sample: the body of the sample at `latest`, None
+    where it did not fit."""
 
     inline: Mapping[str, str] = field(default_factory=dict)
     outside: Mapping[str, int] = field(default_factory=dict)
     sample: Item | None = None
 
 
-def read_head(item: Item | None, outside: Mapping[str, Item], streams: Iterable[str]) -> ReadHead:
+def kept_of(head: Head) -> Kept:
+    """Nothing is kept of a head that was not read: it can only be that of a new truck."""
+    return head.more if isinstance(head.more, Kept) else Kept()
+
+
+def read_head(item: Item | None, outside: Mapping[str, Item], streams: Iterable[str]) -> Head:
     """outside: the items of those streams asked for that are not in the head, where there are any."""
     inline = {stream_id: each["S"] for stream_id, each in item["ledgers"]["M"].items()} if item else {}
     stored = {**inline, **{stream_id: each["ledger"]["S"] for stream_id, each in outside.items()}}
     ledgers = {each: read_ledger(stored[each]) if each in stored else Stream() for each in streams}
     revs = {stream_id: int(each["rev"]["N"]) for stream_id, each in outside.items()}
     if item is None:
-        return ReadHead(ledgers=ledgers, outside=revs)
+        return Head(ledgers=ledgers, more=Kept(outside=revs))
     current = None
     if "current" in item:
         current = Version(item["current"]["S"], tracked_key({**item, "order_key": item["current"]}), None)
     latest = item["latest"]["S"] if "latest" in item else ""
-    sample = item["sample"]["M"] if "sample" in item else None
-    return ReadHead(latest, current, int(item["rev"]["N"]), ledgers, inline, revs, sample)
+    kept = Kept(inline, revs, item["sample"]["M"] if "sample" in item else None)
+    return Head(latest, current, int(item["rev"]["N"]), ledgers, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +68,17 @@ class Written:
     absent: streams that must have no item of their own."""
 
     item: Item
-    head: ReadHead
+    head: Head
     ledgers: Mapping[str, str | None]
     absent: tuple[str, ...]
 
 
-def write_head(truck_id: str, read: ReadHead, change: Change, *, rev: int, bodies: Mapping[str, Item]) -> Written:
+def write_head(truck_id: str, read: Head, change: Change, *, rev: int, bodies: Mapping[str, Item]) -> Written:
     """The head after a change. bodies: order key → body, of samples at hand."""
     latest, current = max(read.latest, change.latest), change.steps.current or read.current
-    body = bodies.get(latest) or (read.sample if latest == read.latest else None)
-    inline, ledgers, absent = _place(read, change.ledgers)
+    kept = kept_of(read)
+    body = bodies.get(latest) or (kept.sample if latest == read.latest else None)
+    inline, ledgers, absent = _place(kept, change.ledgers)
     while True:
         item = _item(truck_id, rev, latest, current)
         item["ledgers"] = {"M": {stream_id: text(each) for stream_id, each in inline.items()}}
@@ -86,9 +93,9 @@ def write_head(truck_id: str, read: ReadHead, change: Change, *, rev: int, bodie
         ledgers[spilled] = inline.pop(spilled)
         absent.discard(spilled)
     outside = {stream_id: rev for stream_id, each in ledgers.items() if each is not None}
-    kept = {stream_id: was for stream_id, was in read.outside.items() if stream_id not in ledgers}
-    sample = item["sample"]["M"] if "sample" in item else None
-    head = ReadHead(latest, current, rev, {**read.ledgers, **change.ledgers}, inline, {**kept, **outside}, sample)
+    unchanged = {stream_id: was for stream_id, was in kept.outside.items() if stream_id not in ledgers}
+    now = Kept(inline, {**unchanged, **outside}, item["sample"]["M"] if "sample" in item else None)
+    head = Head(latest, current, rev, {**read.ledgers, **change.ledgers}, now)
     return Written(item, head, ledgers, tuple(sorted(absent)))
 
 
@@ -103,14 +110,14 @@ def _item(truck_id: str, rev: int, latest: str, current: Version | None) -> Item
     return item
 
 
-def _place(read: ReadHead, changed: Mapping[str, Stream]) -> tuple[dict[str, str], dict[str, str | None], set[str]]:
+def _place(kept: Kept, changed: Mapping[str, Stream]) -> tuple[dict[str, str], dict[str, str | None], set[str]]:
     """Where each changed ledger goes: (in the head, in items of their own, in the head for the first time)."""
-    inline = dict(read.inline)
+    inline = dict(kept.inline)
     ledgers: dict[str, str | None] = {}
     absent: set[str] = set()
     for stream_id, ledger in changed.items():
         stored = ledger_text(ledger)
-        outside = stream_id in read.outside
+        outside = stream_id in kept.outside
         if len(stored) > _MOST_TEXT or _ranges(ledger) > (_FEW_RANGES if outside else MOST_RANGES):
             inline.pop(stream_id, None)
             ledgers[stream_id] = stored

@@ -101,13 +101,14 @@ def part_key(truck_id: str, part: str) -> Item:
 
 def body(sample: StoredSample) -> Item:
     """The attributes of a sample that its version, and perhaps its truck's head, have too."""
+    arrival = {"by_arrival": {"BOOL": True}} if sample.by_arrival else {}
     stored = {"text": pack(sample.text.encode("ascii")), "received_ms": number(sample.received_ms)}
-    return {**stored, "by_arrival": {"BOOL": True}} if sample.by_arrival else stored
+    return {**stored, **arrival, **_identity(sample)}
 
 
 def body_of(item: Item) -> Item:
     """Those attributes of a sample's or a version's item."""
-    return {name: item[name] for name in ("text", "received_ms", "by_arrival") if name in item}
+    return {name: item[name] for name in ("text", "received_ms", "by_arrival", "identity") if name in item}
 
 
 def sample_item(truck_id: str, sample: StoredSample) -> Item:
@@ -116,20 +117,42 @@ def sample_item(truck_id: str, sample: StoredSample) -> Item:
     return fitting(item)
 
 
+def _identity(sample: StoredSample) -> Item:
+    """Stream, number and content where they are not those that the order key says: not so for what ingest puts."""
+    said = (sample.stream_id, sample.seq, sample.content)
+    return {} if said == _said(sample.order_key) else {"identity": text(json.dumps(said))}
+
+
+def _said(order_key: str) -> tuple[str | None, int | None, str] | None:
+    parts = order_key.split("#")
+    if len(parts) != 4:
+        return None
+    return parts[1] or None, int(parts[2]) if parts[2].isdecimal() else None, parts[3]
+
+
 def read_sample(item: Item, order_key: str | None = None, key: str | None = None) -> StoredSample:
     """From a sample's or a version's item, or from a head's `body` with what it is known under."""
     place = order_key or item["order_key"]["S"]
-    _, stream_id, seq, content = place.split("#")
+    stream_id, seq, content = identity_of(item, place)
     return StoredSample(
         order_key=place,
         key=key or tracked_key(item),
-        stream_id=stream_id or None,
-        seq=int(seq) if seq else None,
+        stream_id=stream_id,
+        seq=seq,
         content=content,
         received_ms=int(item["received_ms"]["N"]),
         by_arrival="by_arrival" in item,
         text=unpack(item["text"]).decode("ascii"),
     )
+
+
+def identity_of(item: Item, order_key: str) -> tuple[str | None, int | None, str]:
+    """Stream, number and content of a stored sample."""
+    said = json.loads(item["identity"]["S"]) if "identity" in item else _said(order_key)
+    if said is None:
+        raise ValueError(f"the order key {order_key} is not one of ours")
+    stream_id, seq, content = said
+    return stream_id, seq, content
 
 
 def claim_item(truck_id: str, content: str, order_key: str) -> Item:

@@ -10,7 +10,7 @@ from collector.history import Version, start
 from collector.ledger import Stream
 from collector.stores import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores.dynamodb import counting, items
-from collector.stores.dynamodb.calls import Calls
+from collector.stores.dynamodb.calls import Calls, NoTable
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.tables import TABLES
 from contract.errors import Misconfigured
@@ -39,6 +39,14 @@ class DynamoDbReader:
     def close(self) -> None:
         """Nothing is held."""
 
+    def exists(self) -> bool:
+        """Are the tables there."""
+        try:
+            self.policy()
+        except NoTable:
+            return False
+        return True
+
     def policy(self) -> str | None:
         item = self._get("trucks", part_key(*POLICY))
         return item["text"]["S"] if item else None
@@ -48,18 +56,18 @@ class DynamoDbReader:
         return sorted(item["truck_id"]["S"] for item in rows)
 
     def latest(self, truck_id: str) -> StoredSample | None:
-        """Where a truck has been silent for so long that its last sample has expired: as the head kept it."""
+        """Of a truck that was silent until its last sample expired: as the head kept it, or its current version's."""
+        newest = self._last_before("samples", truck_id, "~")
+        if newest and "place" not in newest and self._lives(newest):
+            return items.read_sample(newest)
         head = self._get("trucks", part_key(truck_id, HEAD))
-        if not head or "latest" not in head:
+        if not head or "current" not in head:
             return None
-        place = head["latest"]["S"]
         if "sample" in head:
-            key = head["key"]["S"] if "key" in head else place
-            return items.read_sample(head["sample"]["M"], place, key)
-        found = self._get("samples", sample_key(truck_id, place))
-        if not found:  # it was too large for the head
-            found = self._get("truck_history", sample_key(truck_id, head["current"]["S"]))
-        return items.read_sample(found) if found else None
+            key = head["key"]["S"] if "key" in head else head["latest"]["S"]
+            return items.read_sample(head["sample"]["M"], head["latest"]["S"], key)
+        opening = self._get("truck_history", sample_key(truck_id, head["current"]["S"]))
+        return items.read_sample(opening) if opening else None
 
     def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]:
         """All versions as they stood at one time; a history that others change meanwhile is read again."""
@@ -111,8 +119,8 @@ class DynamoDbReader:
 
     def sample_counts(self, truck_id: str) -> tuple[int, int]:
         """Retained samples with a stream_id, and how many different (stream_id, seq) they have."""
-        names = [item["order_key"]["S"].split("#")[1:3] for item in self._samples(truck_id, items.FIRST_PLACE)]
-        numbered = [(stream_id, seq) for stream_id, seq in names if stream_id]
+        found = [items.identity_of(item, item["order_key"]["S"]) for item in self._samples(truck_id, items.FIRST_PLACE)]
+        numbered = [(stream_id, seq) for stream_id, seq, _ in found if stream_id is not None]
         return len(numbered), len(set(numbered))
 
     def samples(self, truck_id: str) -> Iterator[StoredSample]:

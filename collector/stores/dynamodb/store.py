@@ -13,10 +13,10 @@ from collector.stores import Change, Conflict, Counter, DeadLetter, Head, Stored
 from collector.stores.dynamodb import acts, counting, items
 from collector.stores.dynamodb.acts import NEW
 from collector.stores.dynamodb.calls import Calls, ConditionFailed
-from collector.stores.dynamodb.heads import HEAD, LEDGER, ReadHead, Written, read_head, write_head
+from collector.stores.dynamodb.heads import HEAD, LEDGER, Written, kept_of, read_head, write_head
 from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
-from contract.errors import Misconfigured, Retryable
+from contract.errors import Retryable
 
 _CONFIRMED_AT_ONCE = 99
 _LIKELY_POINTS = 40
@@ -90,7 +90,8 @@ class DynamoDbStore(DynamoDbReader):
 
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
         """True for each that was not there. All are put when it returns; if it raises, some may be."""
-        made = {sample.order_key: items.sample_item(truck_id, sample) for sample in samples}
+        first = {sample.order_key: sample for sample in reversed(samples)}
+        made = {order_key: items.sample_item(truck_id, sample) for order_key, sample in first.items()}
         self._bodies = {truck_id: {order_key: items.body_of(item) for order_key, item in made.items()}}
         put = self._each(list(made.values()), self._put_sample)
         fresh = dict(zip(made, put, strict=True))
@@ -164,8 +165,6 @@ class DynamoDbStore(DynamoDbReader):
 
         Raises Conflict if the head has changed since, or if a version that was read was half-way to another state.
         """
-        if not isinstance(read, ReadHead):
-            raise Misconfigured("a head must be read from the store that it is applied to")
         self._confirm(truck_id, read)
         bodies = self._bodies.get(truck_id, {})
         written = write_head(truck_id, read, change, rev=self._next_rev(read, change), bodies=bodies)
@@ -177,7 +176,7 @@ class DynamoDbStore(DynamoDbReader):
                 written.head.rev,
                 self._openings(truck_id, change),
             ),
-            *acts.ledger_acts(self._tables["trucks"], truck_id, read, written),
+            *acts.ledger_acts(self._tables["trucks"], truck_id, kept_of(read), written),
         ]
         try:
             self._write(written, transaction, read.rev)

@@ -43,14 +43,17 @@ TABLES: tuple[Table, ...] = (
 )
 
 
-def create_tables(client: Any, prefix: str) -> None:
-    """Make all tables and wait until they can be used: for tests and trials; a deployment has its template."""
+def create_tables(client: Any, prefix: str, *, expiring: bool = True) -> None:
+    """Make all tables and wait until they can be used: for tests and trials; a deployment has its template.
+
+    expiring: let DynamoDB delete what has expired; not where a test lives in another year.
+    """
     for table in TABLES:
         client.create_table(**table.definition(prefix))
     for table in TABLES:
         name = table.full_name(prefix)
         client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-        if table.ttl:
+        if table.ttl and expiring:
             client.update_time_to_live(
                 TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": table.ttl}
             )
