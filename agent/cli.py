@@ -1,26 +1,35 @@
 """`milepost agent …`: the doors to the service, to one sample, and to what the buffer says."""
 
 import sys
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agent.settings import AgentSettings
 from contract.codec import dump
 from contract.errors import MilepostError, Misconfigured, Unreachable
-from contract.settings import load
+from contract.settings import find, load
 
-app = typer.Typer(help="The agent on the truck.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from agent.install import Step
+
+app = typer.Typer(
+    help="The agent on the truck: it samples, stores, and sends when it can.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 Config = Annotated[Path | None, typer.Option("--config", help="The settings file, milepost.toml.")]
+User = Annotated[bool, typer.Option("--user", help="A service of your own (systemctl --user), without root.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 
 
 @app.command()
 def run(config: Config = None, as_json: AsJson = False) -> None:
-    """Sample and send until SIGTERM; logs go to stderr. systemd starts the same as `python -m agent`."""
+    """Sample and send until SIGTERM, logging to stderr. The service runs the same as `python -m agent`."""
     from agent.__main__ import run as run_service
 
     raise typer.Exit(run_service(config, as_json=as_json))
@@ -55,26 +64,123 @@ def once(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(config: Config = None, as_json: AsJson = False) -> None:
-    """What the buffer holds and how the line is, also while the service runs."""
+    """What the buffer holds and how the line is; also while the service runs, which it does not disturb."""
     from agent.buffer.glance import glance
+    from agent.holder import holder
 
     try:
         settings = load("agent", AgentSettings, config)
         seen = glance(settings.buffer)
     except MilepostError as error:
         raise _failed("status", error) from None
-    notes = {key: seen.notes.get(key) for key in _NOTES}
-    document = {key: value for key, value in asdict(seen).items() if key != "notes"} | notes
+    notes = {key: seen.notes.get(key) or None for key in _NOTES}
+    document = {"pid": holder(settings.buffer)} | asdict(seen) | notes
+    document.pop("notes")
     if as_json:
         _print(dump(document))
         return
     last = document.pop("last_sample")
     document["last_sampled_at"] = last["sampled_at"] if last else None
+    document["pid"] = document["pid"] or "not running"
     for key, value in document.items():
-        _print(f"{key.replace('_', ' '):18}{'–' if value is None else value}")
+        if value is not None:
+            _print(f"{key.replace('_', ' '):18}{value}")
 
 
-_NOTES = ("connection", "connection_at", "last_sent_at", "last_refusal", "last_refusal_at")
+@app.command()
+def doctor(config: Config = None, as_json: AsJson = False) -> None:
+    """Look for what keeps this truck from its work, and say what to do. Exit 1 if anything failed."""
+    from agent.doctor import examine
+
+    try:
+        settings = load("agent", AgentSettings, config)
+    except MilepostError as error:
+        raise _failed("doctor", error) from None
+    findings = []
+    for finding in examine(settings):
+        findings.append(finding)
+        if not as_json:
+            _print(f"{_SIGNS[finding.state]} {finding.check:15} {finding.found}")
+            if finding.remedy:
+                _print(f"{'':25}→ {finding.remedy}")
+    failed = [finding for finding in findings if finding.state == "failed"]
+    if as_json:
+        _print(dump({"healthy": not failed, "checks": [asdict(finding) for finding in findings]}))
+    else:
+        _print(
+            f"\n{len(failed)} of {len(findings)} checks failed" if failed else "\nnothing is wrong that a check can see"
+        )
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def install(
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the unit and the steps, do nothing.")] = False,
+    user: User = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the agent a systemd service that starts at every boot, as a user of its own. Safe to repeat."""
+    from agent.install import carry_out, plan_install, this_machine, unreadable
+
+    try:
+        settings = load("agent", AgentSettings, config)
+        machine = this_machine(own=user)
+        steps = plan_install(settings, find(config), machine)
+        if not dry_run:
+            carry_out(steps, machine)
+    except MilepostError as error:
+        raise _failed("install", error) from None
+    notes = [] if machine.running else ["systemd does not run here: nothing was started"]
+    notes += [] if user else unreadable(settings, find(config))
+    _tell_steps(steps, notes, done=not dry_run, as_json=as_json)
+
+
+@app.command()
+def uninstall(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the steps, do nothing.")] = False,
+    user: User = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take the service away. Settings, certificates and the buffer stay, so nothing that was sampled is lost."""
+    from agent.install import carry_out, plan_uninstall, this_machine
+
+    try:
+        machine = this_machine(own=user)
+        steps = plan_uninstall(machine)
+        if not dry_run:
+            carry_out(steps, machine)
+    except MilepostError as error:
+        raise _failed("uninstall", error) from None
+    _tell_steps(steps, ["settings, certificates and the buffer are where they were"], done=not dry_run, as_json=as_json)
+
+
+def _tell_steps(steps: "list[Step]", notes: list[str], *, done: bool, as_json: bool) -> None:
+    if as_json:
+        written = [asdict(step) | {"path": str(step.path) if step.path else None} for step in steps]
+        _print(dump({"done": done, "steps": written, "notes": notes}))
+        return
+    for step in steps:
+        command = f": {' '.join(step.command)}" if step.command else ""
+        _print(f"{'done' if done else 'would'}  {step.what}{command}")
+        if step.text and not done:
+            _print("\n" + textwrap.indent(step.text, "    "))
+    for note in notes:
+        _print(f"note  {note}")
+
+
+_NOTES = (
+    "started_at",
+    "stopped_at",
+    "connection",
+    "connection_at",
+    "last_sent_at",
+    "last_refusal",
+    "last_refusal_at",
+    "config_version",
+    "config_problem",
+)
+_SIGNS = {"ok": "ok      ", "warning": "warning ", "failed": "FAILED  ", "skipped": "skipped "}
 _ENDINGS = {
     "sent": "sent to {broker}",
     "refused": "kept: {broker} refused it; check what this truck may publish",

@@ -41,7 +41,7 @@ def load(room: str, model: type[Model], config: Path | None = None, environ: Map
     Raises Misconfigured, naming the file, the key and the remedy, for a missing file that was asked for, a file that
     is not TOML, unknown tables and keys, and values that the model refuses.
     """
-    path = _find(config, environ)
+    path = find(config, environ)
     tables = _read(path) if path else {}
     values = {**tables.get(room, {}), **_from_environment(room, environ)}
     try:
@@ -65,7 +65,8 @@ def _misconfigured(error: ValidationError, room: str, model: type[BaseModel], wh
     return Misconfigured(f"[{room}] {key} ({where}): {reason}, not {first['input']!r:.80}")
 
 
-def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+def find(config: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The settings file that `load` reads, None where there is none. Misconfigured for one that was asked for."""
     asked = config or (Path(environ["MILEPOST_CONFIG"]) if environ.get("MILEPOST_CONFIG") else None)
     if asked and not asked.is_file():
         raise Misconfigured(f"no settings file at {asked}: give --config the path of an existing milepost.toml")

@@ -78,3 +78,27 @@ def test_the_service_loads_neither_typer_nor_rich_and_sqlite_utils_only_for_a_ne
     run = lambda: subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout  # noqa: E731
     assert run().split() == ["sqlite_utils"]
     assert run().split() == []
+
+
+def test_doctor_exits_1_with_remedies_and_one_document(config: Path) -> None:
+    code, output, _ = _run("doctor", "--config", config, "--json")
+    document = json.loads(output)
+    assert (code, document["healthy"]) == (1, False)
+    failed = [check for check in document["checks"] if check["state"] == "failed"]
+    assert "broker" in {check["check"] for check in failed}
+    assert all(check["remedy"] for check in failed)
+    code, output, _ = _run("doctor", "--config", config)
+    assert (code, "FAILED" in output) == (1, True)
+
+
+def test_install_shows_what_it_would_do(config: Path) -> None:
+    code, output, _ = _run("install", "--config", config, "--user", "--dry-run", "--json")
+    document = json.loads(output)
+    assert (code, document["done"]) == (0, False)
+    (written,) = [step for step in document["steps"] if step["text"]]
+    assert f"-m agent --config {config}" in written["text"]
+    code, output, _ = _run("install", "--config", config, "--user", "--dry-run")
+    assert (code, "Type=notify" in output) == (0, True)
+    config.write_text(config.read_text().replace('buffer = "/', 'buffer = "'))
+    code, _, error = _run("install", "--config", config, "--dry-run")
+    assert (code, "absolute" in error) == (2, True)
