@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 
 from agent.buffer.sqlite import SqliteBuffer
 from agent.clock import SystemClock
+from agent.enrolment.renewing import renewing
 from agent.notify import Pulse
 from agent.sensors import Sensor, open_sensor
 from agent.service import Agent, Tally
@@ -75,13 +76,19 @@ def serve(settings: AgentSettings, reread: Callable[[], AgentSettings] | None = 
     stop = threading.Event()
     clock = SystemClock()
     pulse = Pulse.from_environment(os.environ, clock.monotonic)
-    with closing(pulse), open_sensors(settings) as sensors, open_buffer(settings) as buffer:
+    transport = open_transport(settings)
+    with (
+        closing(pulse),
+        open_sensors(settings) as sensors,
+        open_buffer(settings) as buffer,
+        renewing(settings.certificate, getattr(transport, "tls", None)),
+    ):
         agent = Agent(
             settings=settings,
             sensors=sensors,
             clock=clock,
             buffer=buffer,
-            transport=open_transport(settings),
+            transport=transport,
         )
 
         def end(*_: object) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from box.broker import Broker
 from box.children import Children, lock, reap
+from box.identities import Identities, open_identities
 from box.repairer import keep_asking
 from box.uplink import Uplink
 from box.web import Web
@@ -49,6 +50,7 @@ class Box:
         self._stack = ExitStack()
         self._stop = threading.Event()
         self.broker: Broker | None = None
+        self.identities: Identities | None = None
 
     def __enter__(self) -> "Box":
         with ExitStack() as stack:
@@ -77,6 +79,9 @@ class Box:
         stack.callback(self.children.stop, 3.0)
         uplink = self._connect(stack, writer)
         self.web.start()
+        if self.identities:
+            self.identities.serve(stack)
+            self._thread(stack, self.identities.keep)
         self._thread(stack, keep_asking, writer, uplink.ask, grace_ms=int(self._collector.resend_after * 1000))
         self._announce()
         stack.callback(ready.unlink, missing_ok=True)
@@ -85,6 +90,9 @@ class Box:
 
     def _connect(self, stack: ExitStack, writer: Writer) -> Uplink:
         if self._broker_url is None:
+            self.identities = open_identities(self.folder)
+            if self.identities:
+                stack.callback(self.identities.close)
             self.broker = self._start_broker(stack)
         self.mqtt_url = self._broker_url or (self.broker.url if self.broker else "")
         uplink = Uplink(self.mqtt_url, _session_name(self.folder), Rules(load_documents()), writer.submit)
@@ -98,6 +106,9 @@ class Box:
         port = int(remembered.read_text()) if remembered.exists() else 0
         for choice in (port, 0):
             broker = Broker(self.folder / "broker", port=choice, children=self.children)
+            if self.identities:
+                broker.identities = self.identities
+                self.identities.guard(broker)
             try:
                 broker.start()
             except Misconfigured:
@@ -135,6 +146,8 @@ class Box:
             "mqtt": self.mqtt_url,
             "broker_pid": self.broker.pid if self.broker else None,
         }
+        if self.identities:
+            ready |= {"mqtts": self.identities.mqtts, "enroll": self.identities.enroll}
         draft = self.folder / f"{READY}.tmp"
         draft.write_text(json.dumps(ready) + "\n", encoding="utf-8")
         draft.replace(self.folder / READY)

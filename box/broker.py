@@ -5,9 +5,9 @@ Promises to `milepost up`: the address stays the same for the life of a `Broker`
 loses at most what came in the last seconds (mosquitto acknowledges before it is durable; gap repair asks again).
 A persistence file that mosquitto refuses is set aside, never deleted, and never keeps the box down.
 
-Nobody is authenticated before trucks are provisioned: any client of this machine may publish as any truck, and may
-even send `resend`; an ACL cannot tell an anonymous collector from an anonymous truck. `_access` is the seam where
-provisioning puts certificates, `use_identity_as_username` and the ACL that vouches for `fleet/{truck_id}`.
+On the loopback listener nobody is authenticated: any client of this machine may publish as any truck, and may even
+send `resend`; an ACL cannot tell an anonymous collector from an anonymous truck. `identities` (box.identities) add the
+listener for trucks elsewhere: certificates, and rights that vouch for `fleet/{truck_id}`.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import logging
 import os
 import random
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from box.children import STOP_SECONDS, Child, Children, trim
+from box.identities import Identities
 from contract.errors import Misconfigured, Unreachable
 from contract.topics import MAX_PAYLOAD
 
@@ -61,6 +63,7 @@ class Broker:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._children = children or Children(self._folder)
         self._child: Child | None = None
+        self.identities: Identities | None = None
         self._wanted = threading.Event()
         self._guard = threading.RLock()
         self.port = port
@@ -113,6 +116,19 @@ class Broker:
             if self._child:
                 self._child.stop(seconds)
 
+    def reload(self) -> None:
+        """SIGHUP, on which mosquitto loads its revocation list again."""
+        with self._guard:
+            if self._child:
+                self._child.signal(signal.SIGHUP)
+
+    def restart(self) -> None:
+        """Stop and start it, with a configuration of now. Errors as for `start`."""
+        with self._guard:
+            if self._child and self._wanted.is_set():
+                self._child.stop(STOP_SECONDS)
+                self._start()
+
     def ensure(self) -> bool:
         """Start a dead broker again on its port and bound its log; True if it had died. Errors as for `start`."""
         with self._guard:
@@ -141,7 +157,8 @@ class Broker:
 
     def _configure(self) -> None:
         (self._folder / "mosquitto.acl").write_text(_ACL, encoding="utf-8")
-        lines = [*self._settings(), *_access(self._folder)]
+        access = self.identities.prepare() if self.identities else _access(self._folder)
+        lines = [*self._settings(), *access]
         if any("\n" in line for line in lines):
             raise Misconfigured(f"{str(self._folder)!r} has a line break in its name: give another --data-dir")
         (self._folder / "mosquitto.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")

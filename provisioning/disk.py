@@ -1,5 +1,6 @@
 """Files that hold secrets, and files that must be whole: written beside, flushed, renamed, never readable by others."""
 
+import glob
 import os
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def write(path: Path, content: bytes | str, *, mode: int, durable: bool = True) 
     data = content.encode("utf-8") if isinstance(content, str) else content
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.unlink(missing_ok=True)
+        _clear(path)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
@@ -40,6 +41,14 @@ def write(path: Path, content: bytes | str, *, mode: int, durable: bool = True) 
             sync_folder(path.parent)
     except OSError as error:
         raise Misconfigured(f"cannot write {path}: {error.strerror}") from None
+
+
+def _clear(path: Path) -> None:
+    """Remove the drafts of this file that killed processes left; they may hold a key."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        pid = draft.name.split(".")[-2]
+        if pid == str(os.getpid()) or not Path(f"/proc/{pid}").exists():
+            draft.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,6 +18,8 @@ from contract.errors import Misconfigured, Unreachable
 THROTTLES = {"ThrottlingException", "TooManyRequestsException", "LimitExceededException", "Throttling"}
 _FAULTS = {"InternalFailureException", "ServiceUnavailableException", "InternalFailure", "ServiceUnavailable"}
 _LONGEST = 20.0
+_SLOWEST = 0.5
+_ONCE = 0.5
 
 
 class Pace:
@@ -26,7 +28,7 @@ class Pace:
     def __init__(self, per_second: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._most = self._rate = per_second
         self._clock, self._sleep = clock, sleep
-        self._next = 0.0
+        self._next = self._slowed = 0.0
         self._guard = threading.Lock()
 
     def wait(self) -> None:
@@ -39,14 +41,16 @@ class Pace:
             self._sleep(pause)
 
     def slower(self) -> None:
-        """AWS has throttled: half the pace, but at least one call in five seconds."""
+        """AWS has throttled: half the pace, once for all the calls that it throttled at the time."""
         with self._guard:
-            self._rate = max(self._rate / 2, 0.2)
+            if self._clock() - self._slowed > _ONCE:
+                self._slowed = self._clock()
+                self._rate = max(self._rate / 2, _SLOWEST)
 
     def faster(self) -> None:
         """A call passed."""
         with self._guard:
-            self._rate = min(self._rate * 1.02, self._most)
+            self._rate = min(self._rate + self._most / 200, self._most)
 
 
 class Paced:

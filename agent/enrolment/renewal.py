@@ -3,8 +3,6 @@
 import logging
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,29 +57,14 @@ def renew(wallet: Wallet, address: Address, context: Any, *, now: bool = False) 
     return rotation.run(renew=now or due(wallet))
 
 
-@contextmanager
-def renewing(certificate: Path | None, context: Any) -> Iterator[None]:
-    """Keep the certificate fresh on a thread of its own, where the agent's is of a wallet; else do nothing."""
-    wallet = Wallet(certificate.parent.parent) if certificate and certificate.parent.is_symlink() else None
-    address = kept(wallet) if wallet else None
-    if wallet is None or address is None:
-        yield
-        return
-    stop = threading.Event()
-    thread = threading.Thread(target=_keep, args=(wallet, address, context, stop), name="renewal", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(2)
-
-
-def _keep(wallet: Wallet, address: Address, context: Any, stop: threading.Event) -> None:
+def keep_fresh(folder: Path, context: Any, stop: threading.Event) -> None:
+    """Renew the certificate of the wallet in `folder` whenever it is due, until `stop`."""
     wait = 1.0
     while not stop.wait(wait):
         try:
-            renew(wallet, address, context)
+            wallet = Wallet(folder)
+            if address := kept(wallet):
+                renew(wallet, address, context)
             wait = _LOOK_SECONDS
         except MilepostError as error:
             log.warning("renewal_failed again_in_seconds=%d reason=%r", _RETRY_SECONDS, str(error))

@@ -1,0 +1,92 @@
+"""The two-machine story on the loopback interface, with the commands of docs/quickstart.md, as processes.
+
+Box: `provision init`, `up`, `truck add`. Gateway, in a folder of its own: `agent enroll`, `agent once`. Then the sample
+is in history; a renewal while nothing stops; and a retired truck is out.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.provisioning.broker import MOSQUITTO, free_port, until
+
+pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Machine:
+    """One machine's folder, in which commands run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.commands: list[str] = []
+
+    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.folder)}
+        argv = [sys.executable, "-m", "milepost", *map(str, arguments)]
+        return subprocess.Popen(
+            argv, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def run(self, *arguments: object, code: int = 0) -> Any:
+        """The command's JSON."""
+        self.commands.append(" ".join(map(str, arguments)))
+        process = self.start(*arguments, "--json")
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == code, (arguments, out, err)
+        return json.loads(out) if out else None
+
+
+def test_from_nothing_to_the_first_sample_in_under_ten_commands(tmp_path: Path) -> None:
+    box, gateway = Machine(tmp_path / "box"), Machine(tmp_path / "gateway")
+    ports = ("--mqtt-port", free_port(), "--https-port", free_port())
+    box.run("provision", "init", "--host", "127.0.0.1", *ports)
+    up = box.start("up", "--trucks", 0, "--shoppers", 0, "--port", 0)
+    box.commands.append("up")
+    try:
+        until(lambda: (box.folder / "milepost-data/up.json").exists() or up.poll() is not None, 20)
+        assert up.poll() is None, up.communicate()
+        box.run("provision", "truck", "add", "T1", "--file", tmp_path / "gateway/T1.json")
+        enrolled = gateway.run("agent", "enroll", "--file", "T1.json")
+        assert enrolled["confirmed"]
+        once = gateway.run("agent", "once")
+        assert once["sent"], once
+        (version,) = until(lambda: box.run("history", "T1"), 20)
+        assert version["truck_id"] == "T1"
+        assert len(set(box.commands + gateway.commands)) < 10
+        _renew_and_retire(box, gateway)
+    finally:
+        up.terminate()
+        out, err = up.communicate(timeout=20)
+    log = (box.folder / "milepost-data/broker/mosquitto.log").read_text()
+    token = json.loads((gateway.folder / "T1.json").read_text())["token"]
+    for said in (out, err, log):
+        assert token not in said
+        assert "PRIVATE KEY" not in said
+
+
+def _renew_and_retire(box: Machine, gateway: Machine) -> None:
+    before = box.run("provision", "truck", "show", "T1")["certificates"][0]["id"]
+    gateway.run("agent", "enroll", "--renew")
+    shown = box.run("provision", "truck", "show", "T1")
+    assert [one["state"] for one in shown["certificates"]] == ["active", "revoked"]
+    assert shown["certificates"][1]["id"] == before
+    assert gateway.run("agent", "once")["sent"]
+    agent = gateway.start("agent", "run")
+    log = box.folder / "milepost-data/broker/mosquitto.log"
+    seen = log.read_text().count(" as T1 (p")
+    until(lambda: log.read_text().count(" as T1 (p") > seen, 20)
+    time.sleep(0.5)
+    box.run("provision", "truck", "retire", "T1", "--yes")
+    until(lambda: "Client T1 been disconnected" in log.read_text() or "Client T1 disconnected" in log.read_text(), 5)
+    until(lambda: "certificate verify failed" in log.read_text(), 10)
+    agent.terminate()
+    agent.communicate(timeout=20)
+    assert gateway.run("agent", "once")["sent"] is False
