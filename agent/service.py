@@ -56,7 +56,7 @@ class Agent:
         self._reread: Callable[[], AgentSettings] = lambda: settings
         self._hung_up = threading.Event()
         sampler = Sampler(settings.truck_id, sensors, clock)
-        self._recorder = Recorder(sampler, clock, buffer, patience=settings.time_patience)
+        self._recorder = Recorder(sampler, clock, buffer, patience=settings.patience)
         self._uplink = Uplink(settings, buffer, transport, clock)
         keepsake = Keepsake(settings.buffer.with_name(settings.buffer.name + ".config"))
         self._remote = Remote(settings, keepsake, clock.monotonic)

@@ -93,6 +93,11 @@ class AgentSettings(Room):
         return self
 
     @property
+    def patience(self) -> float:
+        """time_patience, but none where a recording is all there is: it is of another day whatever the clock says."""
+        return 0.0 if self.sensors and all(sensor.type == "replay" for sensor in self.sensors) else self.time_patience
+
+    @property
     def tls(self) -> bool:
         """Whether the broker is reached by TLS."""
         return urlsplit(self.broker).scheme == "mqtts"

@@ -28,3 +28,9 @@ class SimulatedSensor:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+def open_simulated(path: str | None, *, interval: float) -> SimulatedSensor:
+    """`[[agent.sensors]] type = "simulated"`: a truck to try the agent with; `path` may name another than the first."""
+    del interval  # the vehicle moves with the time at which it is read
+    return SimulatedSensor(Vehicle(path or "TRUCK-001", 1))

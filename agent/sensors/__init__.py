@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Protocol, cast
 
 from agent.sensors.document import merge
@@ -69,17 +70,28 @@ KINDS: dict[str, str] = {
 }
 """Setting `[[agent.sensors]] type` → module and callable `(path, *, interval) -> Sensor`, imported when asked for."""
 
+PLUGINS = "milepost.sensors"
+"""Entry points of this group are further types: the simulator's `simulated` is one."""
+
 
 def open_sensor(kind: str, path: str | None, *, interval: float) -> Sensor:
     """The sensor of one `[[agent.sensors]]` table; `interval` is the seconds between two reads.
 
     Raises Misconfigured for an unknown type, or a path that is missing or cannot be read, with what to do.
     """
-    if kind not in KINDS:
+    if kind in KINDS:
+        module, _, name = KINDS[kind].partition(":")
+        make = getattr(import_module(module), name)
+    else:
+        make = _plugin(kind)
+    return cast(Callable[..., Sensor], make)(path, interval=interval)
+
+
+def _plugin(kind: str) -> object:
+    plugins = {plugin.name: plugin for plugin in entry_points(group=PLUGINS)}
+    if kind not in plugins:
         raise Misconfigured(
-            f'[[agent.sensors]] type="{kind}" is unknown; known here: {", ".join(sorted(KINDS))}. '
+            f'[[agent.sensors]] type="{kind}" is unknown; known here: {", ".join(sorted({*KINDS, *plugins}))}. '
             "Correct the type in milepost.toml."
         )
-    module, _, name = KINDS[kind].partition(":")
-    make = cast(Callable[..., Sensor], getattr(import_module(module), name))
-    return make(path, interval=interval)
+    return plugins[kind].load()

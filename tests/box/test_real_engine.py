@@ -61,7 +61,8 @@ def test_history_says_what_the_recording_holds(sample: dict[str, Any]) -> None:
 
 
 def test_what_the_recording_lacks_is_null_with_its_reason(sample: dict[str, Any]) -> None:
-    assert set(sample["gps_location"].values()) == {None}
-    assert sample["quality"]["gps_location"] == "not_available"
+    tyres = "vehicle_health_and_maintenance.tire_pressure"
+    assert sample["quality"][tyres] == "not_available"
+    assert set(sample["vehicle_health_and_maintenance"]["tire_pressure"].values()) == {None}
     assert sample["quality"]["environmental_conditions.humidity"] == "not_available"
     assert sample["environmental_conditions"]["humidity"] is None
