@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead-letters": ("collector.cli", "Input that was refused: list, show, retry."),
     "rebuild": ("collector.cli", "Recompute history and counters from what is stored."),
     "verify": ("collector.cli", "Compare history and counters with what is stored."),
-    "agent": ("agent.cli", "The on-truck agent: run, once, status."),
+    "agent": ("agent.cli", "The on-truck agent: run, once, status, doctor, enroll, install."),
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),
     "provision": ("provisioning.cli", "An identity for every truck: init, truck, bundle, import, status."),
     "cost": ("collector.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),

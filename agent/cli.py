@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agent.enrolment.cli import enroll
 from agent.settings import AgentSettings
 from contract.codec import dump
 from contract.errors import MilepostError, Misconfigured, Unreachable
@@ -81,7 +82,8 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
         return
     last = document.pop("last_sample")
     document["last_sampled_at"] = last["sampled_at"] if last else None
-    document["pid"] = document["pid"] or "not running"
+    if document["pid"] is None:
+        document |= {"pid": "not running", "connection": None, "connection_at": None}
     for key, value in document.items():
         if value is not None:
             _print(f"{key.replace('_', ' '):18}{value}")
@@ -111,6 +113,9 @@ def doctor(config: Config = None, as_json: AsJson = False) -> None:
             f"\n{len(failed)} of {len(findings)} checks failed" if failed else "\nnothing is wrong that a check can see"
         )
     raise typer.Exit(1 if failed else 0)
+
+
+app.command()(enroll)
 
 
 @app.command()

@@ -22,9 +22,10 @@ certificate = {certificate}
 key = {key}
 buffer = {buffer}
 
-# What this truck measures; `milepost agent run` samples it. The one here invents its values: replace it.
+# What this truck measures: a satellite receiver by gpsd, and what else agent/milepost.example.toml knows. What is not
+# there is sampled as null, with the reason.
 [[agent.sensors]]
-type = "simulated"
+type = "gpsd"
 """
 
 

@@ -28,7 +28,8 @@ from provisioning.enrolment import Enrolment, Limiter
 from provisioning.errors import Denied, Throttled
 from provisioning.registry.local import LocalRegistry
 from provisioning.server import EnrolmentServer
-from tests.provisioning.broker import MOSQUITTO, Broker
+from provisioning.settings import ProvisioningSettings
+from tests.provisioning.broker import MOSQUITTO, Broker, Peer, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[2]
@@ -316,6 +317,44 @@ def test_it_is_due_when_two_thirds_are_over(depot: Depot, tmp_path: Path) -> Non
     assert due(wallet, datetime.now(UTC) + timedelta(days=61))
 
 
+def test_the_running_agent_renews_by_itself_and_goes_on_with_the_new_certificate(depot: Depot, tmp_path: Path) -> None:
+    """A certificate of a quarter of an hour is due at once."""
+    depot.registry._settings = ProvisioningSettings(certificate_days=0.01)
+    wallet = Wallet(tmp_path / "identity")
+    address = enrolled(depot, wallet)
+    (first,) = depot.registry.get("T1").active
+    settings = tmp_path / "milepost.toml"
+    settings.write_text(
+        f"""[agent]
+truck_id = "T1"
+broker = "{address.broker}"
+ca = "{wallet.ca_file}"
+certificate = "{wallet.folder}/current/certificate.pem"
+key = "{wallet.folder}/current/key.pem"
+buffer = "{tmp_path}/buffer.db"
+interval = 1
+[[agent.sensors]]
+type = "gpsd"
+"""
+    )
+    argv = [sys.executable, "-m", "agent", "--config", str(settings)]
+    agent = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: [one.id for one in depot.registry.get("T1").active] != [first.id], 20)
+        until(lambda: len(depot.registry.get("T1").active) == 1, 20)
+        renewed = depot.registry.get("T1").active[0]
+        collector = Peer(depot.broker.port, "collector")
+        collector.connect()
+        collector.subscribe("fleet/T1/telemetry")
+        until(lambda: len(collector.heard) > 2, 30)
+        assert wallet.current
+        assert wallet.current.certificate == renewed.pem
+        assert agent.poll() is None
+    finally:
+        agent.terminate()
+        agent.wait(20)
+
+
 def test_killed_at_every_step_of_a_rotation_the_truck_connects_and_ends_with_one_certificate(
     depot: Depot, tmp_path: Path
 ) -> None:
@@ -374,8 +413,6 @@ def test_a_key_that_others_may_read_is_refused(depot: Depot, tmp_path: Path) -> 
 
 
 def test_under_any_umask_files_have_their_modes(tmp_path: Path) -> None:
-    from provisioning.settings import ProvisioningSettings
-
     before = os.umask(0)
     try:
         registry = LocalRegistry(tmp_path / "data", ProvisioningSettings())
