@@ -1,6 +1,7 @@
 """A recording in which several kinds of bus may stand beside each other: J1939, OBD-II answers, a CANmod.gps receiver.
 
-Each decoder takes what it knows; what several give is taken from the first, as `merge` does with sensors.
+Where the vehicle speaks J1939, that alone is the vehicle: 11-bit frames beside it are those of the logger that recorded
+it and of its receiver. Else each decoder takes what it knows; what several give is taken from the first, as `merge` does.
 """
 
 from agent.sensors.canmod import Canmod
@@ -23,9 +24,10 @@ class Mixed:
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         """(leaf → value, leaf → the most telling reason why not)."""
-        values: dict[str, object] = {}
-        quality: dict[str, Reason] = {}
-        for found, lacking in [decoder.snapshot(now) for decoder in self._decoders]:
+        values, quality = self._decoders[0].snapshot(now)
+        if values:
+            return values, quality
+        for found, lacking in [decoder.snapshot(now) for decoder in self._decoders[1:]]:
             values = found | values
             for leaf, reason in lacking.items():
                 quality[leaf] = max(reason, quality.get(leaf, reason), key=REASONS.index)
