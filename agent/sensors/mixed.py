@@ -1,7 +1,8 @@
 """A recording in which several kinds of bus may stand beside each other: J1939, OBD-II answers, a CANmod.gps receiver.
 
-Where the vehicle speaks J1939, that alone is the vehicle: 11-bit frames beside it are those of the logger that recorded
-it and of its receiver. Else each decoder takes what it knows; what several give is taken from the first, as `merge` does.
+Where the vehicle speaks J1939, that alone is the vehicle: 11-bit frames beside it are those of the logger that
+recorded it and of its receiver. Else each decoder takes what it knows; what several give is taken from the first, as
+`merge` does.
 """
 
 from agent.sensors.canmod import Canmod
