@@ -103,20 +103,27 @@ def _way_in(fleet: Fleet, messages: float, bytes_each: float, *, retained: bool)
     }
 
 
-def _function(fleet: Fleet, seconds_a_sample: float) -> float:
-    """One function on the stream: an invocation a shard and window, or as many as full batches make."""
-    price, measured = prices(), units()
-    windows = shards(fleet) * HOURS * 3600 / max(fleet.window, 1)
-    invocations = max(min(windows, fleet.samples), fleet.samples / measured["batch_records"])
-    seconds = invocations * measured["seconds_per_invocation"] + fleet.samples * seconds_a_sample
+def _function(fleet: Fleet, waiting: float) -> float:
+    """One function on the stream, an invocation a batch. waiting: seconds a sample that it waits for other services."""
+    price, measured, assumed = prices(), units(), units()["assumed"]
+    invocations = _invocations(fleet)
+    working = assumed["cpu_seconds_per_sample"] / assumed["vcpus"]
+    seconds = invocations * assumed["seconds_per_invocation"] + fleet.samples * (working + waiting)
     gb = measured["function_mb"] / 1024
     return float(invocations * price["lambda_request"] + seconds * gb * price["lambda_gb_second_arm64"])
 
 
+def _invocations(fleet: Fleet) -> float:
+    """A month's batches: one a shard and window, or as many as full ones make."""
+    windows = shards(fleet) * HOURS * 3600 / max(fleet.window, 1)
+    return float(max(min(windows, fleet.samples), fleet.samples / units()["batch_records"]))
+
+
 def _milepost(fleet: Fleet) -> Row:
-    price, measured = prices(), units()
-    reports = fleet.trucks * HOURS * measured["reports_per_hour"]
-    written = fleet.samples * (1 + measured["head_units_per_batch"] / together(fleet))
+    price, measured, assumed = prices(), units(), units()["assumed"]
+    reports = fleet.trucks * HOURS * assumed["reports_per_hour"]
+    waiting = measured["calls_per_batch"] * assumed["dynamodb_call_seconds"] / together(fleet)
+    written = fleet.samples * (measured["sample_units"] + measured["head_units_per_batch"] / together(fleet))
     written += fleet.trucks * HOURS / 24 * measured["version_units_per_truck_day"]
     written += reports * measured["write_units_per_report"]
     read = fleet.samples * measured["read_units_per_batch"] / together(fleet)
@@ -128,7 +135,7 @@ def _milepost(fleet: Fleet) -> Row:
     objects = 2 * HOURS * 4
     return {
         **_way_in(fleet, fleet.samples + reports, measured["payload_bytes"], retained=True),
-        "lambda": _function(fleet, measured["seconds_per_sample"]) + runs * price["lambda_request"],
+        "lambda": _function(fleet, waiting) + runs * price["lambda_request"],
         "dynamodb_writes": written * price["dynamodb_write_unit"],
         "dynamodb_reads": read * price["dynamodb_read_unit"],
         "dynamodb_storage": (kept + versions) * price["dynamodb_storage_gb_month"]
@@ -136,18 +143,19 @@ def _milepost(fleet: Fleet) -> Row:
         "firehose": fleet.samples * max(5_000.0, measured["stream_record_bytes"]) / _GB * price["firehose_gb"],
         "s3": objects * price["s3_put"] + archived * price["s3_storage_gb_month"],
         "cloudwatch": measured["alarms"] * price["cloudwatch_alarm_month"]
-        + measured["metrics"] * price["cloudwatch_metric_month"]
-        + measured["log_bytes_per_invocation"] * HOURS * 60 / _GB * price["cloudwatch_logs_gb"],
+        + assumed["metrics"] * price["cloudwatch_metric_month"]
+        + assumed["log_bytes_per_invocation"] * _invocations(fleet) / _GB * price["cloudwatch_logs_gb"],
         "scheduler": runs * price["scheduler_invocation"],
     }
 
 
 def _version_per_record(fleet: Fleet) -> Row:
     price, measured = prices(), units()["version_per_record"]
+    waiting = measured["calls"] * units()["assumed"]["dynamodb_call_seconds"]
     kept = fleet.samples * _YEAR * measured["stored_bytes"] / _GB
     return {
         **_way_in(fleet, fleet.samples, units()["payload_bytes"], retained=False),
-        "lambda": _function(fleet, units()["seconds_per_sample"]),
+        "lambda": _function(fleet, waiting),
         "dynamodb_writes": fleet.samples * measured["write_units"] * price["dynamodb_write_unit"],
         "dynamodb_reads": fleet.samples * measured["read_units"] * price["dynamodb_read_unit"],
         "dynamodb_storage": kept * price["dynamodb_storage_gb_month"],
@@ -158,7 +166,7 @@ def _object_per_record(fleet: Fleet) -> Row:
     price = prices()
     return {
         **_way_in(fleet, fleet.samples, units()["payload_bytes"], retained=False),
-        "lambda": _function(fleet, units()["seconds_per_sample"]),
+        "lambda": _function(fleet, units()["assumed"]["s3_call_seconds"]),
         "s3": fleet.samples * price["s3_put"]
         + fleet.samples * _YEAR * units()["payload_bytes"] / _GB * price["s3_storage_gb_month"],
     }

@@ -146,7 +146,7 @@ def test_the_real_runtime_runs_the_telemetry_function(built: Path, tmp_path: Pat
 
 
 def lately(count: int) -> list[dict[str, Any]]:
-    """Samples of a day before the tests' arrival, which is what too_late is measured against."""
+    """Samples of the last hours."""
     return [{**one, "truck_id": "RIE"} for one in minutes("RIE", range(1, count + 1))]
 
 

@@ -11,6 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+
+class Killed(BaseException):
+    """The process died here: no handler of ours gets to see it."""
+
+
 SHARD = "shardId-000000000000"
 Event = dict[str, Any]
 Record = dict[str, Any]
@@ -78,7 +83,7 @@ class Mapping:
         self.invocations += 1
         try:
             answer = self.invoke({"Records": batch})
-        except Exception:  # noqa: BLE001 - a function error, whatever it was
+        except (Exception, Killed):  # noqa: BLE001 - a function error, whatever it was
             return batch
         failures = [each["itemIdentifier"] for each in (answer or {}).get("batchItemFailures", [])]
         if not failures:

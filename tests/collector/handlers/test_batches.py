@@ -13,12 +13,11 @@ from collector import queries
 from collector.cli import app as cli
 from collector.handlers import assembly, telemetry
 from collector.handlers.batch import take
-from collector.ingest import Ingest
 from collector.rebuild import verify
 from collector.stores import Store, open_store
 from contract.errors import Rejected, Retryable
-from tests.collector.handlers.conftest import fresh, message, minutes
-from tests.collector.handlers.mapping import SHARD, Mapping, Record, number_of
+from tests.collector.handlers.conftest import RECEIVED_MS, fresh, message, minutes
+from tests.collector.handlers.mapping import SHARD, Killed, Mapping, Record, number_of
 
 Invoke = Callable[[dict[str, Any]], Any]
 
@@ -56,7 +55,7 @@ def batch(trucks: int = 3, each: int = 30) -> list[Record]:
 
 
 @contextmanager
-def failing(store: Store, name: str, fault: Callable[[Any], Exception | None]) -> Iterator[None]:
+def failing(store: Store, name: str, fault: Callable[[Any], BaseException | None]) -> Iterator[None]:
     """The store's method raises what `fault` says of its first argument."""
     honest = getattr(store, name)
 
@@ -172,10 +171,6 @@ def test_no_time_left_reports_what_was_not_tried(store_url: str) -> None:
     assert outcome.failed == [number_of(record) for record in records if record["kinesis"]["partitionKey"] != "T0"]
 
 
-class Killed(Exception):
-    """The process died here."""
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_replay_with_faults_anywhere_makes_the_one_history(store_url: str, context: Any, seed: int) -> None:
     """Any batch size, throttles and deaths at random store calls, bisected and delivered again: nothing is lost,
@@ -187,13 +182,17 @@ def test_replay_with_faults_anywhere_makes_the_one_history(store_url: str, conte
     calls = ("put_samples", "apply", "head", "put_dead_letters")
 
     def lambda_function(event: dict[str, Any]) -> Any:
-        store, ingest = assembly.store(), assembly.ingest()
+        store = assembly.store()
         fuse = chance.choice([None, None, chance.randrange(1, 6)])
         name, death = chance.choice(calls), chance.random() < 0.5
         count = iter(range(1, 1000))
         fault = Killed("out of memory") if death else Retryable("throttled")
-        with failing(store, name, lambda _: fault if next(count) == fuse else None), _deadly(ingest, death):
-            return telemetry.handler(event, context)
+        try:
+            with failing(store, name, lambda _: fault if next(count) == fuse else None):
+                return telemetry.handler(event, context)
+        except Killed:
+            fresh()
+            raise
 
     mapping = Mapping(lambda_function, batch_size=chance.choice([1, 7, 30, 100]), retries=50)
     mapping.run(records)
@@ -207,32 +206,6 @@ def test_replay_with_faults_anywhere_makes_the_one_history(store_url: str, conte
     assert history(store_url, "T0") == history_of(["T0"])
 
 
-@contextmanager
-def _deadly(ingest: Ingest, death: bool) -> Iterator[None]:
-    """Killed goes through ingest's own door for bugs: the process is gone, nobody dead-letters anything."""
-    honest = ingest.ingest
-
-    def dying(items: Any) -> Any:
-        return honest(items)
-
-    if not death:
-        yield
-        return
-    bury = ingest._bury
-
-    def no_bury(item: Any, error: Exception) -> Any:
-        if isinstance(error, Killed):
-            raise error
-        return bury(item, error)
-
-    ingest._bury = no_bury  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        ingest._bury = bury  # type: ignore[method-assign]
-        fresh()
-
-
 def history_of(trucks: list[str]) -> list[dict[str, Any]]:
     """The history that the samples make, by the definition."""
     from pathlib import Path
@@ -243,7 +216,7 @@ def history_of(trucks: list[str]) -> list[dict[str, Any]]:
     with TemporaryDirectory() as folder:
         collector = Collector(Path(folder) / "milepost.db")
         for truck in trucks:
-            collector.on_topic(truck, *minutes(truck, range(1, 41)))
+            collector.on_topic(truck, *minutes(truck, range(1, 41)), received_ms=RECEIVED_MS)
         rows = collector.history(trucks[0])
         collector.close()
     return rows

@@ -1,0 +1,129 @@
+"""The beacon function: the box's HTTP, answered when Kinesis has the records; its contract: tests/collector/beacon."""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from collector.handlers import beacon
+from contract import instants
+from deploy.local import environment
+from tests.contract.examples import sample
+from tests.local_aws import ministack
+
+Call = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Two streams of the test's own, in the function's environment."""
+    stack = ministack()
+    client = stack.client("kinesis")
+    made = {kind: f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("TELEMETRY", "CLICKS")}
+    for name, value in environment(stack.url).items():
+        monkeypatch.setenv(name, value)
+    for kind, name in made.items():
+        client.create_stream(StreamName=name, ShardCount=1)
+        monkeypatch.setenv(f"{kind}_STREAM", name)
+    client.get_waiter("stream_exists").wait(StreamName=made["CLICKS"], WaiterConfig={"Delay": 1})
+    beacon._app.cache_clear()
+    yield made
+    beacon._app.cache_clear()
+    for name in made.values():
+        client.delete_stream(StreamName=name)
+
+
+@pytest.fixture
+def call(names: dict[str, str], context: Any) -> Call:
+    def called(method: str, path: str, body: str | bytes = "", query: str = "", **headers: str) -> dict[str, Any]:
+        event = {
+            "version": "2.0",
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": headers,
+            "requestContext": {"http": {"method": method, "sourceIp": "127.0.0.1"}, "stage": "$default"},
+            "body": base64.b64encode(body).decode() if isinstance(body, bytes) else body,
+            "isBase64Encoded": isinstance(body, bytes),
+        }
+        return beacon.handler(event, context)  # type: ignore[no-any-return]
+
+    return called
+
+
+def click(number: int = 1, **changes: Any) -> dict[str, Any]:
+    import time
+
+    at = instants.from_ms(time.time_ns() // 1_000_000)
+    return {"event_id": f"e{number}", "event_type": "click", "timestamp": at, "item_id": "i", **changes}
+
+
+def stored(name: str) -> list[Any]:
+    """Envelopes in a stream."""
+    client = ministack().client("kinesis")
+    (shard,) = client.list_shards(StreamName=name)["Shards"]
+    iterator = client.get_shard_iterator(StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
+        "ShardIterator"
+    ]
+    return [json.loads(each["Data"]) for each in client.get_records(ShardIterator=iterator)["Records"]]
+
+
+def test_events_are_in_the_stream_when_they_are_answered(call: Call, names: dict[str, str]) -> None:
+    """Also base64-encoded bodies; one stream record a request."""
+    answer = call("POST", "/v1/clicks", json.dumps({"events": [click(1), click(2), {"event_id": "e3"}]}).encode())
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+    receipts = json.loads(answer["body"])["receipts"]
+    assert [(row["event_id"], row["status"]) for row in receipts] == [
+        ("e1", "accepted"), ("e2", "accepted"), ("e3", "rejected"),
+    ]  # fmt: skip
+    (envelope,) = stored(names["CLICKS"])
+    assert envelope["door"] == "http:clicks"
+    assert [event["event_id"] for event in json.loads(envelope["body"])["events"]] == ["e1", "e2", "e3"]
+    assert answer["headers"]["access-control-allow-origin"] == "*"
+
+
+def test_an_event_over_kinesis_limit_is_rejected_and_the_others_go(call: Call, names: dict[str, str]) -> None:
+    """Its escapes make it larger than the megabyte that HTTP lets in."""
+    large = click(1, page='"' * 400_000)
+    answer = call("POST", "/v1/clicks", json.dumps({"events": [large, click(2)]}))
+    rows = json.loads(answer["body"])["receipts"]
+    assert [row["status"] for row in rows] == ["rejected", "accepted"]
+    assert "bytes in one stream record" in rows[0]["reason"]
+    assert len(stored(names["CLICKS"])) == 1
+
+
+def test_what_cannot_be_put_is_503_and_to_be_sent_again(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the stream's fault is; nothing is acknowledged."""
+    monkeypatch.setenv("CLICKS_STREAM", "nowhere")
+    answer = call("POST", "/v1/clicks", json.dumps(click()))
+    assert answer["statusCode"] == 503
+    assert int(answer["headers"]["retry-after"]) > 0
+
+
+def test_telemetry_is_closed_without_keys_and_bound_with_them(
+    call: Call, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address is public."""
+    body = json.dumps(sample(truck_id="T7"))
+    assert call("POST", "/v1/telemetry", body)["statusCode"] == 401
+    beacon._app.cache_clear()
+    monkeypatch.setenv("MILEPOST_BEACON__TELEMETRY_KEYS", '{"secret": "T7"}')
+    answer = call("POST", "/v1/telemetry", body, authorization="Bearer secret")
+    assert json.loads(answer["body"])["receipts"][0]["status"] == "accepted"
+    (envelope,) = stored(names["TELEMETRY"])
+    assert envelope["truck_id"] == "T7"
+
+
+def test_the_rest_is_as_in_the_box(call: Call) -> None:
+    """Refusals, preflight, pixel, script, health."""
+    assert call("POST", "/v1/clicks", "no")["statusCode"] == 400
+    assert call("GET", "/nowhere")["statusCode"] == 404
+    assert call("GET", "/v1/clicks")["statusCode"] == 405
+    assert call("OPTIONS", "/v1/clicks")["statusCode"] == 204
+    assert call("POST", "/v1/clicks", b"x" * (1024 * 1024 + 1))["statusCode"] == 413
+    pixel = call("GET", "/v1/pixel.gif", query="event_type=page_view&page=p")
+    assert base64.b64decode(pixel["body"])[:6] == b"GIF89a"
+    assert json.loads(call("GET", "/healthz")["body"])["status"] == "ok"
+    assert "javascript" in call("GET", "/beacon.js")["headers"]["content-type"]
