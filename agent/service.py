@@ -93,7 +93,7 @@ class Agent:
         pulse: Pulse | None = None,
         reread: Callable[[], AgentSettings] | None = None,
     ) -> Tally:
-        """Sample and send until `stop` is set (noticed within a second, at once with `wake`).
+        """Sample and send until `stop` is set (noticed within 5 s, at once with `wake`).
 
         drain: seconds that may then still be spent on sending what waits; the rest stays in the buffer. Without a
         connection there is little to gain from them, so they are skipped unless `wait_for_network`.
@@ -121,7 +121,7 @@ class Agent:
         finally:
             self._uplink.close()
         self.tally.pending = self._buffer.counts().pending
-        self._note({"stopped_at": instants.from_datetime(self._clock.now())})
+        self._note({"stopped_at": instants.from_datetime(self._clock.now()), "connection": "closed"})
         log.info("agent_stopped truck_id=%s sampled=%d sent=%d", truck_id, self.tally.sampled, self.tally.sent)
         return self.tally
 

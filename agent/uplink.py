@@ -33,7 +33,7 @@ from contract.ranges import Ranges
 
 log = getLogger(__name__)
 
-_LONGEST_SLEEP = 1.0
+_LONGEST_SLEEP = 5.0
 _SHORTEST_SLEEP = 0.02
 _EVENTS_AT_ONCE = 500
 _MARK_AT_ONCE = 1000
