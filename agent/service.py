@@ -115,6 +115,7 @@ class Agent:
             if self._pulse:
                 self._pulse.stopping()
             self._recorder.end()
+            self._count()
             self._remote.close()
             self._drain(drain, wait_for_network)
             self._uplink.say_goodbye(GOODBYE_SECONDS)
@@ -219,8 +220,11 @@ class Agent:
             if self._remote.on_trial:
                 self._remote.ran(self._uplink.last_token)
                 self._uplink.report()
-        self.tally.sampled, self.tally.not_stored = self._recorder.stored, self._recorder.never_stored
+        self._count()
         self._due = self._ticks.after(self._clock.now())
+
+    def _count(self) -> None:
+        self.tally.sampled, self.tally.not_stored = self._recorder.stored, self._recorder.never_stored
 
     def _prune_when_due(self) -> None:
         now = self._clock.monotonic()

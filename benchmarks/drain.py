@@ -25,6 +25,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent.buffer import join_batch
+from agent.buffer.schema import checksum
 from agent.buffer.sqlite import SqliteBuffer
 from agent.clock import SystemClock
 from agent.settings import AgentSettings
@@ -116,7 +117,8 @@ def _fill(path: Path, buffer: SqliteBuffer, count: int) -> None:
     database = buffer._file.db
     database.execute("BEGIN")
     rows = [(seq, body.replace('"seq":1,', f'"seq":{seq},').encode()) for seq in range(2, count + 1)]
-    database.executemany("INSERT INTO samples (seq, body) VALUES (?, ?)", rows)
+    stored = [(seq, body, 0, checksum(seq, body)) for seq, body in rows]
+    database.executemany("INSERT INTO samples (seq, body, flags, crc) VALUES (?, ?, ?, ?)", stored)
     database.executemany("INSERT INTO pending (seq) VALUES (?)", [(seq,) for seq, _ in rows])
     database.execute("COMMIT")
     buffer._highest = count

@@ -46,7 +46,10 @@ def _read(connection: sqlite3.Connection, path: Path) -> Glance:
     connection.execute("BEGIN")
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise Misconfigured(f"{path} is not a Milepost buffer: correct [agent] buffer")
-    truck_id, stream_id = connection.execute("SELECT truck_id, stream_id FROM stream").fetchone()
+    owner = connection.execute("SELECT truck_id, stream_id FROM stream").fetchone()
+    if owner is None:
+        raise Misconfigured(f"{path} is just being made: ask again")
+    truck_id, stream_id = owner
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = ("samples", "drafts") if version > 1 else ("samples",)
     held = " UNION ALL ".join(f"SELECT seq, body FROM {table}" for table in tables)

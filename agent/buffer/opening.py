@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agent.buffer.file import is_damage
 from agent.buffer.mark import Mark
-from agent.buffer.pages import read_what_can_be
+from agent.buffer.pages import lost_commits, read_what_can_be
 from agent.buffer.salvage import Salvaged, collect, collect_from, pour
 from agent.buffer.schema import (
     APPLICATION_ID,
@@ -46,11 +46,13 @@ class Unsound(sqlite3.DatabaseError):
 @dataclass(frozen=True, slots=True)
 class Opened:
     """connection: to a whole file. salvaged: what was saved into it from one that was damaged, None if nothing was or
-    there was no need. aside: the name of the damaged file, None if there was none."""
+    there was no need. aside: the name of the damaged file, None if there was none. torn: its log had commits that could
+    not be recovered."""
 
     connection: sqlite3.Connection
     salvaged: Salvaged | None = None
     aside: str | None = None
+    torn: bool = False
 
 
 def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: float = CHECK_SECONDS) -> Opened:
@@ -65,7 +67,9 @@ def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: f
             raise
         log.error("buffer_damaged path=%s reason=%r", path.name, str(error))
         return replace_damaged(path, truck_id, mark, tail=tail)
-    return Opened(connection, _save_tail(connection, tail, truck_id, mark))
+    recovered = connection.execute("PRAGMA wal_checkpoint").fetchone()[1]
+    salvaged = _save_tail(connection, tail, truck_id, mark)
+    return Opened(connection, salvaged, torn=lost_commits(tail, recovered))
 
 
 def replace_damaged(
@@ -216,7 +220,7 @@ def _prove(connection: sqlite3.Connection, deadline: float) -> None:
         return
     for table in ("samples", "drafts"):
         for seq, body, crc in connection.execute(f"SELECT seq, body, crc FROM {table} ORDER BY seq DESC"):
-            if crc is not None and (not isinstance(body, bytes) or crc != checksum(seq, body)):
+            if not isinstance(body, bytes) or crc != checksum(seq, body):
                 raise Unsound(f"sample {seq} is not what was stored")
             if time.monotonic() > deadline:
                 break

@@ -44,6 +44,19 @@ def rows(main: bytes, log: bytes) -> Iterator[tuple[int, list[Value]]]:
         yield from _rows_of(main, log, size)
 
 
+def lost_commits(log: bytes, recovered: int) -> bool:
+    """Whether a write-ahead log holds a commit that SQLite did not recover, with more of the same run behind it.
+
+    recovered: how many frames it did. The very last commit does not count: that is what a power cut leaves.
+    """
+    step = int.from_bytes(log[8:12], "big") + _FRAME_HEADER
+    if len(log) < _WAL_HEADER or step - _FRAME_HEADER not in _SIZES:
+        return False
+    frames = [log[at : at + _FRAME_HEADER] for at in range(_WAL_HEADER, len(log) - step + 1, step)]
+    ours = [number for number, frame in enumerate(frames) if frame[8:16] == log[16:24]]
+    return any(number >= recovered and any(frames[number][4:8]) for number in ours[:-1])
+
+
 def _rows_of(main: bytes, log: bytes, size: int) -> Iterator[tuple[int, list[Value]]]:
     images = [(at // size + 1, main[at : at + size]) for at in range(0, len(main), size)]
     step = size + _FRAME_HEADER

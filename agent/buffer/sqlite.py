@@ -176,7 +176,7 @@ class SqliteBuffer:
         with self._file.faults() as db:
             found = db.execute(query, (after, through, limit)).fetchall()
         for seq, body, crc in found:
-            if crc is not None and crc != checksum(seq, body):
+            if not isinstance(body, bytes) or crc != checksum(seq, body):
                 raise Damaged(f"sample {seq} in {self._path} is not what was stored: the file is set aside")
         return [Row(seq, body) for seq, body, _ in found]
 
@@ -329,7 +329,7 @@ class SqliteBuffer:
             top = max(reached if reached is not None else top + (not self._mark.whole), highest)
             self._tell_salvaged(opened, mark.oldest if mark else held, top)
             highest = top
-        elif top > highest + 1:
+        elif top > highest + (not opened.torn):
             log.warning("numbers_gone first=%d last=%d reason=older_file", highest + 1, top)
             self._put_gone(Ranges.of([(highest + 1, top)]))
             highest = top
