@@ -5,7 +5,7 @@ DEMO_DIR := demo-data
 MINUTES ?=
 SPEEDUP ?= 60
 
-.PHONY: demo test check bench prove clean
+.PHONY: demo test check bench prove package clean
 
 demo: .venv/ready
 	@scripts/system-packages mosquitto:mosquitto
@@ -33,6 +33,10 @@ check: .venv/ready
 bench: .venv/ready
 	@scripts/system-packages mosquitto:mosquitto
 	@for figure in benchmarks/[a-z]*.py; do echo "== $$figure"; $(BIN)/python $$figure || exit 1; done
+
+# For AWS Lambda: ARGS="--python 3.13 --architecture x86_64" for another than this Python and arm64.
+package: .venv/ready
+	$(BIN)/python -m deploy.package $(ARGS)
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed" >&2; exit 3; }
