@@ -8,6 +8,9 @@ turned off: FAIL_ALL_ON_DISCONNECT, so that it never sends a message again by it
 connection only when the next one begins; so each connection has a number, and answers that come for an earlier one are
 dropped, because Lost has told of them.
 
+A client of the runtime keeps the certificate that it was made with. So when a connection ends, or does not come about,
+and the certificate's file has changed meanwhile (agent/enrolment renews it), a new client takes the place of the old.
+
 The runtime's own fence of 100 publishes and 512 KiB a second stays up unless `limits` says that the broker is ours.
 """
 
@@ -26,6 +29,7 @@ from awscrt.exceptions import AwsCrtError
 from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused, Sink
 from agent.transport.backoff import Backoff
 from agent.transport.line import Line, Tls
+from contract.errors import Misconfigured
 
 log = getLogger(__name__)
 
@@ -45,6 +49,7 @@ class AwsIotTransport:
     def __init__(self, line: Line, *, limits: Limits | None = None, backoff: Backoff | None = None) -> None:
         self.line = line
         self._tls = _tls_context(line.tls) if line.tls else None
+        self._stamp = _stamp(line.tls)
         self._limits = limits or Limits()
         self._backoff = backoff or Backoff(1.0, 60.0)
         self._inbox: SimpleQueue[Message | Callable[[], None]] = SimpleQueue()
@@ -60,6 +65,7 @@ class AwsIotTransport:
         self._why = ""  # we end this connection ourselves, and begin the next when it has ended
         self._told = ""
         self._sink: Sink = lambda event: None
+        self._will: Message | None = None
         self._subscribe: Sequence[str] = ()
 
     @property
@@ -69,8 +75,8 @@ class AwsIotTransport:
 
     def start(self, sink: Sink, *, will: Message | None = None, subscribe: Sequence[str] = ()) -> None:
         """Connect, and stay connected until `close`."""
-        self._sink, self._subscribe = sink, subscribe
-        self._client = mqtt5.Client(self._options(will))
+        self._sink, self._will, self._subscribe = sink, will, subscribe
+        self._client = mqtt5.Client(self._options())
         name = f"mqtt-{self.line.client_id}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -87,8 +93,8 @@ class AwsIotTransport:
             self._thread.join(timeout)
             self._thread = None
 
-    def _options(self, will: Message | None) -> Any:
-        line, backoff = self.line, self._backoff
+    def _options(self) -> Any:
+        line, backoff, will = self.line, self._backoff, self._will
         own = self._limits.publishes_per_second > _CORE_PUBLISHES
         fence = mqtt5.ExtendedValidationAndFlowControlOptions
         session = mqtt5.ClientSessionBehaviorType
@@ -223,6 +229,11 @@ class AwsIotTransport:
         if reason != self._told and not self._closing:
             log.warning("connect_failed host=%s port=%d reason=%r", self.line.host, self.line.port, reason)
             self._told = reason
+        self._look_at_certificate()
+
+    def _look_at_certificate(self) -> None:
+        if _stamp(self.line.tls) != self._stamp:
+            self._leave("there is a new certificate")
 
     def _on_disconnect(self, event: Any) -> None:
         established, self._established = self._established, False
@@ -237,6 +248,7 @@ class AwsIotTransport:
         reason = "closed" if self._closing else reason
         log.log(level, "disconnected host=%s port=%d reason=%r", self.line.host, self.line.port, reason)
         self._sink(Lost(reason))
+        self._look_at_certificate()
 
     def _leave(self, why: str) -> None:
         """End a connection that no longer answers; `_on_stopped` begins the next."""
@@ -253,7 +265,31 @@ class AwsIotTransport:
             self._ended, self._client = True, None
         elif self._why:
             self._why = ""
+            self._renew_client()
             self._client.start()
+
+    def _renew_client(self) -> None:
+        if not self.line.tls or (stamp := _stamp(self.line.tls)) == self._stamp:
+            return
+        try:
+            self._tls = _tls_context(self.line.tls)
+        except Misconfigured as error:  # half of a change: the old one goes on, and the next failure looks again
+            log.error("certificate_not_loaded reason=%r", str(error))
+            return
+        self._stamp = stamp
+        self._client = mqtt5.Client(self._options())
+        log.info("certificate_loaded file=%s", self.line.tls.certificate)
+
+
+def _stamp(tls: Tls | None) -> tuple[object, ...]:
+    """Changes with the certificate's file, also where the path leads to another."""
+    if not tls or not tls.certificate:
+        return ()
+    try:
+        state = tls.certificate.stat()
+    except OSError:
+        return ()
+    return state.st_dev, state.st_ino, state.st_mtime_ns
 
 
 def _packet(message: Message) -> Any:

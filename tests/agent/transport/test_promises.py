@@ -16,6 +16,7 @@ from agent.transport import Connected, Delivered, Limits, Lost, Message, Receive
 from agent.transport.line import ALPN, Line, Tls
 from contract.errors import Misconfigured
 from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.pki import Authority
 from tests.agent.transport.conftest import OWN, Recorder, Road, make_transport
 
 TOPIC = "fleet/T1/telemetry"
@@ -185,6 +186,28 @@ def test_a_certificate_that_is_missing_or_of_another_authority_does_not_connect(
     (tmp_path / "other.key").write_text("not a key")
     with pytest.raises(Misconfigured, match=r"T1\.pem"):
         make_transport(kind, road.line(tls=Tls(None, road.tls.certificate, tmp_path / "other.key")))
+
+
+def test_a_renewed_certificate_is_used_from_the_next_connection_on(road: Road) -> None:
+    """AwsIotTransport sees that the file has changed; agent/enrolment loads it into paho's ssl context. The old one is
+    another authority's here, which the broker does not take."""
+    pytest.importorskip("awscrt", reason="pip install 'milepost[agent-aws]'")
+    tls = road.authority.issue("T1")
+    assert tls.certificate
+    assert tls.key
+    good = tls.certificate.read_bytes(), tls.key.read_bytes()
+    foreign = Authority(road.authority.folder / "foreign").issue("T1")
+    assert foreign.certificate
+    assert foreign.key
+    tls.certificate.write_bytes(foreign.certificate.read_bytes())
+    tls.key.write_bytes(foreign.key.read_bytes())
+    one = Recorder(make_transport("aws", road.line(tls=tls)))
+    time.sleep(0.3)
+    assert one.count(Connected) == 0
+    tls.key.write_bytes(good[1])
+    tls.certificate.write_bytes(good[0])
+    one.until(Connected, seconds=40)
+    one.transport.close()
 
 
 def test_the_protocol_name_for_port_443_is_offered(road: Road, record: Record) -> None:
