@@ -10,7 +10,6 @@ import pytest
 
 from agent.buffer import Row
 from agent.buffer.sqlite import SqliteBuffer
-from contract.codec import Json
 from contract.errors import Retryable
 from contract.messages import Report, Status
 from tests.agent.fakes import FastClock
@@ -94,25 +93,22 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(broker: Broker, li
     assert all(len(contents) == 1 for contents in listener.samples().values())
 
 
-def test_two_days_offline_then_live_first_and_the_backlog_in_batches_within_the_limits(
-    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive
+def test_a_buffer_that_goes_bad_while_running_is_repaired_without_ending_the_process(
+    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive, caplog: pytest.LogCaptureFixture
 ) -> None:
-    document: dict[str, Json] = {"sampled_at": "2026-01-31T12:00:00.000Z", "time_quality": "ntp", "vehicle_speed": 80}
-    buffer = SqliteBuffer(tmp_path / "two-days.db", TRUCK)
-    for _ in range(2880):
-        buffer.append(document)
-    began = time.monotonic()
-    truck = drive(broker, buffer=buffer, speed=60)
-    wait_for(lambda: truck.tally.pending == 0 and truck.tally.sent >= 2880, 30)
-    print(f"2,880 samples drained in {time.monotonic() - began:.2f} s in {truck.tally.messages} messages")
-    highest = truck.stop().sampled + 2880
-    wait_for(lambda: _whole(listener, highest))
-    data = [json.loads(body) for topic, body, _ in listener.messages if "/telemetry" in topic]
-    assert data[0]["seq"] >= 2880
-    batches = listener.of("telemetry/batch")
-    assert len(batches) == 29
-    assert all(len(batch["records"]) <= 100 for batch in batches)
-    assert [one["seq"] for batch in batches for one in batch["records"]] == list(range(1, 2880))
+    """Numbers go on, samples go on, and only what could not be read is reported gone."""
+    buffer = SqliteBuffer(tmp_path / "bad.db", TRUCK)
+    for _ in range(50):
+        buffer.append({"sampled_at": "2026-01-31T12:00:00.000Z", "text": "x" * 700})
+    buffer._file.db.execute("UPDATE samples SET body = ? WHERE seq = 20", (b"{}",))
+    truck = drive(broker, buffer=buffer)
+    wait_for(lambda: truck.tally.sent >= 60)
+    tally = truck.stop()
+    assert "buffer_salvaged" in caplog.text
+    gone = {n for report in listener.of("report") for first, last in report["gone"] for n in range(first, last + 1)}
+    assert gone <= {20}
+    wait_for(lambda: set(listener.samples()) | gone == set(range(1, 50 + tally.sampled + 1)))
+    assert all(len(contents) == 1 for contents in listener.samples().values())
 
 
 def test_what_is_asked_for_again_comes_in_the_backlog_lane_and_what_is_gone_is_reported(
