@@ -72,9 +72,10 @@ def plan_install(settings: AgentSettings, config: Path | None, machine: Machine)
         config=config.resolve(),
         buffer=settings.buffer,
         devices=_devices(settings),
+        identity=_identity(settings),
         user=None if machine.own else USER,
     )
-    steps = [] if machine.own else _own_user(settings.buffer, machine)
+    steps = [] if machine.own else _own_user(settings, machine)
     steps.append(Step(f"write {machine.unit}", path=machine.unit, text=unit_text(service)))
     if machine.running:
         steps.append(Step("let systemd read it", machine.systemctl("daemon-reload")))
@@ -110,12 +111,22 @@ def carry_out(steps: Sequence[Step], machine: Machine) -> None:
 
 def unreadable(settings: AgentSettings, config: Path | None) -> list[str]:
     """What the service's user cannot get at, each with its remedy."""
-    files = (path for path in (config, settings.ca, settings.certificate, settings.key) if path and path.exists())
+    identity = _identity(settings)
+    pem = () if identity else (settings.ca, settings.certificate, settings.key)
+    files = [path for path in (config, *pem) if path and path.exists()]
     notes = [f"{path} cannot be read by {USER}: chgrp {USER}, chmod 640" for path in files if not _allows(path, 0o4)]
-    closed = [folder for folder in Path(sys.executable).parents if not _allows(folder, 0o1)]
-    if closed:
-        notes.append(f"{sys.executable} is out of reach for {USER} in {closed[-1]}: install Milepost in /opt/milepost")
+    needed = [Path(sys.executable), settings.buffer.parent, *([identity] if identity else []), *files]
+    closed = {_barred(path): path for path in needed}
+    closed.pop(None, None)
+    notes += [
+        f"{path} is out of reach for {USER} in {at}: use /opt or /var/lib/milepost" for at, path in closed.items()
+    ]
     return notes
+
+
+def _barred(path: Path) -> Path | None:
+    """The outermost folder around a path that the service's user cannot enter."""
+    return next((each for each in reversed(path.parents) if each.exists() and not _allows(each, 0o1)), None)
 
 
 def _devices(settings: AgentSettings) -> tuple[str, ...]:
@@ -156,8 +167,15 @@ def _do(step: Step) -> None:
         step.path.unlink(missing_ok=True)
 
 
-def _own_user(buffer: Path, machine: Machine) -> list[Step]:
-    folder, steps = buffer.parent, []
+def _identity(settings: AgentSettings) -> Path | None:
+    """The folder that `milepost agent enroll` made, in which the agent renews its certificate."""
+    certificate = settings.certificate
+    return certificate.parents[1] if certificate and certificate.parent.is_symlink() else None
+
+
+def _own_user(settings: AgentSettings, machine: Machine) -> list[Step]:
+    buffer, steps = settings.buffer, []
+    folder = buffer.parent
     if not machine.has_user:
         words = ("--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent")
         make = ("useradd", *words, "--shell", "/usr/sbin/nologin", USER)
@@ -165,6 +183,8 @@ def _own_user(buffer: Path, machine: Machine) -> list[Step]:
     steps.append(Step(f"give {folder} to it", ("install", "-d", "-o", USER, "-g", USER, "-m", "0750", str(folder))))
     if files := sorted(str(path) for path in folder.glob(buffer.name + "*")):
         steps.append(Step("give it the buffer that is there", ("chown", f"{USER}:{USER}", *files)))
+    if identity := _identity(settings):
+        steps.append(Step("give it the truck's identity", ("chown", "-R", f"{USER}:{USER}", str(identity))))
     return steps
 
 

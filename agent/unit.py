@@ -20,13 +20,15 @@ _HOMES = ("/home", "/root", "/run/user")
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a unit is made of. python: the interpreter that has Milepost. devices: character devices that a sensor
-    reads, such as /dev/ttyACM0. user: None for a unit of the calling user's own manager."""
+    reads, such as /dev/ttyACM0. identity: the folder in which the agent renews its certificate, if it was enrolled.
+    user: None for a unit of the calling user's own manager."""
 
     truck_id: str
     python: Path
     config: Path
     buffer: Path
     devices: tuple[str, ...] = ()
+    identity: Path | None = None
     user: str | None = USER
 
 
@@ -70,10 +72,11 @@ def _fence(service: Service) -> list[str]:
         f"User={service.user}",
         f"Group={service.user}",
         *_writable(service.buffer.parent),
+        *([f"ReadWritePaths={_word(service.identity)}"] if service.identity else []),
         "NoNewPrivileges=yes",
         "CapabilityBoundingSet=",
         "ProtectSystem=strict",
-        f"ProtectHome={_homes((service.python, service.config, service.buffer))}",
+        f"ProtectHome={_homes((service.python, service.config, service.buffer, service.identity))}",
         "PrivateTmp=yes",
         "DevicePolicy=closed",
         *(f"DeviceAllow={device} rw" for device in service.devices),
@@ -100,7 +103,7 @@ def _writable(folder: Path) -> list[str]:
     return [f"ReadWritePaths={_word(folder)}"]
 
 
-def _homes(paths: Iterable[Path]) -> str:
+def _homes(paths: Iterable[Path | None]) -> str:
     """Hidden, unless what the service needs lies there: then to be read."""
     inside = any(str(path).startswith(home + "/") for path in paths for home in _HOMES)
     return "read-only" if inside else "yes"

@@ -143,7 +143,21 @@ def test_what_the_services_user_cannot_reach_is_named(tmp_path: Path) -> None:
     settings = _settings(tmp_path).model_copy(update={"key": key})
     config = tmp_path / "milepost.toml"
     config.touch(0o644)
-    notes = unreadable(settings, config)
-    assert [note for note in notes if str(tmp_path) in note] == [
-        f"{key} cannot be read by milepost: chgrp milepost, chmod 640"
-    ]
+    (tmp_path / "closed").mkdir(mode=0o700)
+    notes = unreadable(settings.model_copy(update={"buffer": tmp_path / "closed" / "b" / "buffer.db"}), config)
+    assert notes[0] == f"{key} cannot be read by milepost: chgrp milepost, chmod 640"
+    assert [note for note in notes if "out of reach" in note]
+
+
+def test_an_enrolled_truck_may_renew_its_certificate(tmp_path: Path) -> None:
+    """The folder of keys belongs to the service and may be written by it."""
+    identity = tmp_path / "identity"
+    (identity / "1").mkdir(parents=True)
+    (identity / "current").symlink_to("1")
+    more = {"certificate": identity / "current" / "certificate.pem", "key": identity / "current" / "key.pem"}
+    settings = _settings(tmp_path).model_copy(update=more)
+    steps = plan_install(
+        settings, tmp_path / "milepost.toml", Machine(tmp_path, own=False, running=False, has_user=True)
+    )
+    assert ("chown", "-R", "milepost:milepost", str(identity)) in [step.command for step in steps]
+    assert any(f"ReadWritePaths={identity}" in (step.text or "") for step in steps)
