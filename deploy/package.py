@@ -9,6 +9,7 @@ Modules are compiled where the Python is the same: Lambda cannot keep what it co
 import argparse
 import compileall
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import py_compile
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -30,7 +31,9 @@ from deploy.render import render
 ROOT = Path(__file__).parent.parent
 BUILD = Path("build/aws")
 ROOMS = ("contract", "collector")
-LIBRARIES = ("pydantic", "aws-lambda-powertools", "starlette", "aws-xray-sdk")
+LIBRARIES = ("pydantic", "aws-lambda-powertools", "starlette")
+TRACING = "aws-xray-sdk"
+"""Only where it is pinned, or installed here: without it no function traces, whatever the parameter Tracing says."""
 BROUGHT = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six"})
 """What Lambda's Python runtimes have."""
 LIMIT = 250 * 1024 * 1024
@@ -39,7 +42,7 @@ _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 
 
-def closure(libraries: tuple[str, ...] = LIBRARIES) -> list[str]:
+def closure(libraries: Iterable[str]) -> list[str]:
     """The libraries and all that they need on Lambda, by what is installed here; without what Lambda brings."""
     found: dict[str, None] = {}
     waiting = list(libraries)
@@ -86,7 +89,8 @@ def write_template(folder: Path, *, python: str, architecture: str) -> Path:
 
 
 def _copy_installed(target: Path) -> None:
-    for name in closure():
+    tracing = [TRACING] if importlib.util.find_spec("aws_xray_sdk") else []
+    for name in closure([*LIBRARIES, *tracing]):
         distribution = importlib.metadata.distribution(name)
         for file in distribution.files or ():
             source = Path(str(distribution.locate_file(file)))
@@ -101,7 +105,7 @@ def _fetch(target: Path, python: str, architecture: str) -> None:
     platforms = [f"--platform={each}_{machine}" for each in ("manylinux2014", "manylinux_2_28", "manylinux_2_17")]
     with tempfile.TemporaryDirectory() as scratch:
         pins = Path(scratch) / "pins.txt"
-        pins.write_text("".join(_pins(closure())), encoding="utf-8")
+        pins.write_text("".join(_pins()), encoding="utf-8")
         command = [
             sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
             "--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={python}",
@@ -113,11 +117,11 @@ def _fetch(target: Path, python: str, architecture: str) -> None:
             )
 
 
-def _pins(names: list[str]) -> Iterator[str]:
-    """The blocks of requirements.txt, hashes and all, of these names."""
+def _pins() -> Iterator[str]:
+    """The blocks of requirements.txt, hashes and all, of what the functions need."""
     blocks = re.split(r"^(?=\S)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
     pinned: dict[str, str] = {canonicalize_name(block.split("==")[0]): block for block in blocks if "==" in block}
-    for name in names:
+    for name in closure([*LIBRARIES, *([TRACING] if TRACING in pinned else [])]):
         if name not in pinned:
             raise Misconfigured(f"requirements.txt does not pin {name}: run `make pins`")
         yield pinned[name]
