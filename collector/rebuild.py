@@ -12,6 +12,7 @@ from contract.legacy import telemetry
 
 _REPLANS = 50
 _LOOKS = 3
+_ANEW = "\0"  # no sample's key: each version is written again, whatever was wrong with it
 _HALFWAY = "a rebuild that did not end"
 
 
@@ -51,7 +52,8 @@ def _rebuild(store: Store, policy: Policy, truck_id: str) -> int | None:
         store.put_keys(truck_id, changed)
         head = replace(head, latest="")
         try:
-            for steps in parts([Run(before, tuple(points), tuple(versions), None)], store.most_versions):
+            anew = tuple(Version(version.order_key, _ANEW, version.end) for version in versions)
+            for steps in parts([Run(before, tuple(points), anew, None)], store.most_versions):
                 head = store.apply(truck_id, head, Change(steps, points[-1].order_key))
         except Conflict:
             continue

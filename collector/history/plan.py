@@ -32,36 +32,47 @@ class Steps:
     """What a store does, in one atomic act.
 
     put: versions to write, in place of what is stored under their keys. close: ends to change. remove: versions to
-    delete. touch: versions that stay as they are while another one follows them now, or they are the first no more: for
-    stores whose reads are no snapshot. current: the current version, None where it is unchanged.
+    delete. current: the current version, None where it is unchanged.
+
+    The rest is for stores whose reads are no snapshot: they keep with each version which one follows it and whether it
+    is the first, so that a reader can tell when one is missing. touch: versions that stay as they are while another
+    one follows them now. follows: of each version in put, close and touch the order key of the next, None at the end.
+    first: which one is the first now, and no_longer_first: which one was; None where that is unchanged.
     """
 
     put: tuple[Version, ...] = ()
     close: tuple[tuple[str, str | None], ...] = ()
     remove: tuple[str, ...] = ()
-    touch: tuple[str, ...] = ()
     current: Version | None = None
+    touch: tuple[str, ...] = ()
+    follows: tuple[tuple[str, str | None], ...] = ()
+    first: str | None = None
+    no_longer_first: str | None = None
 
     def __bool__(self) -> bool:
         return bool(self.put or self.close or self.remove)
 
     @property
     def size(self) -> int:
-        """How many versions are written, touched ones included."""
-        return len(self.put) + len(self.close) + len(self.remove) + len(self.touch)
+        """How many versions are written at most, touched ones included."""
+        ends = (self.first is not None) + (self.no_longer_first is not None)
+        return len(self.put) + len(self.close) + len(self.remove) + len(self.touch) + ends
 
 
 def plan(runs: Sequence[Run]) -> Steps:
     """The steps that make the stored history that of all points; runs are disjoint and ascending."""
     decided = [_plan(run) for run in runs]
-    written = {version.order_key for steps in decided for version in steps.put}
-    written.update(order_key for steps in decided for order_key, _ in steps.close)
+    if len(decided) == 1:
+        return decided[0]
     return Steps(
         put=tuple(version for steps in decided for version in steps.put),
         close=tuple(change for steps in decided for change in steps.close),
         remove=tuple(order_key for steps in decided for order_key in steps.remove),
-        touch=tuple(dict.fromkeys(key for steps in decided for key in steps.touch if key not in written)),
         current=decided[-1].current if decided else None,
+        touch=tuple(order_key for steps in decided for order_key in steps.touch),
+        follows=tuple(pair for steps in decided for pair in steps.follows),
+        first=decided[0].first if decided else None,
+        no_longer_first=decided[0].no_longer_first if decided else None,
     )
 
 
@@ -78,7 +89,7 @@ def parts(runs: Sequence[Run], most: int | None) -> list[Steps]:
 
 
 def _parts(run: Run, most: int) -> list[Steps]:
-    stride = most - 4  # beside the points: the versions before and after them, and one that is decided again
+    stride = most - 5  # beside the points: the versions before and after them, and one that is decided again
     chain = [run.before, *run.versions] if run.before else [*run.versions]
     done = []
     for first in reversed(range(0, len(run.points), stride)):
@@ -109,24 +120,34 @@ def _plan(run: Run) -> Steps:
     before, after = [run.before] if run.before else [], [run.after] if run.after else []
     stored = {version.order_key: version for version in (*before, *run.versions)}
     chain: list[Version | Point] = [*before, *opened]
-    places = _places([*stored, *(version.order_key for version in after)])
-    now = _places([each.order_key for each in (*chain, *after)])
-    ends: list[str | None] = [start(each.order_key) for each in (*chain[1:], *after)]
+    followed = _followers([*stored, *(version.order_key for version in after)])
+    following = _followers([each.order_key for each in (*chain, *after)])
     put, close, touch = [], [], []
-    for each, end in zip(chain, ends if after else [*ends, None], strict=True):
+    for each in chain:
+        follower = following[each.order_key]
+        end = start(follower) if follower else None
         known = stored.pop(each.order_key, None)
         if known is None or known.key != each.key:
             put.append(Version(each.order_key, each.key, end))
         elif known.end != end:
             close.append((each.order_key, end))
-        elif places[each.order_key] != now[each.order_key]:
+        elif followed[each.order_key] != follower:
             touch.append(each.order_key)
-    touch.extend(each.order_key for each in after if places[each.order_key] != now[each.order_key])
-    current = None if after or not chain else Version(chain[-1].order_key, chain[-1].key, None)
-    return Steps(tuple(put), tuple(close), tuple(stored), tuple(touch), current)
+    written = [*(version.order_key for version in put), *(order_key for order_key, _ in close), *touch]
+    was, first = next(iter(followed), None), next(iter(following), None)
+    changed = run.before is None and was != first
+    return Steps(
+        put=tuple(put),
+        close=tuple(close),
+        remove=tuple(stored),
+        current=None if after or not chain else Version(chain[-1].order_key, chain[-1].key, None),
+        touch=tuple(touch),
+        follows=tuple((order_key, following[order_key]) for order_key in written),
+        first=first if changed or (run.before is None and first in written) else None,
+        no_longer_first=was if changed and was in following else None,
+    )
 
 
-def _places(order_keys: Sequence[str]) -> dict[str, tuple[bool, str | None]]:
-    """Of each: is it the first, and which one follows."""
-    following = [*order_keys[1:], None]
-    return {key: (index == 0, following[index]) for index, key in enumerate(order_keys)}
+def _followers(order_keys: Sequence[str]) -> dict[str, str | None]:
+    """Of each, in this order, the one after it."""
+    return dict(zip(order_keys, [*order_keys[1:], None], strict=True)) if order_keys else {}

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 from collector.history import Steps
 from collector.stores.dynamodb.heads import LEDGER, Kept, Written
-from collector.stores.dynamodb.items import Item, number, part_key, read_ledger, sample_key, text, version_item
+from collector.stores.dynamodb.items import Item, link, number, part_key, read_ledger, sample_key, text, version_item
 
 NEW: Item = {"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": {"#id": "truck_id"}}
-_THERE: Item = {"ConditionExpression": "attribute_exists(#id)"}
 
 
 def at_rev(rev: int) -> Item:
@@ -22,29 +21,59 @@ def at_rev(rev: int) -> Item:
 
 
 def version_acts(table: str, truck_id: str, steps: Steps, rev: int, openings: Mapping[str, Item]) -> list[Item]:
-    """What changes history. openings: order key → body of the opening sample, of the versions to put."""
-    puts = [version_item(truck_id, version, rev, openings[version.order_key]) for version in steps.put]
-    return [
-        *({"Put": {"TableName": table, "Item": item}} for item in puts),
-        *(_mark(table, truck_id, key, rev, {"end": end}) for key, end in steps.close if key not in steps.remove),
-        *(_mark(table, truck_id, key, rev, {}) for key in steps.touch),
-        *({"Delete": {"TableName": table, "Key": sample_key(truck_id, order_key)}} for order_key in steps.remove),
-    ]
+    """What changes history. openings: order key → body of the opening sample, of the versions to put.
+
+    Whatever is written, or followed by another version than before, gets this act's `rev`.
+    """
+    follows = dict(steps.follows)
+    made: list[Item] = []
+    for version in steps.put:
+        item = version_item(truck_id, version, rev, openings[version.order_key])
+        if follower := follows.get(version.order_key):
+            item["next"] = link(follower)
+        if version.order_key == steps.first:
+            item["first"] = {"BOOL": True}
+        made.append({"Put": {"TableName": table, "Item": item}})
+    for order_key, attributes in _changes(steps, follows).items():
+        made.append({"Update": _update(table, sample_key(truck_id, order_key), {"rev": number(rev), **attributes})})
+    made.extend({"Delete": {"TableName": table, "Key": sample_key(truck_id, order_key)}} for order_key in steps.remove)
+    return made
 
 
-def _mark(table: str, truck_id: str, order_key: str, rev: int, end: Mapping[str, str | None]) -> Item:
-    """Give a version the `rev` of the act that changes it or what follows it, and perhaps another end."""
-    values = {":rev": number(rev)}
-    names = {"#id": "truck_id", "#rev": "rev", **({"#end": "end"} if end else {})}
-    expression = "SET #rev = :rev"
-    for until in end.values():
-        if until is None:
-            expression += " REMOVE #end"
-        else:
-            expression += ", #end = :end"
-            values[":end"] = text(until)
-    update = {"TableName": table, "Key": sample_key(truck_id, order_key), "UpdateExpression": expression, **_THERE}
-    return {"Update": {**update, "ExpressionAttributeNames": names, "ExpressionAttributeValues": values}}
+def _changes(steps: Steps, follows: Mapping[str, str | None]) -> dict[str, dict[str, Item | None]]:
+    """Order key → attributes to change, None to remove one, of versions that are there and stay."""
+    ends = dict(steps.close)
+    ours = [*ends, *steps.touch, *(key for key in (steps.first, steps.no_longer_first) if key)]
+    gone = {*steps.remove, *(version.order_key for version in steps.put)}
+    changes: dict[str, dict[str, Item | None]] = {order_key: {} for order_key in ours if order_key not in gone}
+    for order_key, attributes in changes.items():
+        if order_key in ends:
+            attributes["end"] = _text(ends[order_key])
+        if order_key in follows:
+            follower = follows[order_key]
+            attributes["next"] = link(follower) if follower else None
+        if order_key in (steps.first, steps.no_longer_first):
+            attributes["first"] = {"BOOL": True} if order_key == steps.first else None
+    return changes
+
+
+def _text(value: str | None) -> Item | None:
+    return None if value is None else text(value)
+
+
+def _update(table: str, key: Item, attributes: Mapping[str, Item | None]) -> Item:
+    """An update of an item that must be there."""
+    given = {name: value for name, value in attributes.items() if value is not None}
+    gone = [f"#{name}" for name, value in attributes.items() if value is None]
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in given)
+    return {
+        "TableName": table,
+        "Key": key,
+        "UpdateExpression": f"{expression} REMOVE {', '.join(gone)}" if gone else expression,
+        "ConditionExpression": "attribute_exists(#id)",
+        "ExpressionAttributeNames": {"#id": "truck_id", **{f"#{name}": name for name in attributes}},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in given.items()},
+    }
 
 
 def ledger_acts(table: str, truck_id: str, kept: Kept, written: Written) -> list[Item]:
@@ -78,14 +107,7 @@ def get_rev(table: str, key: Item) -> Item:
 
 def set_key(table: str, truck_id: str, order_key: str, key: str) -> Item:
     """The update that gives a stored sample another tracked key."""
-    return {
-        "TableName": table,
-        "Key": sample_key(truck_id, order_key),
-        "UpdateExpression": "SET #key = :key",
-        "ExpressionAttributeNames": {"#id": "truck_id", "#key": "key"},
-        "ExpressionAttributeValues": {":key": text(key)},
-        **_THERE,
-    }
+    return _update(table, sample_key(truck_id, order_key), {"key": text(key)})
 
 
 def keep_and_count(table: str, item: Item) -> Item:

@@ -4,6 +4,7 @@ A sample's stream, number and content are parts of its order key, so they are st
 order key itself (`every-sample`) is not stored.
 """
 
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -162,10 +163,15 @@ def claim_item(truck_id: str, content: str, order_key: str) -> Item:
 
 
 def version_item(truck_id: str, version: Version, rev: int, opening: Item) -> Item:
-    """`opening`: the body of its opening sample."""
+    """`opening`: the body of its opening sample. What follows it is added by acts.version_acts."""
     item = {**sample_key(truck_id, version.order_key), **_tracked(version.order_key, version.key), "rev": number(rev)}
     end = {"end": text(version.end)} if version.end is not None else {}
     return {**item, **end, **opening}
+
+
+def link(order_key: str) -> Item:
+    """How a version's item names the one that follows it: enough to tell whether it is the one that was read."""
+    return {"B": hashlib.sha256(order_key.encode()).digest()[:9]}
 
 
 def read_version(item: Item) -> Version:

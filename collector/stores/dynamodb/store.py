@@ -3,9 +3,10 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from collector.history import Point, Version
@@ -20,6 +21,28 @@ from contract.errors import Retryable
 
 _CONFIRMED_AT_ONCE = 99
 _LIKELY_POINTS = 40
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was read of a truck's history for a plan. before: order key → the version found before it, None if none.
+    revs: order key → `rev` of each version. torn: one that must stand between two of them was not there."""
+
+    before: dict[str, Item | None] = field(default_factory=dict)
+    revs: dict[str, int] = field(default_factory=dict)
+    torn: bool = False
+
+    def follows(self, before: Item | None, item: Item | None) -> None:
+        """`item` was found next after `before`; None: there was none."""
+        for each in (before, item):
+            if each:
+                self.revs[each["order_key"]["S"]] = int(each["rev"]["N"])
+        if before is None:
+            self.torn |= item is None or "first" not in item  # where the head knows a version there is one
+        elif (item is None) != ("next" not in before):
+            self.torn = True
+        elif item is not None:
+            self.torn |= bytes(before["next"]["B"]) != items.link(item["order_key"]["S"])["B"]
 
 
 class DynamoDbStore(DynamoDbReader):
@@ -40,8 +63,8 @@ class DynamoDbStore(DynamoDbReader):
         self._writers = writers
         self._pool: ThreadPoolExecutor | None = None
         self._guard = threading.Lock()
-        self._seen: dict[str, dict[str, int]] = {}
-        """truck_id → versions read since its head was, and the `rev` that they had."""
+        self._seen: dict[str, Seen] = {}
+        """truck_id → versions read since its head was."""
         self._bodies: dict[str, dict[str, Item]] = {}
         """truck_id → bodies of samples at hand: those of the last chunk, and what was read for its plan."""
 
@@ -133,7 +156,7 @@ class DynamoDbStore(DynamoDbReader):
 
     def head(self, truck_id: str, streams: Collection[str] = ()) -> Head:
         """The fence and, read with it, the ledgers of some streams. What is read after it belongs to it."""
-        self._seen[truck_id] = {}
+        self._seen[truck_id] = Seen()
         item = self._get("trucks", part_key(truck_id, HEAD))
         inline = item["ledgers"]["M"] if item else {}
         asked = {each: self._get("trucks", part_key(truck_id, LEDGER + each)) for each in streams if each not in inline}
@@ -142,16 +165,27 @@ class DynamoDbStore(DynamoDbReader):
     def version_before(self, truck_id: str, order_key: str) -> Version | None:
         """The last version that opened before an order key."""
         found = self._last_before("truck_history", truck_id, order_key)
-        return next(self._noted(truck_id, [found] if found else []), None)
+        self._seen.setdefault(truck_id, Seen()).before[order_key] = found
+        return items.read_version(found) if found else None
 
     def versions_from(self, truck_id: str, order_key: str) -> Iterator[Version]:
-        """The versions that open at an order key and after it, ascending, read as they are asked for."""
-        return self._noted(truck_id, self._range("truck_history", truck_id, order_key, first=2))
+        """The versions that open at an order key and after it, ascending, read as they are asked for.
 
-    def _noted(self, truck_id: str, found: Iterable[Item]) -> Iterator[Version]:
+        What stands before them is confirmed with them where `version_before` of the same order key was asked for.
+        """
+        found = self._range("truck_history", truck_id, order_key, first=2)
+        before = self._seen.setdefault(truck_id, Seen()).before
+        if order_key not in before:
+            return map(items.read_version, found)
+        return self._noted(truck_id, before[order_key], found)
+
+    def _noted(self, truck_id: str, before: Item | None, found: Iterator[Item]) -> Iterator[Version]:
+        seen = self._seen.setdefault(truck_id, Seen())
         for item in found:
-            self._seen.setdefault(truck_id, {})[item["order_key"]["S"]] = int(item["rev"]["N"])
+            seen.follows(before, item)
+            before = item
             yield items.read_version(item)
+        seen.follows(before, None)
 
     def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]:
         """The stored samples at an order key and after it, ascending, read as they are asked for."""
@@ -197,10 +231,12 @@ class DynamoDbStore(DynamoDbReader):
 
     def _confirm(self, truck_id: str, read: Head) -> None:
         """See that the versions a plan was made from are those of its head: one snapshot, where queries are none."""
-        seen = self._seen.pop(truck_id, {})
+        seen = self._seen.pop(truck_id, Seen())
+        if seen.torn:
+            raise Conflict(f"truck {truck_id} was being changed by another writer: read it again")
         fence = (self._tables["trucks"], part_key(truck_id, HEAD), read.rev)
         history = self._tables["truck_history"]
-        versions = [(history, sample_key(truck_id, order_key), rev) for order_key, rev in seen.items()]
+        versions = [(history, sample_key(truck_id, order_key), rev) for order_key, rev in seen.revs.items()]
         for first in range(0, len(versions), _CONFIRMED_AT_ONCE):
             wanted = [fence, *versions[first : first + _CONFIRMED_AT_ONCE]]
             answer = self._calls("transact_get_items", TransactItems=[acts.get_rev(*each[:2]) for each in wanted])

@@ -103,7 +103,10 @@ def test_a_run_that_changes_nothing_gives_no_steps() -> None:
 def test_the_first_sample_of_all_opens_the_first_version() -> None:
     point = Point("2026-01-01T00:00:00.000Z#a", "k")
     assert plan((Run(None, (point,), (), None),)) == Steps(
-        put=(Version(point.order_key, "k", None),), current=Version(point.order_key, "k", None)
+        put=(Version(point.order_key, "k", None),),
+        current=Version(point.order_key, "k", None),
+        follows=((point.order_key, None),),
+        first=point.order_key,
     )
 
 

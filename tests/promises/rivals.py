@@ -1,0 +1,149 @@
+"""Rival handlers that bring one truck's samples: in any order, repeated, in any batches, killed after any call."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from collector.history import Point, Policy, define
+from collector.ingest import Ingest
+from collector.ingest.applier import Applier
+from collector.rebuild import verify
+from collector.stores import Store
+from contract import instants
+from contract.errors import Retryable
+from contract.items import Item
+from contract.records import read_sample
+from tests.promises.schedule import Actor, Conductor, Killed
+from tests.promises.worlds import MakeWorld, World
+
+NOON = "2024-06-01T12:00:00.000Z"
+NOW_MS = instants.to_ms(NOON)
+BRAKES = "vehicle_health_and_maintenance.brake_status"
+POLICIES = {"exact": Policy.of({BRAKES: "exact"}), "every-sample": Policy.of("every-sample")}
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Story:
+    """Who brings what. samples: (minute, speed, status). rivals: for each handler its batches of sample numbers, one
+    after the other. deaths: after how many calls each handler dies for the first time. order: seeds the schedule."""
+
+    samples: tuple[tuple[int, int, int], ...]
+    rivals: tuple[tuple[tuple[int, ...], ...], ...]
+    deaths: tuple[int | None, ...] = ()
+    policy: str = "exact"
+    chunk: int = 30
+    most_versions: int = 90
+    order: int = 0
+
+
+@st.composite
+def stories(draw: st.DrawFn, most: int = 8) -> Story:
+    """Few instants and statuses, so that equal times and samples that change nothing are common."""
+    sample = st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(0, 2))
+    samples = draw(st.lists(sample, min_size=1, max_size=most, unique=True))
+    numbers = list(range(len(samples)))
+    again = draw(st.lists(st.sampled_from(numbers), max_size=5))
+    count = draw(st.integers(1, 3))
+    rivals: list[list[list[int]]] = [[] for _ in range(count)]
+    for number in draw(st.permutations(numbers + again)):
+        batches = rivals[draw(st.integers(0, count - 1))]
+        if not batches or draw(st.booleans()):
+            batches.append([])
+        batches[-1].append(number)
+    return Story(
+        tuple(samples),
+        tuple(tuple(map(tuple, batches)) for batches in rivals),
+        deaths=tuple(draw(st.one_of(st.none(), st.integers(1, 30))) for _ in range(count)),
+        policy=draw(st.sampled_from(sorted(POLICIES))),
+        chunk=draw(st.sampled_from([1, 2, 30])),
+        most_versions=draw(st.sampled_from([6, 90])),
+        order=draw(st.integers(0, 2**32)),
+    )
+
+
+def drawn(chance: random.Random, most: int = 6) -> Story:
+    """A story without deaths, of handlers that bring a sample at a time: for finding what a fault breaks."""
+    every = [(minute, speed, status) for minute in range(5) for speed in range(2) for status in range(2)]
+    samples = chance.sample(every, chance.randint(3, most))
+    numbers = list(range(len(samples)))
+    brought = numbers + chance.choices(numbers, k=chance.randint(0, 3))
+    chance.shuffle(brought)
+    rivals: list[list[tuple[int, ...]]] = [[] for _ in range(chance.randint(2, 3))]
+    for number in brought:
+        chance.choice(rivals).append((number,))
+    return Story(tuple(samples), tuple(map(tuple, rivals)), order=chance.getrandbits(32))
+
+
+def records(story: Story, truck: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "truck_id": truck,
+            "stream_id": "s1",
+            "seq": number,
+            "sampled_at": f"2024-06-01T10:0{minute}:00.000Z",
+            "vehicle_speed": speed,
+            "vehicle_health_and_maintenance": {"brake_status": f"{status}"},
+        }
+        for number, (minute, speed, status) in enumerate(story.samples, 1)
+    ]
+
+
+def play(make: MakeWorld, story: Story, applier: type[Applier] = Applier) -> tuple[World, list[str]]:
+    """Run it to its end. Gives what is wrong then: nothing, if all is as promised."""
+    chance = random.Random(story.order)
+    conductor = Conductor(lambda n: chance.randrange(n) if n > 1 else 0)
+    world = make(conductor)
+    cast = _Cast(world, story, applier)
+    conductor.run([lambda actor, batches=batches: cast.bring(actor, batches) for batches in story.rivals], story.deaths)
+    return world, [*cast.stuck, *faults(world.watcher(), world.truck, story)]
+
+
+class _Cast:
+    """Handlers as a stream drives them: each batch again until it is taken, by a new process where one has died."""
+
+    def __init__(self, world: World, story: Story, applier: type[Applier]) -> None:
+        self._world, self._story, self._applier = world, story, applier
+        self._brought = [Item("telemetry", "file:telemetry", each, NOW_MS) for each in records(story, world.truck)]
+        self.stuck: list[str] = []
+
+    def bring(self, actor: Actor, batches: Sequence[Sequence[int]]) -> None:
+        for batch in batches:
+            if not any(self._take(actor, batch) for _ in range(_TRIES)):
+                self.stuck.append(f"{batch} was not taken in {_TRIES} tries")
+
+    def _take(self, actor: Actor, batch: Sequence[int]) -> bool:
+        store = self._world.store(actor)
+        store.chunk, store.most_versions = self._story.chunk, self._story.most_versions
+        taker = Ingest(store, POLICIES[self._story.policy], self._applier)
+        try:
+            taker.ingest([self._brought[number] for number in batch])
+        except (Killed, Retryable):
+            return False
+        return True
+
+
+def faults(store: Store, truck: str, story: Story) -> list[str]:
+    """What of history, head, ledger and samples is not as the definition says."""
+    policy = POLICIES[story.policy]
+    read = [read_sample(each, received_ms=NOW_MS, date_by_arrival=False) for each in records(story, truck)]
+    expected = define(Point(each.order_key, policy.key(each.record, each.order_key)) for each in read)
+    found = []
+    if [version for version, _ in store.versions(truck)] != expected:
+        found.append("history")
+    if [sample.order_key for _, sample in store.versions(truck)] != [version.order_key for version in expected]:
+        found.append("opening samples")
+    head = store.head(truck, {"s1"})
+    if (head.latest, head.current) != (max(each.order_key for each in read), expected[-1]):
+        found.append("head")
+    ledger = head.ledgers["s1"]
+    if ledger.received.as_lists() != [[1, len(read)]] or ledger.conflicts or ledger.holes:
+        found.append("ledger")
+    if {sample.order_key for sample in store.samples(truck)} != {each.order_key for each in read}:
+        found.append("samples")
+    if not found and (said := verify(store, policy, truck)):
+        found.append(f"verify: {said}")
+    return found
