@@ -19,7 +19,7 @@ from provisioning.registry import Truck
 from provisioning.registry.local import LocalRegistry
 from provisioning.site import Site, introduction, listen_for, remember, site_of, write_introduction
 
-app = typer.Typer(help="An identity for every truck, and only its own.", no_args_is_help=True)
+app = typer.Typer(help="An identity for every truck, and only its own.", no_args_is_help=True, add_completion=False)
 app.add_typer(cli_truck.app, name="truck")
 
 

@@ -10,7 +10,7 @@ from provisioning.door import AsJson, Config, DataDirectory, DryRun, TruckId, Ye
 from provisioning.registry import Truck
 from provisioning.site import introduction, write_introduction
 
-app = typer.Typer(help="One truck at a time.", no_args_is_help=True)
+app = typer.Typer(help="One truck at a time.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()

@@ -38,6 +38,11 @@ def fleet(config: Path | None, data_dir: Path | None, *, hosts: tuple[str, ...] 
     except MilepostError as error:
         sys.stderr.write(f"milepost provision: {error}\n")
         raise typer.Exit(code_of(error)) from None
+    except Exception as error:
+        if not type(error).__module__.startswith("botocore."):
+            raise
+        sys.stderr.write(f"milepost provision: AWS refused it: {error}\n")
+        raise typer.Exit(2) from None
     finally:
         if registry is not None:
             registry.close()

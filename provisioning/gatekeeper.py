@@ -4,13 +4,15 @@ Looks at the registry's revision four times a second. A change becomes, in this 
 loaded (SIGHUP), so that no handshake passes any more; then the plugin's commands, the deletions first, which end live
 connections, as does a kick where the truck stays and one of its certificates goes. So a retired truck is out within
 two seconds (`CUT_OFF_SECONDS`; mostly 0.3 s), and mosquitto is told again every quarter second until it has confirmed.
-More than `MANY` changes at once restart the broker with a new file; sessions, queues and retained messages survive.
+More than `MANY` changes at once restart the broker with a new file, an import's when it is over; sessions, queues and
+retained messages survive.
 """
 
 import json
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +32,7 @@ CUT_OFF_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
 _ANSWER_SECONDS = 5.0
 _SEEN_SECONDS = 60.0
+_QUIET_SECONDS = 1.0
 
 
 class Broker(Protocol):
@@ -52,6 +55,7 @@ class Gatekeeper:
         self._known: set[str] = set()
         self._serials: dict[str, str] = {}
         self._revision = -1
+        self._noticed = (-1, 0.0)
         self._control: Control | None = None
         self._last_seen: dict[str, float] = {}
 
@@ -84,6 +88,8 @@ class Gatekeeper:
         if revision == self._revision:
             return False
         wanted, serials = self._wanted()
+        if wait := len(wanted - self._known) > mosquitto.MANY and not self._is_quiet(revision):
+            wanted &= self._known  # an import under way: who goes must go now, who comes can wait until it ends
         orders = mosquitto.changes(self._known, wanted)
         revoked = serials.keys() - self._serials.keys()
         if revoked or orders:
@@ -97,11 +103,19 @@ class Gatekeeper:
         orders += [order for truck_id in stale for order in mosquitto.kick(truck_id)]
         if orders:
             self._listen().order(orders)
-        self._known, self._serials, self._revision = wanted, serials, revision
+        self._known, self._serials = wanted, serials
+        self._revision = self._revision if wait else revision
         for order in orders:
             if order["command"] in ("deleteClient", "createClient"):
                 log.info("broker_told command=%s truck_id=%s", order["command"], order["username"])
         return True
+
+    def _is_quiet(self, revision: int) -> bool:
+        """Whether the registry has been still for a while."""
+        now = time.monotonic()
+        if revision != self._noticed[0]:
+            self._noticed = (revision, now)
+        return now - self._noticed[1] > _QUIET_SECONDS
 
     def _wanted(self) -> tuple[set[str], dict[str, str]]:
         """The trucks that may come in; and revoked serial number → whose it was."""

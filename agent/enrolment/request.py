@@ -1,7 +1,7 @@
 """Keys, signing requests and signatures of the truck: EC P-256."""
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from contract.errors import Misconfigured
 
@@ -11,6 +11,10 @@ try:
     from cryptography.hazmat.primitives.asymmetric import ec
 except ModuleNotFoundError:
     raise Misconfigured("cryptography is not installed: pip install 'milepost[agent]'") from None
+
+
+_DECADES = timedelta(days=3651)
+_KEY_LIFE = timedelta(days=90)
 
 
 def new_key() -> bytes:
@@ -41,9 +45,14 @@ def belongs(certificate_pem: str, key_pem: bytes) -> bool:
 
 
 def share_lived(certificate_pem: str, now: datetime | None = None) -> float:
-    """How much of its life a certificate has behind it: 0 new, 1 expired."""
+    """How much of its life a certificate has behind it: 0 new, 1 expired.
+
+    AWS's last for decades; where that is so, a key is to last 90 days.
+    """
     certificate = x509.load_pem_x509_certificate(certificate_pem.encode("ascii"))
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if end - begin > _DECADES:
+        end = begin + _KEY_LIFE
     return ((now or datetime.now(UTC)) - begin) / (end - begin)
 
 

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contract.errors import Misconfigured, Rejected
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "provisioning"
 _SERVER_DAYS = 825
+_RENEWED_BEFORE = timedelta(days=90)
 _LOCAL_HOSTS = ("localhost", "127.0.0.1")
 _MAX_ATTRIBUTES = 4096
 
@@ -44,7 +45,7 @@ class LocalRegistry:
         self._guard = threading.RLock()
 
     def init(self) -> list[str]:
-        """CA, server certificate, registry. Other `hosts` than before make a new server certificate."""
+        """CA, server certificate, registry. Other `hosts`, or under 90 days left, make a new server certificate."""
         disk.private_folder(self.folder)
         made = []
         if not (self.folder / "ca.pem").exists():
@@ -61,7 +62,8 @@ class LocalRegistry:
     def _init_server(self) -> list[str]:
         known = json.loads(self.meta("hosts") or "[]")
         hosts = list(dict.fromkeys([*(self._hosts or known), *_LOCAL_HOSTS]))
-        if known == hosts and (self.folder / "server.pem").exists():
+        present = self.folder / "server.pem"
+        if known == hosts and present.exists() and not _ends_soon(present.read_text(encoding="ascii")):
             return []
         key, csr = authority.new_key()
         name = next((host for host in hosts if ID.fullmatch(host)), "milepost-server")
@@ -267,6 +269,10 @@ def _revoke(database: sqlite3.Connection, ids: list[str]) -> None:
         "UPDATE certificates SET state = 'revoked', revoked_at = ? WHERE id = ? AND state = 'active'",
         [(_now(), one) for one in ids],
     )
+
+
+def _ends_soon(certificate_pem: str) -> bool:
+    return authority.described(certificate_pem).not_after < datetime.now(UTC) + _RENEWED_BEFORE
 
 
 def _put(database: sqlite3.Connection, key: str, value: str) -> None:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from provisioning import authority, disk
+from provisioning.enrolment import Enrolment
 from provisioning.registry import Certificate
 from provisioning.registry.local import LocalRegistry
+from provisioning.server import EnrolmentServer
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.aws import CREDENTIALS, INSTALLED, Ministack
+from tests.provisioning.broker import Broker
+from tests.provisioning.depot import Depot, unlimited
 
 
 @dataclass(frozen=True)
@@ -59,3 +63,13 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
         yield running
+
+
+@pytest.fixture
+def depot(registry: LocalRegistry, tmp_path: Path) -> Iterator[Depot]:
+    enrolment = Enrolment(registry, unlimited(), unlimited())
+    with (
+        Broker(tmp_path, registry) as broker,
+        EnrolmentServer(registry, enrolment, address="127.0.0.1", port=0) as server,
+    ):
+        yield Depot(registry, enrolment, broker, server)

@@ -283,9 +283,9 @@ def test_throttled_and_with_lost_answers_an_import_still_ends_with_one_certifica
     client, prefix = account.iot.client, f"TH{next(_numbers)}-"
     gate = Throttling(client, 25, random.Random(6))
     account.iot = Paced(gate, 400)
-    rows = [Row(n, f"{prefix}{n}", {}, None) for n in range(40)]
+    rows = [Row(n, f"{prefix}{n}", {}, None) for n in range(20)]
     done = import_fleet(Fleet(account, account.settings), rows, folder=tmp_path / "out", keys=True)
-    assert (done.trucks, done.failed) == (40, {})
+    assert (done.trucks, done.failed) == (20, {})
     assert gate.throttled > 10
     assert gate.throttled < gate.calls / 2, "it does not slow down"
     account.iot = Paced(client, 400)

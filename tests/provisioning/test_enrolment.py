@@ -4,87 +4,29 @@ import json
 import logging
 import os
 import ssl
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from agent.enrolment.file import Address, EnrolmentFile, keep
-from agent.enrolment.https import HttpsOffice
-from agent.enrolment.proof import MqttProof
-from agent.enrolment.renewal import due, open_office, renew
+from agent.enrolment.file import keep
+from agent.enrolment.renewal import open_office, renew
 from agent.enrolment.request import new_key, signing_request
 from agent.enrolment.rotation import Rotation
-from agent.enrolment.wallet import Identity, Wallet
+from agent.enrolment.wallet import Wallet
 from contract.errors import Misconfigured, Rejected, Unreachable
 from provisioning import authority
 from provisioning.enrolment import Enrolment, Limiter
 from provisioning.errors import Denied, Throttled
 from provisioning.registry.local import LocalRegistry
-from provisioning.server import EnrolmentServer
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.broker import MOSQUITTO, Broker, Peer, until
+from tests.provisioning.broker import MOSQUITTO
+from tests.provisioning.depot import Depot, enrolled, office, proof, unlimited
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def unlimited() -> Limiter:
-    return Limiter(time.monotonic, per_minute=1e9, burst=1_000_000)
-
-
-@dataclass
-class Depot:
-    """A box: registry, broker, enrolment server."""
-
-    registry: LocalRegistry
-    enrolment: Enrolment
-    broker: Broker
-    server: EnrolmentServer
-
-    def file(self, truck_id: str) -> EnrolmentFile:
-        """Add a truck and make its enrolment file."""
-        self.registry.add(truck_id, {})
-        return EnrolmentFile(
-            version=1,
-            kind="https",
-            truck_id=truck_id,
-            broker=f"mqtts://127.0.0.1:{self.broker.tls_port}",
-            ca=self.registry.authority(),
-            url=f"https://127.0.0.1:{self.server.port}",
-            token=self.enrolment.make_token(truck_id, hours=1),
-        )
-
-
-@pytest.fixture
-def depot(registry: LocalRegistry, tmp_path: Path) -> Iterator[Depot]:
-    enrolment = Enrolment(registry, unlimited(), unlimited())
-    with (
-        Broker(tmp_path, registry) as broker,
-        EnrolmentServer(registry, enrolment, address="127.0.0.1", port=0) as server,
-    ):
-        yield Depot(registry, enrolment, broker, server)
-
-
-def office(file: EnrolmentFile) -> HttpsOffice:
-    return HttpsOffice(file.url or "", file.ca, token=file.token)
-
-
-def enrolled(depot: Depot, wallet: Wallet, truck_id: str = "T1") -> Address:
-    file = depot.file(truck_id)
-    address = keep(wallet, file)
-    Rotation(wallet, office(file), proof(wallet, address), truck_id=truck_id).run(enrol=True)
-    return address
-
-
-def proof(wallet: Wallet, address: Address) -> MqttProof:
-    return MqttProof(wallet, address.broker, address.truck_id)
 
 
 def test_a_truck_enrols_and_connects_and_its_key_is_its_own(depot: Depot, tmp_path: Path) -> None:
@@ -277,108 +219,12 @@ def test_a_certificate_for_another_truck_or_key_is_not_taken(depot: Depot, tmp_p
     assert wallet.current is None
 
 
-def test_rotation_changes_key_and_certificate_and_leaves_one(depot: Depot, tmp_path: Path) -> None:
-    wallet = Wallet(tmp_path / "identity")
-    address = enrolled(depot, wallet)
-    before = wallet.current
-    assert before
-    key, serial = before.key, depot.registry.get("T1").active[0].id
-    renew(wallet, address, None, now=True)
-    after = wallet.current
-    assert after
-    assert after.key != key
-    (only,) = depot.registry.get("T1").active
-    assert only.id != serial
-    assert [path.name for path in wallet.folder.iterdir() if path.name.isdecimal()] == [after.folder.name]
-
-
-def test_while_the_new_certificate_is_unproven_the_old_one_stays(depot: Depot, tmp_path: Path) -> None:
-    wallet = Wallet(tmp_path / "identity")
-    address = enrolled(depot, wallet)
-    before = wallet.current
-
-    def refuse(identity: Identity) -> None:
-        raise Unreachable("the broker cannot be reached")
-
-    with pytest.raises(Unreachable):
-        Rotation(wallet, open_office(wallet, address), refuse, truck_id="T1").run(renew=True)
-    assert wallet.current == before
-    assert len(depot.registry.get("T1").active) == 2
-    assert before
-    MqttProof(wallet, address.broker, "T1")(before)
-    renew(wallet, address, None)
-    assert len(depot.registry.get("T1").active) == 1
-
-
-def test_it_is_due_when_two_thirds_are_over(depot: Depot, tmp_path: Path) -> None:
-    wallet = Wallet(tmp_path / "identity")
-    enrolled(depot, wallet)
-    assert not due(wallet, datetime.now(UTC) + timedelta(days=59))
-    assert due(wallet, datetime.now(UTC) + timedelta(days=61))
-
-
-def test_the_running_agent_renews_by_itself_and_goes_on_with_the_new_certificate(depot: Depot, tmp_path: Path) -> None:
-    """A certificate of a quarter of an hour is due at once."""
-    depot.registry._settings = ProvisioningSettings(certificate_days=0.01)
-    wallet = Wallet(tmp_path / "identity")
-    address = enrolled(depot, wallet)
-    (first,) = depot.registry.get("T1").active
-    settings = tmp_path / "milepost.toml"
-    settings.write_text(
-        f"""[agent]
-truck_id = "T1"
-broker = "{address.broker}"
-ca = "{wallet.ca_file}"
-certificate = "{wallet.folder}/current/certificate.pem"
-key = "{wallet.folder}/current/key.pem"
-buffer = "{tmp_path}/buffer.db"
-interval = 1
-[[agent.sensors]]
-type = "gpsd"
-"""
-    )
-    argv = [sys.executable, "-m", "agent", "--config", str(settings)]
-    agent = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: [one.id for one in depot.registry.get("T1").active] != [first.id], 20)
-        until(lambda: len(depot.registry.get("T1").active) == 1, 20)
-        renewed = depot.registry.get("T1").active[0]
-        collector = Peer(depot.broker.port, "collector")
-        collector.connect()
-        collector.subscribe("fleet/T1/telemetry")
-        until(lambda: len(collector.heard) > 2, 30)
-        assert wallet.current
-        assert wallet.current.certificate == renewed.pem
-        assert agent.poll() is None
-    finally:
-        agent.terminate()
-        agent.wait(20)
-
-
-def test_killed_at_every_step_of_a_rotation_the_truck_connects_and_ends_with_one_certificate(
-    depot: Depot, tmp_path: Path
-) -> None:
-    wallet = Wallet(tmp_path / "identity")
-    enrolled(depot, wallet)
-    script = [sys.executable, "-m", "tests.provisioning.rotate_and_die", str(wallet.folder)]
-    process = subprocess.Popen(script, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin
-    assert process.stdout
-    kills = 0
-    for line in process.stdout:
-        report = json.loads(line)
-        assert (report["connects"], report["finishes"], report["connects_after"]) == (0, 0, 0), report
-        current = wallet.current
-        (only,) = depot.registry.get("T1").active
-        assert current
-        assert only.pem == current.certificate, report
-        assert wallet.pending is None
-        kills += report["ended"] == -9
-        process.stdin.write("\n")
-        process.stdin.flush()
-    assert process.wait(10) == 0
-    print(f"{kills} kills")
-    assert kills > 20
+def test_the_boxes_own_certificate_is_renewed_before_it_ends(registry: LocalRegistry) -> None:
+    assert registry.init() == []
+    before = (registry.folder / "server.pem").read_text()
+    with patch("provisioning.registry.local._RENEWED_BEFORE", timedelta(days=826)):
+        assert "server certificate" in registry.init()[0]
+    assert (registry.folder / "server.pem").read_text() != before
 
 
 def test_no_secret_is_logged(depot: Depot, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

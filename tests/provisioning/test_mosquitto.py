@@ -243,6 +243,23 @@ def test_many_trucks_at_once_come_by_one_restart(broker: Broker, equip: Equip) -
     assert broker.restarts == 1
 
 
+def test_an_import_under_way_restarts_nothing_and_holds_up_no_retirement(
+    broker: Broker, a: Files, equip: Equip
+) -> None:
+    truck = peer(broker, "A", a)
+    assert truck.connect() == "Success"
+    for group in range(6):
+        with broker.registry.transaction():
+            last = [equip(f"T{group}-{number}") for number in range(30)][-1]
+        if group == 2:
+            broker.registry.retire("A")
+        time.sleep(0.4)
+    assert truck.lost
+    assert broker.restarts == 0
+    until(lambda: _may_publish(broker, last, "T5-29"))
+    assert broker.restarts == 1
+
+
 def _may_publish(broker: Broker, files: Files, name: str = "A") -> bool:
     truck = peer(broker, name, files)
     try:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def test_from_nothing_to_the_first_sample_in_under_ten_commands(tmp_path: Path) 
         assert once["sent"], once
         (version,) = until(lambda: box.run("history", "T1"), 20)
         assert version["truck_id"] == "T1"
+        assert _secrets(gateway).isdisjoint(_process_list())
         assert len(set(box.commands + gateway.commands)) < 10
         _renew_and_retire(box, gateway)
     finally:
@@ -70,6 +72,20 @@ def test_from_nothing_to_the_first_sample_in_under_ten_commands(tmp_path: Path) 
     for said in (out, err, log):
         assert token not in said
         assert "PRIVATE KEY" not in said
+
+
+def _secrets(gateway: Machine) -> set[str]:
+    token = json.loads((gateway.folder / "T1.json").read_text())["token"]
+    return {token, (gateway.folder / "identity/current/key.pem").read_text()}
+
+
+def _process_list() -> set[str]:
+    """Every argument of every process."""
+    found: set[str] = set()
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found |= set(process.read_bytes().decode(errors="replace").split("\0"))
+    return found
 
 
 def _renew_and_retire(box: Machine, gateway: Machine) -> None:

@@ -1,0 +1,56 @@
+"""A box for enrolment tests: registry, real broker, real HTTPS server; and what a gateway does with it."""
+
+import time
+from dataclasses import dataclass
+
+from agent.enrolment.file import Address, EnrolmentFile, keep
+from agent.enrolment.https import HttpsOffice
+from agent.enrolment.proof import MqttProof
+from agent.enrolment.rotation import Rotation
+from agent.enrolment.wallet import Wallet
+from provisioning.enrolment import Enrolment, Limiter
+from provisioning.registry.local import LocalRegistry
+from provisioning.server import EnrolmentServer
+from tests.provisioning.broker import Broker
+
+
+def unlimited() -> Limiter:
+    return Limiter(time.monotonic, per_minute=1e9, burst=1_000_000)
+
+
+@dataclass
+class Depot:
+    """A box: registry, broker, enrolment server."""
+
+    registry: LocalRegistry
+    enrolment: Enrolment
+    broker: Broker
+    server: EnrolmentServer
+
+    def file(self, truck_id: str) -> EnrolmentFile:
+        """Add a truck and make its enrolment file."""
+        self.registry.add(truck_id, {})
+        return EnrolmentFile(
+            version=1,
+            kind="https",
+            truck_id=truck_id,
+            broker=f"mqtts://127.0.0.1:{self.broker.tls_port}",
+            ca=self.registry.authority(),
+            url=f"https://127.0.0.1:{self.server.port}",
+            token=self.enrolment.make_token(truck_id, hours=1),
+        )
+
+
+def office(file: EnrolmentFile) -> HttpsOffice:
+    return HttpsOffice(file.url or "", file.ca, token=file.token)
+
+
+def enrolled(depot: Depot, wallet: Wallet, truck_id: str = "T1") -> Address:
+    file = depot.file(truck_id)
+    address = keep(wallet, file)
+    Rotation(wallet, office(file), proof(wallet, address), truck_id=truck_id).run(enrol=True)
+    return address
+
+
+def proof(wallet: Wallet, address: Address) -> MqttProof:
+    return MqttProof(wallet, address.broker, address.truck_id)

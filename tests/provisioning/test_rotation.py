@@ -1,0 +1,138 @@
+"""Rotation over the real HTTPS server and the real broker, with kills at every step, and beside the running agent."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from agent.enrolment.proof import MqttProof
+from agent.enrolment.renewal import DUE, due, open_office, renew
+from agent.enrolment.request import share_lived
+from agent.enrolment.rotation import Rotation
+from agent.enrolment.wallet import Identity, Wallet
+from contract.errors import Unreachable
+from provisioning import authority
+from provisioning.registry.local import LocalRegistry
+from provisioning.settings import ProvisioningSettings
+from tests.provisioning.broker import MOSQUITTO, Peer, until
+from tests.provisioning.depot import Depot, enrolled
+
+pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_rotation_changes_key_and_certificate_and_leaves_one(depot: Depot, tmp_path: Path) -> None:
+    wallet = Wallet(tmp_path / "identity")
+    address = enrolled(depot, wallet)
+    before = wallet.current
+    assert before
+    key, serial = before.key, depot.registry.get("T1").active[0].id
+    renew(wallet, address, None, now=True)
+    after = wallet.current
+    assert after
+    assert after.key != key
+    (only,) = depot.registry.get("T1").active
+    assert only.id != serial
+    assert [path.name for path in wallet.folder.iterdir() if path.name.isdecimal()] == [after.folder.name]
+
+
+def test_while_the_new_certificate_is_unproven_the_old_one_stays(depot: Depot, tmp_path: Path) -> None:
+    wallet = Wallet(tmp_path / "identity")
+    address = enrolled(depot, wallet)
+    before = wallet.current
+
+    def refuse(identity: Identity) -> None:
+        raise Unreachable("the broker cannot be reached")
+
+    with pytest.raises(Unreachable):
+        Rotation(wallet, open_office(wallet, address), refuse, truck_id="T1").run(renew=True)
+    assert wallet.current == before
+    assert len(depot.registry.get("T1").active) == 2
+    assert before
+    MqttProof(wallet, address.broker, "T1")(before)
+    renew(wallet, address, None)
+    assert len(depot.registry.get("T1").active) == 1
+
+
+def test_it_is_due_when_two_thirds_are_over(depot: Depot, tmp_path: Path) -> None:
+    wallet = Wallet(tmp_path / "identity")
+    enrolled(depot, wallet)
+    assert not due(wallet, datetime.now(UTC) + timedelta(days=59))
+    assert due(wallet, datetime.now(UTC) + timedelta(days=61))
+
+
+def test_a_certificate_for_decades_is_due_after_sixty_days(registry: LocalRegistry) -> None:
+    """AWS's is; the local authority's own stands in for it, as it lasts for ten years and more."""
+    begin = datetime.now(UTC)
+    with patch("provisioning.authority.AUTHORITY_DAYS", 9000):
+        _, pem = authority.new_authority("x")
+    assert share_lived(pem, begin + timedelta(days=59)) < DUE < share_lived(pem, begin + timedelta(days=61))
+
+
+def test_the_running_agent_renews_by_itself_and_goes_on_with_the_new_certificate(depot: Depot, tmp_path: Path) -> None:
+    """A certificate of a quarter of an hour is due at once."""
+    depot.registry._settings = ProvisioningSettings(certificate_days=0.01)
+    wallet = Wallet(tmp_path / "identity")
+    address = enrolled(depot, wallet)
+    (first,) = depot.registry.get("T1").active
+    settings = tmp_path / "milepost.toml"
+    settings.write_text(
+        f"""[agent]
+truck_id = "T1"
+broker = "{address.broker}"
+ca = "{wallet.ca_file}"
+certificate = "{wallet.folder}/current/certificate.pem"
+key = "{wallet.folder}/current/key.pem"
+buffer = "{tmp_path}/buffer.db"
+interval = 1
+time_patience = 1
+[[agent.sensors]]
+type = "gpsd"
+"""
+    )
+    argv = [sys.executable, "-m", "agent", "--config", str(settings)]
+    agent = subprocess.Popen(argv, cwd=ROOT, stderr=(tmp_path / "agent.log").open("wb"))
+    try:
+        until(lambda: [one.id for one in depot.registry.get("T1").active] != [first.id], 20)
+        until(lambda: len(depot.registry.get("T1").active) == 1, 20)
+        renewed = depot.registry.get("T1").active[0]
+        collector = Peer(depot.broker.port, "collector")
+        collector.connect()
+        collector.subscribe("fleet/T1/telemetry")
+        until(lambda: len(collector.heard) > 2, 30)
+        assert wallet.current
+        assert wallet.current.certificate == renewed.pem
+        assert agent.poll() is None
+    finally:
+        agent.terminate()
+        agent.wait(20)
+
+
+def test_killed_at_every_step_of_a_rotation_the_truck_connects_and_ends_with_one_certificate(
+    depot: Depot, tmp_path: Path
+) -> None:
+    wallet = Wallet(tmp_path / "identity")
+    enrolled(depot, wallet)
+    script = [sys.executable, "-m", "tests.provisioning.rotate_and_die", str(wallet.folder)]
+    process = subprocess.Popen(script, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    assert process.stdout
+    kills = 0
+    for line in process.stdout:
+        report = json.loads(line)
+        assert (report["connects"], report["finishes"], report["connects_after"]) == (0, 0, 0), report
+        current = wallet.current
+        (only,) = depot.registry.get("T1").active
+        assert current
+        assert only.pem == current.certificate, report
+        assert wallet.pending is None
+        kills += report["ended"] == -9
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert process.wait(10) == 0
+    print(f"{kills} kills")
+    assert kills > 20
