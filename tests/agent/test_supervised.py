@@ -76,6 +76,15 @@ def service(tmp_path: Path, broker: Broker) -> Iterator[Service]:
     one.notify.close()
 
 
+def test_the_other_transport_does_the_same(tmp_path: Path, broker: Broker, listener: Listener) -> None:
+    pytest.importorskip("awscrt", reason="pip install 'milepost[agent-aws]'")
+    service = Service(tmp_path, broker)
+    service.write_settings(interval=0.1, transport="aws")
+    service.start()
+    test_ready_alive_and_a_quick_clean_end(service, listener)
+    service.notify.close()
+
+
 def test_ready_alive_and_a_quick_clean_end(service: Service, listener: Listener) -> None:
     service.hear("WATCHDOG=1")
     wait_for(lambda: len(listener.of("telemetry")) > 3)
