@@ -89,8 +89,8 @@ def lately(truck_id: str, count: int) -> list[dict[str, Any]]:
 
 
 def test_a_sample_goes_through_to_history(cloud: Cloud) -> None:
-    """Message, rule, stream, function, table, query."""
-    for one in lately("LIVE", 25):
+    """Message, rule, stream, function, table, query; the newest first, so that history is put, changed and removed."""
+    for one in reversed(lately("LIVE", 25)):
         cloud.publish("fleet/LIVE/telemetry", dump(one).encode())
     received = eventually(lambda: [row for row in cloud.ask("audit", "LIVE")["trucks"] if row["received"] == 25])
     assert [(row["highest_seq"], row["holes"]) for row in received] == [(25, [])]

@@ -19,7 +19,7 @@ UP = [sys.executable, "-m", "milepost", "up", "--aws", "--speedup", "60"]
 def test_it_balances(tmp_path: Path) -> None:
     """Real agents and shoppers; queries of another process while it runs."""
     ministack()
-    argv = [*UP, "--trucks", "2", "--shoppers", "1", "--minutes", "0.2", "--json", "--data-dir", str(tmp_path)]
+    argv = [*UP, "--trucks", "2", "--shoppers", "1", "--minutes", "0.1", "--json", "--data-dir", str(tmp_path)]
     done = subprocess.run(argv, capture_output=True, check=False, timeout=150)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     summary = json.loads(done.stdout)
