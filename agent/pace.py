@@ -8,13 +8,15 @@ _BURST = 0.1
 class Pace:
     """Never more than `publishes` messages and `size` bytes in any second; `largest` is the biggest single message.
 
-    A bucket of b tokens that refills at r lets b + r through in its worst second, so both together make the limit.
+    A bucket of b tokens that refills at r lets b + r through in its worst second, and what its last message costs
+    beyond its tokens: all that together makes the limit. So bytes are not saved up, and refill slower than the limit by
+    one largest message.
     """
 
     def __init__(self, publishes: float, size: float, largest: int, monotonic: Callable[[], float]) -> None:
         self._monotonic, now = monotonic, monotonic()
         self._messages = _Bucket(publishes * _BURST, publishes * (1 - _BURST), now)
-        self._bytes = _Bucket(min(largest, size / 2), size - min(largest, size / 2), now)
+        self._bytes = _Bucket(1, size - min(largest, size / 2), now)
 
     def wait(self) -> float:
         """Seconds until the next message may go, 0 if now."""
