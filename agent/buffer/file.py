@@ -59,7 +59,7 @@ class BufferFile:
         """SQLite's errors as the agent's."""
         try:
             yield self.db
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if is_damage(error):
                 raise Damaged(f"{self.path} is damaged ({error}): it is set aside and salvaged") from error
             raise Retryable(f"the buffer {self.path} cannot be used: {error}; is the disk full?") from error

@@ -62,7 +62,7 @@ def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: f
     try:
         _look_at_the_first_bytes(path, bool(tail))
         connection = _open(path, truck_id, mark, seconds, has_log=bool(tail))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged names in what it says
         if not is_damage(error):
             raise
         log.error("buffer_damaged path=%s reason=%r", path.name, str(error))

@@ -106,7 +106,7 @@ def _read_beside(main: Path, salvaged: Salvaged) -> None:
                 return
             finally:
                 connection.close()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             continue
 
 
@@ -120,7 +120,7 @@ def _read_tables(connection: sqlite3.Connection, salvaged: Salvaged) -> None:
 
 def _read(connection: sqlite3.Connection, table: str) -> list[Row]:
     found: list[Row] = []
-    with suppress(sqlite3.Error):
+    with suppress(sqlite3.Error, UnicodeDecodeError):
         for row in connection.execute(f"SELECT * FROM {table}"):
             found.append(row)
     return found
@@ -146,7 +146,8 @@ def pour(salvaged: Salvaged, connection: sqlite3.Connection) -> None:
         for table, beside in salvaged.beside.items():
             for row in beside:
                 places = ", ".join("?" * len(row))
-                connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)
+                with suppress(sqlite3.Error):  # the damage may have been in the table's definition
+                    connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)
 
 
 def _whole(row: Row) -> Row:

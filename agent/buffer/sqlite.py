@@ -358,9 +358,10 @@ class SqliteBuffer:
 
     def _forget_beyond(self, highest: int) -> None:
         """No number over the highest was ever given out: a row that says so was damaged."""
+        beyond = "last > ? OR first > last OR first < 1 OR typeof(last) != 'integer'"
         with self._file.transaction(lazy=True) as db:
             for table in ("gone", "thinned"):
-                db.execute(f"DELETE FROM {table} WHERE last > ? OR first > last OR first < 1", (highest,))
+                db.execute(f"DELETE FROM {table} WHERE {beyond}", (highest,))
 
 
 def _take_lock(lock: Path, path: Path) -> int:

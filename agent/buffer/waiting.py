@@ -120,6 +120,10 @@ def _time(row: tuple[bytes] | None) -> datetime | None:
 
 
 def _anchor(uptime: float | None, utc: str | None, quality: str | None) -> Anchor | None:
-    if uptime is None or utc is None or quality is None:
+    """What is remembered of a boot; None where that is nothing, or nothing that can be read."""
+    if uptime is None or utc is None or quality not in ("gps", "ntp", "estimated"):
         return None
-    return Anchor(uptime, datetime.fromisoformat(utc), cast(TimeQuality, quality))
+    try:
+        return Anchor(float(uptime), datetime.fromisoformat(utc), cast(TimeQuality, quality))
+    except (ValueError, TypeError):
+        return None
