@@ -1,14 +1,19 @@
 """A ministack of a test's own: AWS's services in one process on free loopback ports, ended by its id."""
 
+import atexit
 import contextlib
 import importlib.util
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +77,46 @@ def client(url: str, service: str = "dynamodb") -> Any:
         aws_secret_access_key="none",
         config=Config(retries={"total_max_attempts": 1}, max_pool_connections=16, proxies={}),
     )
+
+
+@cache
+def shared() -> str:
+    """The URL of one for the whole session, started when first asked for: give your tables a prefix of their own."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="milepost-ministack-"))
+    return stack.enter_context(running(Path(folder)))
+
+
+class Metered:
+    """A DynamoDB client that adds up the capacity which its calls consume, by operation."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.units: dict[str, float] = defaultdict(float)
+        self.transactions: list[int] = []
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            if operation == "transact_write_items":
+                self.transactions.append(len(arguments["TransactItems"]))
+            answer = getattr(self._inner, operation)(**arguments, ReturnConsumedCapacity="TOTAL")
+            consumed = answer.get("ConsumedCapacity", [])
+            for each in consumed if isinstance(consumed, list) else [consumed]:
+                self.units[operation] += each["CapacityUnits"]
+            return answer
+
+        return call
+
+    def take(self) -> tuple[float, float]:
+        """Write units and read units since the last time."""
+        written = sum(units for operation, units in self.units.items() if operation in _WRITES)
+        read = sum(units for operation, units in self.units.items() if operation not in _WRITES)
+        self.units.clear()
+        return written, read
+
+
+_WRITES = {"put_item", "update_item", "delete_item", "transact_write_items", "batch_write_item"}
 
 
 def _free_port() -> int:

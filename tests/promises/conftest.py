@@ -78,10 +78,9 @@ class DynamoDbPlace:
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a ministack for all tests of this folder."""
-    with ministack.running(tmp_path_factory.mktemp("ministack")) as url:
-        yield url
+def aws() -> str:
+    """The URL of the session's ministack."""
+    return ministack.shared()
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])

@@ -30,7 +30,7 @@ def _torn(conductor: Conductor) -> TornWorld:
     return TornWorld(conductor, NOW_MS / 1000)
 
 
-@budget(150, 20_000)
+@budget(500, 20_000)
 def test_on_dynamodb_as_weak_as_it_may_be(examples: int) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
     @given(stories())
@@ -43,7 +43,7 @@ def test_on_dynamodb_as_weak_as_it_may_be(examples: int) -> None:
     check()
 
 
-@budget(60, 5_000)
+@budget(150, 5_000)
 def test_on_sqlite(examples: int, tmp_path: Path) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
     @given(stories())
@@ -55,7 +55,7 @@ def test_on_sqlite(examples: int, tmp_path: Path) -> None:
     check()
 
 
-@budget(12, 1_000)
+@budget(40, 1_000)
 def test_on_ministack(examples: int, aws: str) -> None:
     client = ministack.client(aws)
 

@@ -9,7 +9,9 @@ Only what DynamoDbStore asks for is understood; that it is understood rightly is
 """
 
 import re
+from bisect import bisect_left, insort
 from collections.abc import Callable
+from itertools import islice, takewhile
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -26,6 +28,8 @@ class TornTables:
 
     def __init__(self, add_event: Callable[[Callable[[], None]], None]) -> None:
         self.items: dict[str, dict[tuple[str, ...], Item]] = {name: {} for name in _KEYS}
+        self.keys: dict[str, list[tuple[str, ...]]] = {name: [] for name in _KEYS}
+        """Those of `items`, ascending."""
         self.coming: dict[Place, Item | None] = {}
         self.largest = 0
         self._add_event = add_event
@@ -39,10 +43,12 @@ class TornTables:
     def _commit(self, place: Place) -> None:
         item = self.coming.pop(place)
         table, key = place
-        if item is None:
-            self.items[table].pop(key, None)
-        else:
+        if item is not None:
+            if key not in self.items[table]:
+                insort(self.keys[table], key)
             self.items[table][key] = item
+        elif self.items[table].pop(key, None):
+            self.keys[table].remove(key)
 
 
 class TornClient:
@@ -80,9 +86,17 @@ class TornClient:
 
     def _query(self, TableName: str, KeyConditionExpression: str, **more: Any) -> Item:
         values, names = more["ExpressionAttributeValues"], more["ExpressionAttributeNames"]
-        condition = _condition(KeyConditionExpression, names, values)
-        rows = [item for _, item in sorted(self._rows(TableName).items()) if condition(item)]
-        return self._page(TableName, rows[:: 1 if more.get("ScanIndexForward", True) else -1], more)
+        _, _, within = KeyConditionExpression.partition(" AND ")
+        condition = _condition(within, names, values)
+        partition = _value(values[":truck_id"])
+        keys, rows = self._tables.keys[_short(TableName)], self._rows(TableName)
+        at = bisect_left(keys, (partition, _value(values[":order_key"])) if within else (partition,))
+        if more.get("ScanIndexForward", True):
+            found = takewhile(lambda key: key[0] == partition, islice(keys, at, None))
+        else:
+            found = takewhile(lambda key: key[0] == partition, (keys[index] for index in range(at - 1, -1, -1)))
+        enough = more["Limit"] + 1 if "Limit" in more and "ExclusiveStartKey" not in more else None
+        return self._page(TableName, list(islice((rows[key] for key in found if condition(rows[key])), enough)), more)
 
     def _scan(self, TableName: str, FilterExpression: str = "", **more: Any) -> Item:
         names, values = more.get("ExpressionAttributeNames", {}), more.get("ExpressionAttributeValues", {})

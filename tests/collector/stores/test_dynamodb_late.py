@@ -1,0 +1,166 @@
+"""A thousand late samples of one truck under `every-sample`: no transaction over its limit, whatever is killed."""
+
+import random
+from typing import Any
+
+import pytest
+
+from collector.history import Point, Policy, define
+from collector.ingest import Ingest
+from collector.rebuild import verify
+from collector.stores.dynamodb import DynamoDbStore
+from collector.stores.dynamodb.calls import Calls
+from contract import instants
+from contract.errors import Retryable
+from contract.items import Item
+from contract.records import read_sample
+from tests.budget import budget
+from tests.collector.stores.cloud import Cloud
+from tests.contract.examples import RECEIVED_MS
+from tests.promises.schedule import Conductor, Killed
+from tests.promises.torn_dynamodb import TornClient
+from tests.promises.worlds import TornWorld
+
+EVERY = Policy.of("every-sample")
+LATE = 1_000
+
+
+def _items(truck: str) -> list[Item]:
+    """Every minute; each opens a version."""
+    start = RECEIVED_MS - (LATE + 2) * 60_000
+    records: list[Any] = [
+        {
+            "truck_id": truck,
+            "stream_id": "s1",
+            "seq": seq,
+            "sampled_at": instants.from_ms(start + seq * 60_000),
+            "vehicle_speed": seq % 7,
+        }
+        for seq in range(1, LATE + 2)
+    ]
+    return [Item("telemetry", "file:telemetry", record, RECEIVED_MS) for record in records]
+
+
+def _expected(items: list[Item]) -> list[Any]:
+    read = [read_sample(item.record, received_ms=RECEIVED_MS, date_by_arrival=False) for item in items]
+    return define(Point(each.order_key, EVERY.key(each.record, each.order_key)) for each in read)
+
+
+class Mortal:
+    """A client whose process dies after some call, so many times."""
+
+    def __init__(self, inner: Any, chance: random.Random, deaths: int) -> None:
+        self._inner, self._chance = inner, chance
+        self.deaths = deaths
+        self._left = self._life()
+
+    def _life(self) -> int:
+        return self._chance.randrange(1, 400)
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            answer = getattr(self._inner, operation)(**arguments)
+            self._left -= 1
+            if self._left <= 0 and self.deaths:
+                self._left, self.deaths = self._life(), self.deaths - 1
+                raise Killed
+            return answer
+
+        return call
+
+
+def _bring(store: DynamoDbStore, items: list[Item], size: int) -> None:
+    """All of them in batches, each again until it is taken."""
+    for first in range(0, len(items), size):
+        while not _taken(store, items[first : first + size]):
+            pass
+
+
+def _taken(store: DynamoDbStore, batch: list[Item]) -> bool:
+    try:
+        Ingest(store, EVERY).ingest(batch)
+    except (Killed, Retryable):
+        return False
+    return True
+
+
+@budget(2, 100)
+def test_shuffled_and_killed(examples: int) -> None:
+    """On the in-memory DynamoDB, where nothing waits."""
+    for seed in range(examples):
+        chance = random.Random(seed)
+        conductor = Conductor(lambda n: 0)
+        world = TornWorld(conductor, RECEIVED_MS / 1000)
+        items = _items("T1")
+        newest = items.pop()
+        client = Eager(world, conductor)
+        mortal = Mortal(client, chance, deaths=40)
+        store = _opened(mortal)
+        _bring(store, [newest], 1)
+        _bring(store, chance.sample(items, len(items)), chance.choice([30, 100, 500]))
+        watcher = _opened(client)
+        assert mortal.deaths < 35
+        assert [version for version, _ in watcher.versions("T1")] == _expected([*items, newest])
+        assert watcher.head("T1", {"s1"}).ledgers["s1"].received.as_lists() == [[1, LATE + 1]]
+        assert world.tables.largest <= 100
+
+
+def _opened(client: Any) -> DynamoDbStore:
+    return DynamoDbStore("torn", calls=Calls(client), clock=lambda: RECEIVED_MS / 1000, writers=1)
+
+
+class Eager(TornClient):
+    """Commits at once: there is one process."""
+
+    def __init__(self, world: TornWorld, conductor: Conductor) -> None:
+        def turn(*_: Any) -> None:
+            while conductor.events:
+                conductor.events.pop()()
+
+        super().__init__(world.tables, turn)
+
+
+def test_all_put_by_handlers_that_died_and_then_applied_at_once() -> None:
+    """A run of 1,000 samples that are stored and in no version: the plan is cut, newest first."""
+    conductor = Conductor(lambda n: 0)
+    world = TornWorld(conductor, RECEIVED_MS / 1000)
+    client = Eager(world, conductor)
+    store = _opened(client)
+    items = _items("T1")
+    Ingest(store, EVERY).ingest(items[:1])
+    Ingest(store, EVERY).ingest(items[-1:])
+
+    class DiesBeforeApplying(DynamoDbStore):
+        def head(self, truck_id: str, streams: Any = ()) -> Any:
+            if self._bodies:
+                raise Killed
+            return super().head(truck_id, streams)
+
+    for first in range(1, LATE, 30):
+        dying = DiesBeforeApplying("torn", calls=Calls(client), clock=lambda: RECEIVED_MS / 1000, writers=1)
+        with pytest.raises(Killed):
+            Ingest(dying, EVERY).ingest(items[first : first + 30])
+    assert len(list(store.samples("T1"))) == LATE + 1
+    assert store.version_count("T1") == 2
+    Ingest(store, EVERY).ingest(items[1:31])
+    assert [version for version, _ in store.versions("T1")] == _expected(items)
+    assert world.tables.largest <= 100
+    assert store.head("T1", {"s1"}).ledgers["s1"].received.as_lists() == [[1, 31], [LATE + 1, LATE + 1]]
+
+
+@budget(120, LATE)
+def test_on_ministack(examples: int) -> None:
+    """Newest first, as a backlog may come, in batches of a stream."""
+    mine = Cloud(EVERY)
+    items = _items("T1")[-examples - 1 :]
+    newest = items.pop()
+    mine.ingest.ingest([newest])
+    mortal = Mortal(mine.client, random.Random(3), deaths=examples // 100)
+    _bring(mine.opened(mortal), items[::-1], 200)
+    assert mortal.deaths == 0
+    assert [version for version, _ in mine.store.versions("T1")] == _expected([*items, newest])
+    largest = max(mine.client.transactions)
+    assert largest <= 100
+    assert verify(mine.store, EVERY) == []
+    print(f"\n{examples} late samples: {len(mine.client.transactions)} transactions of at most {largest} items")
+    mine.close()

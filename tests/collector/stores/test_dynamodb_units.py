@@ -1,0 +1,98 @@
+"""What DynamoDB bills, by ReturnConsumedCapacity: DESIGN §4's steady cost, and reads that do not grow with history."""
+
+from typing import Any
+
+import pytest
+
+from collector import queries
+from contract import instants
+from tests.budget import budget
+from tests.collector.stores.cloud import Cloud
+from tests.contract.examples import RECEIVED_MS, put, sample
+
+BRAKES = "vehicle_health_and_maintenance.brake_status"
+STREAM = "0123456789abcdef0123456789abcdef"
+
+
+def _record(seq: int, status: str = "ok") -> dict[str, Any]:
+    """Every 10 s, in the last hour before it is received."""
+    at = instants.from_ms(RECEIVED_MS - 3_600_000 + seq * 10_000)
+    return put(sample(truck_id="TRUCK-00001", stream_id=STREAM, seq=seq, sampled_at=at), BRAKES, status)
+
+
+@pytest.fixture
+def steady(cloud: Cloud) -> Cloud:
+    """A truck that is known, and drives on."""
+    cloud.on_topic("TRUCK-00001", _record(1))
+    cloud.client.take()
+    return cloud
+
+
+def _written(cloud: Cloud) -> float:
+    return cloud.client.take()[0]
+
+
+def test_a_sample_alone_costs_two_write_units(steady: Cloud) -> None:
+    for seq in range(2, 8):
+        steady.on_topic("TRUCK-00001", _record(seq))
+        assert _written(steady) == 2
+
+
+@pytest.mark.parametrize(("together", "units"), [(10, 11), (30, 31), (60, 62)])
+def test_n_together_cost_n_and_one_a_chunk(steady: Cloud, together: int, units: int) -> None:
+    steady.on_topic("TRUCK-00001", *(_record(seq) for seq in range(2, 2 + together)))
+    assert _written(steady) == units
+
+
+def test_a_version_change_costs_about_five_more(steady: Cloud) -> None:
+    steady.on_topic("TRUCK-00001", _record(2, "worn"))
+    assert _written(steady) == 2 + 5
+
+
+def test_a_late_sample_that_changes_nothing_costs_as_much_as_any(steady: Cloud) -> None:
+    steady.on_topic("TRUCK-00001", _record(9))
+    steady.client.take()
+    steady.on_topic("TRUCK-00001", _record(8))
+    assert _written(steady) == 2
+
+
+def test_a_truck_with_holes_costs_no_more(steady: Cloud) -> None:
+    """Up to 16 ranges stand in the head."""
+    steady.on_topic("TRUCK-00001", *(_record(seq) for seq in range(3, 9, 2)))
+    steady.client.take()
+    steady.on_topic("TRUCK-00001", _record(10))
+    assert _written(steady) == 2
+
+
+def _history(cloud: Cloud, count: int) -> None:
+    """Versions second by second, straight into the table: what reading costs does not depend on who wrote them."""
+    store, truck = cloud.store, "TRUCK-00001"
+    body = cloud.items("truck_history")[0]
+    start_ms = RECEIVED_MS - 7_200_000 - count * 1000
+    table = f"{cloud.prefix}-truck_history"
+    for first in range(0, count, 25):
+        requests = []
+        for number in range(first, min(first + 25, count)):
+            at, until = (instants.from_ms(start_ms + (number + more) * 1000) for more in (0, 1))
+            item = {**body, "order_key": {"S": f"{at}#s#{number:019d}#c"}, "end": {"S": until}}
+            requests.append({"PutRequest": {"Item": item}})
+        cloud.client.batch_write_item(RequestItems={table: requests})
+    assert store.version_at(truck, instants.from_ms(start_ms)) is not None
+
+
+@budget(1_000, 100_000)
+def test_an_as_of_read_costs_the_same_with_one_version_and_with_many(cloud: Cloud, examples: int) -> None:
+    cloud.on_topic("TRUCK-00001", _record(1))
+    cloud.client.take()
+    now, then = instants.from_ms(RECEIVED_MS), instants.from_ms(RECEIVED_MS - 7_200_000 - examples * 500)
+    [held] = queries.history(cloud.store, "TRUCK-00001", now)
+    alone = cloud.client.take()
+    assert queries.history(cloud.store, "TRUCK-00001", then) == []
+    _history(cloud, examples)
+    cloud.client.take()
+    assert queries.history(cloud.store, "TRUCK-00001", now) == [held]
+    assert cloud.client.take() == alone
+    [middle] = queries.history(cloud.store, "TRUCK-00001", then)
+    assert middle["effective_start_date"] <= then < middle["effective_end_date"]
+    assert cloud.client.take() == alone
+    print(f"\nas-of read: {alone[1]} read units with 1 version and with {examples + 1}")
