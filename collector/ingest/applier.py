@@ -104,7 +104,9 @@ class Applier:
             except Conflict:
                 continue
             return
-        raise Retryable(f"truck {truck_id}: {_REPLANS} other writers were first; try again")
+        raise Retryable(
+            f"truck {truck_id}: {_REPLANS} times another writer was first; if that goes on, run `milepost verify`"
+        )
 
     def _plan(self, truck_id: str, points: Sequence[Point], streams: set[str]) -> tuple[Head, list[Steps]]:
         """The head, read before all else, and what to apply under it."""
