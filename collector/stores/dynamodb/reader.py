@@ -3,7 +3,6 @@
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 from collector.history import Version, start
@@ -209,10 +208,16 @@ class DynamoDbReader:
 
 
 def _follow_on(rows: Sequence[Item]) -> bool:
-    """Does each version end where the next begins, and the last not at all."""
+    """Does each version end where the next begins, and name it as the next; and the last not end at all."""
+    places = [item["order_key"]["S"] for item in rows]
     ends = [item["end"]["S"] if "end" in item else None for item in rows]
-    starts = [start(after["order_key"]["S"]) for _, after in pairwise(rows)]
-    return ends == [*starts, *([None] if rows else [])]
+    links = [
+        (item["next"]["B"], items.link(place)["B"])
+        for item, place in zip(rows, places[1:], strict=False)
+        if "next" in item
+    ]
+    starts = [start(place) for place in places[1:]]
+    return ends == [*starts, *([None] if rows else [])] and all(bytes(said) == found for said, found in links)
 
 
 def _ledger_texts(item: Item) -> dict[str, str]:
