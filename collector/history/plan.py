@@ -98,7 +98,8 @@ def _parts(run: Run, most: int) -> list[Steps]:
         later = tuple(version for version in chain if version.order_key >= cut)
         steps = _plan(Run(earlier[-1] if earlier else None, run.points[first:], later, run.after))
         chain = _applied(chain, steps)
-        done.append(steps)
+        if steps.size:
+            done.append(steps)
     return done
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from collector.history import Point, Run, Steps, Version, define, plan
+from collector.history import Point, Run, Steps, Version, define, parts, plan
 from collector.ingest.neighbourhood import neighbourhood
 from collector.stores import Change, Head, StoredSample
 from collector.stores.sqlite import SqliteStore
@@ -116,3 +116,31 @@ def test_a_late_sample_leaves_the_current_version_as_it_is(store: SqliteStore) -
     truck.take([Point("2026-01-01T00:05:00.000Z#", "c")])
     head = store.head(truck.name)
     assert head == Head("2026-01-01T00:09:00.000Z#", Version("2026-01-01T00:09:00.000Z#", "b", None), 2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    old=st.lists(points, min_size=1, max_size=15),
+    new=st.lists(points, min_size=1, max_size=30),
+    most=st.integers(6, 12),
+)
+def test_a_plan_in_parts_leaves_a_whole_history_after_each(
+    store: SqliteStore, old: list[Point], new: list[Point], most: int
+) -> None:
+    """Newest first, none larger than it may be, and at the end as if it had been one."""
+    known = _unique(old)
+    keys = {each.order_key for each in known}
+    fresh = [each for each in sorted(_unique(new), key=lambda each: each.order_key) if each.order_key not in keys]
+    assume(fresh)
+    truck = Truck(store)
+    truck.take(known)
+    with store.unit():
+        truck.put(fresh)
+        head = store.head(truck.name)
+        planned = parts(neighbourhood(store, truck.name, head, fresh), most)
+        for steps in planned:
+            assert steps.size <= most
+            head = store.apply(truck.name, head, Change(steps, fresh[-1].order_key))
+            assert any(truck.history() == define([*known, *fresh[first:]]) for first in range(len(fresh) + 1))
+    assert truck.history() == define([*known, *fresh])
+    assert store.head(truck.name) == head
