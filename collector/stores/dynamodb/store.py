@@ -115,9 +115,10 @@ class DynamoDbStore(DynamoDbReader):
         """True for each that was not there. All are put when it returns; if it raises, some may be."""
         first = {sample.order_key: sample for sample in reversed(samples)}
         made = {order_key: items.sample_item(truck_id, sample) for order_key, sample in first.items()}
-        self._bodies = {truck_id: {order_key: items.body_of(item) for order_key, item in made.items()}}
         put = self._each(list(made.values()), self._put_sample)
         fresh = dict(zip(made, put, strict=True))
+        # Of one that was there it is the stored body that counts: it says when it was first received.
+        self._bodies = {truck_id: {place: items.body_of(made[place]) for place, new in fresh.items() if new}}
         return [fresh.pop(sample.order_key, False) for sample in samples]
 
     def _put_sample(self, item: Item) -> bool:

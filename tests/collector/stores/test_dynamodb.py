@@ -112,6 +112,20 @@ def test_one_whose_handler_died_before_it_was_put_heals_at_its_first_place(cloud
     assert cloud.faults() == []
 
 
+def test_one_that_was_put_and_not_applied_was_received_when_it_was_put(cloud: Cloud) -> None:
+    class Dies(DynamoDbStore):
+        def apply(self, truck_id: str, read: Any, change: Any) -> Any:
+            raise Retryable("the power is gone")
+
+    dying = Dies(cloud.prefix, cloud.client, clock=lambda: cloud.now)
+    with pytest.raises(Retryable):
+        Ingest(dying, cloud.policy).ingest([Item("telemetry", "file:telemetry", sample(), RECEIVED_MS)])
+    assert queries.history(cloud.store, "T1") == []
+    assert statuses(cloud.take(sample(), received_ms=RECEIVED_MS + 9_000)) == ["duplicate"]
+    [version] = queries.history(cloud.store, "T1")
+    assert version["load_timestamp"] == instants.from_ms(RECEIVED_MS)
+
+
 # Heads and ledgers
 
 
