@@ -32,7 +32,8 @@ check: .venv/ready
 
 bench: .venv/ready
 	@scripts/system-packages mosquitto:mosquitto
-	@for figure in benchmarks/[a-z]*.py; do echo "== $$figure"; $(BIN)/python $$figure || exit 1; done
+	@for figure in benchmarks/[a-z]*.py; do echo "== $$figure"; \
+		$(BIN)/python -m benchmarks.$$(basename $$figure .py) || exit 1; done
 
 # For AWS Lambda: ARGS="--python 3.13 --architecture x86_64" for another than this Python and arm64.
 package: .venv/ready

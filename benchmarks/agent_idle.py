@@ -13,7 +13,6 @@ import argparse
 import importlib.util
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +21,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.agent.live import Broker
 
 TRUCK = "BENCH"
 INTERVAL = 60.0
@@ -131,7 +132,9 @@ def main() -> None:
 
 
 def _measure(folder: Path, kinds: list[str], seconds: float) -> dict[str, Figures]:
-    port, broker = _mosquitto(folder)
+    broker = Broker(folder, "log_type error\n")
+    broker.start()
+    port = broker.port
     programs: dict[str, Program] = {}
     try:
         for kind in kinds:
@@ -156,8 +159,7 @@ def _measure(folder: Path, kinds: list[str], seconds: float) -> dict[str, Figure
     finally:
         for program in programs.values():
             program.end()
-        broker.terminate()
-        broker.wait()
+        broker.kill()
 
 
 def _settings(folder: Path, kind: str, port: int) -> Path:
@@ -170,26 +172,6 @@ def _settings(folder: Path, kind: str, port: int) -> Path:
         f'interval = {INTERVAL}\ntransport = "{kind}"\n[[agent.sensors]]\ntype = "replay"\npath = "{capture}"\n'
     )
     return path
-
-
-def _mosquitto(folder: Path) -> "tuple[int, subprocess.Popen[bytes]]":
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-    if not program:
-        raise SystemExit("mosquitto is not installed: apt-get install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    config = folder / "mosquitto.conf"
-    config.write_text(f"user root\nlistener {port} 127.0.0.1\nallow_anonymous true\nlog_type error\n")
-    process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return port, process
-        except OSError:
-            time.sleep(0.01)
-    process.kill()
-    sys.exit("mosquitto did not start")
 
 
 if __name__ == "__main__":

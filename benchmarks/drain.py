@@ -10,10 +10,6 @@ towards IoT Core (100 publishes/s, 512 KiB/s) are lifted by `Limits.of_own_broke
 
 import argparse
 import json
-import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -34,6 +30,7 @@ from agent.transport.line import Line
 from agent.transport.paho import PahoTransport
 from agent.uplink import Uplink
 from contract import topics
+from tests.agent.live import Broker
 
 TRUCK = "BENCH"
 DOCUMENT = {
@@ -71,15 +68,16 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="drain-") as name:
         folder = Path(name)
-        port, process = _mosquitto(folder)
+        broker = Broker(folder, "log_type error\n")
+        broker.start()
+        port = broker.port
         try:
             figures = {
                 "one a message": _compare(folder, port, options, 1),
                 "100 a message": _compare(folder, port, options, 100),
             }
         finally:
-            process.terminate()
-            process.wait()
+            broker.kill()
     if options.json:
         print(json.dumps(figures))
         return
@@ -172,28 +170,6 @@ def _bare(port: int, payloads: list[bytes], window: int) -> float:
     client.disconnect()
     client.loop_stop()
     return elapsed
-
-
-def _mosquitto(folder: Path) -> tuple[int, subprocess.Popen[bytes]]:
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-    if not program:
-        raise SystemExit("mosquitto is not installed: apt-get install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    config = folder / "mosquitto.conf"
-    config.write_text(
-        f"user root\nlistener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1000\nlog_type error\n"
-    )
-    process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return port, process
-        except OSError:
-            time.sleep(0.01)
-    process.kill()
-    sys.exit("mosquitto did not start")
 
 
 if __name__ == "__main__":
