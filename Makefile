@@ -5,7 +5,7 @@ DEMO_DIR := demo-data
 MINUTES ?=
 SPEEDUP ?= 60
 
-.PHONY: demo test check bench prove package clean
+.PHONY: demo test check bench prove wheel package clean
 
 demo: .venv/ready
 	@scripts/system-packages mosquitto:mosquitto
@@ -34,6 +34,11 @@ bench: .venv/ready
 	@scripts/system-packages mosquitto:mosquitto
 	@for figure in benchmarks/[a-z]*.py; do echo "== $$figure"; \
 		$(BIN)/python -m benchmarks.$$(basename $$figure .py) || exit 1; done
+
+# For the other machines, gateways among them: pip install 'dist/milepost-….whl[agent]'.
+wheel: .venv/ready
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	@ls dist/*.whl
 
 # For AWS Lambda: ARGS="--python 3.13 --architecture x86_64" for another than this Python and arm64.
 package: .venv/ready
