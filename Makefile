@@ -4,6 +4,7 @@ BIN := .venv/bin
 DEMO_DIR := demo-data
 MINUTES ?=
 SPEEDUP ?= 60
+TESTED_WITH := mosquitto:mosquitto chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace
 
 .PHONY: demo test check bench prove wheel package clean
 
@@ -17,11 +18,11 @@ demo: .venv/ready
 	exit $$code
 
 test: .venv/ready
-	@scripts/system-packages mosquitto:mosquitto chromium:chromium
+	@scripts/system-packages $(TESTED_WITH)
 	$(BIN)/pytest -m "not prove" $(ARGS)
 
 prove: .venv/ready
-	@scripts/system-packages mosquitto:mosquitto
+	@scripts/system-packages $(TESTED_WITH)
 	MILEPOST_PROVE=1 $(BIN)/pytest -m prove -s --timeout 3600 $(ARGS)
 
 check: .venv/ready
