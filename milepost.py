@@ -100,8 +100,8 @@ def up(  # noqa: PLR0913 - one parameter an option
     """Run everything on this machine: broker, rules, collector, beacon, and simulated trucks and shoppers.
 
     Ends with Ctrl-C, or by itself after --minutes with a summary (exit 1 unless it balances). Ready when
-    DIR/up.json is there. Queries and `milepost ingest` work meanwhile. With --aws the stack of deploy/ runs instead,
-    anew in DIR/aws: `. DIR/aws/environment` lets other shells query it.
+    DIR/up.json is there. Queries and `milepost ingest` work meanwhile. With --aws the AWS deployment runs instead, on a
+    ministack that keeps what it holds in DIR/aws; `. DIR/aws/environment` lets the AWS CLI speak to it.
     """
     from rich.console import Console
 
@@ -123,7 +123,8 @@ def up(  # noqa: PLR0913 - one parameter an option
         from deploy.trial import STORE, Trial, refuse_broker
 
         refuse_broker(broker)
-        box, store_url = Trial(collector.data_dir, track=collector.track), STORE
+        typer.echo(f"Deploying the stack to a ministack in {collector.data_dir / 'aws'}, kept there", err=True)
+        box, store_url = Trial(collector.data_dir, port=port, track=collector.track), STORE
     with box:
         self_call = [sys.executable, "-m", "milepost", "simulate"]
         shared = ["--data-dir", str(box.folder), *(["--config", str(config)] if config else [])]

@@ -1,5 +1,6 @@
 """The collector's commands: ingest, the queries, dead letters, rebuild and verify (DESIGN §6)."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from collector.history import Policy
 from collector.ingest import Ingest, unpack, vouch_for_policy
 from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
-from collector.settings import CollectorSettings
+from collector.settings import CollectorSettings, speak_to
 from collector.stores import Reader, Store, open_reader, open_store
 from contract import instants
 from contract.codec import dump
@@ -42,21 +43,34 @@ def settings_of(config: Path | None, data_dir: Path | None) -> CollectorSettings
     return settings.model_copy(update={"data_dir": data_dir}) if data_dir else settings
 
 
+def _store_url(settings: CollectorSettings) -> str:
+    """The settings' store; but that of the `milepost up --aws` that runs on the data directory, where one does."""
+    try:
+        said = json.loads((settings.data_dir / "up.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return settings.store_url
+    if settings.store is not None or "store" not in said:
+        return settings.store_url
+    speak_to(said["aws"])
+    return str(said["store"])
+
+
 @contextmanager
 def _reading(settings: CollectorSettings) -> Iterator[Reader | None]:
-    reader = open_reader(settings.store_url)
+    url = _store_url(settings)
+    reader = open_reader(url)
     with ExitStack() as stack:
         if reader:
             stack.callback(reader.close)
         else:
-            typer.echo(f"No store at {settings.store_url} yet: `milepost up` or `milepost ingest` makes one.", err=True)
+            typer.echo(f"No store at {url} yet: `milepost up` or `milepost ingest` makes one.", err=True)
         yield reader
 
 
 @contextmanager
 def _writing(settings: CollectorSettings) -> Iterator[tuple[Store, Policy]]:
     policy = Policy.of(settings.track)
-    store = open_store(settings.store_url)
+    store = open_store(_store_url(settings))
     try:
         yield store, policy
     finally:

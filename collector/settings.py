@@ -1,5 +1,7 @@
 """The collector's settings: the table `[collector]` of milepost.toml."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +27,10 @@ class CollectorSettings(Room):
     def store_url(self) -> str:
         """The store in use, as collector.stores.open_store takes it."""
         return self.store or f"sqlite:///{self.data_dir / 'milepost.db'}"
+
+
+def speak_to(aws: Mapping[str, str]) -> None:
+    """From now on boto3 in this process means the AWS that these variables name, whatever the shell has set."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(aws)

@@ -1,25 +1,28 @@
 """`milepost up --aws`: the deployed stack on this machine, for a trial; the same commands, trucks and shoppers.
 
-A ministack with the template deployed stands for AWS, a mosquitto and the carrier for IoT Core's MQTT and rules.
-Everything begins anew: what lies in DIR/aws is of this run only, and gone from memory when it ends. While it runs,
-`. DIR/aws/environment` lets any other shell use `milepost history`, `audit`, `clicks` … on it.
+A ministack with the template deployed stands for AWS, a mosquitto and the carrier for IoT Core's MQTT and rules. All of
+it lies in DIR/aws. What ministack holds is written there when it ends, also where this process is killed, and is there
+again at the next start; where ministack itself was killed that is lost, and all of DIR/aws begins anew. While it runs,
+DIR/up.json names its store, so `milepost history`, `audit`, `clicks` … with the same DIR read that.
 """
 
 import json
 import logging
 import os
 import shutil
-import signal
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any
 
 from box.broker import Broker
 from box.children import Children, lock, reap
+from box.web import Web
+from collector.settings import speak_to
 from contract.errors import Misconfigured
 from deploy.carrier import Carrier
+from deploy.door import forward
 from deploy.local import Ministack, deploy, environment, function_url
 
 log = logging.getLogger(__name__)
@@ -32,9 +35,10 @@ _PARAMETERS = {"BatchingWindow": "0", "ResendAfter": "10", "RepairEvery": "rate(
 class Trial:
     """Use as a context: inside it all runs. As box.Box to whoever runs trucks and shoppers beside it."""
 
-    def __init__(self, data_dir: Path, *, track: str | dict[str, Any] | None = None) -> None:
+    def __init__(self, data_dir: Path, *, port: int, track: str | dict[str, Any] | None = None) -> None:
         self.folder = data_dir / "aws"
         self._data_dir = data_dir
+        self._port = port
         self._track = track if isinstance(track, str | None) else json.dumps(track)
         self._stack = ExitStack()
         self._stop = threading.Event()
@@ -53,62 +57,64 @@ class Trial:
         stack.enter_context(lock(self._data_dir))
         ready = self._data_dir / READY
         ready.unlink(missing_ok=True)
-        if self.folder.exists():
-            for name in reap(self.folder):
-                log.warning("orphan_ended name=%s", name)
-            shutil.rmtree(self.folder)
-        self.folder.mkdir()
+        self._clear()
         self.children = Children(self.folder)
+        cloud = stack.enter_context(Ministack(self.folder / "ministack", keep=True))
         stack.callback(self.children.stop, 3.0)
-        cloud = self._start_ministack()
-        parameters = {**_PARAMETERS, **({"Track": self._track} if self._track else {})}
-        outputs = deploy(cloud, parameters)
-        self._point_here(cloud)
+        outputs = deploy(cloud, {**_PARAMETERS, **({"Track": self._track} if self._track else {})})
+        self._aws = environment(cloud.url)
+        speak_to(self._aws)
+        self.web = Web(forward(function_url(cloud, outputs["BeaconUrl"])), self._port)
+        stack.callback(self.web.stop)
         self.broker = Broker(self.folder / "broker", children=self.children)
         self.broker.start()
         stack.callback(self.broker.stop, 3.0)
         self.mqtt_url = self.broker.url
-        self.web = SimpleNamespace(url=function_url(cloud, outputs["BeaconUrl"]))
         carrier = Carrier(self.broker.url, cloud)
         stack.callback(carrier.stop)
         carrier.start()
-        self._supervise(stack)
-        self._announce(ready, cloud)
+        self.web.start()
+        self._announce(ready)
         stack.callback(ready.unlink, missing_ok=True)
-
-    def _start_ministack(self) -> Ministack:
-        """As a child that dies with this process, whatever kills it."""
-        cloud = Ministack(self.folder / "ministack")
-        cloud.folder.mkdir()
-        given = [f"{name}={value}" for name, value in cloud.environ().items()]
-        self.children.spawn(
-            ["env", "-i", *given, *cloud.argv()],
-            name="ministack", log=self.folder / "ministack.log", death_signal=signal.SIGKILL,
-        )  # fmt: skip
-        cloud.wait_until_ready()
-        return cloud
-
-    def _point_here(self, cloud: Ministack) -> None:
-        """This process's queries, and those of whoever reads the file, go to the trial's AWS."""
-        values = {**environment(cloud.url), "MILEPOST_STORE": STORE}
-        os.environ.update({name: value for name, value in values.items() if name.startswith("AWS_")})
-        lines = [f"export {name}={value}\n" for name, value in values.items()]
-        (self.folder / "environment").write_text("".join(lines), encoding="utf-8")
-
-    def _supervise(self, stack: ExitStack) -> None:
-        watcher = threading.Thread(target=self.broker.supervise, args=(self._stop,), name="broker", daemon=True)
+        watcher = threading.Thread(target=self._supervise, args=(ready,), name="broker", daemon=True)
         watcher.start()
         stack.callback(watcher.join, 5)
         stack.callback(self._stop.set)
 
-    def _announce(self, ready: Path, cloud: Ministack) -> None:
+    def _clear(self) -> None:
+        """End what a killed run left; and where ministack lost what it held, forget what belonged to that."""
+        for name in reap(self.folder):
+            log.warning("orphan_ended name=%s", name)
+        if not Ministack(self.folder / "ministack").kept:
+            if (self.folder / "trucks").exists():
+                log.warning(
+                    "aws_begins_anew folder=%s reason=ministack was killed, and it keeps no journal", self.folder
+                )
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(exist_ok=True)
+
+    def _supervise(self, ready: Path) -> None:
+        """Keep the broker alive, and up.json true about it."""
+        known = self.broker.pid
+        watcher = threading.Thread(target=self.broker.supervise, args=(self._stop,), daemon=True)
+        watcher.start()
+        while not self._stop.wait(0.2):
+            if (pid := self.broker.pid) and pid != known:
+                known = pid
+                self._announce(ready)
+        watcher.join(5)
+
+    def _announce(self, ready: Path) -> None:
         said = {
             "pid": os.getpid(),
             "http": self.web.url,
             "mqtt": self.mqtt_url,
             "broker_pid": self.broker.pid,
-            "aws": cloud.url,
+            "store": STORE,
+            "aws": self._aws,
         }
+        exports = "".join(f"export {name}={value}\n" for name, value in self._aws.items())
+        (self.folder / "environment").write_text(exports, encoding="utf-8")  # for the AWS CLI
         draft = ready.with_suffix(".json.tmp")
         draft.write_text(json.dumps(said) + "\n", encoding="utf-8")
         draft.replace(ready)

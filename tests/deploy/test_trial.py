@@ -6,21 +6,78 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deploy.local import free_port
 from tests.local_aws import ministack
 
 pytestmark = pytest.mark.skipif(not Path("/usr/sbin/mosquitto").exists(), reason="mosquitto is not installed")
-UP = [sys.executable, "-m", "milepost", "up", "--aws", "--speedup", "60"]
+MILEPOST = [sys.executable, "-m", "milepost"]
+UP = [*MILEPOST, "up", "--aws", "--speedup", "60", "--trucks", "1"]
+READY_SECONDS = 90
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`up --aws`, ready; killed at the end if it still runs."""
+    ministack()  # skips where there is none
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen([*UP, *options, "--data-dir", str(folder)], stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + READY_SECONDS
+        while not told(folder) or told(folder)["pid"] != process.pid:
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def told(folder: Path) -> dict[str, Any]:
+    """up.json; empty where there is none."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "up.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def ask(folder: Path, *command: str) -> Any:
+    """What the command line prints with --json in a shell that knows an account of its own."""
+    shell = {**os.environ, "AWS_PROFILE": "someone", "AWS_REGION": "eu-north-1"}
+    argv = [*MILEPOST, *command, "--json", "--data-dir", str(folder)]
+    done = subprocess.run(argv, capture_output=True, check=False, env=shell)
+    assert done.stdout, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def stored(folder: Path, at_least: int) -> int:
+    """How many samples of the truck are in history's ledger, as soon as they are so many."""
+    deadline = time.monotonic() + 60
+    while (found := sum(row["received"] for row in ask(folder, "audit")["trucks"])) < at_least:
+        assert time.monotonic() < deadline, (folder / "log").read_text()
+        time.sleep(0.2)
+    return found
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    process.send_signal(signal.SIGINT)
+    return process.wait(10)
 
 
 def test_it_balances(tmp_path: Path) -> None:
-    """Real agents and shoppers; queries of another process while it runs."""
+    """Real agents and shoppers, from the rules to the tables."""
     ministack()
-    argv = [*UP, "--trucks", "2", "--shoppers", "1", "--minutes", "0.1", "--json", "--data-dir", str(tmp_path)]
-    done = subprocess.run(argv, capture_output=True, check=False, timeout=150)
+    argv = [*UP, "--trucks", "2", "--shoppers", "1", "--minutes", "0.1", "--json", "--port", "0"]
+    done = subprocess.run([*argv, "--data-dir", str(tmp_path)], capture_output=True, check=False, timeout=150)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     summary = json.loads(done.stdout)
     assert [row["truck_id"] for row in summary["trucks"]] == ["TRUCK-001", "TRUCK-002"]
@@ -29,45 +86,86 @@ def test_it_balances(tmp_path: Path) -> None:
     assert not (tmp_path / "up.json").exists()
 
 
+def test_it_is_used_as_the_box_and_goes_on_where_it_ended(tmp_path: Path) -> None:
+    """The port asked for, reads by the data directory alone, one owner, a prompt end, and the same history after it."""
+    port = free_port()
+    with running(tmp_path, "--shoppers", "0", "--port", str(port)) as process:
+        assert told(tmp_path)["http"] == f"http://127.0.0.1:{port}"
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        event = {"event_id": "by-hand", "event_type": "click", "timestamp": at, "item_id": "kettle"}
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/clicks", json.dumps(event).encode())
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert json.loads(answer.read())["receipts"][0]["status"] == "accepted"
+        before = stored(tmp_path, at_least=3)
+        second = subprocess.run([*UP, "--data-dir", str(tmp_path)], capture_output=True, check=False, timeout=60)
+        assert second.returncode == 2
+        assert b"in use" in second.stderr
+        assert end(process) == 0
+    with running(tmp_path, "--shoppers", "0", "--port", "0"):
+        assert stored(tmp_path, at_least=before + 1) > before
+        (row,) = ask(tmp_path, "audit")["trucks"]
+        assert (row["holes"], row["conflicts"]) == ([], [])
+        assert [row["count"] for row in ask(tmp_path, "clicks")] == [1]
+
+
 @pytest.mark.prove
 def test_nothing_of_it_outlives_a_kill(tmp_path: Path) -> None:
-    """ministack and mosquitto end with the process that started them; until then any shell can ask."""
-    ministack()
-    argv = [*UP, "--trucks", "1", "--shoppers", "0", "--data-dir", str(tmp_path)]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "up.json").exists():
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.1)
-        shell = f". {tmp_path}/aws/environment && {sys.executable} -m milepost trucks --json"
-        rows: list[object] = []
-        while not rows and time.monotonic() < deadline:
-            rows = json.loads(subprocess.run(["sh", "-c", shell], capture_output=True, check=True).stdout)
-        assert rows
-        children = _pids(json.loads((tmp_path / "aws" / "children.json").read_text()))
-        assert len(children) >= 3
-    finally:
-        process.send_signal(signal.SIGKILL)
+    """ministack, its functions and mosquitto end with the process that started them, and what they held is kept."""
+    with running(tmp_path, "--shoppers", "0", "--port", "0") as process:
+        before = stored(tmp_path, at_least=3)
+        begun = below(process.pid)
+        assert len(begun) >= 5, "trucks, mosquitto, ministack and two functions"
+        process.kill()
         process.wait(10)
+    assert not left_of(begun)
+    with running(tmp_path, "--shoppers", "0", "--port", "0") as process:
+        assert stored(tmp_path, at_least=before + 1) > before
+        assert ask(tmp_path, "audit")["trucks"][0]["holes"] == []
+        assert end(process) == 0
+
+
+@pytest.mark.prove
+def test_where_ministack_is_killed_it_begins_anew_and_says_so(tmp_path: Path) -> None:
+    """No half of an account, and no truck that believes what nobody holds any longer."""
+    with running(tmp_path, "--shoppers", "0", "--port", "0") as process:
+        stored(tmp_path, at_least=3)
+        os.kill(
+            json.loads((tmp_path / "aws/ministack/children.json").read_text())["children"][0]["pid"], signal.SIGKILL
+        )
+        process.kill()
+    with running(tmp_path, "--shoppers", "0", "--port", "0") as process:
+        stored(tmp_path, at_least=1)
+        (row,) = ask(tmp_path, "audit")["trucks"]
+        assert row["holes"] == []
+        assert end(process) == 0
+    assert "aws_begins_anew" in (tmp_path / "log").read_text()
+
+
+def below(pid: int) -> list[tuple[int, str]]:
+    """Every process under this one: its id and when it began."""
+    parents = {int(each.name): fields(int(each.name)) for each in Path("/proc").iterdir() if each.name.isdigit()}
+    found, waiting = [], [pid]
+    while waiting:
+        above = waiting.pop()
+        waiting += (children := [child for child, stat in parents.items() if stat and int(stat[1]) == above])
+        found += [(child, stat[19]) for child in children if (stat := parents[child])]
+    return found
+
+
+def left_of(begun: list[tuple[int, str]]) -> list[int]:
+    """Which of these still run ten seconds later."""
     deadline = time.monotonic() + 10
-    while any(map(_alive, children)) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        left = [pid for pid, at in begun if (stat := fields(pid)) and stat[0] != "Z" and stat[19] == at]
+        if not left:
+            break
         time.sleep(0.05)
-    assert not [pid for pid in children if _alive(pid)]
+    return left
 
 
-def _alive(pid: int) -> bool:
+def fields(pid: int) -> list[str]:
+    """/proc/PID/stat from the state on; empty where it is gone."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-
-
-def _pids(record: object) -> list[int]:
-    """Every pid in what box.children recorded."""
-    if isinstance(record, dict):
-        return [record["pid"]] if "pid" in record else [pid for below in record.values() for pid in _pids(below)]
-    return [pid for below in record for pid in _pids(below)] if isinstance(record, list) else []
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
