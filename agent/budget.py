@@ -60,14 +60,14 @@ class Budget:
             return "none"
         return "all" if left > self._reserve(now) else "live"
 
-    def spend(self, topic: str, payload: int, *, live: bool = False) -> None:
-        """A message goes, or has come."""
+    def spend(self, topic: str, payload: int, *, live: int = 0) -> None:
+        """A message goes, or has come. live: how many live samples are in it."""
         if self._limit is None:
             return
         size = payload + len(topic) + _HEADER
         self._spent += size
         if live:
-            self._live_size += _LEARN * (size - self._live_size)
+            self._live_size += _LEARN * (size / live - self._live_size)
         if self._spent > self._remembered:
             self._remember(self._spent + _STEP)
 

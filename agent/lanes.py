@@ -1,9 +1,9 @@
 """Which samples go next: the live lane first, the backlog in batches behind it. Its only I/O is the buffer's.
 
 A position, `live`, divides the numbers: above it wait the samples taken since we are connected (and the newest one of
-before), each to be sent alone and at once. Everything pending up to it is backlog, read in ascending order behind a
-second position. Requests to resend turn sent samples into pending ones below `live`, so they join the backlog, and
-asking twice changes nothing.
+before), each to be sent alone and at once, or those of a send_interval together (gathering.py). Everything pending up
+to it is backlog, read in ascending order behind a second position. Requests to resend turn sent samples into pending
+ones below `live`, so they join the backlog, and asking twice changes nothing.
 
 What the broker refuses stays pending and is held back until the next sweep, a minute later at first, an hour at most,
 also across reconnects (mosquitto 2.0 ends the connection after a refusal). What was refused together is tried again in
@@ -16,16 +16,19 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.buffer import Buffer, Row, join_batch
+from agent.gathering import Gathering
 from agent.transport import Limits
 from contract.ranges import Ranges
 
 LIVE_AT_MOST = 20
-"""More live samples waiting than this become backlog, but for the newest: alone, they would fall further behind."""
+"""More live samples than this, and than go in one message, become backlog, but for the newest: one by one, they would
+fall further behind."""
 
 _READ = 500
 _PAUSE_FIRST, _PAUSE_LONGEST = 1.0, 300.0
 _SWEEP_FIRST, _SWEEP_LONGEST = 60.0, 3600.0
 _RESERVED_FOR_LIVE = 10
+_BRACKETS = 16
 
 
 class Parcel(NamedTuple):
@@ -44,8 +47,11 @@ class Parcel(NamedTuple):
 class Lanes:
     """The two lanes of one buffer. Connected and lost in turns; `next` is only called while connected."""
 
-    def __init__(self, buffer: Buffer, limits: Limits, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, buffer: Buffer, limits: Limits, monotonic: Callable[[], float], gathering: Gathering | None = None
+    ) -> None:
         self._buffer, self._limits, self._monotonic = buffer, limits, monotonic
+        self._gathering = gathering or Gathering(0, monotonic)
         self._in_flight: dict[int, Parcel] = {}
         self._travelling: set[int] = set()
         self._backlog_bytes = 0
@@ -78,6 +84,7 @@ class Lanes:
         self._payload, self._batch_bytes = payload, min(self._limits.batch_bytes, payload)
         newest = self._buffer.highest_seq
         self._live = newest if newest in self._held else max(newest - 1, 0)
+        self._gathering.begin()
         self._read_backlog_from(0)
 
     def restart(self) -> None:
@@ -144,6 +151,8 @@ class Lanes:
         """Seconds after which `next` may have something without any event before: a pause or a sweep."""
         now = self._monotonic()
         moments = [self._sweep_at]
+        if self._live < self._buffer.highest_seq and (gathers := self._gathering.wait()):
+            moments.append(now + gathers)
         if self._paused_until > now and not self._exhausted:
             moments.append(self._paused_until)
         return max(0.0, min(moments) - now)
@@ -165,16 +174,25 @@ class Lanes:
 
     def _next_live(self) -> Parcel | None:
         highest = self._buffer.highest_seq
-        if self._live >= highest:
+        if self._live >= highest or self._gathering.wait():
             return None
-        if highest - self._live > LIVE_AT_MOST:
+        most = 1 if self._gathering.alone else self._limits.records
+        if highest - self._live > max(LIVE_AT_MOST, most):
             self._live, self._exhausted = highest - 1, False
-        rows = self._buffer.pending(after=self._live, through=highest, limit=1)
-        if not rows:
-            self._live = highest
-            return None
-        self._live = rows[0].seq
-        return Parcel((rows[0].seq,), rows[0].body, backlog=False)
+        rows = self._fitting(self._buffer.pending(after=self._live, through=highest, limit=most))
+        self._live = rows[-1].seq if rows else highest
+        if rows and self._live >= highest:
+            self._gathering.emptied()
+        return _parcel(rows, backlog=False) if rows else None
+
+    def _fitting(self, rows: list[Row]) -> list[Row]:
+        """As many of them as one message takes, one at least."""
+        size = _BRACKETS
+        for number, row in enumerate(rows):
+            size += len(row.body) + 1
+            if number and size > self._batch_bytes:
+                return rows[:number]
+        return rows
 
     def _next_backlog(self) -> Parcel | None:
         if self._held and self._monotonic() >= self._sweep_at:
@@ -194,14 +212,11 @@ class Lanes:
         size, most = 0, self._limits.records
         while len(rows) < most and (row := self._peek()):
             most = min(most, self._at_most.get(row.seq, most))
-            if rows and (len(rows) >= most or size + len(row.body) + 16 > self._batch_bytes):
+            if rows and (len(rows) >= most or size + len(row.body) + _BRACKETS > self._batch_bytes):
                 break
             rows.append(self._ahead.popleft())
             size += len(row.body) + 1
-        if not rows:
-            return None
-        payload = join_batch(rows) if len(rows) > 1 else rows[0].body
-        return Parcel(tuple(row.seq for row in rows), payload, backlog=True)
+        return _parcel(rows, backlog=True) if rows else None
 
     def _peek(self) -> Row | None:
         """The next backlog row; left out is what travels when it is read, whose own end decides, and what is held."""
@@ -213,3 +228,8 @@ class Lanes:
             self._ahead.extend(row for row in rows if row.seq not in self._travelling and row.seq not in self._held)
             self._position = rows[-1].seq
         return self._ahead[0]
+
+
+def _parcel(rows: list[Row], *, backlog: bool) -> Parcel:
+    payload = join_batch(rows) if len(rows) > 1 else rows[0].body
+    return Parcel(tuple(row.seq for row in rows), payload, backlog)

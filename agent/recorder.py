@@ -7,7 +7,7 @@ once; one of a boot that is dated later is repaired by that boot's own time line
 placed between its neighbours and sent as `estimated`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -50,7 +50,8 @@ class _Held:
 
 class Recorder:
     """One truck's way from the sampler into the buffer. Damaged passes through, after which the buffer is repaired and
-    `resume` called; no sample is lost by it. stored, never_stored: how many samples of this process."""
+    `resume` called; no sample is lost by it. stored, never_stored: how many samples of this process. on_event: called
+    when a sample that tells of an event has been stored."""
 
     def __init__(self, source: Source, clock: Clock, buffer: Buffer, *, patience: float = PATIENCE_SECONDS) -> None:
         self._source, self._clock, self._buffer, self._patience = source, clock, buffer, patience
@@ -64,6 +65,7 @@ class Recorder:
         self._unsettled = bool(self._waiting)
         self._connected_for, self._looked, self._was_connected = 0.0, clock.monotonic(), False
         self.stored, self.never_stored = 0, 0
+        self.on_event: Callable[[], None] = lambda: None
 
     @property
     def held(self) -> int:
@@ -84,7 +86,8 @@ class Recorder:
             while self._held:
                 stored.append(self._append(self._held[0]))
                 self.stored += 1
-                del self._held[0]
+                if self._held.pop(0).event:
+                    self.on_event()
         except Retryable as error:
             self._hold(error)
             return stored

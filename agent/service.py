@@ -61,6 +61,7 @@ class Agent:
         keepsake = Keepsake(settings.buffer.with_name(settings.buffer.name + ".config"))
         self._remote = Remote(settings, keepsake, clock.monotonic)
         self._uplink.on_config, self._uplink.on_ack = self._on_config, self._on_ack
+        self._recorder.on_event = self._uplink.hurry
         self._due = clock.now()
         self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
         if self._remote.settings != settings:
@@ -117,6 +118,7 @@ class Agent:
             self._recorder.end()
             self._count()
             self._remote.close()
+            self._uplink.hurry()
             self._drain(drain, wait_for_network)
             self._uplink.say_goodbye(GOODBYE_SECONDS)
         finally:

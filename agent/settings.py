@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from contract.config import BatchBytes, Interval, Kibibytes, Megabytes, Publishes, Records, ReportInterval
+from contract.config import BatchBytes, Interval, Kibibytes, Megabytes, Publishes, Records, ReportInterval, SendInterval
 from contract.settings import Room
 from contract.telemetry import Identifier
 
@@ -61,6 +61,7 @@ class AgentSettings(Room):
     interval: seconds between samples. buffer: the buffer file; what belongs to it lies beside it. buffer_limit: MB that
     the file may grow to. time_patience: seconds that a connected truck without GPS or NTP time waits before it sends
     its samples as `estimated`.
+    send_interval: seconds that live samples may wait for others to go with, 0 for at once.
     report_interval: seconds between reports. daily_budget: MB a day that samples may cost, None for no bound.
     transport: which MQTT library. session_expiry: seconds for which the broker keeps what it has for us.
     ca, certificate, key: PEM files for mqtts; without `ca` the system's authorities are trusted.
@@ -73,6 +74,7 @@ class AgentSettings(Room):
     buffer_limit: Annotated[float, Field(ge=1, le=100_000)] = 64
     interval: Interval = 60
     time_patience: Annotated[float, Field(ge=0, le=86_400)] = 600
+    send_interval: SendInterval = 0
     report_interval: ReportInterval = 900
     daily_budget: Megabytes | None = None
     transport: Literal["paho", "aws"] = "paho"
@@ -114,4 +116,4 @@ class AgentSettings(Room):
         return parts.port or PORTS[parts.scheme]
 
 
-LIVE = frozenset({"interval", "report_interval", "daily_budget", "lanes"})
+LIVE = frozenset({"interval", "send_interval", "report_interval", "daily_budget", "lanes"})

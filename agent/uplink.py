@@ -18,6 +18,7 @@ from agent import reports
 from agent.budget import Budget
 from agent.buffer import Buffer
 from agent.clock import Clock
+from agent.gathering import Gathering
 from agent.keepsake import Keepsake
 from agent.lanes import Lanes
 from agent.pace import Pace
@@ -78,7 +79,8 @@ class Uplink:
         self._buffer, self._transport, self._clock = buffer, transport, clock
         self._routes = routes(settings.truck_id, settings.basic_ingest)
         limits = transport.limits
-        self._lanes = Lanes(buffer, limits, clock.monotonic)
+        self._gathering = Gathering(settings.send_interval, clock.monotonic)
+        self._lanes = Lanes(buffer, limits, clock.monotonic, self._gathering)
         self._pace = Pace(limits.publishes_per_second, limits.bytes_per_second, limits.payload, clock.monotonic)
         keepsake = Keepsake(settings.buffer.with_name(settings.buffer.name + ".budget"))
         self._budget = Budget(settings.daily_budget, settings.interval, keepsake, clock.now)
@@ -110,6 +112,7 @@ class Uplink:
         self._lanes.adopt(limits)
         self._pace = Pace(limits.publishes_per_second, limits.bytes_per_second, limits.payload, self._clock.monotonic)
         self._budget.adopt(settings.daily_budget, settings.interval)
+        self._gathering.adopt(settings.send_interval)
         self._report_at += settings.report_interval - self._report_seconds
         self._report_seconds = settings.report_interval
 
@@ -138,15 +141,23 @@ class Uplink:
         if self.connected and self._clock.monotonic() >= self._report_at:
             self._report()
 
+    def hurry(self) -> None:
+        """Live samples that wait for others go now."""
+        self._gathering.hurry()
+
     def report(self) -> None:
         """Send a report now, if there is a connection."""
         if self.connected:
             self._report()
 
     def tell(self, configured: Configured) -> None:
-        """Say in the status what became of the remote configuration, now or on connecting."""
+        """Say in the status what became of the remote configuration, now or on connecting.
+
+        A status names the highest number but not what is pending, so what waits goes too, lest it be missed.
+        """
         self.configured = configured
         if self.connected:
+            self._gathering.hurry()
             self._status("online")
 
     def resume(self, released: Ranges) -> None:
@@ -209,7 +220,7 @@ class Uplink:
             topic = self._routes.batch if parcel.batch else self._routes.telemetry
             self._lanes.took(token, parcel)
             self._pace.spend(len(parcel.payload))
-            self._budget.spend(topic, len(parcel.payload), live=not parcel.backlog)
+            self._budget.spend(topic, len(parcel.payload), live=0 if parcel.backlog else len(parcel.seqs))
             self._transport.publish(Message(token, topic, parcel.payload))
             self.tally.messages += 1
 

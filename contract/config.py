@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ConfigVersion = Annotated[int, Field(ge=0, le=2**63 - 1)] | Annotated[str, Field(min_length=1, max_length=64)]
 Interval = Annotated[float, Field(gt=0, le=86_400)]
+SendInterval = Annotated[float, Field(ge=0, le=86_400)]
 ReportInterval = Annotated[float, Field(ge=10, le=86_400)]
 Megabytes = Annotated[float, Field(gt=0, le=1_000_000)]
 Publishes = Annotated[float, Field(gt=0, le=1_000_000)]
@@ -35,12 +36,13 @@ class Config(_Strict):
     """One configuration of one truck.
 
     config_version: the truck confirms it in its status once it has run with it. interval: seconds between samples, at
-    least 1. report_interval: seconds between reports. daily_budget: MB a day (UTC) that samples may cost, null for no
-    bound.
+    least 1. send_interval: seconds that live samples may wait for others to go with in one message, 0 for at once.
+    report_interval: seconds between reports. daily_budget: MB a day (UTC) that samples may cost, null for no bound.
     """
 
     config_version: ConfigVersion
     interval: Annotated[Interval, Field(ge=1)] | None = None
+    send_interval: SendInterval | None = None
     report_interval: ReportInterval | None = None
     daily_budget: Megabytes | None = None
     lanes: LaneConfig | None = None

@@ -5,14 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 from agent.clock import Moment, TimeQuality
 from agent.sensors import Reading
+from contract.codec import Json
 
 
 class CountingSensor:
-    """Says how often it was read, as engine speed; `failing` makes it raise."""
+    """Says how often it was read, as engine speed, and how its `brakes` are; `failing` makes it raise."""
 
     def __init__(self, moment: datetime | None = None) -> None:
         self.reads = 0
         self.failing = False
+        self.brakes: str | None = None
         self.moment = moment
 
     def read(self, now: datetime) -> Reading:
@@ -20,7 +22,10 @@ class CountingSensor:
         if self.failing:
             raise RuntimeError("the device has been pulled out")
         self.reads += 1
-        return Reading({"engine_diagnostics.engine_rpm": self.reads}, {}, self.moment)
+        values: dict[str, Json] = {"engine_diagnostics.engine_rpm": self.reads}
+        if self.brakes:
+            values["vehicle_health_and_maintenance.brake_status"] = self.brakes
+        return Reading(values, {}, self.moment)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,19 @@ class Listener:
         """The parsed messages of `fleet/+/SUFFIX`."""
         return [json.loads(body) for topic, body, _ in list(self.messages) if topic.split("/", 2)[2] == suffix]
 
+    def sample_messages(self) -> list[list[Any]]:
+        """The samples of each message that has some, alone or a batch, in the order in which they came."""
+        found = []
+        for topic, body, _ in list(self.messages):
+            kind = topic.split("/", 2)[2]
+            if kind.startswith("telemetry"):
+                found.append(json.loads(body)["records"] if kind == "telemetry/batch" else [json.loads(body)])
+        return found
+
     def samples(self) -> dict[int, set[str]]:
         """seq → the different contents in which it arrived, alone or in batches."""
         found: dict[int, set[str]] = {}
-        for sample in (
-            *self.of("telemetry"),
-            *(one for batch in self.of("telemetry/batch") for one in batch["records"]),
-        ):
+        for sample in chain.from_iterable(self.sample_messages()):
             found.setdefault(sample["seq"], set()).add(json.dumps(sample))
         return found
 

@@ -32,9 +32,18 @@ def test_the_backlog_leaves_what_the_live_samples_of_the_day_will_need(tmp_path:
     assert sent == 15
     assert day.budget.open() == "live"
     while day.budget.open() == "live":
-        day.budget.spend("fleet/T1/telemetry", 700, live=True)
+        day.budget.spend("fleet/T1/telemetry", 700, live=1)
     assert day.budget.open() == "none"
     assert 2_000_000 <= day.budget.spent < 2_001_000
+
+
+def test_live_samples_that_go_together_are_reckoned_one_by_one(tmp_path: Path) -> None:
+    """Five of 700 B in a message: at noon half a megabyte is kept for the 720 to come, not five times that."""
+    day = Day(tmp_path, 2.0)
+    day.budget.open()
+    for _ in range(100):
+        day.budget.spend("fleet/T1/telemetry/batch", 3_500, live=5)
+    assert day.budget.open() == "all"
 
 
 def test_the_next_day_has_a_new_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.buffer.sqlite import SqliteBuffer
+from agent.gathering import Gathering
 from agent.lanes import LIVE_AT_MOST, Lanes, Parcel
 from agent.transport import Limits
 from contract.ranges import Ranges
@@ -17,12 +18,16 @@ PAYLOAD = 131_072
 
 
 class Bench:
-    """Lanes on a buffer, and the other end of the line. `now` is the time; `arrived` what was delivered, in order."""
+    """Lanes on a buffer, and the other end of the line. `now` is the time; `arrived` what was delivered, in order.
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+    send_interval: seconds that live samples wait for each other, the whole of it from the first on.
+    """
+
+    def __init__(self, folder: Path, limits: Limits | None = None, *, send_interval: float = 0) -> None:
         self.now = 0.0
         self.buffer = SqliteBuffer(folder / "b.db", "T1")
-        self.lanes = Lanes(self.buffer, limits or Limits(), lambda: self.now)
+        self.gathering = Gathering(send_interval, lambda: self.now, lambda: 1)
+        self.lanes = Lanes(self.buffer, limits or Limits(), lambda: self.now, self.gathering)
         self.token = 0
         self.arrived: list[int] = []
 
@@ -100,6 +105,50 @@ def test_too_many_live_samples_become_backlog_but_for_the_newest(bench: Bench) -
     parcels = bench.deliver_all()
     assert [len(parcel.seqs) for parcel in parcels] == [1, LIVE_AT_MOST]
     assert parcels[0].seqs == (LIVE_AT_MOST + 1,)
+
+
+def test_live_samples_wait_for_each_other_and_overtake_the_backlog_together(tmp_path: Path) -> None:
+    """The newest at once on connecting; those after it when the time is over, and until then `wait` tells when."""
+    bench = Bench(tmp_path, send_interval=300)
+    bench.sample(500)
+    bench.lanes.connected(PAYLOAD)
+    newest = bench.take()
+    assert newest
+    assert newest[1].seqs == (500,)
+    for _ in range(4):
+        bench.now += 60
+        bench.sample()
+    backlog = bench.take()
+    assert backlog
+    assert backlog[1].backlog
+    assert bench.lanes.wait() == 60
+    bench.now += 60
+    bench.sample()
+    taken = bench.take()
+    assert taken
+    assert (taken[1].seqs, taken[1].backlog) == ((501, 502, 503, 504, 505), False)
+    bench.sample()
+    assert all(parcel.backlog for parcel in bench.deliver_all())
+    bench.lanes.lost()
+    bench.lanes.connected(PAYLOAD)
+    assert bench.deliver_all()[0].seqs == (506,)
+    bench.buffer.close()
+
+
+def test_live_samples_together_stay_within_the_limits_of_a_message(tmp_path: Path) -> None:
+    """In records and in bytes; what does not fit goes in the next one, at once too."""
+    bench = Bench(tmp_path, Limits(records=10, batch_bytes=4000), send_interval=300)
+    bench.lanes.connected(PAYLOAD)
+    bench.sample()
+    bench.deliver_all()
+    bench.sample(12)
+    bench.sample(6, size=1000)
+    bench.now += 300
+    parcels = bench.deliver_all()
+    assert [len(parcel.seqs) for parcel in parcels] == [10, 5, 3]
+    assert all(len(parcel.payload) <= 4000 and not parcel.backlog for parcel in parcels)
+    assert bench.arrived == list(range(1, 20))
+    bench.buffer.close()
 
 
 def test_batches_and_what_travels_stay_within_the_limits(bench: Bench) -> None:
@@ -208,11 +257,14 @@ def test_what_was_refused_waits_also_across_reconnects(bench: Bench) -> None:
 @given(st.data())
 def test_whatever_happens_everything_arrives(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Samples, deliveries in any order, refusals, losses and asks in any mixture: in the end nothing is pending."""
-    bench = Bench(tmp_path_factory.mktemp("lanes"), Limits(window=8, records=4))
+    gathers = data.draw(st.sampled_from([0, 30]))
+    bench = Bench(tmp_path_factory.mktemp("lanes"), Limits(window=8, records=4), send_interval=gathers)
     travelling: list[int] = []
     bench.lanes.connected(PAYLOAD)
     for _ in range(data.draw(st.integers(1, 60))):
-        action = data.draw(st.sampled_from(["sample", "take", "take", "deliver", "refuse", "lose", "ask", "wait"]))
+        action = data.draw(
+            st.sampled_from(["sample", "take", "take", "deliver", "refuse", "lose", "ask", "wait", "hurry"])
+        )
         if action == "sample":
             bench.sample(data.draw(st.integers(1, 30)))
         elif action == "take" and (taken := bench.take()):
@@ -229,6 +281,8 @@ def test_whatever_happens_everything_arrives(tmp_path_factory: pytest.TempPathFa
             bench.lanes.resend(bench.buffer.resend(Ranges.of([(first, first + 5)]))[0])
         elif action == "wait":
             bench.now += data.draw(st.sampled_from([0.5, 70.0]))
+        elif action == "hurry":
+            bench.gathering.hurry()
     for token in travelling:
         bench.deliver(token)
     for _ in range(4):

@@ -40,6 +40,7 @@ class Truck:
             buffer=self.buffer,
             transport=PahoTransport(line, limits=limits, backoff=Backoff(0.05, 0.3)),
         )
+        self._drain = more.get("drain", 5.0)
         self._stop = threading.Event()
         self._result: list[Tally] = []
         self._thread = threading.Thread(target=self._run)
@@ -55,7 +56,7 @@ class Truck:
         return self
 
     def _run(self) -> None:
-        self._result.append(self.agent.run(self._stop))
+        self._result.append(self.agent.run(self._stop, drain=self._drain))
 
     def stop(self) -> Tally:
         """As SIGTERM does; the buffer is closed too."""
