@@ -1,8 +1,9 @@
 """The supervised mosquitto of a box: starts it, knows that it answers, starts it again when it dies.
 
 Promises to `milepost up`: the address stays the same for the life of a `Broker`, since trucks reconnect to it; after
-`start` it answers MQTT, not only TCP; a clean stop keeps every session, queued message and retained status, and a kill
-loses at most what came in the last seconds (mosquitto acknowledges before it is durable; gap repair asks again).
+`start` it answers MQTT, not only TCP; one that lives and no longer answers is killed and started again; a clean stop
+keeps every session, queued message and retained status, and a kill loses at most what came in the last seconds
+(mosquitto acknowledges before it is durable; gap repair asks again).
 A persistence file that mosquitto refuses is set aside, never deleted, and never keeps the box down.
 
 On the loopback listener nobody is authenticated: any client of this machine may publish as any truck, and may even
@@ -53,13 +54,22 @@ class Broker:
 
     port: 0 takes a free one, kept until the object goes. children: who records the process (default: in `folder`);
     the caller holds the data directory's lock and has reaped orphans, since two brokers must not share the files.
+    patience: seconds without an answer after which `supervise` takes a living mosquitto for hung.
     """
 
     def __init__(
-        self, folder: Path, *, port: int = 0, children: Children | None = None, autosave_seconds: int = 5
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        children: Children | None = None,
+        autosave_seconds: int = 5,
+        patience: float = 30.0,
     ) -> None:
         self._folder = folder.absolute()
         self._autosave = autosave_seconds
+        self._patience = patience
+        self._asked_at = self._answered_at = 0.0
         self._folder.mkdir(parents=True, exist_ok=True)
         self._children = children or Children(self._folder)
         self._child: Child | None = None
@@ -145,11 +155,29 @@ class Broker:
         wait = _WATCH_SECONDS
         while not stop.wait(wait):
             try:
+                self._kill_if_hung()
                 self.ensure()
                 wait = _WATCH_SECONDS
             except (Unreachable, Misconfigured) as error:
                 wait = min(wait * 2, 10.0)
                 log.error("broker_restart_failed again_in_seconds=%.1f reason=%s", wait, error)
+
+    def _kill_if_hung(self) -> None:
+        """Asked three times in its patience; a stop or a start that is under way is not disturbed."""
+        now = time.monotonic()
+        if now - self._asked_at < self._patience / 3 or not self._guard.acquire(blocking=False):
+            return
+        try:
+            if not self.alive or self._child is None:
+                return
+            self._asked_at = now
+            if _answers(self.port):
+                self._answered_at = time.monotonic()
+            elif time.monotonic() - self._answered_at > self._patience:
+                log.error("broker_hung seconds=%.0f pid=%d: killed", self._patience, self._child.pid)
+                self._child.stop(0)
+        finally:
+            self._guard.release()
 
     @property
     def _log(self) -> Path:
@@ -199,6 +227,7 @@ class Broker:
                 child.stop(1.0)
                 raise Unreachable(f"mosquitto did not come up on port {self.port}: {self._last_words()} ({self._log})")
             time.sleep(_PROBE_SECONDS)
+        self._asked_at = self._answered_at = time.monotonic()
         log.info("broker_up port=%d pid=%d", self.port, child.pid)
 
     def _launch_without_database(self) -> None:

@@ -109,6 +109,22 @@ def test_killed_it_is_back_on_its_port_within_a_second(broker: Broker) -> None:
         pass
 
 
+def test_one_that_lives_and_does_not_answer_is_killed_and_started_again(tmp_path: Path) -> None:
+    broker, stop = Broker(tmp_path, patience=1.5), threading.Event()
+    broker.start()
+    thread = threading.Thread(target=broker.supervise, args=[stop], daemon=True)
+    thread.start()
+    try:
+        hung = broker.pid
+        assert hung
+        os.kill(hung, signal.SIGSTOP)
+        until(lambda: broker.pid not in (None, hung) and broker_module._answers(broker.port), 20)
+    finally:
+        stop.set()
+        thread.join()
+        broker.stop()
+
+
 def test_a_stopped_broker_stays_stopped(broker: Broker) -> None:
     broker.stop()
     assert not broker.ensure()
