@@ -7,12 +7,10 @@ Modules are compiled where the Python is the same: Lambda cannot keep what it co
 """
 
 import argparse
-import compileall
 import importlib.metadata
 import importlib.util
 import json
 import platform
-import py_compile
 import re
 import shutil
 import subprocess
@@ -73,8 +71,7 @@ def build(folder: Path, *, python: str, architecture: str, from_here: bool = Fal
         shutil.copytree(ROOT / room, handlers / room, ignore=shutil.ignore_patterns(*_LEFT_OUT))
     _strip(handlers)
     if python == _own_python():
-        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        compileall.compile_dir(handlers, quiet=2, invalidation_mode=mode, stripdir=handlers)
+        _compile(handlers)
     return _zip(handlers, folder / "handlers.zip")
 
 
@@ -135,6 +132,12 @@ def _strip(handlers: Path) -> None:
             shutil.rmtree(path)
         elif not wanted:
             path.unlink(missing_ok=True)
+
+
+def _compile(handlers: Path) -> None:
+    """In a process of its own: what a process has imported before changes the bytes."""
+    options = ["-qq", "--invalidation-mode", "unchecked-hash", "-s", str(handlers)]
+    subprocess.run([sys.executable, "-I", "-S", "-m", "compileall", *options, str(handlers)], check=False)
 
 
 def _zip(handlers: Path, path: Path) -> Path:

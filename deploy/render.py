@@ -1,7 +1,7 @@
 """The SAM template, whole: template.yaml, and what has its one source elsewhere.
 
-Added are the tables (collector.stores), the IoT rules (iot_rules/documents), alarms and dashboard (watch.py), and for
-each function its log group and its role. The result is JSON, which CloudFormation takes like YAML.
+Added are the tables (collector.stores), the IoT rules (iot_rules/documents), alarms, dashboard and IoT's log
+(watch.py), and for each function its log group and its role. The result is JSON, which CloudFormation takes like YAML.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from contract.errors import Misconfigured
-from deploy.watch import alarms, dashboard
+from deploy.watch import alarms, dashboard, iot_logging
 
 SOURCE = Path(__file__).with_name("template.yaml")
 Resources = dict[str, dict[str, Any]]
@@ -33,7 +33,8 @@ def render() -> dict[str, Any]:
     for name in functions:
         _furnish(made, name, tables)
     rules = _rules()
-    for added in (tables, rules, alarms(functions, list(rules), list(tables)), dashboard(functions)):
+    watching = (alarms(functions, list(rules), list(tables)), dashboard(functions), iot_logging())
+    for added in (tables, rules, *watching):
         if clash := made.keys() & added.keys():
             raise Misconfigured(f"template.yaml has its own {sorted(clash)}: remove them, they are added")
         made.update(added)

@@ -1,4 +1,4 @@
-"""Alarms and dashboard: what an operator must know, made for every function, rule and table of the template."""
+"""Alarms, dashboard, IoT's log: what an operator must know, for every function, rule and table of the template."""
 
 import json
 from typing import Any
@@ -26,6 +26,14 @@ def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resourc
             f"{name}: records were refused; `milepost dead-letters list` tells why.",
             "Milepost", "Rejected", {"service": f"milepost-{service}"},
         )  # fmt: skip
+        made[f"{name}Failing"] = _alarm(
+            f"{name}: records could not be written for 15 minutes and come again; see its log group.",
+            "Milepost", "Failed", {"service": f"milepost-{service}"}, periods=3,
+        )  # fmt: skip
+    made["RepairFunctionFailing"] = _alarm(
+        "RepairFunction: trucks could not be asked for missing samples for 15 minutes; see its log group.",
+        "Milepost", "Failed", {"service": "milepost-repair"}, periods=3,
+    )  # fmt: skip
     for stream in ("TelemetryStream", "ClicksStream"):
         made[f"{stream}Full"] = _alarm(
             f"{stream}: writes were throttled; give it more shards.",
@@ -78,6 +86,35 @@ def _alarm(  # noqa: PLR0913 - the properties of one resource
             "TreatMissingData": "notBreaching",
             "AlarmActions": [{"Ref": "AlarmTopic"}],
             "OKActions": [{"Ref": "AlarmTopic"}],
+        },
+    }
+
+
+def iot_logging() -> Resources:
+    """What IoT Core logs, where IotLogLevel asks for it: refused connections and publishes, failed rules."""
+    group = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:AWSIotLogsV2:*"
+    verbs = ("CreateLogGroup", "CreateLogStream", "PutLogEvents", "PutMetricFilter", "PutRetentionPolicy")
+    allowed = {"Effect": "Allow", "Action": [f"logs:{verb}" for verb in verbs], "Resource": {"Fn::Sub": group}}
+    trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return {
+        "IotLogRole": {
+            "Type": "AWS::IAM::Role",
+            "Condition": "LogsIot",
+            "Properties": {
+                "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+                "Policies": [
+                    {"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": [allowed]}}
+                ],
+            },
+        },
+        "IotLogging": {
+            "Type": "AWS::IoT::Logging",
+            "Condition": "LogsIot",
+            "Properties": {
+                "AccountId": {"Ref": "AWS::AccountId"},
+                "DefaultLogLevel": {"Ref": "IotLogLevel"},
+                "RoleArn": {"Fn::GetAtt": ["IotLogRole", "Arn"]},
+            },
         },
     }
 

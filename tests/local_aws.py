@@ -5,6 +5,8 @@ It enforces IAM (AUTH): what a function's role does not allow is refused, as on 
 
 import atexit
 import importlib.util
+import os
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -41,3 +43,12 @@ def deployed() -> tuple[Ministack, dict[str, str]]:
     """The session's ministack with Milepost's stack deployed to it, and the stack's outputs."""
     stack = ministack()
     return stack, _deployed()
+
+
+def sam_cli() -> Path:
+    """The SAM CLI: `sam` in PATH, SAM_CLI, or the clone's .venv-sam; skips the test where there is none."""
+    here = Path(__file__).parent.parent / ".venv-sam/bin/sam"
+    found = shutil.which("sam") or os.environ.get("SAM_CLI") or (here.exists() and here)
+    if not found:
+        pytest.skip("aws-sam-cli is not installed: it wants an environment of its own, see docs/deploy-aws.md")
+    return Path(found)

@@ -167,6 +167,26 @@ def test_gap_repair_asks_for_what_is_missing(cloud: Cloud) -> None:
     assert json.loads(again["Payload"].read()) == {"asked": 0, "failed": 0}
 
 
+def test_what_is_rare_is_allowed_too(cloud: Cloud) -> None:
+    """Ledgers too long for the head, asked for, healed and back in it; a sample too old, a truck's status."""
+    odd, even = (one for one in (lately("RARE", 80)[start::2] for start in (0, 1)))
+    for one in odd:
+        cloud.publish("fleet/RARE/telemetry", dump(one).encode(), ago_ms=15 * 60_000)
+    assert eventually(lambda: [row for row in cloud.ask("audit", "RARE")["trucks"] if row["received"] == 40])
+    answer = cloud.stack.client("lambda").invoke(FunctionName="milepost-repair", Payload=b"{}", LogType="Tail")
+    assert json.loads(answer["Payload"].read())["failed"] == 0, base64.b64decode(answer.get("LogResult", "")).decode()
+    cloud.publish("fleet/RARE/telemetry/batch", dump({"records": even}).encode())
+    assert eventually(lambda: [row for row in cloud.ask("audit", "RARE")["trucks"] if row["received"] == 80])
+    old = {**even[-1], "seq": 81, "sampled_at": instants.from_ms(time.time_ns() // 1_000_000 - 40 * 86_400_000)}
+    cloud.publish("fleet/RARE/telemetry", dump(old).encode())
+    (late,) = eventually(lambda: [each for each in cloud.ask("dead-letters", "list") if "RARE" in each["source"]])
+    assert "too_late" in late["reason"]
+    cloud.publish("fleet/RARE/status", dump({"state": "online", "at": old["sampled_at"]}).encode())
+    cloud.publish("fleet/RARE/telemetry", b"[" * 400_000)
+    assert eventually(lambda: len([e for e in cloud.ask("dead-letters", "list") if "RARE" in e["source"]]) == 2)
+    assert cloud.ask("verify", "RARE") == []
+
+
 def test_the_tables_are_the_stores(cloud: Cloud) -> None:
     """What CloudFormation made is what create_tables makes; TTL, which ministack's leaves out, by the template."""
     from deploy.render import render

@@ -5,22 +5,25 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contract import instants
+from contract.codec import dump
 from deploy.local import environment, free_port
 from deploy.package import here
 from tests.collector.handlers.conftest import message, minutes
-from tests.local_aws import deployed
+from tests.collector.handlers.mapping import envelope
+from tests.local_aws import deployed, sam_cli
 
 FUNCTIONS = ("telemetry", "clicks", "beacon", "repair", "archive")
 
@@ -59,9 +62,9 @@ def test_every_function_imports_from_the_bundle_and_what_lambda_brings(built: Pa
 
 
 def test_the_same_sources_make_the_same_bundle(built: Path, tmp_path: Path) -> None:
-    """An unchanged bundle is not deployed again."""
-    bundle, _ = here(tmp_path)
-    assert bundle.read_bytes() == (built / "handlers.zip").read_bytes()
+    """An unchanged bundle is not deployed again, whoever makes it."""
+    subprocess.run([sys.executable, "-m", "deploy.package", "--from-here", "--folder", str(tmp_path)], check=True)
+    assert (tmp_path / "handlers.zip").read_bytes() == (built / "handlers.zip").read_bytes()
 
 
 def test_it_is_small_and_says_nothing_of_this_machine(built: Path) -> None:
@@ -75,12 +78,10 @@ def test_it_is_small_and_says_nothing_of_this_machine(built: Path) -> None:
 def emulator() -> Path:
     """AWS's runtime interface emulator, as aws-sam-cli ships it."""
     machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-    sam = shutil.which("sam") or os.environ.get("SAM_CLI")
-    roots = [Path(sam).resolve().parent.parent] if sam else []
-    for root in roots:
-        for found in root.glob(f"lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-{machine}"):
-            return found
-    pytest.skip("aws-sam-cli, which ships the emulator, is not installed: see docs/deploy-aws.md")
+    root = sam_cli().resolve().parent.parent
+    for found in root.glob(f"lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-{machine}"):
+        return found
+    pytest.skip(f"no emulator in {root}: is aws-sam-cli installed there?")
 
 
 @contextmanager
@@ -108,28 +109,34 @@ def runtime(built: Path, tmp_path: Path, function: str, **variables: str) -> Ite
     ]  # fmt: skip
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(argv, cwd=built / "handlers", env=environ, stdout=log, stderr=log)
+    wait_for(port)
     try:
         yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
     finally:
         process.terminate()
         process.wait(10)
-        sys.stderr.write((tmp_path / "log").read_text("utf-8", "replace")[-3000:])
 
 
-def invoke(url: str, event: dict[str, Any]) -> Any:
+def wait_for(port: int) -> None:
+    """Until the emulator listens; it starts the runtime at the first invocation."""
     deadline = time.monotonic() + 20
     while True:
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, json.dumps(event).encode()), timeout=60) as answer:
-                return json.loads(answer.read())
-        except (ConnectionError, urllib.error.URLError):
-            if time.monotonic() > deadline:
-                raise
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, "the emulator did not start"
             time.sleep(0.05)
+        else:
+            return
 
 
-def test_the_real_runtime_runs_the_telemetry_function(built: Path, tmp_path: Path) -> None:
-    """Lambda's own runtime client and API, the packaged code, DynamoDB."""
+def invoke(url: str, event: dict[str, Any]) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(event).encode()), timeout=60) as answer:
+        return json.loads(answer.read())
+
+
+def test_under_the_real_runtime_a_batch_ends_in_the_tables(built: Path, tmp_path: Path) -> None:
+    """Lambda's own runtime client and API, the packaged code, DynamoDB: good, poison and again."""
     stack, _ = deployed()
     variables = {**environment(stack.url), "MILEPOST_STORE": "dynamodb://milepost"}
     records = [message(one, number, "RIE") for number, one in enumerate(lately(3))]
@@ -150,12 +157,51 @@ def lately(count: int) -> list[dict[str, Any]]:
     return [{**one, "truck_id": "RIE"} for one in minutes("RIE", range(1, count + 1))]
 
 
-def test_the_real_runtime_runs_the_archive(built: Path, tmp_path: Path) -> None:
-    """No service is needed for it."""
-    event = {
-        "sourceKinesisStreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/milepost-clicks",
-        "records": [{"recordId": "1", "data": "eyJJdGVtX0lEIjogMX0=", "approximateArrivalTimestamp": 1717243200000}],
+def click(event_id: str) -> dict[str, Any]:
+    """A stream record with one shop event of now."""
+    at = instants.from_ms(time.time_ns() // 1_000_000)
+    event = {"event_id": event_id, "event_type": "click", "timestamp": at, "item_id": "rie"}
+    return envelope(dump(event).encode(), 1, key="rie", arrived_ms=time.time_ns() // 1_000_000)
+
+
+ARCHIVED = {
+    "sourceKinesisStreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/milepost-clicks",
+    "records": [{"recordId": "1", "data": "eyJJdGVtX0lEIjogMX0=", "approximateArrivalTimestamp": 1717243200000}],
+}
+ASKED = {
+    "rawPath": "/healthz",
+    "headers": {},
+    "requestContext": {"http": {"method": "GET", "sourceIp": "192.0.2.1"}, "stage": "$default", "domainName": "b"},
+}
+EVENTS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[Any], bool]]] = {
+    "telemetry": (
+        lambda: {"Records": [message(lately(1)[0], 1, "RIE")]},
+        lambda said: said == {"batchItemFailures": []},
+    ),
+    "clicks": (lambda: {"Records": [click("rie-1")]}, lambda said: said == {"batchItemFailures": []}),
+    "beacon": (lambda: ASKED, lambda said: said["statusCode"] == 200),
+    "repair": (dict, lambda said: said["failed"] == 0),
+    "archive": (lambda: ARCHIVED, lambda said: said["records"][0]["result"] == "Ok"),
+}
+"""Function → an event for it, and whether its answer is right."""
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_real_runtime_runs_every_function(built: Path, tmp_path: Path, function: str) -> None:
+    """From the bundle, and again warm. Prints what the first took, imports and connections and all (`pytest -s`)."""
+    stack, _ = deployed()
+    event, right = EVENTS[function]
+    variables = {
+        **environment(stack.url),
+        "MILEPOST_STORE": "dynamodb://milepost",
+        "TELEMETRY_STREAM": "milepost-telemetry",
+        "CLICKS_STREAM": "milepost-clicks",
     }
-    with runtime(built, tmp_path, "archive", AWS_REGION="us-east-1") as url:
-        (record,) = invoke(url, event)["records"]
-    assert (record["recordId"], record["result"]) == ("1", "Ok")
+    with runtime(built, tmp_path, function, **variables) as url:
+        took = []
+        for _ in range(2):
+            begun = time.monotonic()
+            answer = invoke(url, event())
+            took.append((time.monotonic() - begun) * 1000)
+            assert right(answer), answer
+    print(f"{function}: cold start {took[0]:.0f} ms, then {took[1]:.0f} ms")

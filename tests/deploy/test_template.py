@@ -3,9 +3,9 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import pytest
 
 from deploy.render import render
 from iot_rules.rules import load_documents
-
-REMEDY = "is not installed: make it a separate environment, see docs/deploy-aws.md"
+from tests.local_aws import sam_cli
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +44,8 @@ def test_cfn_lint_finds_nothing(file: Path) -> None:
 
 def test_sam_validates_it(file: Path) -> None:
     """SAM's own schema; offline, and without its telemetry."""
-    sam = shutil.which("sam") or os.environ.get("SAM_CLI")
-    if not sam:
-        pytest.skip(f"aws-sam-cli {REMEDY}")
     done = subprocess.run(
-        [sam, "validate", "--lint", "--region", "us-east-1", "--template", str(file)],
+        [sam_cli(), "validate", "--lint", "--region", "us-east-1", "--template", str(file)],
         env={**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true"},
         capture_output=True,
         check=False,
@@ -57,17 +53,24 @@ def test_sam_validates_it(file: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_it_transforms_offline(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What CloudFormation's transform makes of it, with the public address open by both permissions."""
+@pytest.fixture(scope="module")
+def transformed(template: dict[str, Any]) -> dict[str, Any]:
+    """What CloudFormation's transform makes of it, offline."""
     translator = pytest.importorskip("samtranslator.translator.transform", reason="pip install 'milepost[dev]'")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     given = json.loads(json.dumps(template))
     given["Globals"]["Function"]["CodeUri"] = "s3://bucket/handlers.zip"
-    made = translator.transform(given, {}, None)["Resources"]
-    kinds = [each["Type"] for each in made.values()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        made: dict[str, Any] = translator.transform(given, {}, None)
+    return made
+
+
+def test_it_transforms_offline(transformed: dict[str, Any]) -> None:
+    """Nothing of SAM is left, both streams are read, and the public address is open by both permissions."""
+    kinds = [each["Type"] for each in transformed["Resources"].values()]
     assert not [kind for kind in kinds if kind.startswith("AWS::Serverless")]
     assert kinds.count("AWS::Lambda::EventSourceMapping") == 2
-    granted = {each["Properties"]["Action"] for each in made.values() if each["Type"] == "AWS::Lambda::Permission"}
+    granted = {each["Action"] for each in of_type(transformed, "AWS::Lambda::Permission").values()}
     assert {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"} <= granted
 
 
@@ -84,17 +87,55 @@ def test_the_rules_are_the_documents(template: dict[str, Any]) -> None:
     assert "<MILEPOST" not in json.dumps(template)
 
 
-def test_each_function_has_a_role_of_its_own_that_allows_little(template: dict[str, Any]) -> None:
-    """No action by wildcard, and no resource but those two APIs that know no other."""
+ANY_RESOURCE = {
+    "xray:PutTraceSegments": "X-Ray knows no resources",
+    "xray:PutTelemetryRecords": "X-Ray knows no resources",
+    "kinesis:ListStreams": "it lists: Kinesis lets it be allowed for all or none, and Lambda's poller needs it",
+}
+"""What may be allowed on every resource, and why."""
+WITHIN = ("/aws/lambda/*", "/archive/*", "/rule-errors/*", ":topic/fleet/*/resend", ":log-group:AWSIotLogsV2:*")
+"""What a resource with a wildcard ends with: a part of one bucket, trucks' resend topics, IoT's own log."""
+
+
+def test_each_function_has_a_role_of_its_own_that_allows_little(
+    template: dict[str, Any], transformed: dict[str, Any]
+) -> None:
+    """No action by wildcard, no managed policy, and no wide resource without a reason; also in what SAM adds."""
     functions = of_type(template, "AWS::Serverless::Function")
     assert len({json.dumps(each["Role"]) for each in functions.values()}) == len(functions) == 5
-    for name, role in of_type(template, "AWS::IAM::Role").items():
-        assert "ManagedPolicyArns" not in role
+    for name, role in of_type(transformed, "AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in role, name
         for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             assert not [action for action in actions if "*" in action], name
             if statement["Resource"] == "*":
-                assert set(actions) <= {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "kinesis:ListStreams"}
+                assert set(actions) <= ANY_RESOURCE.keys(), name
+                continue
+            wide = [text for text in texts(statement["Resource"]) if "*" in text]
+            assert not [text for text in wide if not text.endswith(WITHIN)], name
+    assert not of_type(transformed, "AWS::IAM::Policy")
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every string in JSON values."""
+    if isinstance(value, str):
+        yield value
+    for below in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts(below)
+
+
+def test_only_this_accounts_rules_may_use_the_rules_role(template: dict[str, Any]) -> None:
+    """As AWS IoT's guide has it, against confused deputies."""
+    trust = of_type(template, "AWS::IAM::Role")["RulesRole"]["AssumeRolePolicyDocument"]["Statement"][0]
+    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert trust["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].endswith(":rule/milepost_*")
+
+
+def test_iots_log_is_the_accounts_own_unless_asked_for(template: dict[str, Any]) -> None:
+    """It is one setting for the whole account, which a stack must not take by itself."""
+    assert template["Parameters"]["IotLogLevel"]["Default"] == "DISABLED"
+    for name in ("IotLogging", "IotLogRole"):
+        assert template["Resources"][name]["Condition"] == "LogsIot"
 
 
 def test_the_streams_are_read_with_care(template: dict[str, Any]) -> None:
