@@ -150,6 +150,8 @@ def test_the_streams_are_read_with_care(template: dict[str, Any]) -> None:
         assert 0 < reading["MaximumRetryAttempts"] < 10_000
         assert 0 < reading["MaximumRecordAgeInSeconds"] < 168 * 3600 / 2
         assert reading["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["Bucket", "Arn"]}
+    # One after the other, a batch of 2,000 trucks' messages would take longer than they take to come.
+    assert functions["TelemetryFunction"]["Events"]["Stream"]["Properties"]["ParallelizationFactor"] == 10
 
 
 def test_the_archive_is_decoded_compressed_and_by_date(template: dict[str, Any]) -> None:
