@@ -1,44 +1,58 @@
-"""What one sample takes on AWS: write and read units, calls and bytes, measured; rewrites collector/cost/units.json.
+"""What one sample takes on AWS: write and read units, calls, CPU and bytes; rewrites collector/cost/units.json.
 
-The telemetry function's own path against ministack's DynamoDB (whose ConsumedCapacity is right), for simulated trucks
-at a sample a minute over a working day, one sample a batch and five together; then the same records as a version put
-and closed each. What cannot be measured here (how long a call takes on AWS, a vCPU's share of 512 MB) is under
-`assumed`. `--write` stores the result; without it the figures are only printed, beside those that stand.
+The telemetry function whole against ministack's DynamoDB (whose ConsumedCapacity is right), for simulated trucks at a
+sample a minute, one sample a message and five together; then the same records as a version put and closed each, and as
+an object each. How often versions open is measured on the simulated trucks, and on the one drive of shared/data that
+has tracked values (coolant, voltage), which stands beside it. CPU is this machine's. What cannot be measured here (how
+long a call takes on AWS) is under `assumed`. `--write` stores the result; without it the figures are only printed,
+beside those that stand. MILEPOST_SHARED names the folder of recordings where it is not beside the repository.
 """
 
 import base64
+import contextlib
 import gzip
+import io
 import json
 import os
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 from boto3.dynamodb.types import TypeSerializer
-from ingest_cpu import envelope
 
-from agent.sensors.document import merge
+from agent.events import Events
+from agent.settings import AgentSettings
+from benchmarks._trucks import A_DAY, DRIVE, NOW, Days, events, recorded, simulated
+from benchmarks.ingest_cpu import envelope
+from collector.handlers import assembly, telemetry
 from collector.handlers.archive import handler as archive
-from collector.handlers.batch import take
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
-from collector.stores import open_store
-from collector.stores.dynamodb import create_tables
+from collector.stores.dynamodb import DynamoDbStore, create_tables
 from contract import instants
 from contract.codec import dump, parse
 from deploy.local import Ministack, environment
 from deploy.render import render
-from simulator.sensor import SimulatedSensor
-from simulator.vehicle import Vehicle
 
 FILE = Path(__file__).parent.parent / "collector" / "cost" / "units.json"
-TRUCKS, MINUTES = 4, 240
-NOW = datetime.now(UTC).replace(second=0, microsecond=0)
+TRUCKS, MINUTES, FIVE = 4, 240, 5
+MB_OF_A_VCPU = 1769
+"""A function has one vCPU at 1,769 MB, and a part of it below (AWS Lambda developer guide, "Configure memory")."""
+CONTEXT = SimpleNamespace(
+    function_name="milepost",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:milepost",
+    aws_request_id="00000000-0000-0000-0000-000000000000",
+    get_remaining_time_in_millis=lambda: 600_000,
+)
 
 
 class Meter:
@@ -71,58 +85,79 @@ class Meter:
         self.calls = 0
 
 
-def day(truck_id: str) -> list[tuple[int, bytes]]:
-    """(arrival, payload) of a working day's samples."""
-    sensor = SimulatedSensor(Vehicle(truck_id, 1))
-    made = []
-    for minute in range(MINUTES):
-        moment = NOW - timedelta(minutes=MINUTES - minute)
-        values, quality = merge([sensor.read(moment)])
-        head = {"schema_version": 1, "truck_id": truck_id, "stream_id": "0123456789abcdef", "seq": minute + 1}
-        at = instants.from_datetime(moment)
-        record = {**head, "sampled_at": at, "time_quality": "gps", **values, "quality": quality}
-        made.append((instants.to_ms(at) + 200, dump(record).encode()))
-    return made
-
-
-def kinesis(truck_id: str, number: int, received_ms: int, data: bytes) -> dict[str, Any]:
-    encoded = base64.b64encode(data).decode("ascii")
-    entry = {"partitionKey": truck_id, "sequenceNumber": str(number), "data": encoded}
-    return {"eventID": f"shard:{number}", "kinesis": {**entry, "approximateArrivalTimestamp": received_ms / 1000}}
-
-
-def ours(prefix: str, together: int, days: dict[str, list[tuple[int, bytes]]]) -> dict[str, float]:
-    """Units, calls and bytes a sample, a truck's samples coming `together` at a time."""
+def ours(prefix: str, together: int, days: Days) -> dict[str, float]:
+    """Units, calls, CPU and bytes, a truck's samples coming `together` at a time."""
     meter = Meter()
-    create_tables(boto3.client("dynamodb"), prefix)
-    store = open_store(f"dynamodb://{prefix}")
-    vouch_for_policy(store, Policy.of())
-    ingest = Ingest(store, Policy.of())
+    create_tables(boto3.client("dynamodb"), prefix, expiring=False)
+    store, policy = DynamoDbStore(prefix, clock=NOW.timestamp), Policy.of()
+    vouch_for_policy(store, policy)
+    ingest = Ingest(store, policy)
+    assembly.store, assembly.ingest = lambda: store, lambda: ingest  # type: ignore[assignment]
+    batches, told = list(events(days, together)), io.StringIO()
     meter.reset()
-    for first in range(0, MINUTES, together):
-        records = [
-            kinesis(truck, minute, days[truck][minute][0], envelope(truck, *days[truck][minute]))
-            for truck in days
-            for minute in range(first, first + together)
-        ]
-        assert not take(records, kind="telemetry", store=store, ingest=ingest).failed
-    samples = TRUCKS * MINUTES
-    spent, reads, calls = dict(meter.write), dict(meter.read), meter.calls
+    cpu = time.process_time()
+    with contextlib.redirect_stdout(told):
+        for batch in batches:
+            assert telemetry.handler(batch, CONTEXT) == {"batchItemFailures": []}
+    cpu = time.process_time() - cpu
+    samples = sum(map(len, days.values()))
+    messages = sum(len(batch["Records"]) for batch in batches)
+    spent, calls = dict(meter.write), meter.calls
+    assert "dead_letters" not in spent
     versions = sum(store.version_count(truck) for truck in days)
-    batches = samples / together
-    sizes = {name: table_bytes(f"{prefix}-{name}") for name in ("samples", "truck_history", "trucks")}
-    print(f"{together} together: {spent} written, {reads} read, {versions} versions of {samples} samples")
+    print(f"{prefix}: {spent} written, {dict(meter.read)} read, {versions} versions of {samples} samples")
     return {
-        "sample": spent["samples"] / samples,
-        "head": spent["trucks"] / batches,
-        "versions": spent.get("truck_history", 0.0),
-        "all": sum(spent.values()) / samples,
-        "read": sum(reads.values()) / batches,
-        "calls": calls / batches,
-        "changes": versions,
-        "stored": sizes["samples"] / samples,
-        "stored_version": sizes["truck_history"] / max(versions, 1),
-        "head_bytes": sizes["trucks"] / TRUCKS,
+        "write_units_per_sample": sum(spent.values()) / samples,
+        "sample_units": spent["samples"] / samples,
+        "read_units": sum(meter.read.values()) / messages,
+        "calls": calls / messages,
+        "cpu_seconds": cpu / messages,
+        # Every message writes the head once. A transaction charges double: what that and the versions add is theirs.
+        "version_units": (spent.get("truck_history", 0.0) + spent["trucks"] - messages) / versions,
+        "stored": table_bytes(f"{prefix}-samples") / samples,
+        "stored_version": table_bytes(f"{prefix}-truck_history") / versions,
+        "head_bytes": table_bytes(f"{prefix}-trucks") / len(days),
+        "log_bytes": len(told.getvalue()) / len(batches),
+        "metrics": len(_metrics(told.getvalue())),
+    }
+
+
+def _metrics(told: str) -> set[tuple[str, ...]]:
+    """The metrics that CloudWatch makes of a function's log."""
+    found = set()
+    for line in map(json.loads, told.splitlines()):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            for names in directive["Dimensions"]:
+                dimensions = [f"{name}={line[name]}" for name in names]
+                found |= {(each["Name"], *dimensions) for each in directive["Metrics"]}
+    return found
+
+
+def invocation() -> float:
+    """CPU seconds of an invocation without work."""
+    rounds = 200
+    with contextlib.redirect_stdout(io.StringIO()):
+        cpu = time.process_time()
+        for _ in range(rounds):
+            telemetry.handler({"Records": []}, CONTEXT)
+    return (time.process_time() - cpu) / rounds
+
+
+def changes(source: str, days: Days, found: dict[str, float]) -> dict[str, Any]:
+    """How often versions open, and how often the agent sends at once what would wait; scaled to day and night."""
+    policy, opened, told, samples = Policy.of(), 0, 0, 0
+    for own in days.values():
+        watch, records = Events(), [json.loads(payload) for _, payload in own]
+        keys = [policy.key(record, "") for record in records]
+        opened += sum(a != b for a, b in pairwise(keys))
+        told += sum([watch.is_event(record) for record in records][1:])
+        samples += len(own)
+    return {
+        "source": source,
+        "samples": samples,
+        "versions_per_truck_day": round(opened / samples * A_DAY, 1),
+        "units_per_version": round(found["version_units"], 2),
+        "events_per_sample": round(told / samples, 4),
     }
 
 
@@ -151,7 +186,7 @@ def item_bytes(item: dict[str, Any]) -> int:
     return total
 
 
-def version_per_record(days: dict[str, list[tuple[int, bytes]]]) -> dict[str, float]:
+def version_per_record(days: Days) -> dict[str, float]:
     """The usual design: read what is current, put the new version, close the old one."""
     meter = Meter()
     client = boto3.client("dynamodb")
@@ -163,15 +198,17 @@ def version_per_record(days: dict[str, list[tuple[int, bytes]]]) -> dict[str, fl
         KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
     )
     meter.reset()
+    cpu = time.process_time()
     for truck, samples in days.items():
         for received_ms, payload in samples:
             _one_version(client, truck, instants.from_ms(received_ms), json.loads(payload, parse_float=str))
-    samples = TRUCKS * MINUTES
+    count = sum(map(len, days.values()))
     return {
-        "write_units": meter.write["versions"] / samples,
-        "read_units": meter.read["versions"] / samples,
-        "calls": meter.calls / samples,
-        "stored_bytes": table_bytes("usual-versions") / samples,
+        "write_units": meter.write["versions"] / count,
+        "read_units": meter.read["versions"] / count,
+        "calls": meter.calls / count,
+        "cpu_seconds": (time.process_time() - cpu) / count,
+        "stored_bytes": table_bytes("usual-versions") / count,
     }
 
 
@@ -191,63 +228,91 @@ def _one_version(client: Any, truck: str, now: str, record: dict[str, Any]) -> N
         )  # fmt: skip
 
 
-def archived_bytes(days: dict[str, list[tuple[int, bytes]]]) -> float:
-    """A sample in the archive, compressed."""
-    samples = [(truck, *each) for truck, own in days.items() for each in own]
+def object_per_record(days: Days) -> dict[str, float]:
+    """The other usual design: put each record as an object."""
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="usual-objects")
+    payloads = [(truck, *each) for truck, own in days.items() for each in own]
+    cpu = time.process_time()
+    for truck, received_ms, payload in payloads:
+        key = f"{truck}/{instants.from_ms(received_ms)}.json"
+        client.put_object(Bucket="usual-objects", Key=key, Body=dump(json.loads(payload)).encode())
+    return {"cpu_seconds": (time.process_time() - cpu) / len(payloads)}
+
+
+def archived(days: Days, together: int) -> tuple[float, float]:
+    """A sample's bytes in the archive, compressed, and the CPU seconds of the function that decodes it."""
+    samples = sum(map(len, days.values()))
     records = [
-        {"recordId": str(number), "data": base64.b64encode(envelope(*sample)).decode("ascii")}
-        for number, sample in enumerate(samples)
+        {"recordId": record["eventID"], "data": record["kinesis"]["data"]}
+        for event in events(days, together)
+        for record in event["Records"]
     ]
-    context = type("Context", (), {"function_name": "archive", "memory_limit_in_mb": 256, "aws_request_id": "1",
-                                   "invoked_function_arn": "arn:aws:lambda:us-east-1:0:function:archive"})  # fmt: skip
-    answer = archive({"sourceKinesisStreamArn": "stream/milepost-telemetry", "records": records}, context)
+    cpu = time.process_time()
+    with contextlib.redirect_stdout(io.StringIO()):
+        answer = archive({"sourceKinesisStreamArn": "stream/milepost-telemetry", "records": records}, CONTEXT)
+    cpu = time.process_time() - cpu
     lines = b"".join(base64.b64decode(record["data"]) for record in answer["records"])
-    return len(gzip.compress(lines)) / len(samples)
+    return len(gzip.compress(lines)) / samples, cpu / samples
 
 
-def measured(days: dict[str, list[tuple[int, bytes]]]) -> dict[str, Any]:
-    alone, five = ours("alone", 1, days), ours("five", 5, days)
+def _rounded(found: dict[str, float], *names: str) -> dict[str, float]:
+    return {name: float(f"{found[name]:.4g}") for name in names or found}
+
+
+def measured(days: Days, drive: Days) -> dict[str, Any]:
+    """units.json."""
+    ours("warm", 1, {"TRUCK-000": days["TRUCK-000"][:20]})
+    alone, five = ours("alone", 1, days), ours("five", FIVE, days)
     payloads = [payload for own in days.values() for _, payload in own]
-    usual = version_per_record(days)
-    types = [each["Type"] for each in render()["Resources"].values()]
-    truck_days = TRUCKS * MINUTES / 1440
-    changes = alone["changes"] / truck_days
-    # Every batch writes the head once. A transaction charges double: what that and the versions add is the changes'.
-    plain = 1.0
-    version_units = (alone["versions"] + (alone["head"] - plain) * TRUCKS * MINUTES) / truck_days
+    payload_bytes = round(sum(map(len, payloads)) / len(payloads))
+    resources = render()["Resources"]
+    types = [each["Type"] for each in resources.values()]
+    function = resources["TelemetryFunction"]["Properties"]
+    archived_bytes, archive_cpu = archived(days, FIVE)
+    per_message = ("read_units", "calls", "cpu_seconds")
     return {
-        "measured_at": NOW.date().isoformat(),
+        "measured_at": datetime.now(UTC).date().isoformat(),
         "measured_by": "benchmarks/cost_units.py",
         "assumed": {
             "dynamodb_call_seconds": 0.005,
             "s3_call_seconds": 0.02,
-            "vcpus": 0.29,
-            "cpu_seconds_per_sample": 0.0001,
-            "seconds_per_invocation": 0.02,
-            "reports_per_hour": 4,
-            "log_bytes_per_invocation": 600,
-            "metrics": 20,
+            "vcpu_is_as_fast_as_here": 1,
+            "platform_log_bytes_per_invocation": 350,
         },
-        "payload_bytes": round(sum(map(len, payloads)) / len(payloads)),
-        "stream_record_bytes": round(sum(len(envelope("TRUCK-001", 1, p)) for p in payloads) / len(payloads)),
-        "write_units_per_sample": {"alone": round(alone["all"], 3), "five_together": round(five["all"], 3)},
-        "sample_units": round(alone["sample"], 3),
-        "head_units_per_batch": plain,
-        "version_units_per_truck_day": round(version_units, 1),
-        "versions_per_truck_day": round(changes, 1),
-        "read_units_per_batch": round(alone["read"], 3),
-        "calls_per_batch": round(alone["calls"], 2),
+        "payload_bytes": payload_bytes,
+        "envelope_bytes": len(envelope("TRUCK-001", instants.to_ms("2026-01-31T12:00:00.000Z"), b"")),
+        "write_units_per_sample": {
+            "alone": round(alone["write_units_per_sample"], 3),
+            "five_together": round(five["write_units_per_sample"], 3),
+        },
+        "sample_units": round(alone["sample_units"], 3),
+        "head_units_per_message": 1.0,
+        "per_message": {"1": _rounded(alone, *per_message), str(FIVE): _rounded(five, *per_message)},
+        "changes": {
+            "simulated": changes(f"{TRUCKS} simulated trucks, 24 hours", simulated(TRUCKS, A_DAY), alone),
+            **({"recorded": changes(f"{DRIVE.name}: coolant, voltage", drive, alone)} if drive else {}),
+        },
+        "reports_per_hour": 3600 / AgentSettings(truck_id="T").report_interval,
         "write_units_per_report": 1,
         "read_units_per_truck_scanned": round(alone["head_bytes"] / 8192, 3),
         "stored_bytes_per_sample": round(alone["stored"]),
         "stored_bytes_per_version": round(alone["stored_version"]),
-        "archived_bytes_per_sample": round(archived_bytes(days)),
-        "batch_records": 2000,
-        "function_mb": 512,
+        "archived_bytes_per_sample": round(archived_bytes),
+        "archive_cpu_seconds_per_sample": float(f"{archive_cpu:.3g}"),
+        "log_bytes_per_invocation": round(alone["log_bytes"]),
+        "metrics": int(alone["metrics"]),
+        "invocation_cpu_seconds": float(f"{invocation():.3g}"),
+        "batch_records": function["Events"]["Stream"]["Properties"]["BatchSize"],
+        "batches_at_a_time": function["Events"]["Stream"]["Properties"]["ParallelizationFactor"],
+        "function_mb": function["MemorySize"],
+        "archive_mb": resources["ArchiveFunction"]["Properties"]["MemorySize"],
+        "mb_of_a_vcpu": MB_OF_A_VCPU,
         "repair_seconds": 300,
         "retention_days": 42,
         "alarms": types.count("AWS::CloudWatch::Alarm"),
-        "version_per_record": {key: round(value, 3) for key, value in usual.items()},
+        "version_per_record": _rounded(version_per_record(days)),
+        "object_per_record": _rounded(object_per_record(days)),
     }
 
 
@@ -255,7 +320,7 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder, Ministack(Path(folder)) as stack:
         os.environ.update(environment(stack.url))
         boto3.setup_default_session()
-        found = measured({f"TRUCK-{number:03}": day(f"TRUCK-{number:03}") for number in range(TRUCKS)})
+        found = measured(simulated(TRUCKS, MINUTES), recorded())
     text = json.dumps(found, indent=2) + "\n"
     print(text)
     if "--write" in arguments:

@@ -17,9 +17,8 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from _memory_store import MemoryStore
-from ingest_cpu import AIM, BATCH, ROUNDS, SAMPLES, cpu, envelope, payloads
-
+from benchmarks._memory_store import MemoryStore
+from benchmarks.ingest_cpu import AIM, BATCH, ROUNDS, SAMPLES, cpu, envelope, payloads
 from collector.handlers import assembly, telemetry
 from collector.history import Policy
 from collector.ingest import Ingest

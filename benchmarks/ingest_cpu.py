@@ -17,9 +17,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from _memory_store import MemoryStore
-
 from agent.sensors.document import merge
+from benchmarks._memory_store import MemoryStore
 from collector.history import Policy
 from collector.ingest import Ingest, items_of_stream_record
 from contract import instants
