@@ -4,6 +4,11 @@ Pure: every method gives a new `Stream`, and time is an argument (Unix ms). A se
 received, thinned, reported gone or dead-lettered. What lies between 1 and the highest number known and is not settled
 is a *hole*: late while in its grace time or pending on the truck, else asked for, and lost when five asks went
 unanswered or the truck says it is gone. A hole that arrives after all is healed like any other.
+
+An ask went *unanswered* when the truck was heard after it. Until then nobody asks again: a truck that is away hears no
+ask, and loses nothing by it. When the first word after an ask is a status or a report, the truck may just have come
+back: that ask is made once more at once, and the two count as one. So a truck that is heard now and then is asked less
+and less often, and no hole hovers: each ask but the repeated ones counts.
 """
 
 from collections.abc import Mapping
@@ -14,7 +19,7 @@ from contract.messages import MAX_RESEND_RANGES, Report
 from contract.ranges import Ranges
 
 ASKS_UNTIL_LOST = 5
-_REASK_MS = 2_000
+_UNDER_WAY_MS = 2_000  # what comes so soon after an ask was said before it
 _FIRST_WAIT_MS = 60_000
 _LONGEST_WAIT_MS = 6 * 3_600_000
 _HEARD_LATELY_MS = 20 * 60_000  # a report comes every 15 minutes
@@ -22,23 +27,40 @@ _HEARD_LATELY_MS = 20 * 60_000  # a report comes every 15 minutes
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A stretch of missing numbers with one story: noticed when, asked for how often and when last (0: never)."""
+    """A stretch of missing numbers with one story: noticed when, asked for how often and when last.
+
+    asked_ms: 0 before the first ask, and where the last one is to be made again. repeated: the last one was, or is to
+    be, made twice.
+    """
 
     first: int
     last: int
     since_ms: int
     asks: int = 0
     asked_ms: int = 0
+    repeated: bool = False
 
-    def due(self, now_ms: int, grace_ms: int) -> bool:
+    def due(self, now_ms: int, grace_ms: int, heard_ms: int) -> bool:
         """Is it time to ask for it: after the grace time, then backing off from one minute to six hours."""
         if not self.asked_ms:
             return now_ms - self.since_ms >= grace_ms
-        return now_ms - self.asked_ms >= min(_FIRST_WAIT_MS << min(max(self.asks - 1, 0), 20), _LONGEST_WAIT_MS)
+        wait = min(_FIRST_WAIT_MS << min(max(self.asks - 1, 0), 20), _LONGEST_WAIT_MS)
+        return heard_ms > self.asked_ms and now_ms - self.asked_ms >= wait
 
-    def unheard(self) -> "Hole":
-        """As if the last ask had not been made."""
-        return replace(self, asks=max(self.asks - 1, 0), asked_ms=0)
+    def asked(self, now_ms: int) -> "Hole":
+        """After asking for it now."""
+        again = self.asks > 0 and not self.asked_ms
+        return replace(self, asks=self.asks + (not again), asked_ms=now_ms, repeated=again)
+
+    def woken(self, now_ms: int, heard_ms: int) -> "Hole":
+        """After a status or a report now, of a truck that was last heard at `heard_ms`."""
+        if not self.asked_ms or self.repeated or not heard_ms <= self.asked_ms <= now_ms - _UNDER_WAY_MS:
+            return self
+        return replace(self, asked_ms=0, repeated=True)
+
+    def unanswered(self, heard_ms: int) -> int:
+        """How many asks the truck has let pass."""
+        return self.asks - (not self.asked_ms or heard_ms <= self.asked_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +111,10 @@ class Stream:
 
     def reach(self, highest: int, now_ms: int) -> "Stream":
         """The truck's status names the highest number that it has given."""
-        return replace(self, highest=max(self.highest, highest), heard_ms=max(self.heard_ms, now_ms))._noticed(now_ms)
+        return replace(self._woken(now_ms), highest=max(self.highest, highest))._noticed(now_ms)
 
     def report(self, report: Report, now_ms: int) -> "Stream":
-        """The truck says what it holds. Asks made while it was away were not heard: they are due again."""
+        """The truck says what it holds."""
         pending = Ranges.of(report.pending) - self.received
         known = Ranges.of([(1, max(self.highest, report.highest_seq))])
         thinned = Ranges.of((part.from_, part.to) for part in report.thinned) - self.received - pending
@@ -100,17 +122,19 @@ class Stream:
         if report.closed:
             gone = gone | (known - pending)
         gone = (gone & known) - self.received - thinned - self.thinned - self.dead_lettered
-        waiting = tuple(hole.unheard() if hole.asked_ms <= now_ms - _REASK_MS else hole for hole in self.holes)
         return replace(
-            self,
+            self._woken(now_ms),
             pending=pending,
             thinned=self.thinned | thinned,
             gone=self.gone | gone,
             highest=max(self.highest, report.highest_seq),
             closed=self.closed or report.closed,
-            heard_ms=max(self.heard_ms, now_ms),
-            holes=waiting,
         )._noticed(now_ms)
+
+    def _woken(self, now_ms: int) -> "Stream":
+        """Heard by what is said on connecting."""
+        holes = tuple(hole.woken(now_ms, self.heard_ms) for hole in self.holes)
+        return replace(self, holes=holes, heard_ms=max(self.heard_ms, now_ms))
 
     def _noticed(self, now_ms: int) -> "Stream":
         """With the holes brought up to date; what is left of a known hole keeps its story."""
@@ -131,12 +155,12 @@ class Stream:
         asked: list[tuple[int, int]] = []
         holes: list[Hole] = []
         for hole in self._split_by_pending():
-            wanted = hole.first not in self.pending and hole.due(now_ms, grace_ms)
+            wanted = hole.first not in self.pending and hole.due(now_ms, grace_ms, self.heard_ms)
             if not wanted or len(asked) == MAX_RESEND_RANGES:
                 holes.append(hole)
                 continue
             asked.append((hole.first, hole.last))
-            holes.append(replace(hole, asks=hole.asks + 1, asked_ms=now_ms))
+            holes.append(hole.asked(now_ms))
         return Ranges.of(asked), replace(self, holes=tuple(holes)) if asked else self
 
     def _split_by_pending(self) -> list[Hole]:
@@ -159,13 +183,13 @@ class Stream:
 
     def lost(self) -> Ranges:
         """What both ends know to be lost: gone, or asked for five times without an answer."""
-        unanswered = Ranges.of((hole.first, hole.last) for hole in self.holes if hole.asks >= ASKS_UNTIL_LOST)
-        return self.gone | (unanswered - self.pending)
+        given_up = [hole for hole in self.holes if hole.unanswered(self.heard_ms) >= ASKS_UNTIL_LOST]
+        return self.gone | (Ranges.of((hole.first, hole.last) for hole in given_up) - self.pending)
 
     def as_json(self) -> dict[str, Any]:
         """The stored form; `from_json` reads it."""
         sets = {name: getattr(self, name).as_lists() for name in _SETS if getattr(self, name)}
-        holes = [[hole.first, hole.last, hole.since_ms, hole.asks, hole.asked_ms] for hole in self.holes]
+        holes = [[each.first, each.last, each.since_ms, each.asks, each.asked_ms, each.repeated] for each in self.holes]
         return {**sets, "highest": self.highest, "closed": self.closed, "heard_ms": self.heard_ms, "holes": holes}
 
     @classmethod

@@ -1,8 +1,10 @@
 """The completeness ledger, case by case (DESIGN §4, §5.2); test_ledger_model.py holds all of it against a model."""
 
+from collections.abc import Callable
+
 import pytest
 
-from collector.ledger import Stream
+from collector.ledger import Hole, Stream
 from contract.codec import Json
 from contract.messages import Report
 from contract.ranges import Ranges
@@ -52,7 +54,7 @@ def test_the_grace_time_of_a_hole_starts_when_it_is_noticed() -> None:
 
 
 def test_what_is_left_of_a_hole_keeps_its_story() -> None:
-    asked = _with_hole().ask(GRACE, GRACE)[1].receive(_ranges((5, 5)), GRACE)
+    asked = _with_hole().ask(GRACE, GRACE)[1].receive(_ranges((5, 5)), GRACE + 1)
     assert asked.missing() == _ranges((4, 4), (6, 6))
     assert not asked.ask(GRACE + MINUTE - 1, GRACE)[0]
     assert asked.ask(GRACE + MINUTE, GRACE)[0] == _ranges((4, 4), (6, 6))
@@ -119,15 +121,22 @@ def _asked_five_times() -> Stream:
 
 
 def test_five_unanswered_asks_are_a_loss() -> None:
-    four = _with_hole()
-    for asks in range(4):
-        four = _heard(four, asks * HOUR + GRACE).ask(asks * HOUR + GRACE, GRACE)[1]
-    assert not four.lost()
-    assert _asked_five_times().lost() == _ranges((4, 6))
+    """An ask is unanswered once the truck was heard after it."""
+    stream = _asked_five_times()
+    assert not stream.lost()
+    assert _heard(stream, 25 * HOUR).lost() == _ranges((4, 6))
+
+
+def test_a_truck_that_is_away_is_asked_once_and_loses_nothing() -> None:
+    asked, stream = _with_hole().ask(GRACE, GRACE)
+    assert asked
+    for now in range(GRACE, 30 * HOUR, MINUTE):
+        assert not stream.ask(now, GRACE)[0]
+    assert not stream.lost()
 
 
 def test_what_is_lost_but_pending_is_not_lost() -> None:
-    stream = _asked_five_times()
+    stream = _heard(_asked_five_times(), 25 * HOUR)
     assert not stream.report(_report(9, pending=[[4, 6]]), 60 * HOUR).lost()
 
 
@@ -183,9 +192,29 @@ def test_what_was_received_is_not_dead_lettered_and_the_reverse() -> None:
     assert not _with_hole().dead_letter(_ranges((4, 4)), 0).receive(_ranges((4, 4)), 1).dead_lettered
 
 
-def test_an_ask_that_a_truck_slept_through_is_due_again_when_it_reports() -> None:
-    stream = _with_hole().ask(GRACE, GRACE)[1].report(_report(9), GRACE + 30_000)
-    assert stream.ask(GRACE + 30_000, GRACE)[0] == _ranges((4, 6))
+@pytest.mark.parametrize("back", [lambda asked, at: asked.report(_report(9), at), lambda asked, at: asked.reach(9, at)])
+def test_an_ask_that_a_truck_slept_through_is_made_once_more_when_it_is_back(
+    back: Callable[[Stream, int], Stream],
+) -> None:
+    """At once, and without counting; a truck that is back again and again is asked by the clock."""
+    now = GRACE + 30_000
+    asked, stream = back(_with_hole().ask(GRACE, GRACE)[1], now).ask(now, GRACE)
+    assert (asked, [hole.asks for hole in stream.holes]) == (_ranges((4, 6)), [1])
+    assert not back(stream, now + MINUTE - 1).ask(now + MINUTE - 1, GRACE)[0]
+    asked, stream = back(stream, now + MINUTE).ask(now + MINUTE, GRACE)
+    assert (asked, [hole.asks for hole in stream.holes]) == (_ranges((4, 6)), [2])
+
+
+def test_an_ask_that_a_truck_heard_is_not_made_again_for_a_report() -> None:
+    """It sent something in between, or the report was under way when it was asked."""
+    asked = _with_hole().ask(GRACE, GRACE)[1]
+    assert not _heard(asked, GRACE + 5_000).report(_report(9), GRACE + 6_000).ask(GRACE + 6_000, GRACE)[0]
+    assert not asked.report(_report(9), GRACE + 1_000).ask(GRACE + 1_000, GRACE)[0]
+
+
+def test_a_ledger_stored_before_asks_were_repeated_is_read() -> None:
+    stored = _with_hole().as_json() | {"holes": [[4, 6, 0, 2, GRACE]]}
+    assert Stream.from_json(stored).holes == (Hole(4, 6, 0, asks=2, asked_ms=GRACE),)
 
 
 def test_a_conflict_is_remembered() -> None:

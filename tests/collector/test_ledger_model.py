@@ -1,5 +1,6 @@
 """The ledger's ranges against a model that keeps a story for every single number."""
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.budget import budget
 
 GRACE = 10_000
 MINUTE = 60_000
+SIX_HOURS = 6 * 60 * MINUTE
 LAST = 50
 
 
@@ -23,11 +25,29 @@ class Hole:
     since: int
     asks: int = 0
     asked: int = 0
+    owed: bool = False
+    repeated: bool = False
+    heard: bool = False  # after the last ask
 
     def due(self, now: int) -> bool:
-        if not self.asked:
+        if self.owed:
+            return True
+        if not self.asks:
             return now - self.since >= GRACE
-        return now - self.asked >= min(MINUTE * 2 ** max(self.asks - 1, 0), 6 * 60 * MINUTE)
+        return self.heard and now - self.asked >= min(MINUTE * 2 ** (self.asks - 1), SIX_HOURS)
+
+    def ask(self, now: int) -> None:
+        if not self.owed:
+            self.asks += 1
+        self.asked, self.repeated, self.owed, self.heard = now, self.owed, False, False
+
+    def woken(self, now: int) -> None:
+        """Heard by a status or a report."""
+        if self.asks and not (self.heard or self.repeated or self.owed) and now - self.asked >= 2_000:
+            self.owed = True
+
+    def unanswered(self) -> int:
+        return self.asks - (self.owed or not self.heard)
 
 
 @dataclass
@@ -61,8 +81,15 @@ class Model:
             others -= refused
         self._reached(max(numbers, default=0), now)
 
+    def reach(self, highest: int, now: int) -> None:
+        for hole in self.holes.values():
+            hole.woken(now)
+        self._reached(highest, now)
+
     def _reached(self, highest: int, now: int) -> None:
         self.highest, self.heard = max(self.highest, highest), now
+        for hole in self.holes.values():
+            hole.heard = hole.heard or now > hole.asked
         self._notice(now)
 
     def report(self, said: dict[str, Any], now: int) -> None:
@@ -71,10 +98,7 @@ class Model:
         self.thinned |= said["thinned"] - self.received - self.pending
         gone = said["gone"] | (known - self.pending if said["closed"] else set())
         self.gone |= (gone & known) - self.received - self.thinned - self.dead
-        for hole in self.holes.values():
-            if hole.asked <= now - 2_000:
-                hole.asks, hole.asked = max(hole.asks - 1, 0), 0
-        self._reached(said["highest"], now)
+        self.reach(said["highest"], now)
 
     def due(self, now: int) -> set[int]:
         if now - self.heard > 20 * MINUTE:
@@ -83,14 +107,13 @@ class Model:
 
     def asked(self, numbers: set[int], now: int) -> None:
         for number in numbers:
-            hole = self.holes[number]
-            hole.asks, hole.asked = hole.asks + 1, now
+            self.holes[number].ask(now)
 
     def late(self, now: int) -> set[int]:
         return {number for number, hole in self.holes.items() if now - hole.since < GRACE or number in self.pending}
 
     def lost(self) -> set[int]:
-        unanswered = {number for number, hole in self.holes.items() if hole.asks >= ASKS_UNTIL_LOST}
+        unanswered = {number for number, hole in self.holes.items() if hole.unanswered() >= ASKS_UNTIL_LOST}
         return self.gone | (unanswered - self.pending)
 
 
@@ -145,7 +168,7 @@ def _act(stream: Stream, model: Model, act: str, what: Any, now: int) -> Stream:
         model.dead_letter(set(what), now)
         return stream.dead_letter(Ranges.of_numbers(what), now)
     if act == "reach":
-        model._reached(what, now)
+        model.reach(what, now)
         return stream.reach(what, now)
     if act == "report":
         model.report(what, now)
@@ -176,5 +199,81 @@ def test_the_ledger_tells_every_numbers_story(examples: int) -> None:
             assert _set(stream.lost()) == model.lost()
             assert (stream.highest, stream.heard_ms) == (model.highest, model.heard)
             assert Stream.from_json(stream.as_json()) == stream
+
+    check()
+
+
+WORDS = st.sampled_from(["sample", "status", "report", "offline"])
+GAPS = st.sampled_from([1_000, 20_000, MINUTE, 5 * MINUTE, 15 * MINUTE])
+
+
+def _hear(stream: Stream, word: str, now: int) -> Stream:
+    """Any sign of life that says nothing of the hole at 2."""
+    if word == "sample":
+        return stream.receive(Ranges.of_numbers([1]), now)
+    if word == "report":
+        return stream.report(Report.model_validate({"stream_id": "s1", "highest_seq": 3}), now)
+    return stream.reach(3, now) if word == "status" else stream
+
+
+@dataclass
+class Drive:
+    """A truck with one hole that it never answers for; asks: when, and how many had counted by then."""
+
+    stream: Stream = field(default_factory=lambda: Stream().receive(Ranges.of_numbers([1, 3]), 0))
+    now: int = 0
+    asks: list[tuple[int, int]] = field(default_factory=list)
+
+    def on(self, word: str, gap: int) -> None:
+        """Time passes, in which the collector looks every few seconds; then the truck says a word."""
+        until = self.now + gap
+        while self.now < until:
+            self.now = min(self.now + 10_000, until)
+            asked, self.stream = self.stream.ask(self.now, GRACE)
+            if asked:
+                self.asks.append((self.now, self.stream.holes[0].asks))
+        self.stream = _hear(self.stream, word, self.now)
+
+
+@budget(60, 3_000)
+def test_what_a_truck_never_answers_for_is_lost_after_five_asks_and_asked_for_less_and_less(examples: int) -> None:
+    """Whatever else it says, and however often: samples, statuses, reports, in any order, with silences in between."""
+
+    @settings(max_examples=examples, deadline=None)
+    @given(st.lists(st.tuples(WORDS, GAPS), max_size=8), st.sampled_from(["sample", "status", "report"]))
+    def check(words: list[tuple[str, int]], last: str) -> None:
+        drive = Drive()
+        turns = itertools.cycle([*words, (last, MINUTE)])
+        while not drive.stream.lost():
+            drive.on(*next(turns))
+            assert drive.now < 24 * SIX_HOURS
+        assert drive.asks[-1][1] == ASKS_UNTIL_LOST
+        given_up = drive.now
+        while drive.now < given_up + 4 * SIX_HOURS:
+            drive.on(*next(turns))
+        firsts = {count: at for at, count in reversed(drive.asks)}
+        assert all(sum(count == each for _, count in drive.asks) <= 2 for each in firsts)
+        waits = [firsts[count + 1] - firsts[count] for count in range(1, max(firsts))]
+        assert all(wait >= min(MINUTE << n, SIX_HOURS) for n, wait in enumerate(waits))
+        healed = drive.stream.receive(Ranges.of_numbers([2]), drive.now)
+        assert (healed.lost(), healed.missing()) == (Ranges(), Ranges())
+
+    check()
+
+
+@budget(100, 5_000)
+def test_a_truck_that_went_away_is_asked_once_more_at_most_and_loses_nothing(examples: int) -> None:
+    """So it is never lost for being away."""
+
+    @settings(max_examples=examples, deadline=None)
+    @given(st.lists(st.tuples(WORDS, GAPS), max_size=6))
+    def check(words: list[tuple[str, int]]) -> None:
+        drive = Drive()
+        for word, gap in words:
+            drive.on(word, gap)
+        asked, lost = len(drive.asks), drive.stream.lost()
+        drive.on("offline", 5 * SIX_HOURS)
+        assert len(drive.asks) - asked <= 1
+        assert drive.stream.lost() == lost
 
     check()
