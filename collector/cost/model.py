@@ -298,6 +298,7 @@ def answer(fleet: Fleet) -> dict[str, Any]:
         "send_interval": fleet.send_interval,
         "samples_per_message": round(samples_per_message(fleet), 2),
         "shards": shards(replace(fleet, send_interval=0)),
+        "shards_together": shards(fleet),
         "prices_as_of": prices()["as_of"],
         "price_sources": prices()["sources"],
         "region": prices()["region"],

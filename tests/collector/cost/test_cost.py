@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -119,6 +120,23 @@ def test_people_get_a_table_that_a_terminal_holds(trucks: int, monkeypatch: pyte
         assert name in shown
     for name in units()["assumed"]:
         assert name.replace("_", " ") in shown
+
+
+def test_the_page_shows_what_the_command_says() -> None:
+    """docs/deploy-aws.md: USD a truck and month for three fleets, and the ratios for both counts of changes."""
+    page = (Path(__file__).parents[3] / "docs" / "deploy-aws.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| ")
+    ]
+    ours = ("milepost", "milepost_basic_ingest", "milepost_together", "milepost_basic_ingest_together")
+    for trucks in (100, 1_000, 10_000):
+        designs = answer(Fleet(trucks, send_interval=300))["designs"]
+        whole = [f"${designs[name]['truck_month']:.2f}" for name in (*ours, "version_per_record", "object_per_record")]
+        assert [f"{trucks:,}", *whole] in rows
+    found = answer(Fleet(10_000, send_interval=300))["ratios"].values()
+    for name in ours:
+        said = [f"{each[name]['object_per_record']:.2f} and {each[name]['version_per_record']:.2f}" for each in found]
+        assert said in [row[1:] for row in rows]
 
 
 def test_each_price_says_where_it_was_found() -> None:
