@@ -115,7 +115,7 @@ def _tables() -> Resources:
             properties["TimeToLiveSpecification"] = {"AttributeName": table.ttl, "Enabled": True}
         made[_logical(table.name)] = {
             "Type": "AWS::DynamoDB::Table",
-            "DeletionPolicy": "Retain",
+            "DeletionPolicy": "RetainExceptOnCreate",
             "UpdateReplacePolicy": "Retain",
             "Properties": properties,
         }

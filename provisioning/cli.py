@@ -55,7 +55,8 @@ def init(  # noqa: PLR0913 - one parameter an option
                 made += _init_site(registry, host, listen, (mqtt_port, https_port))
         words = "would make" if dry_run else "made"
         text = "\n".join(f"{words}: {one}" for one in made) or "all was there already"
-        text += "\nnext: restart `milepost up`, then `milepost provision truck add TRUCK --file TRUCK.json`"
+        restart = "restart `milepost up`, then " if isinstance(registry, LocalRegistry) else ""
+        text += f"\nnext: {restart}`milepost provision truck add TRUCK --file TRUCK.json`"
         say({"made": made, "data_dir": str(folder), "dry_run": dry_run}, text, as_json=as_json)
 
 
