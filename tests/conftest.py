@@ -1,0 +1,14 @@
+"""Property tests: the same examples at every `make test`, others at every `make prove`; how long one takes proves nothing
+on a machine that does something else as well."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "milepost",
+    derandomize="MILEPOST_PROVE" not in os.environ,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("milepost")
