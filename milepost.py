@@ -117,7 +117,9 @@ def up(  # noqa: PLR0913 - one parameter an option
     collector = settings_of(config, data_dir)
     stop = _stop_on_signals()
     console = Console(stderr=as_json)
-    box: Any = Box(collector, load("beacon", BeaconSettings, config), port=port, broker_url=broker)
+    identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
+    settings = load("beacon", BeaconSettings, config)
+    box: Any = Box(collector, settings, port=port, broker_url=broker, identities=identities)
     store_url = collector.store_url
     if aws:
         from deploy.trial import STORE, Trial, refuse_broker
@@ -145,6 +147,19 @@ def up(  # noqa: PLR0913 - one parameter an option
     else:
         show_summary(console, summary)
     raise typer.Exit(0 if stop.is_set() or balanced(summary) else 1)
+
+
+def _identities(data_dir: Path, config: Path | None, trucks: int) -> Any:
+    """Of `milepost provision`, if there are any; then who enrolled is logged too, not only what was refused."""
+    from box.identities import open_identities
+    from contract.settings import load
+    from provisioning.settings import ProvisioningSettings
+    from simulator.trucks import truck_ids
+
+    settings = load("provisioning", ProvisioningSettings, config)
+    if identities := open_identities(data_dir, settings, truck_ids(trucks)):
+        logging.getLogger("provisioning").setLevel(logging.INFO)
+    return identities
 
 
 def _stop_on_signals() -> threading.Event:

@@ -17,7 +17,7 @@ from typing import Any
 
 from box.broker import Broker
 from box.children import Children, lock, reap
-from box.identities import Identities, open_identities
+from box.identities import Identities
 from box.repairer import keep_asking
 from box.uplink import Uplink
 from box.web import Web
@@ -37,10 +37,19 @@ READY = "up.json"
 
 
 class Box:
-    """Use as a context: inside it everything runs. Errors as its parts raise them (Misconfigured, Unreachable)."""
+    """Use as a context: inside it everything runs. Errors as its parts raise them (Misconfigured, Unreachable).
+
+    broker_url: of another broker than its own. identities: those of the data directory, which it closes.
+    """
 
     def __init__(
-        self, collector: CollectorSettings, beacon: BeaconSettings, *, port: int, broker_url: str | None = None
+        self,
+        collector: CollectorSettings,
+        beacon: BeaconSettings,
+        *,
+        port: int,
+        broker_url: str | None = None,
+        identities: Identities | None = None,
     ) -> None:
         self.folder = collector.data_dir
         self._collector = collector
@@ -50,7 +59,7 @@ class Box:
         self._stack = ExitStack()
         self._stop = threading.Event()
         self.broker: Broker | None = None
-        self.identities: Identities | None = None
+        self.identities = identities
 
     def __enter__(self) -> "Box":
         with ExitStack() as stack:
@@ -62,6 +71,8 @@ class Box:
         self._stack.close()
 
     def _start(self, stack: ExitStack) -> None:
+        if self.identities:
+            stack.callback(self.identities.close)
         self.folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(lock(self.folder))
         ready = self.folder / READY
@@ -82,6 +93,7 @@ class Box:
         if self.identities:
             self.identities.serve(stack)
             self._thread(stack, self.identities.keep)
+            self._thread(stack, self.identities.watch)
         self._thread(stack, keep_asking, writer, uplink.ask, grace_ms=int(self._collector.resend_after * 1000))
         self._announce()
         stack.callback(ready.unlink, missing_ok=True)
@@ -90,12 +102,10 @@ class Box:
 
     def _connect(self, stack: ExitStack, writer: Writer) -> Uplink:
         if self._broker_url is None:
-            self.identities = open_identities(self.folder)
-            if self.identities:
-                stack.callback(self.identities.close)
             self.broker = self._start_broker(stack)
         self.mqtt_url = self._broker_url or (self.broker.url if self.broker else "")
-        uplink = Uplink(self.mqtt_url, _session_name(self.folder), Rules(load_documents()), writer.submit)
+        user = self.identities.collector if self.identities else None
+        uplink = Uplink(self.mqtt_url, _session_name(self.folder), Rules(load_documents()), writer.submit, user=user)
         stack.callback(uplink.stop)
         uplink.start()
         return uplink

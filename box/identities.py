@@ -2,16 +2,18 @@
 
 Without it nothing changes: the broker and HTTP stay on the loopback interface and know nobody. With it mosquitto opens
 a second listener that knows trucks by their certificates, and an HTTPS server enrols new ones; what the operator
-changes in the registry takes effect while the box runs.
+changes in the registry takes effect while the box runs, and what the broker refuses is in the box's log. On the
+loopback listener the collector has a name and a password, and others publish only as the trucks that `up` simulates.
 """
 
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from contract.errors import Misconfigured
-from contract.settings import load
+from provisioning.settings import ProvisioningSettings
 
 if TYPE_CHECKING:
     from provisioning.gatekeeper import Gatekeeper
@@ -31,11 +33,16 @@ class Guarded(Protocol):
 
 
 class Identities:
-    """One data directory's trucks."""
+    """One data directory's trucks. simulated: those that need no identity, since `up` makes them up itself."""
 
-    def __init__(self, registry: "LocalRegistry", site: "Site", folder: Path) -> None:
+    def __init__(self, registry: "LocalRegistry", site: "Site", folder: Path, simulated: Sequence[str]) -> None:
+        if taken := sorted({truck.truck_id for truck in registry.trucks()}.intersection(simulated)):
+            registry.close()
+            raise Misconfigured(f"{', '.join(taken[:5])} in the registry cannot be simulated as well: say --trucks 0")
+        self._simulated = simulated
         self._registry, self._site = registry, site
-        self._file = folder / "broker" / "security.json"
+        self._folder = folder / "broker"
+        self._file = self._folder / "security.json"
         self._gatekeeper: Gatekeeper | None = None
         self.mqtts = site.broker
         self.enroll = site.url
@@ -44,15 +51,26 @@ class Identities:
         """Be the gatekeeper of this broker; before its first start."""
         from provisioning.gatekeeper import Gatekeeper
 
-        self._gatekeeper = Gatekeeper(self._registry, self._file, broker)
+        self._gatekeeper = Gatekeeper(self._registry, self._file, broker, self._simulated)
+
+    @property
+    def collector(self) -> tuple[str, str]:
+        """The collector's name and password at the broker."""
+        from provisioning import mosquitto
+
+        return mosquitto.COLLECTOR, self._guarding.passwords.collector
+
+    @property
+    def _guarding(self) -> "Gatekeeper":
+        if self._gatekeeper is None:
+            raise ValueError("no broker to guard")
+        return self._gatekeeper
 
     def prepare(self) -> list[str]:
         """Before each start of the broker: the lines of its configuration, and the files that they name."""
         from provisioning import mosquitto
 
-        if self._gatekeeper is None:
-            raise ValueError("no broker to guard")
-        self._gatekeeper.prepare()
+        self._guarding.prepare()
         listener = mosquitto.Listener(self._site.listen, self._site.mqtt_port, self._registry.folder.absolute())
         return list(mosquitto.configuration(listener, self._file.absolute(), mosquitto.find_plugin()))
 
@@ -66,23 +84,30 @@ class Identities:
 
     def keep(self, *, stop: threading.Event) -> None:
         """Bring the broker in step with the registry until `stop`; for a thread of its own."""
-        if self._gatekeeper is not None:
-            self._gatekeeper.run(stop=stop)
+        self._guarding.run(stop=stop)
+
+    def watch(self, *, stop: threading.Event) -> None:
+        """Log what the broker refuses until `stop`; for a thread of its own."""
+        from provisioning.refusals import Refusals
+
+        Refusals(self._folder / "mosquitto.log").run(stop=stop)
 
     def close(self) -> None:
         """Close the registry."""
         self._registry.close()
 
 
-def open_identities(folder: Path) -> Identities | None:
-    """The identities of a data directory, None where `milepost provision init` has not run."""
+def open_identities(folder: Path, settings: ProvisioningSettings, simulated: Sequence[str]) -> Identities | None:
+    """The identities of a data directory, None where `milepost provision init` has not run.
+
+    Misconfigured where a simulated truck is called like one of the registry.
+    """
     if not (folder / "provisioning" / "registry.db").exists():
         return None
     try:
         from provisioning.registry.local import LocalRegistry
-        from provisioning.settings import ProvisioningSettings
         from provisioning.site import site_of
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error}: {folder} has identities; pip install 'milepost[provisioning]'") from None
-    registry = LocalRegistry(folder, load("provisioning", ProvisioningSettings))
-    return Identities(registry, site_of(registry), folder)
+    registry = LocalRegistry(folder, settings)
+    return Identities(registry, site_of(registry), folder, simulated)

@@ -51,15 +51,18 @@ class _Arrival:
 class Uplink:
     """One MQTT session of the collector; `start` returns when it is subscribed.
 
-    client_id: the session's name at the broker; the same at every start, and no other collector's.
+    client_id: the session's name at the broker; the same at every start, and no other collector's. user: name and
+    password, where they are not in the URL.
     """
 
-    def __init__(self, url: str, client_id: str, rules: Rules, submit: Submit) -> None:
+    def __init__(
+        self, url: str, client_id: str, rules: Rules, submit: Submit, *, user: tuple[str, str] | None = None
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise Misconfigured(f"broker {url!r}: give mqtt://host:port or mqtts://host:port")
-        self._url = url
         self._address = (parts.hostname, parts.port or _PORTS[parts.scheme])
+        self._url = f"{parts.scheme}://{parts.hostname}:{self._address[1]}"  # as logged: without the password
         self._rules = rules
         self._submit = submit
         self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
@@ -70,7 +73,7 @@ class Uplink:
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
         )
-        self._prepare(self._client, tls=parts.scheme == "mqtts", user=(parts.username, parts.password))
+        self._prepare(self._client, tls=parts.scheme == "mqtts", user=user or (parts.username, parts.password))
 
     def _prepare(self, client: mqtt.Client, *, tls: bool, user: tuple[str | None, str | None]) -> None:
         if tls:

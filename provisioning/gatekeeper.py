@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from contract.errors import MilepostError, Unreachable
 from contract.instants import from_datetime
-from provisioning import mosquitto
+from provisioning import disk, mosquitto
 from provisioning.registry.local import LocalRegistry
 
 log = logging.getLogger(__name__)
@@ -47,11 +47,15 @@ class Broker(Protocol):
 
 
 class Gatekeeper:
-    """One broker's. `file` is the plugin's; call `prepare` before each start of the broker, then `run` on a thread."""
+    """One broker's. `file` is the plugin's; call `prepare` before each start of the broker, then `run` on a thread.
 
-    def __init__(self, registry: LocalRegistry, file: Path, broker: Broker) -> None:
+    simulated: the trucks as which anybody on this machine may publish.
+    """
+
+    def __init__(self, registry: LocalRegistry, file: Path, broker: Broker, simulated: Iterable[str] = ()) -> None:
         self._registry, self._file, self._broker = registry, file, broker
-        self._password = ""
+        self._simulated = tuple(simulated)
+        self.passwords = mosquitto.Passwords.new()
         self._known: set[str] = set()
         self._serials: dict[str, str] = {}
         self._revision = -1
@@ -63,7 +67,8 @@ class Gatekeeper:
         """Write the plugin's file and the revocation list as the registry is now."""
         self._revision = self._registry.revision
         self._known, self._serials = self._wanted()
-        self._password = mosquitto.write_security(self._file, sorted(self._known))
+        security = mosquitto.security(sorted(self._known), self.passwords, simulated=self._simulated)
+        disk.write(self._file, json.dumps(security), mode=disk.PRIVATE)
         self._registry.write_revocations()
         self._hang_up()
 
@@ -126,7 +131,7 @@ class Gatekeeper:
     def _listen(self) -> "Control":
         if self._control is None or not self._control.connected:
             self._hang_up()
-            self._control = Control(self._broker.port, self._password, self._saw)
+            self._control = Control(self._broker.port, self.passwords.admin, self._saw)
         return self._control
 
     def _hang_up(self) -> None:

@@ -9,8 +9,12 @@ report and status and hear exactly its resend and config. Tried with Debian's mo
   thread (80 ms at 10,000 trucks), hence `MANY`: beyond it the file is written here and the broker started again.
 - It does not look at clients that come by certificate (eclipse-mosquitto/mosquitto#2999): one that is deleted may still
   connect, though do nothing. So the revocation list refuses the handshake; SIGHUP makes mosquitto load it again.
-- The client id cannot be refused, only overruled (`use_username_as_clientid`): A with the id of B is A, and B is not
-  disturbed.
+- A client id cannot be refused, only overruled (`use_username_as_clientid`; mosquitto/mosquitto#1856): A with the id of
+  B is A, B is not disturbed, and no log tells. The plugin's own check of client ids is for passwords only.
+
+On the loopback listener whoever gives no name is this machine: he may hear everything, and publish as the trucks that
+`up` simulates, else as nobody. Only the collector, by a password that never leaves the process, asks trucks to resend
+and configures them.
 """
 
 import base64
@@ -25,17 +29,32 @@ from typing import Any
 
 from contract import topics
 from contract.errors import Unreachable
-from provisioning import disk
 
 MANY = 20
 CONTROL = "$CONTROL/dynamic-security/v1"
 ADMIN = "milepost-admin"
+COLLECTOR = "milepost-collector"
 _ANONYMOUS = "this-machine"
 _ITERATIONS = 101  # of a password that is 256 random bits and lives as long as one start of the box
 _PLUGIN_FOLDERS = ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
 _PLUGIN = "mosquitto_dynamic_security.so"
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Passwords:
+    """Of the box's own two clients: random, made at each start of the box, kept in memory only."""
+
+    admin: str
+    collector: str
+
+    @classmethod
+    def new(cls) -> "Passwords":
+        return cls(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+
+    def __repr__(self) -> str:
+        return "Passwords(…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +95,13 @@ def find_plugin() -> Path:
     )
 
 
-def security(trucks: Iterable[str], admin_password: str) -> Json:
-    """The plugin's whole file: these trucks, the box's own administrator, and this machine's own processes."""
+def security(trucks: Iterable[str], passwords: Passwords, *, simulated: Iterable[str] = ()) -> Json:
+    """The plugin's whole file: these trucks, the box's own two clients, and this machine's other processes.
+
+    simulated: as whom anybody on this machine may publish.
+    """
     names = list(trucks)
+    own = [_own_client(ADMIN, passwords.admin), _own_client(COLLECTOR, passwords.collector)]
     return {
         "defaultACLAccess": {
             "publishClientSend": False,
@@ -86,18 +109,11 @@ def security(trucks: Iterable[str], admin_password: str) -> Json:
             "subscribe": False,
             "unsubscribe": True,
         },
-        "clients": [_admin(admin_password), *(_client(name) for name in names)],
+        "clients": [*own, *(_client(name) for name in names)],
         "groups": [{"groupname": _ANONYMOUS, "roles": [{"rolename": _ANONYMOUS}]}],
         "anonymousGroup": _ANONYMOUS,
-        "roles": [*_OWN_ROLES, *(_role(name) for name in names)],
+        "roles": [_this_machine(simulated), *_OWN_ROLES, *(_role(name) for name in names)],
     }
-
-
-def write_security(path: Path, trucks: Iterable[str]) -> str:
-    """Write the plugin's file (0600) with a new password for the administrator, which is returned and kept nowhere."""
-    password = secrets.token_urlsafe(32)
-    disk.write(path, json.dumps(security(trucks, password)), mode=disk.PRIVATE)
-    return password
 
 
 def changes(known: set[str], wanted: set[str]) -> list[Json]:
@@ -131,13 +147,19 @@ def failures(response: bytes) -> list[str]:
 
 
 def _role(truck_id: str) -> Json:
-    sends = (topics.telemetry, topics.batch, topics.report, topics.status)
-    hears = (topics.resend(truck_id), f"fleet/{truck_id}/config")
-    acls = [
-        *(_acl("publishClientSend", topic(truck_id)) for topic in sends),
-        *(_acl(kind, topic) for topic in hears for kind in ("publishClientReceive", "subscribeLiteral")),
-    ]
-    return {"rolename": truck_id, "acls": acls}
+    hears = (topics.resend(truck_id), topics.config(truck_id))
+    return {
+        "rolename": truck_id,
+        "acls": [
+            *_sends(truck_id),
+            *(_acl(kind, topic) for topic in hears for kind in ("publishClientReceive", "subscribeLiteral")),
+        ],
+    }
+
+
+def _sends(truck_id: str) -> list[Json]:
+    own = (topics.telemetry, topics.batch, topics.report, topics.status)
+    return [_acl("publishClientSend", topic(truck_id)) for topic in own]
 
 
 def _client(truck_id: str) -> Json:
@@ -148,32 +170,45 @@ def _acl(kind: str, topic: str) -> Json:
     return {"acltype": kind, "topic": topic, "allow": True}
 
 
-def _admin(password: str) -> Json:
+def _own_client(name: str, password: str) -> Json:
     salt = os.urandom(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode("ascii"), salt, _ITERATIONS)
     return {
-        "username": ADMIN,
+        "username": name,
         "password": base64.b64encode(digest).decode("ascii"),
         "salt": base64.b64encode(salt).decode("ascii"),
         "iterations": _ITERATIONS,
-        "roles": [{"rolename": ADMIN}],
+        "roles": [{"rolename": name}],
     }
 
 
 _EVERY_WAY = ("publishClientSend", "publishClientReceive", "subscribePattern")
-_OWN_ROLES: list[Json] = [
-    {
+_HEARING = _EVERY_WAY[1:]
+
+
+def _this_machine(simulated: Iterable[str]) -> Json:
+    return {
         "rolename": _ANONYMOUS,
         "acls": [
-            *(_acl(kind, "fleet/#") for kind in _EVERY_WAY),
-            *(_acl(kind, "$SYS/#") for kind in _EVERY_WAY[1:]),
+            *(acl for name in simulated for acl in _sends(name)),
+            *(_acl(kind, topic) for kind in _HEARING for topic in ("fleet/#", "$SYS/#")),
+        ],
+    }
+
+
+_OWN_ROLES: list[Json] = [
+    {
+        "rolename": COLLECTOR,
+        "acls": [
+            *(_acl("publishClientSend", topic) for topic in ("fleet/+/resend", "fleet/+/config")),
+            *(_acl(kind, "fleet/#") for kind in _HEARING),
         ],
     },
     {
         "rolename": ADMIN,
         "acls": [
             *(_acl(kind, "$CONTROL/#") for kind in _EVERY_WAY),
-            *(_acl(kind, topic) for kind in _EVERY_WAY[1:] for topic in ("fleet/+/status", "fleet/+/report")),
+            *(_acl(kind, topic) for kind in _HEARING for topic in ("fleet/+/status", "fleet/+/report")),
         ],
     },
 ]
@@ -182,4 +217,4 @@ _OWN_ROLES: list[Json] = [
 
 def reserved(truck_id: str) -> bool:
     """Whether a name is taken by the box itself."""
-    return truck_id in (ADMIN, _ANONYMOUS)
+    return truck_id in (ADMIN, COLLECTOR, _ANONYMOUS)

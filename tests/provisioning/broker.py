@@ -18,6 +18,7 @@ from provisioning import mosquitto
 from provisioning.gatekeeper import Gatekeeper
 from provisioning.registry.local import LocalRegistry
 
+SIMULATED = "TRUCK-001"  # may publish without an identity, on the loopback listener
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 
 
@@ -42,7 +43,7 @@ class Broker:
     def __init__(self, folder: Path, registry: LocalRegistry) -> None:
         self.folder, self.registry = folder, registry
         self.port, self.tls_port = free_port(), free_port()
-        self.gatekeeper = Gatekeeper(registry, folder / "security.json", self)
+        self.gatekeeper = Gatekeeper(registry, folder / "security.json", self, [SIMULATED])
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
         self._stop = threading.Event()

@@ -12,12 +12,12 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from contract import topics
-from provisioning import authority, disk
+from provisioning import authority, disk, mosquitto
 from provisioning.authority import Authority
 from provisioning.gatekeeper import CUT_OFF_SECONDS
 from provisioning.registry.local import LocalRegistry
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.broker import MOSQUITTO, Broker, Peer, until
+from tests.provisioning.broker import MOSQUITTO, SIMULATED, Broker, Peer, until
 from tests.provisioning.conftest import Files
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
@@ -48,9 +48,16 @@ def peer(broker: Broker, name: str, files: Files | None, version: int = mqtt.MQT
     return Peer(broker.tls_port, name, ca=ca, certificate=files.certificate, key=files.key, version=version)
 
 
+def collector_of(broker: Broker) -> Peer:
+    """As the box's own collector connects: by name and password, on the loopback listener."""
+    peer = Peer(broker.port, "collector")
+    peer.client.username_pw_set(mosquitto.COLLECTOR, broker.gatekeeper.passwords.collector)
+    assert peer.connect() == "Success"
+    return peer
+
+
 def test_a_truck_may_do_exactly_what_it_must(broker: Broker, a: Files) -> None:
-    collector = Peer(broker.port, "collector")
-    collector.connect()
+    collector = collector_of(broker)
     collector.subscribe("fleet/#")
     truck = peer(broker, "A", a)
     assert truck.connect() == "Success"
@@ -70,8 +77,7 @@ def test_a_truck_may_do_exactly_what_it_must(broker: Broker, a: Files) -> None:
 
 @pytest.mark.parametrize("topic", ["fleet/B/telemetry", "fleet/B/telemetry/batch", "fleet/B/report", "fleet/B/status"])
 def test_a_may_not_publish_as_b(broker: Broker, a: Files, topic: str) -> None:
-    collector = Peer(broker.port, "collector")
-    collector.connect()
+    collector = collector_of(broker)
     collector.subscribe("fleet/#")
     truck = peer(broker, "A", a)
     truck.connect()
@@ -87,9 +93,7 @@ def test_a_may_not_subscribe_to_b(broker: Broker, a: Files, topic: str) -> None:
     truck = peer(broker, "A", a)
     truck.connect()
     assert truck.subscribe(topic) == "Not authorized"
-    local = Peer(broker.port, "collector")
-    local.connect()
-    local.publish("fleet/B/resend")
+    collector_of(broker).publish("fleet/B/resend")
     assert truck.publish(topics.telemetry("A")) in ("Success", "No matching subscribers")
     assert truck.heard == []
     until(lambda: f"\t{topic} (QoS 1)" in broker.log)  # that he asked
@@ -97,8 +101,7 @@ def test_a_may_not_subscribe_to_b(broker: Broker, a: Files, topic: str) -> None:
 
 
 def test_the_will_of_a_cannot_be_left_as_b(broker: Broker, a: Files) -> None:
-    collector = Peer(broker.port, "collector")
-    collector.connect()
+    collector = collector_of(broker)
     collector.subscribe("fleet/#")
     truck = peer(broker, "A", a)
     truck.client.will_set("fleet/B/status", b"dead", qos=1, retain=True)
@@ -199,9 +202,7 @@ def test_with_the_client_id_of_b_a_is_still_a_and_b_is_not_disturbed(
     assert thief.publish(topics.telemetry("A")) in ("Success", "No matching subscribers")
     if version == mqtt.MQTTv5:
         assert thief.publish(topics.telemetry("B")) == "Not authorized"
-    local = Peer(broker.port, "collector")
-    local.connect()
-    local.publish(topics.resend("B"), b"for B")
+    collector_of(broker).publish(topics.resend("B"), b"for B")
     until(lambda: victim.heard == [(topics.resend("B"), b"for B")])
     assert thief.heard == []
     assert not victim.lost
@@ -289,6 +290,47 @@ def test_the_broker_notes_when_a_truck_was_last_heard(broker: Broker, a: Files) 
     truck = peer(broker, "A", a)
     truck.connect()
     until(lambda: truck.publish(topics.status("A")) and broker.registry.get("A").last_seen)
+
+
+def test_on_this_machine_all_is_heard_and_only_simulated_trucks_are_sent_as(broker: Broker, equip: Equip) -> None:
+    """Nobody without an identity is a truck; a truck that is added meanwhile disturbs nobody."""
+    local = Peer(broker.port, "local")
+    local.connect()
+    local.subscribe("fleet/#")
+    equip("NEW")
+    for name in ("A", "NEW", "UNKNOWN", SIMULATED):
+        for topic in ("resend", "config"):
+            assert local.publish(f"fleet/{name}/{topic}") == "Not authorized", topic
+    for name in ("A", "NEW", "UNKNOWN"):
+        for topic in ("telemetry", "telemetry/batch", "report", "status"):
+            assert local.publish(f"fleet/{name}/{topic}") == "Not authorized", topic
+    assert local.publish(topics.telemetry(SIMULATED), b"simulated") == "Success"
+    until(lambda: local.heard)
+    assert local.heard == [(topics.telemetry(SIMULATED), b"simulated")]
+    until(lambda: "createClient" in broker.log or '"NEW"' in (broker.folder / "security.json").read_text())
+    assert not local.lost
+
+
+def test_the_collector_asks_and_configures_and_is_no_truck(broker: Broker) -> None:
+    collector = collector_of(broker)
+    for topic in (topics.resend("A"), topics.config("A"), topics.resend(SIMULATED)):
+        assert collector.publish(topic) in ("Success", "No matching subscribers")
+    assert collector.publish(topics.telemetry("A")) == "Not authorized"
+    assert collector.publish("$CONTROL/dynamic-security/v1", b'{"commands":[]}') == "Not authorized"
+    guess = Peer(broker.port, "guess")
+    guess.client.username_pw_set(mosquitto.COLLECTOR, "guess")
+    assert guess.connect() == "Not authorized"
+
+
+def test_a_reload_of_the_revocation_list_disturbs_neither_collector_nor_trucks(broker: Broker, b: Files) -> None:
+    collector, other = collector_of(broker), peer(broker, "B", b)
+    other.connect()
+    broker.registry.retire("A")
+    until(lambda: '"A"' not in (broker.folder / "security.json").read_text(), CUT_OFF_SECONDS)
+    time.sleep(0.5)  # the reload was before
+    assert not collector.lost
+    assert not other.lost
+    assert collector.publish(topics.resend("B")) in ("Success", "No matching subscribers")
 
 
 def test_nobody_but_the_box_commands_the_plugin(broker: Broker) -> None:

@@ -5,44 +5,17 @@ is in history; a renewal while nothing stops; and a retired truck is out.
 """
 
 import json
-import os
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.provisioning.broker import MOSQUITTO, free_port, until
+from tests.provisioning.machine import Machine
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Machine:
-    """One machine's folder, in which commands run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self.commands: list[str] = []
-
-    def start(self, *arguments: object) -> "subprocess.Popen[str]":
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.folder)}
-        argv = [sys.executable, "-m", "milepost", *map(str, arguments)]
-        return subprocess.Popen(
-            argv, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def run(self, *arguments: object, code: int = 0) -> Any:
-        """The command's JSON."""
-        self.commands.append(" ".join(map(str, arguments)))
-        process = self.start(*arguments, "--json")
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == code, (arguments, out, err)
-        return json.loads(out) if out else None
 
 
 def test_from_nothing_to_the_first_sample_in_under_ten_commands(tmp_path: Path) -> None:
