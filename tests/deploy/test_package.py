@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from box.children import Children
 from contract import instants
 from contract.codec import dump
 from deploy.local import environment, free_port
@@ -102,19 +104,18 @@ def runtime(built: Path, tmp_path: Path, function: str, **variables: str) -> Ite
         **variables,
     }
     argv = [
+        "env", "-i", "-C", str(built / "handlers"), *(f"{name}={value}" for name, value in environ.items()),
         str(program),
         "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
         "--runtime-api-address", f"127.0.0.1:{inner}",
         sys.executable, "-m", "awslambdaric", f"collector.handlers.{function}.handler",
     ]  # fmt: skip
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(argv, cwd=built / "handlers", env=environ, stdout=log, stderr=log)
-    wait_for(port)
+    emulated = Children(tmp_path).spawn(argv, name="emulator", log=tmp_path / "log", death_signal=signal.SIGKILL)
     try:
+        wait_for(port)
         yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
     finally:
-        process.terminate()
-        process.wait(10)
+        emulated.stop(10)
 
 
 def wait_for(port: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from deploy.local import free_port
+from tests.deploy.processes import below, left_of
 from tests.local_aws import ministack
 
 pytestmark = pytest.mark.skipif(not Path("/usr/sbin/mosquitto").exists(), reason="mosquitto is not installed")
@@ -139,33 +140,3 @@ def test_where_ministack_is_killed_it_begins_anew_and_says_so(tmp_path: Path) ->
         assert row["holes"] == []
         assert end(process) == 0
     assert "aws_begins_anew" in (tmp_path / "log").read_text()
-
-
-def below(pid: int) -> list[tuple[int, str]]:
-    """Every process under this one: its id and when it began."""
-    parents = {int(each.name): fields(int(each.name)) for each in Path("/proc").iterdir() if each.name.isdigit()}
-    found, waiting = [], [pid]
-    while waiting:
-        above = waiting.pop()
-        waiting += (children := [child for child, stat in parents.items() if stat and int(stat[1]) == above])
-        found += [(child, stat[19]) for child in children if (stat := parents[child])]
-    return found
-
-
-def left_of(begun: list[tuple[int, str]]) -> list[int]:
-    """Which of these still run ten seconds later."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        left = [pid for pid, at in begun if (stat := fields(pid)) and stat[0] != "Z" and stat[19] == at]
-        if not left:
-            break
-        time.sleep(0.05)
-    return left
-
-
-def fields(pid: int) -> list[str]:
-    """/proc/PID/stat from the state on; empty where it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
