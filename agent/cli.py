@@ -128,16 +128,18 @@ def install(
     """Make the agent a systemd service that starts at every boot, as a user of its own. Safe to repeat."""
     from agent.install import carry_out, plan_install, this_machine, unreadable
 
+    notes: list[str] = []
     try:
         settings = load("agent", AgentSettings, config)
         machine = this_machine(own=user)
         steps = plan_install(settings, find(config), machine)
+        notes += [] if user else unreadable(settings, find(config))
         if not dry_run:
             carry_out(steps, machine)
     except MilepostError as error:
+        sys.stderr.writelines(f"milepost agent install: {note}\n" for note in notes)
         raise _failed("install", error) from None
-    notes = [] if machine.running else ["systemd does not run here: nothing was started"]
-    notes += [] if user else unreadable(settings, find(config))
+    notes += [] if machine.running else ["systemd does not run here: nothing was started"]
     _tell_steps(steps, notes, done=not dry_run, as_json=as_json)
 
 

@@ -69,6 +69,7 @@ def plan_install(settings: AgentSettings, config: Path | None, machine: Machine)
     service = Service(
         truck_id=settings.truck_id,
         python=Path(sys.executable),
+        base=Path(sys.base_prefix),
         config=config.resolve(),
         buffer=settings.buffer,
         devices=_devices(settings),
@@ -79,8 +80,8 @@ def plan_install(settings: AgentSettings, config: Path | None, machine: Machine)
     steps.append(Step(f"write {machine.unit}", path=machine.unit, text=unit_text(service)))
     if machine.running:
         steps.append(Step("let systemd read it", machine.systemctl("daemon-reload")))
-        steps.append(Step("start it now and at every boot", machine.systemctl("enable", NAME)))
-        steps.append(Step("(again, if it ran before)", machine.systemctl("restart", NAME)))
+        steps.append(Step("have it start at every boot", machine.systemctl("enable", NAME)))
+        steps.append(Step("start it now, anew if it ran", machine.systemctl("restart", NAME)))
     return steps
 
 
@@ -115,7 +116,8 @@ def unreadable(settings: AgentSettings, config: Path | None) -> list[str]:
     pem = () if identity else (settings.ca, settings.certificate, settings.key)
     files = [path for path in (config, *pem) if path and path.exists()]
     notes = [f"{path} cannot be read by {USER}: chgrp {USER}, chmod 640" for path in files if not _allows(path, 0o4)]
-    needed = [Path(sys.executable), settings.buffer.parent, *([identity] if identity else []), *files]
+    python = [Path(sys.executable), Path(sys.base_prefix) / "bin"]
+    needed = [*python, settings.buffer.parent, *([identity] if identity else []), *files]
     closed = {_barred(path): path for path in needed}
     closed.pop(None, None)
     notes += [

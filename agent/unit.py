@@ -19,12 +19,14 @@ _HOMES = ("/home", "/root", "/run/user")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a unit is made of. python: the interpreter that has Milepost. devices: character devices that a sensor
-    reads, such as /dev/ttyACM0. identity: the folder in which the agent renews its certificate, if it was enrolled.
-    user: None for a unit of the calling user's own manager."""
+    """What a unit is made of. python: the interpreter that has Milepost. base: where Python itself lies, which a
+    virtual environment only points to. devices: character devices that a sensor reads, such as /dev/ttyACM0. identity:
+    the folder in which the agent renews its certificate, if it was enrolled. user: None for a unit of the calling
+    user's own manager."""
 
     truck_id: str
     python: Path
+    base: Path
     config: Path
     buffer: Path
     devices: tuple[str, ...] = ()
@@ -76,7 +78,7 @@ def _fence(service: Service) -> list[str]:
         "NoNewPrivileges=yes",
         "CapabilityBoundingSet=",
         "ProtectSystem=strict",
-        f"ProtectHome={_homes((service.python, service.config, service.buffer, service.identity))}",
+        f"ProtectHome={_homes((service.python, service.base, service.config, service.buffer, service.identity))}",
         "PrivateTmp=yes",
         "DevicePolicy=closed",
         *(f"DeviceAllow={device} rw" for device in service.devices),

@@ -18,6 +18,7 @@ def _service(**more: object) -> Service:
     values = {
         "truck_id": "T1",
         "python": Path("/opt/milepost/bin/python"),
+        "base": Path("/usr"),
         "config": Path("/etc/milepost/milepost.toml"),
         "buffer": Path("/var/lib/milepost/buffer.db"),
     }
@@ -68,6 +69,11 @@ def test_other_places_and_devices_are_let_in() -> None:
     )
     assert (unit["ReadWritePaths"], unit["ProtectHome"]) == ("/data", "read-only")
     assert unit["DeviceAllow"] == "/dev/ttyUSB0 rw"
+
+
+def test_a_python_that_lies_in_a_home_is_not_hidden_from_the_service() -> None:
+    """pyenv's: the virtual environment in /opt only points to it."""
+    assert _parsed(_service(base=Path("/root/.pyenv/versions/3.11.7")))["ProtectHome"] == "read-only"
 
 
 def test_odd_paths_are_quoted() -> None:
