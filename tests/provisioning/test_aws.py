@@ -14,7 +14,8 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from paho.mqtt.client import Client
 
-from agent.enrolment.claim import ClaimOffice
+from agent.enrolment import claim, claim_awsiot, claim_paho
+from agent.enrolment.claim import SECONDS, ClaimOffice
 from agent.enrolment.file import EnrolmentFile, keep
 from agent.enrolment.proof import MqttProof
 from agent.enrolment.renewal import open_office
@@ -27,9 +28,10 @@ from provisioning import authority, disk, policies
 from provisioning.fleet_file import Row, import_fleet
 from provisioning.pace import Pace, Paced
 from provisioning.registry.aws import AwsRegistry
+from provisioning.registry.aws_account import renew_claim
 from provisioning.site import Fleet, introduction
 from tests.provisioning.aws import Ministack
-from tests.provisioning.broker import Peer
+from tests.provisioning.broker import Peer, free_port
 from tests.provisioning.conftest import Files
 
 _numbers = itertools.count(1)
@@ -161,16 +163,26 @@ def test_a_revoked_a_retired_and_a_strangers_certificate_are_refused(
     assert peer(ministack, name, Files(tmp_path / "s.pem", tmp_path / "s.key")).connect() != "Success"
 
 
+@pytest.fixture(params=["awsiotsdk", "paho"])
+def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to AWS's fleet provisioning; which one a gateway takes is a matter of what is installed there."""
+    if request.param == "paho":
+        monkeypatch.setattr(claim, "installed_desk", lambda: claim_paho.open_desk)
+    else:
+        assert claim.installed_desk() is claim_awsiot.open_desk
+
+
 def enrolment(account: AwsRegistry, name: str) -> EnrolmentFile:
     account.add(name, {})
     return EnrolmentFile.model_validate(introduction(Fleet(account, account.settings), name))
 
 
 def by_claim(file: EnrolmentFile, wallet: Wallet, truck_id: str | None = None) -> ClaimOffice:
-    claim = (file.claim_certificate or "", file.claim_key or "", file.token or "")
-    return ClaimOffice(file.broker, wallet.ca_file, file.template or "", truck_id or file.truck_id, claim=claim)
+    held = (file.claim_certificate or "", file.claim_key or "", file.token or "")
+    return ClaimOffice(file.broker, wallet.ca_file, file.template or "", truck_id or file.truck_id, claim=held)
 
 
+@pytest.mark.usefixtures("desk")
 def test_a_truck_enrols_by_claim_and_token_and_renews_by_itself(
     account: AwsRegistry, name: str, tmp_path: Path
 ) -> None:
@@ -189,6 +201,7 @@ def test_a_truck_enrols_by_claim_and_token_and_renews_by_itself(
     proof(wallet.current)
 
 
+@pytest.mark.usefixtures("desk")
 def test_a_claim_is_worth_nothing_without_the_trucks_token(account: AwsRegistry, name: str, tmp_path: Path) -> None:
     wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
     keep(wallet, file)
@@ -206,6 +219,33 @@ def test_a_claim_is_worth_nothing_without_the_trucks_token(account: AwsRegistry,
     assert len(account.get(name).active) == 1
 
 
+@pytest.mark.usefixtures("desk")
+def test_a_claim_that_is_replaced_is_refused_at_once(account: AwsRegistry, name: str, tmp_path: Path) -> None:
+    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
+    keep(wallet, file)
+    renew_claim(account)
+    _prepared[:] = [account.folder]
+    began = time.monotonic()
+    with pytest.raises(Rejected):
+        by_claim(file, wallet).enrol(signing_request(new_key()))
+    assert time.monotonic() - began < SECONDS / 2
+    by_claim(enrolment(account, name), wallet).enrol(signing_request(new_key()))
+
+
+@pytest.mark.usefixtures("desk")
+def test_an_endpoint_that_is_away_or_another_is_said_so(account: AwsRegistry, name: str, tmp_path: Path) -> None:
+    """Away: try again. A server that the enrolment file's CA does not vouch for: never."""
+    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
+    keep(wallet, file)
+    away = file.model_copy(update={"broker": f"mqtts://localhost:{free_port()}"})
+    with pytest.raises(Unreachable, match="try again"):
+        by_claim(away, wallet).enrol(signing_request(new_key()))
+    wallet.ca_file.write_text(authority.new_authority("elsewhere")[1])
+    with pytest.raises(Rejected):
+        by_claim(file, wallet).enrol(signing_request(new_key()))
+
+
+@pytest.mark.usefixtures("desk")
 def test_a_truck_cannot_register_as_another(account: AwsRegistry, name: str, tmp_path: Path) -> None:
     wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
     keep(wallet, file)
