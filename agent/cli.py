@@ -38,7 +38,10 @@ def run(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def once(config: Config = None, as_json: AsJson = False) -> None:
-    """Take one sample, store it, send it if the broker can be reached, and print it."""
+    """Take one sample, store it, send it if the broker can be reached, and print it.
+
+    A bus or gpsd is listened to for two to six seconds first.
+    """
     from agent.assembly import open_buffer, open_sensors, open_transport
     from agent.clock import SystemClock
     from agent.once import once as take_one

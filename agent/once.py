@@ -1,6 +1,8 @@
-"""One sample, now: stored first, then sent if the broker can be reached within a short time."""
+"""One sample, as soon as the sensors have heard something: stored first, then sent if the broker can be reached within
+a short time."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +11,8 @@ from agent.buffer import Buffer
 from agent.clock import Clock
 from agent.recorder import Recorder
 from agent.sampler import Sampler
-from agent.sensors import Sensor
+from agent.sensors import Listening, Sensor
+from agent.sensors.uptime import uptime
 from agent.settings import AgentSettings
 from agent.transport import Transport
 from agent.uplink import Uplink
@@ -18,9 +21,14 @@ from contract.errors import Retryable
 from contract.ranges import Ranges
 
 Outcome = Literal["sent", "refused", "unreachable", "unanswered"]
+LISTEN_SECONDS = 6.0
+"""For a sensor to hear something; one that does not has nothing to say."""
+SETTLE_SECONDS = 2.0
+"""After the first that a sensor heard: most of what a bus or a receiver repeats comes once a second."""
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 _TURN = 0.2
+_LOOK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,10 @@ def once(
 ) -> Once:
     """Take, store and try to send one sample; what else waits may go with it. Retryable if it cannot be stored.
 
-    Whoever asks for one sample now does not wait for a trusted time: without one it is `estimated`.
+    The sensors have just been opened, so those that listen are given a few seconds; what one did not hear by then is
+    null, and `quality` says why. Nobody waits for a trusted time: without one the sample is `estimated`.
     """
+    _listen(sensors, clock)
     stored = Recorder(Sampler(settings.truck_id, sensors, clock), clock, buffer, patience=0).tick()
     if not stored:
         raise Retryable(f"cannot store a sample in {settings.buffer}: free some disk space")
@@ -55,6 +65,16 @@ def once(
     finally:
         uplink.close()
     return Once(json.loads(row.body), outcome)
+
+
+def _listen(sensors: Sequence[Sensor], clock: Clock) -> None:
+    """Until each sensor has heard what there is, or none can be waited for any longer."""
+    listening = [sensor for sensor in sensors if isinstance(sensor, Listening)]
+    deadline = clock.monotonic() + LISTEN_SECONDS
+    while clock.monotonic() < deadline:
+        if all(each.heard is not None and uptime() - each.heard >= SETTLE_SECONDS for each in listening):
+            return
+        time.sleep(_LOOK)
 
 
 def _await(uplink: Uplink, buffer: Buffer, clock: Clock, seq: int) -> Outcome:

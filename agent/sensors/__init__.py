@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from agent.sensors.document import merge
 from agent.sensors.leaves import GROUPS, LEAVES, REASONS, Reason
 from contract.errors import Misconfigured
 
-__all__ = ["KINDS", "Reading", "Reason", "Sensor", "merge", "open_sensor"]
+__all__ = ["KINDS", "Listening", "Reading", "Reason", "Sensor", "merge", "open_sensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,17 @@ class Sensor(Protocol):
     def read(self, now: datetime) -> Reading: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Listening(Sensor, Protocol):
+    """A sensor that takes in by itself what comes, at its own time.
+
+    heard: the uptime (see uptime.py) at which the first of it came; None before. A device that is not there, or says
+    nothing, leaves it None.
+    """
+
+    heard: float | None
 
 
 KINDS: dict[str, str] = {

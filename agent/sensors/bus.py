@@ -42,7 +42,7 @@ class BusDecoder(Protocol):
 
 
 class BusSensor:
-    """Implements agent.sensors.Sensor. Memory is bounded by the decoder's: a frame is filed, never queued.
+    """Implements agent.sensors.Listening. Memory is bounded by the decoder's: a frame is filed, never queued.
 
     filters: what the kernel shall pass on, where it can. ask: called between frames with uptime; a frame it returns is
     sent. counts: `frames`, `bus_errors` (error frames), `skipped` (remote and FD frames).
@@ -57,6 +57,7 @@ class BusSensor:
         ask: Callable[[float], Frame | None] | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
+        self.heard: float | None = None
         self._address, self._decoder, self._filters, self._ask = address, decoder, filters, ask
         self._reported: set[Disagreement] = set()
         self._lock = threading.Lock()
@@ -110,8 +111,11 @@ class BusSensor:
             return
         frame = Frame(message.arbitration_id, bytes(message.data), message.is_extended_id, str(message.channel or ""))
         self.counts["frames"] += 1
+        now = uptime()
         with self._lock:
-            self._decoder.feed(uptime(), frame)
+            self._decoder.feed(now, frame)
+        if self.heard is None:
+            self.heard = now
 
     def _send(self, bus: Bus, frame: Frame | None) -> None:
         if frame is None:

@@ -35,7 +35,7 @@ _CONNECT = 5.0
 
 
 class GpsdSensor:
-    """Implements agent.sensors.Sensor. path: "host:port" or "host", 127.0.0.1:2947 where None.
+    """Implements agent.sensors.Listening. path: "host:port" or "host", 127.0.0.1:2947 where None.
 
     `Reading.time` is given only as trust.py allows. Raises Misconfigured for a path that is no host and port; a gpsd
     that is not there yet is waited for, its leaves being `error`. synchronised: whether the kernel vouches for the
@@ -53,6 +53,7 @@ class GpsdSensor:
         del interval  # the receiver has its own
         self._address = _address(path or DEFAULT)
         self._earliest, self._synchronised = earliest, synchronised
+        self.heard: float | None = None
         self._receivers: dict[str, Receiver] = {}
         self._chosen = ""
         self._lock = threading.Lock()
@@ -111,7 +112,10 @@ class GpsdSensor:
             if len(self._receivers) >= MAX_RECEIVERS:
                 del self._receivers[min(self._receivers, key=lambda name: self._receivers[name].heard)]
             self._receivers[report.device] = Receiver(earliest=self._earliest)
-        self._receivers[report.device].tell(uptime(), report)
+        now = uptime()
+        self._receivers[report.device].tell(now, report)
+        if self.heard is None:
+            self.heard = now
 
 
 class Lines:

@@ -20,7 +20,7 @@ _TO_ALL, _TO_ONE = 0x03FFFF00, 0x03FF0000
 
 
 class J1939Sensor(BusSensor):
-    """Implements agent.sensors.Sensor. path: see agent/sensors/address.py.
+    """Implements agent.sensors.Listening. path: see agent/sensors/address.py.
 
     Raises Misconfigured without python-can, or for a path that names no bus; a bus that is not there yet is waited for.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Obd2Sensor(BusSensor):
-    """Implements agent.sensors.Sensor. path: see agent/sensors/address.py.
+    """Implements agent.sensors.Listening. path: see agent/sensors/address.py.
 
     Raises Misconfigured without python-can, or for a path that names no bus; a bus that is not there yet is waited for.
     """
