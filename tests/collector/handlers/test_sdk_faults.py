@@ -1,25 +1,29 @@
-"""The telemetry function on DynamoDB with faults at the SDK's own event hooks: throttles, and deaths after any call."""
+"""The stream functions on DynamoDB with faults at the SDK's own event hooks: throttles, and deaths after any call."""
 
 import io
 import json
 import os
 import random
+import time
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from collector.handlers import telemetry
+from collector.handlers import clicks, telemetry
 from collector.history import Policy
 from collector.rebuild import verify
 from collector.stores import open_store
 from collector.stores.dynamodb import create_tables
+from contract import instants
+from contract.codec import dump
 from deploy.local import environment
 from tests.collector.handlers.conftest import fresh, message, minutes
-from tests.collector.handlers.mapping import Killed, Mapping
+from tests.collector.handlers.mapping import Killed, Mapping, envelope
 from tests.local_aws import ministack
 
 
@@ -67,7 +71,27 @@ def faults(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> I
     fresh()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, *(pytest.param(n, marks=pytest.mark.prove) for n in range(4, 60))])
+SEEDS = pytest.mark.parametrize("seed", [1, 2, 3, *(pytest.param(n, marks=pytest.mark.prove) for n in range(4, 60))])
+
+
+def faulty(handler: Any, faults: Faults, context: Any, chance: random.Random) -> Callable[[dict[str, Any]], Any]:
+    """The function as Lambda runs it where a table is throttled and the process may die after any of its calls."""
+
+    def lambda_function(event: dict[str, Any]) -> Any:
+        faults.throttle = chance.choice([0.0, 0.0, 0.2])
+        faults.die_after = chance.choice([-1, chance.randrange(1, 40)]) if faults.deaths else chance.randrange(1, 8)
+        try:
+            return handler(event, context)
+        except Killed:
+            fresh()
+            raise
+        finally:
+            faults.throttle, faults.die_after = 0.0, -1
+
+    return lambda_function
+
+
+@SEEDS
 def test_throttled_and_killed_anywhere_it_makes_the_one_history(faults: Faults, context: Any, seed: int) -> None:
     """Requests refused as DynamoDB does, the process gone after any of its calls: every sample ends in history once."""
     chance = random.Random(seed)
@@ -75,18 +99,7 @@ def test_throttled_and_killed_anywhere_it_makes_the_one_history(faults: Faults, 
     chance.shuffle(samples)
     records = [message(one, number) for number, one in enumerate(samples)]
 
-    def lambda_function(event: dict[str, Any]) -> Any:
-        faults.throttle = chance.choice([0.0, 0.0, 0.2])
-        faults.die_after = chance.choice([-1, chance.randrange(1, 40)]) if faults.deaths else chance.randrange(1, 15)
-        try:
-            return telemetry.handler(event, context)
-        except Killed:
-            fresh()
-            raise
-        finally:
-            faults.throttle, faults.die_after = 0.0, -1
-
-    mapping = Mapping(lambda_function, batch_size=20, retries=50)
+    mapping = Mapping(faulty(telemetry.handler, faults, context, chance), batch_size=20, retries=50)
     mapping.run(records)
     assert mapping.discarded == []
     assert faults.deaths > 0
@@ -94,4 +107,44 @@ def test_throttled_and_killed_anywhere_it_makes_the_one_history(faults: Faults, 
     assert [ledger.received.as_lists() for ledger in store.ledgers("T1").values()] == [[[1, 60]]]
     assert store.sample_counts("T1") == (60, 60)
     assert verify(store, Policy.of()) == []
+    assert list(store.dead_letters()) == []
+
+
+@SEEDS
+def test_throttled_and_killed_anywhere_each_event_is_counted_once(faults: Faults, context: Any, seed: int) -> None:
+    """Events that browsers send again, under new sequence numbers, also in the shards that others were split into."""
+    chance = random.Random(seed)
+    now = time.time_ns() // 1_000_000
+    events = [
+        {
+            "event_id": f"e{n}",
+            "event_type": "click",
+            "timestamp": instants.from_ms(now - n * 1000),
+            "item_id": f"item-{n % 3}",
+            "click_count": chance.randrange(1, 5),
+        }
+        for n in range(60)
+    ]
+    sent = [*events, *chance.choices(events, k=60)]
+    chance.shuffle(sent)
+    records = [
+        envelope(
+            dump(event).encode(), n, key=str(event["event_id"]), arrived_ms=now, shard=f"shardId-00000000000{n % 3}"
+        )
+        for n, event in enumerate(sent)
+    ]
+    for shard in range(3):
+        one = Mapping(faulty(clicks.handler, faults, context, chance), batch_size=chance.choice([1, 7, 40]), retries=50)
+        one.run(records[shard::3])
+        assert one.discarded == []
+    assert faults.deaths > 0
+    store = open_store(os.environ["MILEPOST_STORE"])
+    counted: Counter[str | None] = Counter()
+    for counter, count in store.click_counts():
+        counted[counter.item_id] += count
+    expected: Counter[str | None] = Counter()
+    for event in events:
+        expected[str(event["item_id"])] += int(str(event["click_count"]))
+    assert counted == expected
+    assert len(list(store.clicks())) == len(events)
     assert list(store.dead_letters()) == []
