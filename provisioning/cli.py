@@ -213,7 +213,7 @@ def _row(truck: Truck, soon: str) -> dict[str, Any]:
     elif newest.not_after < soon:
         notes.append("ends soon")
     if truck.state == "active" and newest and truck.last_seen is None:
-        notes.append("never connected")
+        notes.append("never connected" if truck.last_seen_known else "last seen unknown")
     if len(truck.active) > 1:
         notes.append("changing its certificate")
     row = shown(truck)

@@ -112,7 +112,7 @@ def _details(truck: Truck) -> list[str]:
         ("truck", truck.truck_id),
         ("state", truck.state),
         ("added", truck.added_at),
-        ("last seen", truck.last_seen or "never"),
+        ("last seen", truck.last_seen or ("never" if truck.last_seen_known else "unknown")),
         *((f"  {key}", value) for key, value in sorted(truck.attributes.items())),
     ]
     lines = [f"{label:12} {value}" for label, value in rows]

@@ -36,13 +36,14 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Truck:
-    """One truck. last_seen: when the broker heard it last, None for never or unknown."""
+    """One truck. last_seen: when the broker heard it last; None for never, or if not last_seen_known."""
 
     truck_id: str
     state: State
     added_at: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     last_seen: str | None = None
+    last_seen_known: bool = True
     certificates: tuple[Certificate, ...] = ()
 
     @property

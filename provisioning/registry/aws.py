@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +23,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from contract.errors import MilepostError, Misconfigured, Rejected
-from contract.instants import from_datetime
-from contract.topics import ID
+from contract.instants import from_datetime, from_ms
+from contract.topics import ID, status
 from provisioning import authority, disk
 from provisioning.errors import Unknown
 from provisioning.pace import Paced
@@ -53,15 +54,21 @@ class AwsRegistry:
 
     def client(self, service: str) -> Any:
         """A boto3 client that does not retry by itself (Paced does)."""
-        from botocore.config import Config
-
-        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
-        return self.session.client(service, endpoint_url=self.settings.endpoint_url, config=config)
+        return self.session.client(service, endpoint_url=self.settings.endpoint_url, config=_config())
 
     @cached_property
     def iot(self) -> Paced:
         """The control plane of AWS IoT."""
         return Paced(self.client("iot"), self.settings.requests_per_second)
+
+    @cached_property
+    def data(self) -> Paced:
+        """What AWS IoT holds of messages and connections. What it says is welcome, not needed: it is not waited for."""
+        endpoint = self.settings.endpoint_url
+        if not endpoint:
+            endpoint = f"https://{self.iot('describe_endpoint', endpointType='iot:Data-ATS')['endpointAddress']}"
+        client = self.session.client("iot-data", endpoint_url=endpoint, config=_config())
+        return Paced(client, self.settings.requests_per_second, patience=5.0)
 
     @cached_property
     def names(self) -> Names:
@@ -95,18 +102,36 @@ class AwsRegistry:
 
     def get(self, truck_id: str) -> Truck:
         """One truck with all its certificates."""
-        return self._truck(truck_id, self._thing(truck_id).get("attributes", {}))
+        return self._seen(self._look_up(truck_id))
 
     def trucks(self) -> Iterator[Truck]:
-        """All trucks by name. Two calls a truck: for a large fleet this takes its time."""
+        """All trucks by name. Some calls a truck: for a large fleet this takes its time."""
         things = self.iot.pages("list_things", "things", thingTypeName=self.names.thing_type, maxResults=250)
+        ask = True
         for thing in sorted(things, key=lambda one: str(one["thingName"])):
-            yield self._truck(thing["thingName"], thing.get("attributes", {}))
+            truck = self._truck(thing["thingName"], thing.get("attributes", {}))
+            truck = self._seen(truck) if ask else replace(truck, last_seen_known=False)
+            ask = truck.last_seen_known
+            yield truck
+
+    def _look_up(self, truck_id: str) -> Truck:
+        return self._truck(truck_id, self._thing(truck_id).get("attributes", {}))
+
+    def _seen(self, truck: Truck) -> Truck:
+        """The truck with when it was seen, by the status that it or its will left; now, while that says `online`."""
+        try:
+            kept = self.data("get_retained_message", topic=status(truck.truck_id))
+        except ClientError as error:
+            return replace(truck, last_seen_known=error.response["Error"]["Code"] == "ResourceNotFoundException")
+        except MilepostError:
+            return replace(truck, last_seen_known=False)
+        online = b'"online"' in kept["payload"]
+        return replace(truck, last_seen=_now() if online else from_ms(kept["lastModifiedTime"]))
 
     def issue(self, truck_id: str, csr_pem: str) -> Certificate:
         """The active certificate for this request's key."""
         key_hash = authority.key_hash(authority.read_csr(csr_pem))
-        truck = self.get(truck_id)
+        truck = self._look_up(truck_id)
         if truck.state == "retired":
             raise Rejected("truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first")
         found = next((one for one in truck.certificates if one.key_hash == key_hash), None)
@@ -152,7 +177,7 @@ class AwsRegistry:
 
     def settle(self, truck_id: str, certificate_id: str) -> int:
         """Revoke every active certificate of the truck but this one."""
-        active = [one.id for one in self.get(truck_id).active]
+        active = [one.id for one in self._look_up(truck_id).active]
         if certificate_id not in active:
             raise Rejected("certificate", f"{certificate_id} is no active certificate of {truck_id}")
         others = [one for one in active if one != certificate_id]
@@ -162,12 +187,12 @@ class AwsRegistry:
 
     def retire(self, truck_id: str) -> int:
         """Revoke all certificates and end the connection."""
-        active = self.get(truck_id).active
+        active = self._look_up(truck_id).active
         self._set(truck_id, {"state": "retired", "enroll": ""})
         for one in active:
             self._revoke(one.id)
         with suppress(ClientError, MilepostError):  # not connected, or no such call: the revocation ends it
-            Paced(self.client("iot-data"), 10, patience=5.0)("delete_connection", clientId=truck_id)
+            self.data("delete_connection", clientId=truck_id)
         return len(active)
 
     def reinstate(self, truck_id: str) -> None:
@@ -177,7 +202,7 @@ class AwsRegistry:
 
     def make_token(self, truck_id: str, *, hours: float) -> str:
         """A new one-time token, which replaces an unused one; the thing keeps its hash."""
-        if self.get(truck_id).state == "retired":
+        if self._look_up(truck_id).state == "retired":
             raise Rejected("truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first")
         token = "mpe_" + secrets.token_urlsafe(32)
         digest = hashlib.sha256(token.encode("ascii")).hexdigest()
@@ -246,6 +271,12 @@ class AwsRegistry:
 
     def _attempt(self, key_hash: str) -> Path:
         return self.folder / "attempts" / key_hash
+
+
+def _config() -> Any:
+    from botocore.config import Config
+
+    return Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
 
 
 def _certificate(described: dict[str, Any], truck_id: str) -> Certificate:

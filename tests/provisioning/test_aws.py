@@ -163,6 +163,32 @@ def test_a_revoked_a_retired_and_a_strangers_certificate_are_refused(
     assert peer(ministack, name, Files(tmp_path / "s.pem", tmp_path / "s.key")).connect() != "Success"
 
 
+def test_when_a_truck_was_seen_is_known_by_the_status_that_it_left(
+    account: AwsRegistry, truck: Peer, name: str
+) -> None:
+    assert account.get(name).last_seen is None
+    assert account.get(name).last_seen_known
+    truck.publish(topics.status(name), b'{"state": "offline"}', retain=True)
+    left = account.get(name).last_seen
+    assert left
+    assert next(one for one in account.trucks() if one.truck_id == name).last_seen == left
+    truck.publish(topics.status(name), b'{"state": "online"}', retain=True)
+    time.sleep(0.01)
+    assert (account.get(name).last_seen or "") > left
+
+
+def test_who_may_not_ask_says_unknown_and_not_never(
+    account: AwsRegistry, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ForbiddenException"}, "ResponseMetadata": {}}, "GetRetainedMessage")  # type: ignore[typeddict-item]
+
+    account.add(name, {})
+    monkeypatch.setattr(account.data.client, "get_retained_message", forbidden)
+    for shown in (account.get(name), next(one for one in account.trucks() if one.truck_id == name)):
+        assert (shown.last_seen, shown.last_seen_known) == (None, False)
+
+
 @pytest.fixture(params=["awsiotsdk", "paho"])
 def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to AWS's fleet provisioning; which one a gateway takes is a matter of what is installed there."""
