@@ -20,7 +20,7 @@ from collector.settings import CollectorSettings, speak_to
 from collector.stores import Reader, Store, open_reader, open_store
 from contract import instants
 from contract.codec import dump
-from contract.errors import Misconfigured, Rejected
+from contract.errors import Misconfigured, Rejected, Unreachable
 from contract.items import Item, Kind
 from contract.settings import load
 
@@ -51,6 +51,10 @@ def _store_url(settings: CollectorSettings) -> str:
         return settings.store_url
     if settings.store is not None or "store" not in said:
         return settings.store_url
+    if not Path(f"/proc/{said['pid']}").exists():
+        raise Unreachable(
+            f"{settings.data_dir}: its `milepost up --aws` was killed: start it again, it goes on from there"
+        )
     speak_to(said["aws"])
     return str(said["store"])
 

@@ -119,6 +119,9 @@ def test_nothing_of_it_outlives_a_kill(tmp_path: Path) -> None:
         process.kill()
         process.wait(10)
     assert not left_of(begun)
+    asked = subprocess.run([*MILEPOST, "trucks", "--data-dir", str(tmp_path)], capture_output=True, check=False)
+    assert asked.returncode == 3
+    assert b"start it again" in asked.stderr
     with running(tmp_path, "--shoppers", "0", "--port", "0") as process:
         assert stored(tmp_path, at_least=before + 1) > before
         assert ask(tmp_path, "audit")["trucks"][0]["holes"] == []
