@@ -69,6 +69,7 @@ class Gatekeeper:
         self._known, self._serials = self._wanted()
         security = mosquitto.security(sorted(self._known), self.passwords, simulated=self._simulated)
         disk.write(self._file, json.dumps(security), mode=disk.PRIVATE)
+        disk.write(self._file.with_name("collector.password"), self.passwords.collector, mode=disk.PRIVATE)
         self._registry.write_revocations()
         self._hang_up()
 

@@ -13,8 +13,8 @@ report and status and hear exactly its resend and config. Tried with Debian's mo
   B is A, B is not disturbed, and no log tells. The plugin's own check of client ids is for passwords only.
 
 On the loopback listener whoever gives no name is this machine: he may hear everything, and publish as the trucks that
-`up` simulates, else as nobody. Only the collector, by a password that never leaves the process, asks trucks to resend
-and configures them.
+`up` simulates, else as nobody. Only the collector asks trucks to resend and configures them; its password is beside the
+plugin's file, for the box's owner, who configures trucks by it.
 """
 
 import base64
@@ -44,7 +44,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """Of the box's own two clients: random, made at each start of the box, kept in memory only."""
+    """Of the box's own two clients: random, new at each start of the box."""
 
     admin: str
     collector: str

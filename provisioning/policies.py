@@ -82,12 +82,6 @@ def claim(names: Names) -> Json:
     return _document(_allow("iot:Connect", [names.arn("client/*")]), *_provisioning(names))
 
 
-def repair(names: Names) -> Json:
-    """For the collector's role (IAM): ask trucks to resend, and send them their configuration."""
-    topics = [names.arn(f"topic/fleet/*/{topic}") for topic in _HEARS]
-    return _document(_allow("iot:Publish", topics), _allow("iot:RetainPublish", [names.arn("topic/fleet/*/config")]))
-
-
 def provisioning_role(names: Names) -> Json:
     """What the template does in the account's name."""
     return _document(

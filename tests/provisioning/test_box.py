@@ -11,7 +11,7 @@ import pytest
 
 from contract import topics
 from tests.provisioning.broker import MOSQUITTO, Peer, free_port, until
-from tests.provisioning.machine import Machine
+from tests.provisioning.machine import Machine, process_list
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 SECONDS = 30.0
@@ -95,6 +95,23 @@ def test_the_collector_still_asks_a_truck_for_what_is_missing(box: Machine) -> N
         topic, payload = truck.heard[0]
         assert topic == topics.resend("T1")
         assert json.loads(payload)["ranges"] == [[1, 3]]
+
+
+def test_the_boxs_owner_configures_a_truck_with_the_collectors_password(box: Machine) -> None:
+    with Up(box, "--trucks", 0, "--shoppers", 0) as up:
+        password = box.folder / "milepost-data/broker/collector.password"
+        assert password.stat().st_mode & 0o777 == 0o600
+        owner = Peer(urlsplit(up.ready["mqtt"]).port or 0, "owner")
+        owner.client.username_pw_set("milepost-collector", password.read_text())
+        assert owner.connect() == "Success"
+        owner.publish(topics.config("T1"), b'{"config_version": 1}', retain=True)
+        truck = up.truck("T1")
+        truck.connect()
+        assert truck.subscribe(topics.config("T1")).startswith("Granted")
+        until(lambda: truck.heard == [(topics.config("T1"), b'{"config_version": 1}')])
+        secret = password.read_text()
+    assert secret not in up.said
+    assert not any(secret in argument for argument in process_list())
 
 
 def test_simulated_trucks_drive_beside_real_ones(box: Machine) -> None:

@@ -6,13 +6,12 @@ is in history; a renewal while nothing stops; and a retired truck is out.
 
 import json
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.provisioning.broker import MOSQUITTO, free_port, until
-from tests.provisioning.machine import Machine
+from tests.provisioning.machine import Machine, process_list
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +33,7 @@ def test_from_nothing_to_the_first_sample_in_under_ten_commands(tmp_path: Path) 
         assert once["sent"], once
         (version,) = until(lambda: box.run("history", "T1"), 20)
         assert version["truck_id"] == "T1"
-        assert _secrets(gateway).isdisjoint(_process_list())
+        assert _secrets(gateway).isdisjoint(process_list())
         assert len(set(box.commands + gateway.commands)) < 10
         _renew_and_retire(box, gateway)
     finally:
@@ -50,15 +49,6 @@ def test_from_nothing_to_the_first_sample_in_under_ten_commands(tmp_path: Path) 
 def _secrets(gateway: Machine) -> set[str]:
     token = json.loads((gateway.folder / "T1.json").read_text())["token"]
     return {token, (gateway.folder / "identity/current/key.pem").read_text()}
-
-
-def _process_list() -> set[str]:
-    """Every argument of every process."""
-    found: set[str] = set()
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            found |= set(process.read_bytes().decode(errors="replace").split("\0"))
-    return found
 
 
 def _renew_and_retire(box: Machine, gateway: Machine) -> None:
