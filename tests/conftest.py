@@ -1,5 +1,7 @@
-"""Property tests: the same examples at every `make test`, others at every `make prove`; how long one takes proves nothing
-on a machine that does something else as well."""
+"""Property tests take the same examples at every `make test`, and others at every `make prove`.
+
+How long one takes proves nothing on a machine that does something else as well.
+"""
 
 import os
 
