@@ -8,7 +8,6 @@ Modules are compiled where the Python is the same: Lambda cannot keep what it co
 
 import argparse
 import importlib.metadata
-import importlib.util
 import json
 import platform
 import re
@@ -29,9 +28,7 @@ from deploy.render import render
 ROOT = Path(__file__).parent.parent
 BUILD = Path("build/aws")
 ROOMS = ("contract", "collector")
-LIBRARIES = ("pydantic", "aws-lambda-powertools", "starlette")
-TRACING = "aws-xray-sdk"
-"""Only where it is pinned, or installed here: without it no function traces, whatever the parameter Tracing says."""
+LIBRARIES = ("pydantic", "aws-lambda-powertools", "starlette", "aws-xray-sdk")
 BROUGHT = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six"})
 """What Lambda's Python runtimes have."""
 LIMIT = 250 * 1024 * 1024
@@ -86,8 +83,7 @@ def write_template(folder: Path, *, python: str, architecture: str) -> Path:
 
 
 def _copy_installed(target: Path) -> None:
-    tracing = [TRACING] if importlib.util.find_spec("aws_xray_sdk") else []
-    for name in closure([*LIBRARIES, *tracing]):
+    for name in closure(LIBRARIES):
         distribution = importlib.metadata.distribution(name)
         for file in distribution.files or ():
             source = Path(str(distribution.locate_file(file)))
@@ -118,7 +114,7 @@ def _pins() -> Iterator[str]:
     """The blocks of requirements.txt, hashes and all, of what the functions need."""
     blocks = re.split(r"^(?=\S)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
     pinned: dict[str, str] = {canonicalize_name(block.split("==")[0]): block for block in blocks if "==" in block}
-    for name in closure([*LIBRARIES, *([TRACING] if TRACING in pinned else [])]):
+    for name in closure(LIBRARIES):
         if name not in pinned:
             raise Misconfigured(f"requirements.txt does not pin {name}: run `make pins`")
         yield pinned[name]

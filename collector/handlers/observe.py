@@ -2,14 +2,13 @@
 
 aws-lambda-powertools does the writing. Our modules log with the standard library; inside Lambda their lines go through
 Powertools' formatter, with the request's id. X-Ray's SDK takes longer to import than all the rest, so it is loaded
-only where POWERTOOLS_TRACE_DISABLED is "false" (the template's parameter Tracing) and the bundle has it.
+only where POWERTOOLS_TRACE_DISABLED is "false" (the template's parameter Tracing).
 """
 
 import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
@@ -33,7 +32,7 @@ class Door:
         """The handler, observed: its cold starts counted, its errors logged, its metrics flushed."""
         observed: Handler = self.metrics.log_metrics(handler, capture_cold_start_metric=True)
         observed = self.logger.inject_lambda_context(observed)
-        if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() != "true" and find_spec("aws_xray_sdk"):
+        if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() != "true":
             from aws_lambda_powertools.tracing import Tracer
 
             observed = Tracer(service=self._service).capture_lambda_handler(observed)

@@ -37,16 +37,23 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_function_imports_from_the_bundle_and_what_lambda_brings(built: Path, tmp_path: Path) -> None:
-    """Nothing of this clone, and of this environment only boto3 and what it needs; no client is built."""
-    brought = tmp_path / "brought"
-    brought.mkdir()
+@pytest.fixture(scope="module")
+def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Lambda's Python has: boto3 and what it needs."""
+    folder = tmp_path_factory.mktemp("brought")
     for name in ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil", "six"):
         spec = importlib.util.find_spec(name)
         assert spec is not None
         origin = Path(str(spec.origin))
         source = origin.parent if origin.name == "__init__.py" else origin
-        (brought / source.name).symlink_to(source)
+        (folder / source.name).symlink_to(source)
+    return folder
+
+
+def test_every_function_imports_from_the_bundle_and_what_lambda_brings(
+    built: Path, brought: Path, tmp_path: Path
+) -> None:
+    """Nothing of this clone, and of this environment only boto3 and what it needs; no client is built."""
     code = (
         f"import sys; sys.path[:0] = [{str(built / 'handlers')!r}]; sys.path.append({str(brought)!r})\n"
         "import importlib\n"
@@ -198,11 +205,42 @@ def test_the_real_runtime_runs_every_function(built: Path, tmp_path: Path, funct
         "TELEMETRY_STREAM": "milepost-telemetry",
         "CLICKS_STREAM": "milepost-clicks",
     }
+    took = []
     with runtime(built, tmp_path, function, **variables) as url:
-        took = []
         for _ in range(2):
             begun = time.monotonic()
             answer = invoke(url, event())
             took.append((time.monotonic() - begun) * 1000)
             assert right(answer), answer
     print(f"{function}: cold start {took[0]:.0f} ms, then {took[1]:.0f} ms")
+
+
+def test_a_traced_function_tells_x_ray(built: Path, brought: Path) -> None:
+    """With the parameter Tracing active: Powertools' tracer, to the daemon that Lambda runs beside it.
+
+    Called as Lambda would: the emulator hands no trace on.
+    """
+    code = (
+        f"import sys; sys.path[:0] = [{str(built / 'handlers')!r}]; sys.path.append({str(brought)!r})\n"
+        "from types import SimpleNamespace\n"
+        "from collector.handlers.archive import handler\n"
+        "context = SimpleNamespace(function_name='f', memory_limit_in_mb=1)\n"
+        "context.aws_request_id, context.invoked_function_arn = '1', 'a'\n"
+        f"handler({ARCHIVED!r}, context)\n"
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", 0))
+        daemon.settimeout(20)
+        environ = {
+            "AWS_REGION": "us-east-1",
+            "AWS_LAMBDA_FUNCTION_NAME": "f",
+            "LAMBDA_TASK_ROOT": str(built / "handlers"),
+            "POWERTOOLS_TRACE_DISABLED": "false",
+            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{daemon.getsockname()[1]}",
+            "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+        }
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, check=False, env=environ)
+        assert done.returncode == 0, done.stderr.decode()
+        told = daemon.recv(65_536)
+    assert b"## handler" in told
+    assert b"1-5759e988-bd862e3fe1be46a994272793" in told
