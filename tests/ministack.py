@@ -1,15 +1,9 @@
-"""A ministack of a test's own: AWS's services in one process on free loopback ports, ended by its id."""
+"""A ministack of a test's own: AWS's services in one process on free loopback ports, which dies with the tests."""
 
 import atexit
 import contextlib
 import importlib.util
-import os
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from deploy.local import Ministack
+
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
@@ -26,7 +22,6 @@ CREDENTIALS = {
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-_STARTS_WITHIN = 60.0
 
 
 @contextlib.contextmanager
@@ -34,34 +29,8 @@ def running(folder: Path, **settings: str) -> Iterator[str]:
     """Yields the endpoint's URL; its state is gone at the end. Skips the test where ministack is not installed."""
     if importlib.util.find_spec("ministack") is None or importlib.util.find_spec("boto3") is None:
         pytest.skip("ministack is not installed (pip install 'ministack[full]'): AWS is not tested")
-    port = _free_port()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        **CREDENTIALS,
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        "LAMBDA_EXECUTOR": "local",
-        "LOG_LEVEL": "WARNING",
-        "TMPDIR": str(folder),
-        **settings,
-    }
-    with (folder / "ministack.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"], env=environment, cwd=folder, stdout=log, stderr=log
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait(url, process, folder / "ministack.log")
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+    with Ministack(folder, settings={"LOG_LEVEL": "WARNING", **settings}) as stack:
+        yield stack.url
 
 
 def client(url: str, service: str = "dynamodb") -> Any:
@@ -117,21 +86,3 @@ class Metered:
 
 
 _WRITES = {"put_item", "update_item", "delete_item", "transact_write_items", "batch_write_item"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + _STARTS_WITHIN
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with opener.open(f"{url}/_ministack/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail(f"ministack did not start: {log.read_text('utf-8', 'replace')[-2000:]}")
