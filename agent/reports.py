@@ -15,15 +15,19 @@ MAX_RANGES = 1000
 
 
 MAX_THINNED = 500
-"""The latest so many thinned runs are told unasked; the others, exactly, when they are asked for."""
+"""So many thinned runs are told at once: the latest unasked; the others, from the first on, when they are asked for."""
 
 
 def report(buffer: Buffer, gone: Ranges | None = None, never_stored: int = 0) -> bytes:
     """The report on the buffer's own stream; `gone`: what was asked for and is no longer held.
 
+    A thinned run holds no sample that was kept, so the collector may settle all of it; and what was thinned is never
+    told as gone: where there are too many runs, the report says nothing of what lies behind the last that it tells.
     never_stored: samples that found no place on a full disk and so have no number; told beside what the contract has.
     """
     thinned = buffer.dropped(gone, limit=MAX_THINNED)
+    if gone and len(thinned) == MAX_THINNED:
+        gone &= Ranges.of([(1, thinned[-1].last)])
     lost = (buffer.gone() | (gone or Ranges())) - Ranges.of((run.first, run.last) for run in thinned)
     message = {
         "stream_id": buffer.stream_id,

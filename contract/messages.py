@@ -23,7 +23,10 @@ class _Message(BaseModel):
 
 
 class Thinned(_Message):
-    """Of the samples from `from` to `to` the agent kept every `keep_every`-th, and their firsts, lasts and events."""
+    """The agent dropped all samples from `from` to `to` to make room, and kept every `keep_every`-th around them.
+
+    What it kept, events among it, lies between two such runs and in none: it is asked for like any other.
+    """
 
     from_: Annotated[Seq, Field(alias="from")]
     to: Seq

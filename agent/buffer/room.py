@@ -46,7 +46,11 @@ class Room:
                 return [Dropped(*row) for row in reversed(db.execute(query, (limit,)).fetchall())]
             found: list[Dropped] = []
             for first, last in within:
-                query = "SELECT first, last, keep_every FROM thinned WHERE last >= ? AND first <= ? LIMIT ?"
+                if len(found) == limit:
+                    break
+                query = (
+                    "SELECT first, last, keep_every FROM thinned WHERE last >= ? AND first <= ? ORDER BY first LIMIT ?"
+                )
                 for run in db.execute(query, (first, last, limit - len(found))):
                     found.append(Dropped(max(first, run[0]), min(last, run[1]), run[2]))
             return found

@@ -19,7 +19,8 @@ from agent.buffer.schema import checksum
 from contract.ranges import Ranges
 
 _SAMPLE, _DRAFT, _OLD_SAMPLE = 6, 7, 2
-_BESIDE = ("gone", "thinned", "predecessors", "boots", "notes")
+_LOST = ("gone", "thinned")
+_BESIDE = (*_LOST, "predecessors", "boots", "notes")
 _CHUNK = 500
 
 Row = tuple[Value, ...]
@@ -144,10 +145,21 @@ def pour(salvaged: Salvaged, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT OR IGNORE INTO drafts VALUES (?, ?, ?, ?, ?, ?, ?)", salvaged.drafts.values())
         for table, beside in salvaged.beside.items():
-            for row in beside:
+            for row in _without(salvaged.numbers, beside) if table in _LOST else beside:
                 places = ", ".join("?" * len(row))
                 with suppress(sqlite3.Error):  # the damage may have been in the table's definition
                     connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)
+
+
+def _without(held: Ranges, runs: list[Row]) -> list[Row]:
+    """Runs of lost numbers, as far as they can be true: what is held was not lost, whatever a damaged row says."""
+    whole = [(row[0], row[1], row[2:]) for row in runs if isinstance(row[0], int) and isinstance(row[1], int)]
+    wrong = Ranges.of((first, last) for first, last, _ in whole) & held
+    kept: list[Row] = []
+    for first, last, rest in whole:
+        left = Ranges.of([(first, last)])
+        kept.extend((*piece, *rest) for piece in (left - wrong if wrong else left))
+    return kept
 
 
 def _whole(row: Row) -> Row:

@@ -41,7 +41,7 @@ def once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Once:
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The path of a bus on which an engine begins to speak after a second: its speed often, its voltage once a second."""
+    """The path of a bus on which an engine begins to speak after a second: speed often, voltage once a second."""
     bus = can.Bus(request.node.name, "virtual", ignore_config=True)
     stop = threading.Event()
 

@@ -10,6 +10,7 @@ import logging
 import random
 import shutil
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,6 +203,23 @@ def test_it_says_what_it_salvaged_and_keeps_the_evidence_but_not_without_end(
     assert len(said) == ASIDES_KEPT + 2
     assert f"stream_id={victim.stream_id} kept=" in said[0]
     assert asides[-1].name in said[-1]
+
+
+def test_what_is_held_is_neither_gone_nor_thinned_whatever_a_damaged_table_says(victim: Original) -> None:
+    """Else the collector would never ask for it again."""
+    with sqlite3.connect(victim.path) as database:
+        database.execute("INSERT INTO thinned VALUES (10, ?, 4)", (COUNT,))
+        database.execute("INSERT INTO gone VALUES (30, 50)")
+        database.execute("UPDATE samples SET body = x'00' WHERE seq = 20")
+    database.close()
+    with SqliteBuffer(victim.path, "T1") as buffer:
+        with suppress(Damaged):
+            buffer.resend(Ranges.of([(1, COUNT)]))
+            buffer.pending(after=0, through=COUNT, limit=COUNT)
+        buffer.repair()
+        assert [(run.first, run.last) for run in buffer.dropped(limit=9)] == [(20, 20)]
+        assert buffer.gone() == Ranges()
+        assert 20 not in _held(buffer)
 
 
 def test_damage_found_while_running_is_repaired_in_place(victim: Original) -> None:

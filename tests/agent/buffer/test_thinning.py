@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,19 +90,38 @@ def test_the_collector_tells_thinned_from_lost_and_still_asks_for_what_was_kept(
         numbers = [n for first, last in kept for n in range(first, last + 1)]
         buffer.mark_sent(numbers, at=AT)
         forgotten = Ranges.of_numbers(numbers[5:8])
-        ledger = Stream().receive(kept - forgotten, 0)
-        ledger = ledger.report(Report.model_validate_json(reports.report(buffer)), 1)
-        now = 60_000
-        for _ in range(200):
-            now += 1_000
-            ask, ledger = ledger.ask(now, 10_000)
-            if not ask and not ledger.missing():
-                break
-            again, gone = buffer.resend(ask)
-            if gone:
-                ledger = ledger.report(Report.model_validate_json(reports.report(buffer, gone)), now)
-            ledger = ledger.receive(again, now)
-        assert ledger.missing() == Ranges()
+        ledger = _repaired(buffer, Stream().receive(kept - forgotten, 0))
+        assert (ledger.received, ledger.gone) == (kept, Ranges())
+        assert ledger.thinned == Ranges.of([(1, 500)]) - kept
+
+
+def _repaired(buffer: SqliteBuffer, ledger: Stream) -> Stream:
+    """The ledger after a report and as many asks and answers as it takes."""
+    ledger = ledger.report(Report.model_validate_json(reports.report(buffer)), 1)
+    now = 60_000
+    for _ in range(400):
+        now += 1_000
+        ask, ledger = ledger.ask(now, 10_000)
+        if not ledger.missing():
+            break
+        again, gone = buffer.resend(ask)
+        if gone:
+            ledger = ledger.report(Report.model_validate_json(reports.report(buffer, gone)), now)
+        ledger = ledger.receive(again, now)
+    assert not ledger.missing()
+    return ledger
+
+
+def test_what_was_thinned_is_never_told_as_gone_however_many_runs_there_are(
+    ram: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker forgot all of it, so that one long range is asked for, and a report holds a few runs of it."""
+    monkeypatch.setattr(reports, "MAX_THINNED", 20)
+    with SqliteBuffer(ram / "b.db", "T1", limit=MB) as buffer:
+        _fill(buffer, 500)
+        kept = buffer.pending_ranges()
+        buffer.mark_sent([n for first, last in kept for n in range(first, last + 1)], at=AT)
+        ledger = _repaired(buffer, Stream())
         assert (ledger.received, ledger.gone) == (kept, Ranges())
         assert ledger.thinned == Ranges.of([(1, 500)]) - kept
 
