@@ -3,6 +3,9 @@
 Fleet provisioning alone lets whoever holds a claim register as any truck. This lets a claim register only a truck that
 the operator added, with that truck's one-time token, and a truck's own certificate only that truck. What AWS hands in
 as `claimCertificateId` is the certificate of the connection, not a claim of the sender's.
+
+A truck that has proved its new certificate asks over it with the token `confirm`: its others are revoked, and nothing
+is registered. (A truck has no other way to revoke one, and must have none that names another truck's.)
 """
 
 import hashlib
@@ -10,6 +13,8 @@ import logging
 import os
 import time
 from typing import Any
+
+CONFIRM = "confirm"
 
 log = logging.getLogger()
 log.setLevel(logging.INFO)
@@ -35,13 +40,13 @@ def _allowed(iot: Any, event: dict[str, Any], name: str) -> bool:
     attributes = thing.get("attributes", {})
     if thing.get("thingTypeName") != os.environ["THING_TYPE"] or attributes.get("state") != "active":
         return False
+    token = str(event.get("parameters", {}).get("Token", ""))
     principals = iot.list_thing_principals(thingName=name)["principals"]
     presented = str(event.get("claimCertificateId"))
     if presented in {_id(arn) for arn in principals}:
         _revoke(iot, [_id(arn) for arn in principals if _id(arn) != presented])
-        return True
+        return token != CONFIRM
     digest, _, expires = attributes.get("enroll", "").partition(".")
-    token = str(event.get("parameters", {}).get("Token", ""))
     if not digest or digest != hashlib.sha256(token.encode()).hexdigest() or float(expires) < time.time():
         return False
     # The version is what makes the token good for once: of two at a time, one meets a conflict.

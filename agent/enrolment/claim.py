@@ -10,14 +10,15 @@ paho (`claim_paho`), since awsiotsdk has no wheel for 32-bit ARM and trucks ther
 
 import importlib.util
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from agent.enrolment import Granted
-from contract.errors import Misconfigured
+from agent.enrolment.request import signing_request
+from contract.errors import Misconfigured, Rejected
 
 SECONDS = 20.0
 """For which a desk waits for an answer."""
@@ -94,11 +95,17 @@ class ClaimOffice:
         return self._provision(csr, certificate, key, {"Token": "renewal"})
 
     def confirm(self, *, certificate: str, key: bytes) -> None:
-        """Nothing to say: the hook revokes the older certificates when this one renews, the operator at any time."""
+        """The hook revokes the truck's other certificates, and registers nothing: that it says no is its answer."""
+        with self._open_desk(self._line(certificate, key)) as desk:
+            made = desk.create(signing_request(key))
+            with suppress(Rejected):
+                desk.register(self._template, made.ownership, {"ThingName": self._truck_id, "Token": "confirm"})
 
     def _provision(self, csr: str, certificate: str, key: bytes, parameters: dict[str, str]) -> Granted:
-        line = Line(self._host, self._port, self._truck_id, self._ca_file, certificate, key)
-        with self._open_desk(line) as desk:
+        with self._open_desk(self._line(certificate, key)) as desk:
             made = desk.create(csr)
             name = desk.register(self._template, made.ownership, {"ThingName": self._truck_id, **parameters})
         return Granted(name, made.certificate)
+
+    def _line(self, certificate: str, key: bytes) -> Line:
+        return Line(self._host, self._port, self._truck_id, self._ca_file, certificate, key)

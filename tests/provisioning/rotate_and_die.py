@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.enrolment.claim_awsiot import AwsIotDesk
 from agent.enrolment.file import kept
 from agent.enrolment.proof import MqttProof
 from agent.enrolment.renewal import renew
@@ -43,6 +44,9 @@ def die_at(n: int) -> None:
         watch(owner, name)
     watch(http.client.HTTPSConnection, "request")
     watch(http.client.HTTPResponse, "read", after=True)
+    for request in ("create", "register"):
+        watch(AwsIotDesk, request)
+        watch(AwsIotDesk, request, after=True)
     watch(MqttProof, "__call__")
     watch(MqttProof, "__call__", after=True)
 

@@ -21,7 +21,7 @@ from agent.enrolment.proof import MqttProof
 from agent.enrolment.renewal import open_office
 from agent.enrolment.request import new_key, signing_request
 from agent.enrolment.rotation import Rotation
-from agent.enrolment.wallet import Wallet
+from agent.enrolment.wallet import Identity, Wallet
 from contract import topics
 from contract.errors import Rejected, Unreachable
 from provisioning import authority, disk, policies
@@ -220,11 +220,29 @@ def test_a_truck_enrols_by_claim_and_token_and_renews_by_itself(
     assert wallet.current
     assert wallet.current.certificate == first.pem
     Rotation(wallet, open_office(wallet, address), proof, truck_id=name).run(renew=True)
-    assert wallet.current.certificate != first.pem
+    (second,) = account.get(name).active
+    assert wallet.current.certificate == second.pem != first.pem
+    assert wallet.current.confirmed
     proof(wallet.current)
-    newest = account.get(name).active[0]
-    assert account.settle(name, newest.id) == 1
+
+
+@pytest.mark.usefixtures("desk")
+def test_until_the_new_certificate_is_proved_the_old_one_is_good(
+    account: AwsRegistry, name: str, tmp_path: Path
+) -> None:
+    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
+    address = keep(wallet, file)
+    proof = MqttProof(wallet, file.broker, name)
+    Rotation(wallet, by_claim(file, wallet), proof, truck_id=name).run(enrol=True)
+
+    def refuse(identity: Identity) -> None:
+        raise Unreachable("the broker cannot be reached")
+
+    with pytest.raises(Unreachable):
+        Rotation(wallet, open_office(wallet, address), refuse, truck_id=name).run(renew=True)
+    assert wallet.current
     proof(wallet.current)
+    assert len(account.get(name).active) == 2
 
 
 @pytest.mark.usefixtures("desk")

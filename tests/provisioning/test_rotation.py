@@ -9,6 +9,8 @@ from unittest.mock import patch
 
 import pytest
 
+from agent.enrolment.claim import ClaimOffice
+from agent.enrolment.file import EnrolmentFile, keep
 from agent.enrolment.proof import MqttProof
 from agent.enrolment.renewal import DUE, due, open_office, renew
 from agent.enrolment.request import share_lived
@@ -16,8 +18,11 @@ from agent.enrolment.rotation import Rotation
 from agent.enrolment.wallet import Identity, Wallet
 from contract.errors import Unreachable
 from provisioning import authority
+from provisioning.registry import Registry
 from provisioning.registry.local import LocalRegistry
 from provisioning.settings import ProvisioningSettings
+from provisioning.site import Fleet, introduction
+from tests.provisioning.aws import Ministack
 from tests.provisioning.broker import MOSQUITTO, Peer, until
 from tests.provisioning.depot import Depot, enrolled
 
@@ -112,11 +117,8 @@ type = "gpsd"
         agent.wait(20)
 
 
-def test_killed_at_every_step_of_a_rotation_the_truck_connects_and_ends_with_one_certificate(
-    depot: Depot, tmp_path: Path
-) -> None:
-    wallet = Wallet(tmp_path / "identity")
-    enrolled(depot, wallet)
+def killed_at_every_step(wallet: Wallet, registry: Registry, truck_id: str) -> int:
+    """Rotate again and again, each time killed one step later, until it ends by itself; how many kills there were."""
     script = [sys.executable, "-m", "tests.provisioning.rotate_and_die", str(wallet.folder)]
     process = subprocess.Popen(script, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
@@ -126,7 +128,7 @@ def test_killed_at_every_step_of_a_rotation_the_truck_connects_and_ends_with_one
         report = json.loads(line)
         assert (report["connects"], report["finishes"], report["connects_after"]) == (0, 0, 0), report
         current = wallet.current
-        (only,) = depot.registry.get("T1").active
+        (only,) = registry.get(truck_id).active
         assert current
         assert only.pem == current.certificate, report
         assert wallet.pending is None
@@ -135,4 +137,25 @@ def test_killed_at_every_step_of_a_rotation_the_truck_connects_and_ends_with_one
         process.stdin.flush()
     assert process.wait(10) == 0
     print(f"{kills} kills")
-    assert kills > 20
+    return kills
+
+
+def test_killed_at_every_step_of_a_rotation_the_truck_connects_and_ends_with_one_certificate(
+    depot: Depot, tmp_path: Path
+) -> None:
+    wallet = Wallet(tmp_path / "identity")
+    enrolled(depot, wallet)
+    assert killed_at_every_step(wallet, depot.registry, "T1") > 20
+
+
+def test_killed_at_every_step_also_on_aws(ministack: Ministack, tmp_path: Path) -> None:
+    """By AWS's identity client, with policies enforced; the hook revokes the old certificate when the new is proved."""
+    account, wallet = ministack.registry(tmp_path / "data", "rotate"), Wallet(tmp_path / "identity")
+    account.init()
+    account.add("ROTATE-1", {})
+    file = EnrolmentFile.model_validate(introduction(Fleet(account, account.settings), "ROTATE-1"))
+    address = keep(wallet, file)
+    held = (file.claim_certificate or "", file.claim_key or "", file.token or "")
+    office = ClaimOffice(file.broker, wallet.ca_file, file.template or "", "ROTATE-1", claim=held)
+    Rotation(wallet, office, MqttProof(wallet, address.broker, "ROTATE-1"), truck_id="ROTATE-1").run(enrol=True)
+    assert killed_at_every_step(wallet, account, "ROTATE-1") > 20
