@@ -36,7 +36,7 @@ class Story:
     deaths: tuple[int | None, ...] = ()
     policy: str = "exact"
     chunk: int = 30
-    most_versions: int = 90
+    most_versions: int = 88
     order: int = 0
 
 
@@ -60,7 +60,7 @@ def stories(draw: st.DrawFn, most: int = 8) -> Story:
         deaths=tuple(draw(st.one_of(st.none(), st.integers(1, 30))) for _ in range(count)),
         policy=draw(st.sampled_from(sorted(POLICIES))),
         chunk=draw(st.sampled_from([1, 2, 30])),
-        most_versions=draw(st.sampled_from([6, 90])),
+        most_versions=draw(st.sampled_from([6, 88])),
         order=draw(st.integers(0, 2**32)),
     )
 

@@ -17,9 +17,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from collector.stores.dynamodb import TABLES
+from collector.stores.dynamodb.items import size
 
 Item = dict[str, Any]
 Place = tuple[str, tuple[str, ...]]
+MOST_ITEMS, MOST_BYTES = 100, 4 * 1024 * 1024
+"""Of a transaction."""
 _KEYS = {table.name: [table.partition[0], *([table.sort[0]] if table.sort else [])] for table in TABLES}
 
 
@@ -31,11 +34,11 @@ class TornTables:
         self.keys: dict[str, list[tuple[str, ...]]] = {name: [] for name in _KEYS}
         """Those of `items`, ascending."""
         self.coming: dict[Place, Item | None] = {}
-        self.largest = 0
+        self.largest = self.heaviest = 0
+        """Items, and bytes, of the largest transaction that was asked for."""
         self._add_event = add_event
 
     def commit_later(self, writes: dict[Place, Item | None]) -> None:
-        self.largest = max(self.largest, len(writes))
         self.coming |= writes
         for place in writes:
             self._add_event(lambda place=place: self._commit(place))  # type: ignore[misc]
@@ -136,8 +139,8 @@ class TornClient:
         return {}
 
     def _transact_write_items(self, TransactItems: list[Item], **_: Any) -> Item:
-        assert 0 < len(TransactItems) <= 100
         prepared = [self._prepare(act) for act in TransactItems]
+        self._measure(prepared)
         places = [place for place, _, _ in prepared]
         assert len(set(places)) == len(places), "one item twice in a transaction"
         reasons = [
@@ -154,6 +157,13 @@ class TornClient:
         self._done()  # it may die here, and what it began goes on
         self._turn(lambda: not any(self._tables.coming.get(place, self) is mine[place] for place in mine))
         return {}
+
+    def _measure(self, prepared: list[tuple[Place, Item | None, bool]]) -> None:
+        weight = sum(size(after or self._tables.items[table].get(key, {})) for (table, key), after, _ in prepared)
+        self._tables.largest = max(self._tables.largest, len(prepared))
+        self._tables.heaviest = max(self._tables.heaviest, weight)
+        if len(prepared) > MOST_ITEMS or weight > MOST_BYTES:
+            raise _error("ValidationException")
 
     def _transact_get_items(self, TransactItems: list[Item]) -> Item:
         places = [_place(each["Get"]) for each in TransactItems]

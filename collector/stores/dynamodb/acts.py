@@ -1,10 +1,20 @@
 """The single acts of a transaction: what each writes, and on what condition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from collector.history import Steps
 from collector.stores.dynamodb.heads import LEDGER, Kept, Written
-from collector.stores.dynamodb.items import Item, link, number, part_key, read_ledger, sample_key, text, version_item
+from collector.stores.dynamodb.items import (
+    Item,
+    link,
+    number,
+    part_key,
+    read_ledger,
+    sample_key,
+    size,
+    text,
+    version_item,
+)
 
 NEW: Item = {"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": {"#id": "truck_id"}}
 
@@ -38,6 +48,21 @@ def version_acts(table: str, truck_id: str, steps: Steps, rev: int, openings: Ma
         made.append({"Update": _update(table, sample_key(truck_id, order_key), {"rev": number(rev), **attributes})})
     made.extend({"Delete": {"TableName": table, "Key": sample_key(truck_id, order_key)}} for order_key in steps.remove)
     return made
+
+
+def weigh(transaction: Sequence[Item], sizes: dict[str, int]) -> int:
+    """The bytes of all items that a transaction writes. sizes: order key → bytes of the versions that are there; those
+    that it puts are added."""
+    weight = 0
+    for act in transaction:
+        [said] = act.values()
+        if "Item" in said:
+            weight += (found := size(said["Item"]))
+            if "order_key" in said["Item"]:
+                sizes[said["Item"]["order_key"]["S"]] = found
+        elif "order_key" in said["Key"]:
+            weight += sizes.get(said["Key"]["order_key"]["S"], 0)
+    return weight
 
 
 def _changes(steps: Steps, follows: Mapping[str, str | None]) -> dict[str, dict[str, Item | None]]:

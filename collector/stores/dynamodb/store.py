@@ -21,6 +21,8 @@ from contract.errors import Retryable
 
 _CONFIRMED_AT_ONCE = 99
 _LIKELY_POINTS = 40
+_MOST_ITEMS = 90
+_FEWEST_VERSIONS = 6
 
 
 @dataclass(slots=True)
@@ -52,7 +54,8 @@ class DynamoDbStore(DynamoDbReader):
     """
 
     chunk = 30
-    most_versions: int | None = 90
+    most_versions: int | None = 88
+    """With the head and a ledger 90 items; lower for a chunk that has more ledgers, or samples too large for that."""
     too_late_ms: int | None = 35 * DAY_MS
 
     def __init__(
@@ -67,6 +70,10 @@ class DynamoDbStore(DynamoDbReader):
         """truck_id → versions read since its head was."""
         self._bodies: dict[str, dict[str, Item]] = {}
         """truck_id → bodies of samples at hand: those of the last chunk, and what was read for its plan."""
+        self._sizes: dict[str, dict[str, int]] = {}
+        """truck_id → order key → bytes of the versions read since its head was, and of those written since."""
+        self._lowered_from: int | None = None
+        """What `most_versions` is but for the chunk at hand."""
 
     def close(self) -> None:
         if self._pool:
@@ -113,6 +120,7 @@ class DynamoDbStore(DynamoDbReader):
 
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
         """True for each that was not there. All are put when it returns; if it raises, some may be."""
+        self.most_versions, self._lowered_from = self._lowered_from or self.most_versions, None
         first = {sample.order_key: sample for sample in reversed(samples)}
         made = {order_key: items.sample_item(truck_id, sample) for order_key, sample in first.items()}
         put = self._each(list(made.values()), self._put_sample)
@@ -158,6 +166,7 @@ class DynamoDbStore(DynamoDbReader):
     def head(self, truck_id: str, streams: Collection[str] = ()) -> Head:
         """The fence and, read with it, the ledgers of some streams. What is read after it belongs to it."""
         self._seen[truck_id] = Seen()
+        self._sizes = {truck_id: {}}
         item = self._get("trucks", part_key(truck_id, HEAD))
         inline = item["ledgers"]["M"] if item else {}
         asked = {each: self._get("trucks", part_key(truck_id, LEDGER + each)) for each in streams if each not in inline}
@@ -166,6 +175,8 @@ class DynamoDbStore(DynamoDbReader):
     def version_before(self, truck_id: str, order_key: str) -> Version | None:
         """The last version that opened before an order key."""
         found = self._last_before("truck_history", truck_id, order_key)
+        if found:
+            self._sizes.setdefault(truck_id, {})[found["order_key"]["S"]] = items.size(found)
         self._seen.setdefault(truck_id, Seen()).before[order_key] = found
         return items.read_version(found) if found else None
 
@@ -184,6 +195,7 @@ class DynamoDbStore(DynamoDbReader):
         seen = self._seen.setdefault(truck_id, Seen())
         for item in found:
             seen.follows(before, item)
+            self._sizes.setdefault(truck_id, {})[item["order_key"]["S"]] = items.size(item)
             before = item
             yield items.read_version(item)
         seen.follows(before, None)
@@ -203,16 +215,11 @@ class DynamoDbStore(DynamoDbReader):
         self._confirm(truck_id, read)
         bodies = self._bodies.get(truck_id, {})
         written = write_head(truck_id, read, change, rev=self._next_rev(read, change), bodies=bodies)
-        transaction = [
-            *acts.version_acts(
-                self._tables["truck_history"],
-                truck_id,
-                change.steps,
-                written.head.rev,
-                self._openings(truck_id, change),
-            ),
-            *acts.ledger_acts(self._tables["trucks"], truck_id, kept_of(read), written),
-        ]
+        history, trucks = self._tables["truck_history"], self._tables["trucks"]
+        openings = self._openings(truck_id, change)
+        versions = acts.version_acts(history, truck_id, change.steps, written.head.rev, openings)
+        transaction = [*versions, *acts.ledger_acts(trucks, truck_id, kept_of(read), written)]
+        self._see_that_it_fits(truck_id, transaction)
         try:
             self._write(written, transaction, read.rev)
         except ConditionFailed:
@@ -225,6 +232,16 @@ class DynamoDbStore(DynamoDbReader):
             self._calls("transact_write_items", TransactItems=[{"Put": put}, *others])
         else:
             self._calls("put_item", **put)
+
+    def _see_that_it_fits(self, truck_id: str, transaction: Sequence[Item]) -> None:
+        """Raises Conflict where it is more than one act may be; planned again, it comes in smaller parts."""
+        weight = acts.weigh(transaction, self._sizes.setdefault(truck_id, {}))
+        fits = len(transaction) < _MOST_ITEMS and weight <= counting.MOST_BYTES
+        if fits or self.most_versions is None or self.most_versions <= _FEWEST_VERSIONS:
+            return
+        self._lowered_from = self._lowered_from or self.most_versions
+        self.most_versions = max(_FEWEST_VERSIONS, self.most_versions // 2)
+        raise Conflict(f"truck {truck_id}: {len(transaction)} items of {weight} bytes are too much for one transaction")
 
     def _next_rev(self, read: Head, change: Change) -> int:
         """Also where nothing but the ledger changes: a decision that changes nothing was made from something."""

@@ -1,6 +1,7 @@
 """A thousand late samples of one truck under `every-sample`: no transaction over its limit, whatever is killed."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.budget import budget
 from tests.collector.stores.cloud import Cloud
 from tests.contract.examples import RECEIVED_MS
 from tests.promises.schedule import Conductor, Killed
-from tests.promises.torn_dynamodb import TornClient
+from tests.promises.torn_dynamodb import MOST_BYTES, TornClient
 from tests.promises.worlds import TornWorld
 
 EVERY = Policy.of("every-sample")
@@ -102,7 +103,7 @@ def test_shuffled_and_killed(examples: int) -> None:
         assert mortal.deaths < 35
         assert [version for version, _ in watcher.versions("T1")] == _expected([*items, newest])
         assert watcher.head("T1", {"s1"}).ledgers["s1"].received.as_lists() == [[1, LATE + 1]]
-        assert world.tables.largest <= 100
+        _check_limits(world)
 
 
 def _opened(client: Any) -> DynamoDbStore:
@@ -120,32 +121,73 @@ class Eager(TornClient):
         super().__init__(world.tables, turn)
 
 
+class DiesBeforeApplying(DynamoDbStore):
+    """Its process is gone when its samples are put."""
+
+    def head(self, truck_id: str, streams: Any = ()) -> Any:
+        if self._bodies:
+            raise Killed
+        return super().head(truck_id, streams)
+
+
+def _put_and_not_applied(client: Any, items: list[Item]) -> DynamoDbStore:
+    """A store where the first and the last are applied, and what lies between them stands in no version."""
+    store = _opened(client)
+    Ingest(store, EVERY).ingest(items[:1])
+    Ingest(store, EVERY).ingest(items[-1:])
+    for first in range(1, len(items) - 1, 30):
+        dying = DiesBeforeApplying("torn", calls=Calls(client), clock=lambda: RECEIVED_MS / 1000, writers=1)
+        with pytest.raises(Killed):
+            Ingest(dying, EVERY).ingest(items[first : min(first + 30, len(items) - 1)])
+    assert len(list(store.samples("T1"))) == len(items)
+    assert store.version_count("T1") == 2
+    return store
+
+
+def _check_limits(world: TornWorld) -> None:
+    """Of transactions: ours, and AWS's own."""
+    assert world.tables.largest <= 90
+    assert world.tables.heaviest <= MOST_BYTES
+
+
 def test_all_put_by_handlers_that_died_and_then_applied_at_once() -> None:
     """A run of 1,000 samples that are stored and in no version: the plan is cut, newest first."""
     conductor = Conductor(lambda n: 0)
     world = TornWorld(conductor, RECEIVED_MS / 1000)
-    client = Eager(world, conductor)
-    store = _opened(client)
     items = _items("T1")
-    Ingest(store, EVERY).ingest(items[:1])
-    Ingest(store, EVERY).ingest(items[-1:])
-
-    class DiesBeforeApplying(DynamoDbStore):
-        def head(self, truck_id: str, streams: Any = ()) -> Any:
-            if self._bodies:
-                raise Killed
-            return super().head(truck_id, streams)
-
-    for first in range(1, LATE, 30):
-        dying = DiesBeforeApplying("torn", calls=Calls(client), clock=lambda: RECEIVED_MS / 1000, writers=1)
-        with pytest.raises(Killed):
-            Ingest(dying, EVERY).ingest(items[first : first + 30])
-    assert len(list(store.samples("T1"))) == LATE + 1
-    assert store.version_count("T1") == 2
+    store = _put_and_not_applied(Eager(world, conductor), items)
     Ingest(store, EVERY).ingest(items[1:31])
     assert [version for version, _ in store.versions("T1")] == _expected(items)
-    assert world.tables.largest <= 100
+    _check_limits(world)
     assert store.head("T1", {"s1"}).ledgers["s1"].received.as_lists() == [[1, 31], [LATE + 1, LATE + 1]]
+
+
+def test_a_chunk_of_thirty_buffer_files_has_thirty_ledgers() -> None:
+    """They go with the last part of the plan, which leaves them room."""
+    conductor = Conductor(lambda n: 0)
+    world = TornWorld(conductor, RECEIVED_MS / 1000)
+    items = [replace(item, record={**item.record, "stream_id": f"s{n % 30}"}) for n, item in enumerate(_items("T1"))]  # type: ignore[dict-item]
+    store = _put_and_not_applied(Eager(world, conductor), items[:400])
+    assert {each.status for each in Ingest(store, EVERY).ingest(items[1:31])} == {"duplicate"}
+    assert [version for version, _ in store.versions("T1")] == _expected(items[:400])
+    _check_limits(world)
+    assert list(store.dead_letters()) == []
+    assert len(store.ledgers("T1")) == 30
+
+
+def test_samples_of_a_tenth_of_a_megabyte_make_smaller_transactions() -> None:
+    """As many as fit into 4 MB; none is dead-lettered for the company it keeps."""
+    conductor = Conductor(lambda n: 0)
+    world = TornWorld(conductor, RECEIVED_MS / 1000)
+    chance = random.Random(5)
+    items = [replace(item, record={**item.record, "noise": chance.randbytes(90_000).hex()}) for item in _items("T1")]  # type: ignore[dict-item]
+    items = items[:92]
+    store = _put_and_not_applied(Eager(world, conductor), items)
+    assert {each.status for each in Ingest(store, EVERY).ingest(items[1:31])} == {"duplicate"}
+    assert [version for version, _ in store.versions("T1")] == _expected(items)
+    _check_limits(world)
+    assert world.tables.heaviest > MOST_BYTES / 4
+    assert list(store.dead_letters()) == []
 
 
 @budget(120, LATE)
@@ -160,7 +202,7 @@ def test_on_ministack(examples: int) -> None:
     assert mortal.deaths == 0
     assert [version for version, _ in mine.store.versions("T1")] == _expected([*items, newest])
     largest = max(mine.client.transactions)
-    assert largest <= 100
+    assert largest <= 90
     assert verify(mine.store, EVERY) == []
     print(f"\n{examples} late samples: {len(mine.client.transactions)} transactions of at most {largest} items")
     mine.close()
