@@ -1,8 +1,8 @@
-"""What a gateway needs, in one folder: its settings, and either an enrolment file or a whole identity.
+"""What a gateway needs, in one folder: an enrolment file, or settings and a whole identity.
 
-    milepost.toml
     enroll.json                    0600   `milepost agent enroll --file enroll.json` makes the key on the gateway
   or, with a key made here or from a signing request that the gateway made:
+    milepost.toml
     identity/ca.pem, office.json, 1/key.pem (0600), 1/certificate.pem, current -> 1
 
 Promise: interrupted anywhere and run again, the folder ends whole, with the key that it had and one certificate for it.

@@ -13,7 +13,20 @@ from contract.errors import Misconfigured, Rejected
 from contract.instants import from_datetime
 from provisioning import cli_truck
 from provisioning.bundle import make_bundle
-from provisioning.door import AsJson, Config, DataDirectory, DryRun, TruckId, Yes, fleet, known, say, shown, sure
+from provisioning.door import (
+    AsJson,
+    Config,
+    DataDirectory,
+    DryRun,
+    TruckId,
+    Yes,
+    counted,
+    fleet,
+    known,
+    say,
+    shown,
+    sure,
+)
 from provisioning.fleet_file import import_fleet, read_fleet
 from provisioning.registry import Truck
 from provisioning.registry.local import LocalRegistry
@@ -26,7 +39,8 @@ app.add_typer(cli_truck.app, name="truck")
 @app.command()
 def init(  # noqa: PLR0913 - one parameter an option
     host: Annotated[
-        list[str] | None, typer.Option(help="A name or address by which trucks reach this box; the first is used.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name or address by which trucks reach this box; the first is used."),
     ] = None,
     listen: Annotated[
         str | None,
@@ -44,19 +58,18 @@ def init(  # noqa: PLR0913 - one parameter an option
     Again is harmless: what is there stays, and what changed is brought up to date.
     """
     with fleet(config, data_dir, hosts=tuple(host or ())) as (ours, folder):
-        registry, made = ours.registry, list[str]()
-        if dry_run:
-            made = (
-                [] if isinstance(registry, LocalRegistry) and (registry.folder / "ca.pem").exists() else ["everything"]
-            )
-        else:
-            made = registry.init()
-            if isinstance(registry, LocalRegistry):
-                made += _init_site(registry, host, listen, (mqtt_port, https_port))
+        registry = ours.registry
+        made = registry.init(dry_run=dry_run)
+        restart = ""
+        if isinstance(registry, LocalRegistry):
+            site = _site(registry, host, listen, (mqtt_port, https_port))
+            changed = (not registry.exists or site != site_of(registry)) if dry_run else remember(registry, site)
+            made += [f"address {site.broker}, enrolment {site.url}"] if changed else []
+            restart = "restart `milepost up`, then "
         words = "would make" if dry_run else "made"
-        text = "\n".join(f"{words}: {one}" for one in made) or "all was there already"
-        restart = "restart `milepost up`, then " if isinstance(registry, LocalRegistry) else ""
-        text += f"\nnext: {restart}`milepost provision truck add TRUCK --file TRUCK.json`"
+        text = "\n".join(f"{words}: {one}" for one in made) or "all is there already"
+        if made and not dry_run:
+            text += f"\nnext: {restart}`milepost provision truck add TRUCK --file TRUCK.json`"
         say({"made": made, "data_dir": str(folder), "dry_run": dry_run}, text, as_json=as_json)
 
 
@@ -118,13 +131,14 @@ def rotate(  # noqa: PLR0913 - one parameter an option
         if finish and not truck.active:
             raise Rejected("truck_id", f"{truck_id} has no active certificate")
         if finish and revoked and not dry_run:
-            sure(f"Revoke {revoked} older certificates of {truck_id}?", yes=yes)
+            sure(f"Revoke {counted(revoked)} of {truck_id}, and keep the newest?", yes=yes)
             ours.registry.settle(truck_id, truck.active[0].id)
         if file and not dry_run:
             write_introduction(file, introduction(ours, truck_id))
         document = {"truck_id": truck_id, "revoked": revoked, "file": str(file) if file else None, "dry_run": dry_run}
         would = "would be " if dry_run else ""
-        text = f"{truck_id}: {revoked} certificates {would}revoked" if finish else f"{truck_id}: {file} {would}written"
+        text = f"{truck_id}: {counted(revoked)} {would}revoked" if finish else f"{truck_id}: {file} {would}written"
+        text += "" if finish else "\n  next, on the gateway: `milepost agent enroll --file FILE`"
         say(document, text, as_json=as_json)
 
 
@@ -150,7 +164,7 @@ def import_file(  # noqa: PLR0913 - one parameter an option
         with _progress(len(rows)) as progress:
             done = import_fleet(ours, rows, folder=to, keys=make_keys, progress=progress)
         document = {"trucks": done.trucks, "new": done.new, "certificates": done.certificates, "failed": done.failed}
-        lines = [f"{done.trucks} trucks, {done.new} new, {done.certificates} certificates, {len(done.failed)} failed"]
+        lines = [f"{done.trucks} trucks, {done.new} new, {counted(done.certificates)}, {len(done.failed)} failed"]
         lines += [f"  {truck_id}: {reason}" for truck_id, reason in done.failed.items()]
         say(document, "\n".join(lines), as_json=as_json)
         if done.failed:
@@ -235,14 +249,14 @@ def _short(instant: str | None) -> str:
     return instant[:16].replace("T", " ") if instant else "–"
 
 
-def _init_site(
+def _site(
     registry: LocalRegistry, host: list[str] | None, listen: str | None, ports: tuple[int | None, int | None]
-) -> list[str]:
-    before = site_of(registry)
+) -> Site:
+    """What was asked for, and for the rest what is remembered."""
+    before = site_of(registry) if registry.exists else Site()
     first = host[0] if host else before.host
     address = listen or (listen_for(first) if host else before.listen)
-    site = Site(first, address, ports[0] or before.mqtt_port, ports[1] or before.https_port)
-    return [f"address {site.broker}, enrolment {site.url}"] if remember(registry, site) else []
+    return Site(first, address, ports[0] or before.mqtt_port, ports[1] or before.https_port)
 
 
 def _text(path: Path) -> str:

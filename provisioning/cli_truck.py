@@ -6,7 +6,20 @@ from typing import Annotated, Any
 import typer
 
 from contract.errors import Rejected
-from provisioning.door import AsJson, Config, DataDirectory, DryRun, TruckId, Yes, fleet, known, say, shown, sure
+from provisioning.door import (
+    AsJson,
+    Config,
+    DataDirectory,
+    DryRun,
+    TruckId,
+    Yes,
+    counted,
+    fleet,
+    known,
+    say,
+    shown,
+    sure,
+)
 from provisioning.registry import Truck
 from provisioning.site import introduction, write_introduction
 
@@ -16,7 +29,10 @@ app = typer.Typer(help="One truck at a time.", no_args_is_help=True, add_complet
 @app.command()
 def add(  # noqa: PLR0913 - one parameter an option
     truck_id: TruckId,
-    attribute: Annotated[list[str] | None, typer.Option("--attribute", "-a", metavar="KEY=VALUE")] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option("--attribute", "-a", metavar="KEY=VALUE", help="What else is to be known of it; may be repeated."),
+    ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Write its enrolment file here (0600).")] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -76,11 +92,11 @@ def retire(  # noqa: PLR0913 - one parameter an option
     with fleet(config, data_dir) as (ours, _):
         active = len(ours.registry.get(truck_id).active)
         if not dry_run:
-            sure(f"Cut {truck_id} off ({active} active certificates)?", yes=yes)
+            sure(f"Cut {truck_id} off ({counted(active)} in use)?", yes=yes)
             ours.registry.retire(truck_id)
-        words = "would be retired" if dry_run else "is retired"
+        words, would = ("would be retired", "would be ") if dry_run else ("is retired", "")
         document = {"truck_id": truck_id, "revoked": active, "dry_run": dry_run}
-        say(document, f"{truck_id} {words}: {active} certificates revoked", as_json=as_json)
+        say(document, f"{truck_id} {words}: {counted(active)} {would}revoked", as_json=as_json)
 
 
 @app.command()

@@ -61,13 +61,22 @@ def sure(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Misconfigured(f"{question} Say --yes to do it")
-    if not typer.confirm(question, err=True):
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
         raise Misconfigured("nothing was done")
 
 
 def say(document: Any, text: str, *, as_json: bool) -> None:
     """The result, once: as JSON or for people."""
     sys.stdout.write(json.dumps(document) + "\n" if as_json else text.rstrip("\n") + "\n")
+
+
+def counted(certificates: int) -> str:
+    """For people."""
+    return f"{certificates} certificate{'' if certificates == 1 else 's'}"
 
 
 def shown(truck: Truck) -> dict[str, Any]:

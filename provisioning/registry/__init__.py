@@ -55,8 +55,8 @@ class Truck:
 class Registry(Protocol):
     """The fleet's identities. Unknown is raised for a truck that is not there, Misconfigured before `init`."""
 
-    def init(self) -> list[str]:
-        """Make what is missing of the registry's own things; says what it made, nothing if all was there."""
+    def init(self, *, dry_run: bool = False) -> list[str]:
+        """Make what is missing of the registry's own things; says what it made (or would), nothing if all was there."""
         ...
 
     def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:

@@ -78,11 +78,11 @@ class AwsRegistry:
         identity = Paced(self.client("sts"), self.settings.requests_per_second)("get_caller_identity")
         return Names(self.settings.prefix, self.session.region_name, identity["Account"])
 
-    def init(self) -> list[str]:
+    def init(self, *, dry_run: bool = False) -> list[str]:
         """Thing type, group, policies, roles, hook, template, claim."""
-        from provisioning.registry.aws_account import prepare
+        from provisioning.registry.aws_account import missing, prepare
 
-        return prepare(self)
+        return missing(self) if dry_run else prepare(self)
 
     def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
         """Make a thing, or give it these attributes; True if it is new."""

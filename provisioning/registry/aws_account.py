@@ -48,6 +48,40 @@ def prepare(registry: "AwsRegistry") -> list[str]:
     return made
 
 
+def missing(registry: "AwsRegistry") -> list[str]:
+    """What `prepare` would make or change, but for the hook's code."""
+    names, iot = registry.names, registry.iot
+    others = {name: Paced(registry.client(name), registry.settings.requests_per_second) for name in ("iam", "lambda")}
+    truck = policies.truck(names, registry.settings.rules)
+    checks: list[tuple[str, Callable[[], bool]]] = [
+        (f"thing type {names.thing_type}", lambda: bool(iot("describe_thing_type", thingTypeName=names.thing_type))),
+        (f"policy {names.truck_policy}", lambda: _present(iot, names.truck_policy) == truck),
+        (f"policy {names.claim_policy}", lambda: _present(iot, names.claim_policy) == policies.claim(names)),
+        (f"role {names.role}", lambda: bool(others["iam"]("get_role", RoleName=names.role))),
+        (f"role {names.hook_role}", lambda: bool(others["iam"]("get_role", RoleName=names.hook_role))),
+        (f"function {names.hook}", lambda: bool(others["lambda"]("get_function", FunctionName=names.hook))),
+        (
+            f"template {names.template}",
+            lambda: bool(iot("describe_provisioning_template", templateName=names.template)),
+        ),
+        ("claim", (registry.folder / "claim.pem").exists),
+    ]
+    return [label for label, holds in checks if not _holds(holds)]
+
+
+def _holds(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ResourceNotFoundException", "NoSuchEntity", "NoSuchEntityException"):
+            return False
+        raise
+
+
+def _present(iot: Paced, name: str) -> Any:
+    return json.loads(iot("get_policy", policyName=name)["policyDocument"])
+
+
 def renew_claim(registry: "AwsRegistry") -> str:
     """A new claim on this machine; the one before it is revoked. The certificate's id."""
     disk.private_folder(registry.folder)

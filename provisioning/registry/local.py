@@ -44,27 +44,36 @@ class LocalRegistry:
         self._database: sqlite3.Connection | None = None
         self._guard = threading.RLock()
 
-    def init(self) -> list[str]:
+    def init(self, *, dry_run: bool = False) -> list[str]:
         """CA, server certificate, registry. Other `hosts`, or under 90 days left, make a new server certificate."""
-        disk.private_folder(self.folder)
-        made = []
+        parts = {"ca.pem": "certificate authority (ca.key, ca.pem)", "registry.db": "registry (registry.db)"}
+        made = [label for name, label in parts.items() if not (self.folder / name).exists()]
+        if not dry_run:
+            disk.private_folder(self.folder)
+            self._init_authority()
+            with self._guard:
+                self._database = self._database or connect(self.folder / "registry.db", create=True)
+        known = json.loads((self.meta("hosts") if self.exists else None) or "[]")
+        hosts = list(dict.fromkeys([*(self._hosts or known), *_LOCAL_HOSTS]))
+        present = self.folder / "server.pem"
+        if known == hosts and present.exists() and not _ends_soon(present.read_text(encoding="ascii")):
+            return made
+        if not dry_run:
+            self._init_server(hosts)
+        return [*made, f"server certificate (server.pem) for {', '.join(hosts)}"]
+
+    @property
+    def exists(self) -> bool:
+        """Whether `init` has made it."""
+        return (self.folder / "registry.db").exists()
+
+    def _init_authority(self) -> None:
         if not (self.folder / "ca.pem").exists():
             key, certificate = authority.new_authority(f"Milepost CA {socket.gethostname()}"[:64])
             disk.write(self.folder / "ca.key", key, mode=disk.PRIVATE)
             disk.write(self.folder / "ca.pem", certificate, mode=disk.PUBLIC)
-            made.append("certificate authority (ca.key, ca.pem)")
-        with self._guard:
-            if self._database is None:
-                made += [] if (self.folder / "registry.db").exists() else ["registry (registry.db)"]
-                self._database = connect(self.folder / "registry.db", create=True)
-        return made + self._init_server()
 
-    def _init_server(self) -> list[str]:
-        known = json.loads(self.meta("hosts") or "[]")
-        hosts = list(dict.fromkeys([*(self._hosts or known), *_LOCAL_HOSTS]))
-        present = self.folder / "server.pem"
-        if known == hosts and present.exists() and not _ends_soon(present.read_text(encoding="ascii")):
-            return []
+    def _init_server(self, hosts: list[str]) -> None:
         key, csr = authority.new_key()
         name = next((host for host in hosts if ID.fullmatch(host)), "milepost-server")
         issued = self._authority().issue(csr, name, days=_SERVER_DAYS, role="server", hosts=hosts)
@@ -73,7 +82,6 @@ class LocalRegistry:
         self.write_revocations()
         with self._change() as database:
             _put(database, "hosts", json.dumps(hosts))
-        return [f"server certificate (server.pem) for {', '.join(hosts)}"]
 
     def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
         """Make a truck, or give it these attributes; True if it is new."""
@@ -159,7 +167,7 @@ class LocalRegistry:
             database.execute("UPDATE trucks SET state = 'retired' WHERE truck_id = ?", (truck_id,))
             database.execute("DELETE FROM tokens WHERE truck_id = ?", (truck_id,))
         self.write_revocations()
-        log.warning("truck_retired truck_id=%s certificates=%d", truck_id, len(active))
+        log.info("truck_retired truck_id=%s certificates=%d", truck_id, len(active))
         return len(active)
 
     def reinstate(self, truck_id: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import milepost
+from tests.provisioning.aws import Ministack
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,9 +78,12 @@ def test_a_destructive_step_asks_and_without_a_terminal_stays(cli: Cli) -> None:
 
 
 def test_dry_runs_change_nothing(cli: Cli, tmp_path: Path) -> None:
-    cli("init", "--dry-run")
+    would = cli.json("init", "--dry-run")["made"]
     assert not (tmp_path / "milepost-data").exists()
-    cli("init")
+    assert cli.json("init")["made"] == would
+    assert cli.json("init", "--dry-run")["made"] == []
+    assert len(cli.json("init", "--dry-run", "--host", "other.example")["made"]) == 2
+    assert cli.json("init")["made"] == []
     cli("truck", "add", "T1")
     (tmp_path / "fleet.csv").write_text("truck_id\nT1\nT2\n")
     before = cli.json("truck", "list")
@@ -179,3 +183,54 @@ def test_no_command_takes_a_secret_as_an_argument() -> None:
     commands = {**group.commands, **group.commands["truck"].commands}
     names = {option for one in commands.values() for parameter in one.params for option in parameter.opts}
     assert not names & {"--token", "--key", "--password", "--secret", "--claim"}
+
+
+def test_on_aws_the_same_commands_do_the_same(cli: Cli, monkeypatch: pytest.MonkeyPatch, ministack: Ministack) -> None:
+    for key, value in ministack.settings("user"):
+        if value:
+            text = json.dumps(value) if isinstance(value, tuple) else str(value)
+            monkeypatch.setenv(f"MILEPOST_PROVISIONING__{key.upper()}", text)
+    would = cli.json("init", "--dry-run")["made"]
+    made = cli.json("init")["made"]
+    assert [one.split()[0:2] for one in would[:-1]] == [one.split()[0:2] for one in made[:-1]]
+    assert (would[-1], made[-1].split()[0]) == ("claim", "claim")
+    assert cli.json("init", "--dry-run")["made"] == []
+    assert cli.json("truck", "add", "USER-1", "--file", "u.json")["new"] is True
+    file = json.loads(Path("u.json").read_text())
+    assert cli.json("claim", "--dry-run")["claim"] is None
+    assert cli("claim")[0] == 2
+    assert cli.json("claim", "--yes")["claim"]
+    cli.json("rotate", "USER-1", "--file", "again.json")
+    assert json.loads(Path("again.json").read_text())["claim_certificate"] != file["claim_certificate"]
+    assert cli.json("bundle", "USER-1", "--to", "u", "--make-key")["certificate"]
+    assert cli.json("status")[0]["notes"] == ["never connected"]
+    assert cli.json("truck", "retire", "USER-1", "--yes")["revoked"] == 1
+    assert cli.json("status")[0]["notes"] == ["retired"]
+    for secret in (file["token"], file["claim_key"].splitlines()[1]):
+        assert secret not in cli.said
+
+
+def test_asked_and_not_answered_yes_nothing_is_done(cli: Cli, tmp_path: Path) -> None:
+    """In a terminal: n, Enter alone, and the end of input are all a no."""
+    import pty
+
+    cli("init")
+    cli("truck", "add", "T1")
+    cli("bundle", "T1", "--make-key")
+    for answer, code, state in (
+        (b"n\n", 2, "active"),
+        (b"\n", 2, "active"),
+        (b"\x04", 2, "active"),
+        (b"y\n", 0, "retired"),
+    ):
+        terminal, inside = pty.openpty()
+        command = [sys.executable, "-m", "milepost", "provision", "truck", "retire", "T1"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, stdin=inside, stderr=subprocess.PIPE, cwd=tmp_path, env=environment)
+        os.close(inside)
+        os.write(terminal, answer)
+        _, err = process.communicate(timeout=30)
+        os.close(terminal)
+        assert process.returncode == code, err
+        assert b"Cut T1 off (1 certificate in use)?" in err
+        assert cli.json("truck", "show", "T1")["state"] == state

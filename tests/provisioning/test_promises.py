@@ -44,6 +44,7 @@ def request() -> str:
 
 def test_init_again_makes_nothing(registry: Registry) -> None:
     registry.init()
+    assert registry.init(dry_run=True) == []
     assert registry.init() == []
 
 
