@@ -84,7 +84,8 @@ class Box:
         stack.callback(store.close)
         vouch_for_policy(store, policy)
         writer = stack.enter_context(Writer(store, Ingest(store, policy)))
-        self.web = Web(create_app(writer.submit, settings=self._beacon, stats=writer.stats), self._port)
+        beacon = self._beacon.closed() if self.identities else self._beacon
+        self.web = Web(create_app(writer.submit, settings=beacon, stats=writer.stats), self._port)
         stack.callback(self.web.stop)
         self.children = Children(self.folder)
         stack.callback(self.children.stop, 3.0)

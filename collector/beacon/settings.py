@@ -1,5 +1,6 @@
 """The `[beacon]` table of milepost.toml."""
 
+import secrets
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -13,6 +14,10 @@ class BeaconSettings(Room):
     """telemetry_keys: key → the truck_id that it vouches for; empty: anyone may post for any truck."""
 
     telemetry_keys: dict[str, str] = Field(default_factory=dict)
+
+    def closed(self) -> "BeaconSettings":
+        """The same, but where there are no keys nobody may post telemetry, instead of anyone."""
+        return self if self.telemetry_keys else BeaconSettings(telemetry_keys={secrets.token_hex(32): "nobody"})
 
     @field_validator("telemetry_keys", mode="before")
     @classmethod

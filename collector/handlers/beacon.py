@@ -5,7 +5,6 @@ its field and reason at once. A duplicate is not known here (DESIGN §3). Teleme
 configured: this address is public.
 """
 
-import secrets
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cache
@@ -41,9 +40,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 def _app() -> App:
     names = Streams.load()
     streams = {"click": connect(names.clicks), "telemetry": connect(names.telemetry)}
-    settings = load("beacon", BeaconSettings)
-    if not settings.telemetry_keys:
-        settings = BeaconSettings(telemetry_keys={secrets.token_hex(32): "nobody"})
+    settings = load("beacon", BeaconSettings).closed()
     return create_app(Submit(streams), settings=settings)  # type: ignore[arg-type]
 
 

@@ -3,6 +3,8 @@
 import json
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,6 +86,26 @@ def test_only_who_has_an_identity_is_a_truck_and_what_was_refused_is_in_the_log(
     assert "publish_denied client=local topic='fleet/" in up.said
 
 
+def test_http_telemetry_needs_a_key_as_mqtt_needs_an_identity(box: Machine) -> None:
+    body = b'{"truck_id": "T1", "vehicle_speed": 90}'
+    with Up(box, "--trucks", 0, "--shoppers", 0, MILEPOST_BEACON__TELEMETRY_KEYS='{"k": "T1"}') as up:
+        assert post(f"{up.ready['http']}/v1/telemetry", body) == 401
+        assert post(f"{up.ready['http']}/v1/telemetry", body, key="k") == 200
+    with Up(box, "--trucks", 0, "--shoppers", 0) as up:
+        assert post(f"{up.ready['http']}/v1/telemetry", body) == 401
+        assert post(f"{up.ready['http']}/v1/telemetry", body, key="k") == 401
+        assert post(f"{up.ready['http']}/v1/clicks", b'{"Item_ID": "1", "Click_Counts": 1}') == 200
+
+
+def post(url: str, body: bytes, *, key: str | None = None) -> int:
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def test_the_collector_still_asks_a_truck_for_what_is_missing(box: Machine) -> None:
     with Up(box, "--trucks", 0, "--shoppers", 0, MILEPOST_COLLECTOR__RESEND_AFTER="1") as up:
         truck = up.truck("T1")
@@ -159,4 +181,5 @@ def test_where_nothing_is_provisioned_nobody_needs_an_identity(tmp_path: Path) -
         local = up.local()
         for topic in (topics.telemetry("T1"), topics.resend("T1"), topics.config("T1")):
             assert local.publish(topic) in ("Success", "No matching subscribers")
+        assert post(f"{up.ready['http']}/v1/telemetry", b'{"truck_id": "T1", "vehicle_speed": 90}') == 200
     assert [path.name for path in machine.folder.iterdir()] == ["milepost-data"]
