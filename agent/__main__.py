@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(config: Path | None, *, as_json: bool) -> int:
     """The service as a process: logs to stderr, the tally to stdout if asked; returns the exit code."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger().setLevel(logging.INFO)  # the `milepost` command has configured warnings only
     try:
         settings = load("agent", AgentSettings, config)
         from agent.assembly import serve

@@ -1,10 +1,11 @@
 """`milepost agent …`: the doors to the service, to one sample, and to what the buffer says."""
 
+import json
 import sys
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,6 +45,7 @@ def once(config: Config = None, as_json: AsJson = False) -> None:
     """
     from agent.assembly import open_buffer, open_sensors, open_transport
     from agent.clock import SystemClock
+    from agent.display import sample_lines
     from agent.once import once as take_one
 
     try:
@@ -61,7 +63,7 @@ def once(config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         _print(dump({"sample": result.sample, "sent": result.outcome == "sent", "outcome": result.outcome}))
     else:
-        _print("\n".join(_lines(result.sample)))
+        _print("\n".join(sample_lines(result.sample)))
         _print(_ENDINGS[result.outcome].format(broker=settings.broker))
     raise typer.Exit(1 if result.outcome == "refused" else 0)
 
@@ -70,6 +72,7 @@ def once(config: Config = None, as_json: AsJson = False) -> None:
 def status(config: Config = None, as_json: AsJson = False) -> None:
     """What the buffer holds and how the line is; also while the service runs, which it does not disturb."""
     from agent.buffer.glance import glance
+    from agent.display import status_lines
     from agent.holder import holder
 
     try:
@@ -78,18 +81,10 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
     except MilepostError as error:
         raise _failed("status", error) from None
     notes = {key: seen.notes.get(key) or None for key in _NOTES}
-    document = {"pid": holder(settings.buffer)} | asdict(seen) | notes
+    disagreements = json.loads(seen.notes.get("disputes") or "[]")
+    document = {"pid": holder(settings.buffer)} | asdict(seen) | notes | {"disagreements": disagreements}
     document.pop("notes")
-    if as_json:
-        _print(dump(document))
-        return
-    last = document.pop("last_sample")
-    document["last_sampled_at"] = last["sampled_at"] if last else None
-    if document["pid"] is None:
-        document |= {"pid": "not running", "connection": None, "connection_at": None}
-    for key, value in document.items():
-        if value is not None:
-            _print(f"{key.replace('_', ' '):18}{value}")
+    _print(dump(document) if as_json else "\n".join(status_lines(document)))
 
 
 @app.command()
@@ -197,16 +192,6 @@ _ENDINGS = {
     "unreachable": "kept: {broker} cannot be reached; it is sent when the agent runs and the broker is there",
     "unanswered": "kept: {broker} did not answer in time; it is sent again when the agent runs",
 }
-
-
-def _lines(document: dict[str, Any], indent: str = "") -> list[str]:
-    lines = []
-    for key, value in document.items():
-        if isinstance(value, dict) and value:
-            lines += [f"{indent}{key}", *_lines(value, indent + "  ")]
-        else:
-            lines.append(f"{indent}{key:{31 - len(indent)}} {'–' if value in (None, {}) else value}")
-    return lines
 
 
 def _print(text: str) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from agent.clock import Clock, Moment
 from agent.sensors import Reading, Sensor, merge
+from agent.sensors.disputes import Disputes
 from contract.codec import Json
 from contract.telemetry import LEAVES, Telemetry
 
@@ -49,16 +50,19 @@ class Taken:
 
 
 class Sampler:
-    """Reads all sensors at once and makes the wire's document of them."""
+    """Reads all sensors at once and makes the wire's document of them. disputes: who contradicted whom."""
 
     def __init__(self, truck_id: str, sensors: Sequence[Sensor], clock: Clock) -> None:
         self._truck_id, self._sensors, self._clock = truck_id, sensors, clock
         self._failing: set[int] = set()
+        self.disputes = Disputes()
 
     def take(self) -> Taken:
         """One sample of now: every group, and `quality`. A sensor that raises is left out of it."""
         moment = self._clock.moment()
         readings = [reading for number in range(len(self._sensors)) if (reading := self._read(number, moment.wall))]
+        for reading in readings:
+            self.disputes.add(reading.disagreements, moment.wall)
         fix = next((reading.time for reading in readings if reading.time is not None), None)
         document, quality = merge(readings)
         return Taken(moment, fix, self._within_bounds({**document, "quality": quality}))

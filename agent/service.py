@@ -55,8 +55,8 @@ class Agent:
         self._pulse: Pulse | None = None
         self._reread: Callable[[], AgentSettings] = lambda: settings
         self._hung_up = threading.Event()
-        sampler = Sampler(settings.truck_id, sensors, clock)
-        self._recorder = Recorder(sampler, clock, buffer, patience=settings.patience)
+        self._sampler = Sampler(settings.truck_id, sensors, clock)
+        self._recorder = Recorder(self._sampler, clock, buffer, patience=settings.patience)
         self._uplink = Uplink(settings, buffer, transport, clock)
         keepsake = Keepsake(settings.buffer.with_name(settings.buffer.name + ".config"))
         self._remote = Remote(settings, keepsake, clock.monotonic)
@@ -105,7 +105,9 @@ class Agent:
         self._uplink.start()
         truck_id = self._own.truck_id
         log.info("agent_started truck_id=%s stream_id=%s", truck_id, self._buffer.stream_id)
-        if not self._note({"started_at": instants.from_datetime(self._clock.now()), "stopped_at": ""}):
+        now = instants.from_datetime(self._clock.now())
+        begun = {"started_at": now, "stopped_at": "", "connection": "connecting", "connection_at": now, "disputes": ""}
+        if not self._note(begun):
             self._stored_at = float("-inf")  # not ready before a sample is stored
         try:
             while not stop.is_set():
@@ -223,6 +225,8 @@ class Agent:
                 self._remote.ran(self._uplink.last_token)
                 self._uplink.report()
         self._count()
+        if (disputes := self._sampler.disputes.news(self._clock.monotonic())) is not None:
+            self._note({"disputes": disputes})
         self._due = self._ticks.after(self._clock.now())
 
     def _count(self) -> None:

@@ -5,7 +5,7 @@ each for a `Reading` once a tick and lets `merge` make the wire's document of th
 technology and imported only when one is opened, so that a truck loads what it runs and nothing else.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -14,6 +14,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from agent.sensors.document import merge
 from agent.sensors.leaves import GROUPS, LEAVES, REASONS, Reason
+from agent.sensors.plausible import Disagreement
 from contract.errors import Misconfigured
 
 __all__ = ["KINDS", "Listening", "Reading", "Reason", "Sensor", "merge", "open_sensor"]
@@ -27,12 +28,14 @@ class Reading:
         `"vehicle_health_and_maintenance.active_faults": [{"spn": 980, "fmi": 9, "count": 126, "source": 0}]`.
     quality: dotted leaf, or a whole group → why it has no value. A leaf that is in neither map is not this sensor's.
     time: a trusted UTC time that the sensor itself knows (a GPS fix), else None.
+    disagreements: what control units contradict each other in at this moment; the value given is the preferred one's.
     Raises ValueError for a name or a reason that the wire does not have: a sensor's mistake must not travel.
     """
 
     values: Mapping[str, object]
     quality: Mapping[str, str]
     time: datetime | None = None
+    disagreements: Collection[Disagreement] = ()
 
     def __post_init__(self) -> None:
         for leaf in self.values:

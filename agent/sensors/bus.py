@@ -67,9 +67,10 @@ class BusSensor:
     def read(self, now: datetime) -> Reading:
         """What was heard last, as far as it is fresh."""
         with self._lock:
+            before = self._decoder.disagreements.copy()
             values, quality = self._decoder.snapshot(uptime())
-            contradictions = self._decoder.disagreements.keys() - self._reported
-        for each in contradictions:
+            contradictions = (self._decoder.disagreements - before).keys()
+        for each in contradictions - self._reported:
             self._reported.add(each)
             logger.warning(
                 "sensor.sources_disagree device=%s field=%s preferred=%d other=%d",
@@ -78,7 +79,8 @@ class BusSensor:
                 each.preferred,
                 each.other,
             )
-        return Reading(values, dict.fromkeys(quality, "error") if self._link.failing else dict(quality))
+        reasons = dict.fromkeys(quality, "error") if self._link.failing else dict(quality)
+        return Reading(values, reasons, disagreements=tuple(sorted(contradictions)))
 
     def close(self) -> None:
         """Ends the thread, which closes the bus."""

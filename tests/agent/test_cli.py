@@ -52,7 +52,7 @@ def test_once_keeps_the_sample_when_nobody_is_there(config: Path, monkeypatch: p
     assert "engine_rpm" in output
     assert "cannot be reached" in output
     code, output, _ = _run("status", "--config", config)
-    assert "pending           1" in output
+    assert "to be sent        1 sample\n" in output
 
 
 def test_what_is_wrong_exits_2_with_the_remedy(config: Path, tmp_path: Path) -> None:
@@ -102,3 +102,64 @@ def test_install_shows_what_it_would_do(config: Path) -> None:
     config.write_text(config.read_text().replace('buffer = "/', 'buffer = "'))
     code, _, error = _run("install", "--config", config, "--dry-run")
     assert (code, "absolute" in error) == (2, True)
+
+
+def test_status_shows_which_control_units_contradict_each_other(config: Path) -> None:
+    """The engine (0) is taken, the transmission (3) says twice as much; a colleague that agrees is not named."""
+    can = pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
+    capture = config.with_name("two.log")
+    frames = ("0CF00400#FFFFFF5014FFFFFF", "0CF00403#FFFFFFA028FFFFFF", "0CF00421#FFFFFF5114FFFFFF")
+    lines = [f"({1_700_000_000 + n / 30:.6f}) can0 {frames[n % 3]}\n" for n in range(300)]
+    capture.write_text("".join(lines))
+    assert can
+    text = (
+        config.read_text()
+        .replace('"replay"', '"j1939"')
+        .replace(str(config.with_name("engine.log")), f"capture:{capture}")
+    )
+    config.write_text(text.replace("[agent]\n", "[agent]\ninterval = 0.2\ntime_patience = 0\n"))
+    agent = subprocess.Popen([sys.executable, "-m", "agent", "--config", str(config)], stderr=subprocess.PIPE)
+    try:
+        wait_for(config.with_name("buffer.db").exists)
+        wait_for(lambda: (answer := _run("status", "--config", config, "--json"))[0] == 0 and "differs" in answer[1])
+        [told] = json.loads(_run("status", "--config", config, "--json")[1])["disagreements"]
+        output = _run("status", "--config", config)[1]
+    finally:
+        agent.terminate()
+        agent.communicate(timeout=20)
+    assert (told["field"], told["taken"], told["differs"]) == ("engine_diagnostics.engine_rpm", 0, 3)
+    assert told["samples"] >= 1
+    assert "sources disagree  engine_diagnostics.engine_rpm: source 0 is taken, 3 says something else; in " in output
+
+
+def test_run_logs_as_much_as_the_service_does(config: Path) -> None:
+    """By the front door, which says warnings only of everything else."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "milepost", "agent", "run", "--config", str(config)], stderr=subprocess.PIPE
+    ) as run:
+        assert run.stderr
+        seen = b""
+        while b"agent_started" not in seen:
+            line = run.stderr.readline()
+            assert line, seen
+            seen += line
+        run.terminate()
+        assert b"agent_stopped" in run.stderr.read()
+
+
+def test_status_tells_of_a_run_that_did_not_end_in_order(config: Path) -> None:
+    """And the connection of an earlier life is not shown as this one's."""
+    with SqliteBuffer(config.with_name("buffer.db"), TRUCK) as buffer:
+        buffer.note({"started_at": "2026-01-31T12:00:00.000Z", "stopped_at": "", "connection": "connected"})
+    code, output, _ = _run("status", "--config", config)
+    assert (code, "does not run; it did not stop in order" in output, "broker" in output) == (0, True, False)
+
+
+def test_once_shows_values_with_their_units_and_why_there_is_none(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.once.CONNECT_SECONDS", 0.1)
+    lines = _run("once", "--config", config)[1].splitlines()
+    said = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ")}
+    assert said["engine_rpm"] == ["650.0", "rpm"]
+    assert said["brake_status"] == ["–", "not", "available"]
