@@ -1,9 +1,10 @@
 """What the broker refuses, told to the operator: mosquitto itself says it only among its debug lines, or not at all.
 
 Follows mosquitto's log and logs, as warnings, denied publishes (`publish_denied client=A topic='fleet/B/telemetry'`),
-denied subscriptions and connections that failed before anybody was known (no certificate, or a bad one). The first of a
-kind is told within a quarter of a second; those of the next minute are counted and told together, so that nobody fills
-the log by trying. A subscription is known to be denied by what does not follow: the grant's own line.
+denied subscriptions, connections that failed before anybody was known (no certificate, or a bad one), and clients whose
+place a second one took: a cloned identity, or a line that broke. The first of a kind is told within a quarter of a
+second; those of the next minute are counted and told together, so that nobody fills the log by trying. A subscription
+is known to be denied by what does not follow: the grant's own line.
 """
 
 import logging
@@ -27,6 +28,7 @@ _TOPIC = 200
 _LINE = re.compile(
     rb"^\d+: (?:"
     rb"Denied PUBLISH from (?P<publisher>.*?) \(d\d, q\d, r\d, m\d+, '(?P<topic>.*)', \.\.\. \("
+    rb"|Client (?P<doubled>\S+) already connected, closing old connection\.$"
     rb"|Received SUBSCRIBE from (?P<asker>\S+)$"
     rb"|\t(?P<asked>.+) \(QoS \d\)$"
     rb"|Sending SUBACK to (?P<answered>\S+)$"
@@ -40,7 +42,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """kind: publish_denied, subscribe_denied or connection_refused. who: the truck, or why there is none."""
+    """kind: publish_denied, subscribe_denied, connected_twice; who is the client. connection_refused: who is the reason."""
 
     kind: str
     who: str
@@ -85,7 +87,8 @@ class Refusals:
             times, topic = self._waiting.pop(key)
             kind, who = key
             self._told[key] = now
-            what = f"client={who if ID.fullmatch(who) else repr(who)} topic={topic!r}" if topic else f"reason={who!r}"
+            what = f"client={who if ID.fullmatch(who) else repr(who)}" + (f" topic={topic!r}" if topic else "")
+            what = f"reason={who!r}" if kind == "connection_refused" else what
             log.warning("%s %s times=%d", kind, what, times)
 
     def _chunks(self) -> Iterator[bytes]:
@@ -113,6 +116,8 @@ class Refusals:
             match found.lastgroup:
                 case "topic":
                     yield Refusal("publish_denied", _text(found["publisher"]), _text(found["topic"]))
+                case "doubled":
+                    yield Refusal("connected_twice", _text(found["doubled"]))
                 case "reason" | "failed":
                     yield Refusal("connection_refused", _reason(found[found.lastgroup]))
                 case "asker":

@@ -10,6 +10,8 @@ from unittest.mock import patch
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from contract import topics
 from provisioning import authority, disk, mosquitto
@@ -208,6 +210,41 @@ def test_with_the_client_id_of_b_a_is_still_a_and_b_is_not_disturbed(
     assert not victim.lost
     assert " as A (p" in broker.log
     assert broker.log.count(" as B (p") == 1
+
+
+def test_with_the_client_id_of_b_a_gets_nothing_of_bs_session_and_leaves_no_will(
+    broker: Broker, a: Files, b: Files
+) -> None:
+    """B is away, and something waits for it."""
+
+    def as_b(files: Files, *, will: bool = False) -> Peer:
+        one = peer(broker, "B", files)
+        if will:
+            one.client.will_set("fleet/B/status", b"stolen", qos=1, retain=True)
+        expiry = Properties(PacketTypes.CONNECT)
+        expiry.SessionExpiryInterval = 600
+        one.client.connect("127.0.0.1", broker.tls_port, clean_start=False, properties=expiry)
+        one.client.loop_start()
+        assert until(one._connected)[1] == "Success"
+        return one
+
+    victim = as_b(b)
+    victim.subscribe(topics.resend("B"))
+    victim.close()
+    collector = collector_of(broker)
+    collector.subscribe("fleet/B/status")
+    collector.publish(topics.resend("B"), b"for B")
+    thief = as_b(a, will=True)
+    assert thief.subscribe(topics.resend("B")) == "Not authorized"
+    connection = thief.client.socket()
+    assert connection is not None
+    thief.client.loop_stop()
+    connection.close()
+    back = as_b(b)
+    until(lambda: back.heard)
+    assert back.heard == [(topics.resend("B"), b"for B")]
+    assert thief.heard == []
+    assert collector.heard == []
 
 
 def test_retired_a_truck_is_cut_off_within_the_stated_time_and_others_stay(broker: Broker, a: Files, b: Files) -> None:

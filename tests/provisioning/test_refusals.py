@@ -31,8 +31,8 @@ class Time:
 class Watch:
     """A broker, and what is told of it."""
 
-    def __init__(self, broker: Broker, truck: Peer, caplog: pytest.LogCaptureFixture) -> None:
-        self.broker, self.truck, self._caplog = broker, truck, caplog
+    def __init__(self, broker: Broker, truck: Peer, files: Files, caplog: pytest.LogCaptureFixture) -> None:
+        self.broker, self.truck, self.files, self._caplog = broker, truck, files, caplog
         self.clock = Time()
         self.refusals = Refusals(broker.folder / "mosquitto.log", self.clock)
 
@@ -54,7 +54,7 @@ def watch(
     with Broker(tmp_path, registry) as broker:
         truck = Peer(broker.tls_port, "A", ca=registry.folder / "ca.pem", certificate=files.certificate, key=files.key)
         assert truck.connect() == "Success"
-        yield Watch(broker, truck, caplog)
+        yield Watch(broker, truck, files, caplog)
         truck.close()
 
 
@@ -99,6 +99,16 @@ def test_a_refused_connection_is_told_with_its_reason(watch: Watch, tmp_path: Pa
     assert stranger.connect() != "Success"
     until(watch.told)
     assert watch.told() == [f"connection_refused reason={reason!r} times=1"]
+
+
+def test_two_gateways_with_one_identity_are_told(watch: Watch) -> None:
+    """A cloned disk."""
+    ca = watch.broker.registry.folder / "ca.pem"
+    files = watch.files
+    clone = Peer(watch.broker.tls_port, "A", ca=ca, certificate=files.certificate, key=files.key)
+    assert clone.connect() == "Success"
+    until(watch.told)
+    assert watch.told() == ["connected_twice client=A times=1"]
 
 
 def test_what_repeats_is_counted_and_told_once_a_minute(watch: Watch) -> None:
