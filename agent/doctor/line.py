@@ -62,7 +62,7 @@ def broker(settings: AgentSettings) -> Iterator[Finding]:
             "broker",
             "failed",
             f"{settings.host} has no address: {error}",
-            "check [agent] broker and DNS; is there a network?",
+            "check the network, the name in [agent] broker, and DNS",
         )
         return
     try:
@@ -72,7 +72,10 @@ def broker(settings: AgentSettings) -> Iterator[Finding]:
                 return
     except OSError as error:
         yield Finding(
-            "broker", "failed", f"{where} does not answer: {error}", "is the network up, and port and firewall right?"
+            "broker",
+            "failed",
+            f"{where} does not answer: {error.strerror or error}",
+            "check the network, the port in [agent] broker, and firewalls on the way",
         )
         return
     if process := holder(settings.buffer):
@@ -103,7 +106,7 @@ def _handshake(settings: AgentSettings, line: socket.socket) -> Finding | None:
                     "broker",
                     "failed",
                     "it ends the connection after TLS",
-                    "is this truck's certificate enrolled there?",
+                    "enroll this truck there: milepost agent enroll; or mend [agent] certificate and key",
                 )
     except TimeoutError:
         return None
@@ -115,7 +118,7 @@ def _handshake(settings: AgentSettings, line: socket.socket) -> Finding | None:
             "check [agent] ca, and the name in [agent] broker",
         )
     except ssl.SSLError as error:
-        remedy = "is this truck's certificate good, enrolled and not revoked? milepost agent enroll"
+        remedy = "see the check of the certificate; it may have been revoked: milepost agent enroll makes a new one"
         return Finding("broker", "failed", f"it refuses this truck's certificate: {error.reason}", remedy)
     return None
 

@@ -33,7 +33,7 @@ def clock(settings: AgentSettings) -> Iterator[Finding]:
     elif kernel_synchronised():
         yield Finding("clock", "ok", f"synchronised, {now:%F %T} UTC")
     elif any(sensor.type == "gpsd" for sensor in settings.sensors):
-        yield Finding("clock", "ok", f"{now:%F %T} UTC, not synchronised by NTP; a GPS fix dates the samples")
+        yield Finding("clock", "ok", f"{now:%F %T} UTC, not synchronised by NTP: gpsd's fix has to date the samples")
     else:
         remedy = "set up NTP (timedatectl set-ntp true) or a gpsd sensor; until then samples are sent as estimated"
         yield Finding("clock", "warning", f"{now:%F %T} UTC, and nobody vouches for it", remedy)

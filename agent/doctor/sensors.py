@@ -1,7 +1,10 @@
 """Checks of what measures: CAN interfaces, gpsd, files and devices, by the `[[agent.sensors]]` tables."""
 
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.doctor import Finding
@@ -11,6 +14,7 @@ from agent.settings import AgentSettings, SensorSettings
 _CAN = {"j1939", "obd2"}
 _GPSD_PORT = 2947
 _SECONDS = 3.0
+_RECEIVER_SECONDS = 5.0
 _CAN_TYPE = "280"  # ARPHRD_CAN
 NETWORK = Path("/sys/class/net")
 
@@ -47,14 +51,15 @@ def _can(sensor: SensorSettings) -> Finding:
             )
         )
     folder = NETWORK / channel
-    bitrate = f"ip link set {channel} up type can bitrate 250000"
+    how = "bitrate 500000" if sensor.type == "obd2" else "bitrate 250000 listen-only on"
+    bitrate = f"ip link set {channel} up type can {how}"
     if not channel or not folder.exists():
         there = [each.name for each in NETWORK.glob("*") if _read(each / "type") == _CAN_TYPE]
         return Finding(
             name,
             "failed",
             f"no CAN interface {channel or '(no path)'}",
-            f"there are: {', '.join(sorted(there)) or 'none'}; is the adapter plugged in and its driver loaded?",
+            f"plug the adapter in and load its driver, or correct the path; here: {', '.join(sorted(there)) or 'none'}",
         )
     if _read(folder / "type") != _CAN_TYPE:
         return Finding(name, "failed", f"{channel} is a network interface, but not CAN", "correct its path")
@@ -66,7 +71,7 @@ def _can(sensor: SensorSettings) -> Finding:
             name,
             "warning",
             f"{channel} is up and has heard no frame",
-            f"is the ignition on? Else the bitrate is wrong: 250 or 500 kbit/s, {bitrate}",
+            f"turn the ignition on; if that changes nothing, the bitrate is wrong (250 or 500 kbit/s): {bitrate}",
         )
     return Finding(name, "ok", f"{channel} is up, {int(frames):,} frames heard")
 
@@ -83,12 +88,31 @@ def _gpsd(sensor: SensorSettings) -> Finding:
         return Finding(
             "sensor gpsd",
             "failed",
-            f"{where} does not answer: {error}",
-            "systemctl enable --now gpsd; its device stands in /etc/default/gpsd",
+            f"{where} does not answer: {error.strerror or error}",
+            "start it: systemctl enable --now gpsd; its device stands in /etc/default/gpsd",
         )
     if b'"VERSION"' not in greeting:
         return Finding("sensor gpsd", "failed", f"{where} answers, but is not gpsd", "correct the sensor's path")
-    return Finding("sensor gpsd", "ok", f"{where} answers; `milepost agent once` shows whether there is a fix")
+    return _fix(sensor, where)
+
+
+def _fix(sensor: SensorSettings, where: str) -> Finding:
+    """Whether a receiver speaks, and knows where it is."""
+    from agent.sensors.gpsd.receiver import LATITUDE
+    from agent.sensors.gpsd.sensor import GpsdSensor
+
+    deadline = time.monotonic() + _RECEIVER_SECONDS
+    with closing(GpsdSensor(sensor.path, interval=1)) as gpsd:
+        while gpsd.heard is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        heard, fix = gpsd.heard is not None, LATITUDE in gpsd.read(datetime.now(UTC)).values
+    if not heard:
+        remedy = "plug the receiver in, and name its device in /etc/default/gpsd; gpsmon shows what comes from it"
+        return Finding("sensor gpsd", "warning", f"{where} answers, but no receiver says anything", remedy)
+    if not fix:
+        remedy = "give the antenna a view of the sky; the first fix takes minutes"
+        return Finding("sensor gpsd", "warning", f"{where} has a receiver, which does not know where it is", remedy)
+    return Finding("sensor gpsd", "ok", f"{where} has a receiver with a fix")
 
 
 def _file(sensor: SensorSettings) -> Finding:

@@ -1,10 +1,12 @@
 """What the doctor finds, each with its remedy: against real brokers, files and sockets."""
 
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -17,6 +19,7 @@ from agent.settings import AgentSettings, SensorSettings
 from agent.transport.line import Tls
 from tests.agent.live import Broker
 from tests.agent.pki import Authority
+from tests.agent.sensors.gpsd.daemon import Server
 from tests.agent.trucks import TRUCK
 
 
@@ -121,11 +124,12 @@ def test_a_damaged_buffer_and_one_that_is_set_aside(tmp_path: Path) -> None:
     assert (found.state, "sets" in found.remedy) == ("failed", True)
 
 
-def test_the_disk_must_hold_the_buffer(tmp_path: Path) -> None:
+def test_the_disk_must_hold_the_buffer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     states = {each.check: each.state for each in machine.disk(_settings(tmp_path / "new", buffer_limit=1))}
     assert (states["disk space"], states["disk"]) == ("ok", "ok")
-    space = next(machine.disk(_settings(tmp_path, buffer_limit=100_000)))
-    assert space.state == "failed" or space.found
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1.1 * 1024 * 1024))
+    space = next(machine.disk(_settings(tmp_path, buffer_limit=1)))
+    assert (space.state, "buffer_limit (1 MB)" in space.remedy) == ("failed", True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,22 +156,44 @@ def test_can_interfaces_as_the_kernel_shows_them(tmp_path: Path, monkeypatch: py
     assert (look("can0").state, "ignition" in look("can0").remedy) == ("warning", True)
 
 
-def test_gpsd_is_asked_who_it_is(tmp_path: Path) -> None:
-    for greeting, state in ((b'{"class":"VERSION","release":"3.22"}\r\n', "ok"), (b"SSH-2.0\r\n", "failed")):
-        with socket.create_server(("127.0.0.1", 0)) as server:
+FIX = b'{"class":"TPV","device":"gps","mode":3,"lat":52.1,"lon":5.2,"altMSL":15.5,"speed":10.0}'
 
-            def serve(server: socket.socket = server, greeting: bytes = greeting) -> None:
-                client, _ = server.accept()
-                client.sendall(greeting)
-                client.close()
 
-            thread = threading.Thread(target=serve)
-            thread.start()
-            gpsd = SensorSettings(type="gpsd", path=f"127.0.0.1:{server.getsockname()[1]}")
-            found = _only(sensors.sensors(_settings(tmp_path, sensors=(gpsd,))))
-            thread.join()
-            assert found.state == state
-    assert _only(sensors.sensors(_settings(tmp_path, sensors=(gpsd,)))).state == "failed"
+@pytest.mark.parametrize(
+    ("lines", "state", "remedy"),
+    [([FIX], "ok", ""), ([b'{"class":"TPV","device":"gps","mode":1}'], "warning", "sky"), ([], "warning", "receiver")],
+)
+def test_gpsd_is_asked_whether_its_receiver_has_a_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[bytes], state: str, remedy: str
+) -> None:
+    monkeypatch.setattr(sensors, "_RECEIVER_SECONDS", 1.0)
+    server = Server(lines)
+    try:
+        found = _gpsd(tmp_path, server.port)
+    finally:
+        server.close()
+    assert (found.state, remedy in found.remedy) == (state, True)
+
+
+def test_what_is_no_gpsd_and_what_is_not_there_fail(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            client.sendall(b"SSH-2.0\r\n")
+            client.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = server.getsockname()[1]
+        assert "not gpsd" in _gpsd(tmp_path, port).found
+        thread.join()
+    assert _gpsd(tmp_path, port).state == "failed"
+
+
+def _gpsd(tmp_path: Path, port: int) -> Finding:
+    sensor = SensorSettings(type="gpsd", path=f"127.0.0.1:{port}")
+    return _only(sensors.sensors(_settings(tmp_path, sensors=(sensor,))))
 
 
 def test_every_failure_has_a_remedy_and_one_broken_check_does_not_end_the_others(

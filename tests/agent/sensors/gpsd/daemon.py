@@ -54,7 +54,11 @@ class Server:
                 client.sendall(
                     b'{"class":"VERSION","release":"3.22","rev":"3.22","proto_major":3,"proto_minor":14}\r\n'
                 )
-                assert b"?WATCH" in client.recv(1000)
+                said = client.recv(1000)
+                if not said:  # one who only looks who is there
+                    client.close()
+                    continue
+                assert b"?WATCH" in said
                 self._clients.append(client)
                 client.sendall(b"".join(line + b"\n" for line in self.lines))
                 self.watches += 1
