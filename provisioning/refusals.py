@@ -42,7 +42,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """kind: publish_denied, subscribe_denied, connected_twice; who is the client. connection_refused: who is the reason."""
+    """kind: publish_denied, subscribe_denied, connected_twice or connection_refused. who: the client, or its reason."""
 
     kind: str
     who: str

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ class Machine:
         self.folder = folder
         folder.mkdir()
         self.commands: list[str] = []
+        self.said = ""
 
     def start(self, *arguments: object, **variables: str) -> "subprocess.Popen[str]":
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.folder), **variables}
@@ -31,6 +33,7 @@ class Machine:
         self.commands.append(" ".join(map(str, arguments)))
         process = self.start(*arguments, "--json")
         out, err = process.communicate(timeout=60)
+        self.said += out + err
         assert process.returncode == code, (arguments, out, err)
         return json.loads(out) if out else None
 
@@ -42,4 +45,35 @@ def process_list() -> set[str]:
         for file in Path("/proc").glob(pattern):
             with suppress(OSError):
                 found |= set(file.read_bytes().decode(errors="replace").split("\0"))
+    return found
+
+
+class Onlooker:
+    """Another user of the machine: reads the process list again and again while it is a context."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "Onlooker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stop.wait(0.02):
+            self.seen |= process_list()
+
+
+def readable_by_others(folder: Path) -> dict[Path, bytes]:
+    """Every file there that others may read, by its own mode and those of its folders in between."""
+    found: dict[Path, bytes] = {}
+    for path in folder.rglob("*"):
+        inside = [one for one in (path, *path.parents) if one.is_relative_to(folder) and one != folder]
+        if path.is_file() and all(one.stat().st_mode & 0o077 for one in inside):
+            found[path] = path.read_bytes()
     return found

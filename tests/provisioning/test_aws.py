@@ -2,10 +2,12 @@
 
 import itertools
 import json
+import logging
 import random
 import shutil
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from provisioning.site import Fleet, introduction
 from tests.provisioning.aws import Ministack
 from tests.provisioning.broker import Peer, free_port
 from tests.provisioning.conftest import Files
+from tests.provisioning.machine import readable_by_others
 
 _numbers = itertools.count(1)
 _prepared: list[Path] = []
@@ -198,6 +201,22 @@ def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         assert claim.installed_desk() is claim_awsiot.open_desk
 
 
+def test_retired_first_its_certificates_end_and_then_its_connection(
+    account: AwsRegistry, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DeleteConnection, which ministack does not have: that it is asked for, and when."""
+    equip(account, name, tmp_path)
+    asked: list[tuple[str, int]] = []
+
+    def delete_connection(clientId: str) -> dict[str, Any]:
+        asked.append((clientId, len(account.get(name).active)))
+        return {}
+
+    monkeypatch.setattr(account.data.client, "delete_connection", delete_connection)
+    account.retire(name)
+    assert asked == [(name, 0)]
+
+
 def enrolment(account: AwsRegistry, name: str) -> EnrolmentFile:
     account.add(name, {})
     return EnrolmentFile.model_validate(introduction(Fleet(account, account.settings), name))
@@ -224,6 +243,26 @@ def test_a_truck_enrols_by_claim_and_token_and_renews_by_itself(
     assert wallet.current.certificate == second.pem != first.pem
     assert wallet.current.confirmed
     proof(wallet.current)
+
+
+@pytest.mark.usefixtures("desk")
+def test_enrolling_and_renewing_say_no_secret_and_leave_none_to_others(
+    account: AwsRegistry, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
+    address, proof = keep(wallet, file), MqttProof(wallet, file.broker, name)
+    Rotation(wallet, by_claim(file, wallet), proof, truck_id=name).run(enrol=True)
+    first = wallet.current
+    assert first
+    secrets = [file.token or "", (file.claim_key or "").splitlines()[1], first.key.decode().splitlines()[1]]
+    with pytest.raises(Rejected) as caught:
+        by_claim(file, wallet).enrol(signing_request(new_key()))
+    Rotation(wallet, open_office(wallet, address), proof, truck_id=name).run(renew=True)
+    said = caplog.text + "".join(capfd.readouterr()) + "".join(traceback.format_exception(caught.value))
+    for secret in secrets:
+        assert secret not in said
+        assert not any(secret.encode() in content for content in readable_by_others(tmp_path).values())
 
 
 @pytest.mark.usefixtures("desk")
