@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.doctor import Finding
-from agent.sensors import KINDS
+from agent.sensors import known_kinds
 from agent.settings import AgentSettings, SensorSettings
 
 _CAN = {"j1939", "obd2"}
@@ -24,8 +24,8 @@ def sensors(settings: AgentSettings) -> Iterator[Finding]:
     if not settings.sensors:
         yield Finding("sensors", "failed", "none", 'add [[agent.sensors]] tables to the settings, e.g. type = "j1939"')
     for sensor in settings.sensors:
-        if sensor.type not in KINDS:
-            known = ", ".join(sorted(KINDS))
+        if sensor.type not in known_kinds():
+            known = ", ".join(known_kinds())
             yield Finding("sensor", "failed", f'type "{sensor.type}" is unknown', f"use one of {known}")
         elif sensor.type in _CAN:
             yield _can(sensor)

@@ -17,7 +17,7 @@ from agent.sensors.leaves import GROUPS, LEAVES, REASONS, Reason
 from agent.sensors.plausible import Disagreement
 from contract.errors import Misconfigured
 
-__all__ = ["KINDS", "Listening", "Reading", "Reason", "Sensor", "merge", "open_sensor"]
+__all__ = ["KINDS", "Listening", "Reading", "Reason", "Sensor", "known_kinds", "merge", "open_sensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,16 @@ def open_sensor(kind: str, path: str | None, *, interval: float) -> Sensor:
     return cast(Callable[..., Sensor], make)(path, interval=interval)
 
 
+def known_kinds() -> list[str]:
+    """Every type that can be opened here."""
+    return sorted({*KINDS, *(plugin.name for plugin in entry_points(group=PLUGINS))})
+
+
 def _plugin(kind: str) -> object:
-    plugins = {plugin.name: plugin for plugin in entry_points(group=PLUGINS)}
-    if kind not in plugins:
+    plugin = next((plugin for plugin in entry_points(group=PLUGINS) if plugin.name == kind), None)
+    if plugin is None:
         raise Misconfigured(
-            f'[[agent.sensors]] type="{kind}" is unknown; known here: {", ".join(sorted({*KINDS, *plugins}))}. '
+            f'[[agent.sensors]] type="{kind}" is unknown; known here: {", ".join(known_kinds())}. '
             "Correct the type in milepost.toml."
         )
-    return plugins[kind].load()
+    return plugin.load()

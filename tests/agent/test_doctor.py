@@ -156,6 +156,13 @@ def test_can_interfaces_as_the_kernel_shows_them(tmp_path: Path, monkeypatch: py
     assert (look("can0").state, "ignition" in look("can0").remedy) == ("warning", True)
 
 
+def test_a_type_is_known_if_it_can_be_opened(tmp_path: Path) -> None:
+    """A plugin's too, such as the simulator's."""
+    checked = _settings(tmp_path, sensors=(SensorSettings(type="simulated"), SensorSettings(type="gps")))
+    found = _only(sensors.sensors(checked))
+    assert (found.found, "gpsd, j1939" in found.remedy) == ('type "gps" is unknown', True)
+
+
 FIX = b'{"class":"TPV","device":"gps","mode":3,"lat":52.1,"lon":5.2,"altMSL":15.5,"speed":10.0}'
 
 
