@@ -12,6 +12,7 @@ from contract.legacy import telemetry
 
 _REPLANS = 50
 _LOOKS = 3
+_DAMAGED = 8  # looks in a row at which a history is torn in the same way: nobody is writing it, it is damaged
 _ANEW = "\0"  # no sample's key: each version is written again, whatever was wrong with it
 _HALFWAY = "a rebuild that did not end"
 
@@ -38,6 +39,8 @@ def rebuild(store: Store, policy: Policy, truck_id: str | None = None) -> dict[s
 
 def _rebuild(store: Store, policy: Policy, truck_id: str) -> int | None:
     """How many versions the retained samples of a truck make, None where there are no samples."""
+    seen: object = None
+    looks = 0
     for _ in range(_REPLANS):
         head = store.head(truck_id)
         points: list[Point] = []
@@ -48,7 +51,8 @@ def _rebuild(store: Store, policy: Policy, truck_id: str) -> int | None:
                 changed[sample.order_key] = points[-1].key
         if not points:
             return None
-        before, versions = _stored(store, truck_id, points[0].order_key)
+        before, versions = _stored(store, truck_id, points[0].order_key, whole=looks < _DAMAGED)
+        looks, seen = (looks + 1 if seen == (head.rev, versions) else 0), (head.rev, versions)
         store.put_keys(truck_id, changed)
         head = replace(head, latest="")
         try:
@@ -61,11 +65,14 @@ def _rebuild(store: Store, policy: Policy, truck_id: str) -> int | None:
     raise Retryable(f"truck {truck_id}: others write to it all the time; stop them, or try again")
 
 
-def _stored(store: Store, truck_id: str, oldest: str) -> tuple[Version | None, list[Version]]:
+def _stored(store: Store, truck_id: str, oldest: str, *, whole: bool = False) -> tuple[Version | None, list[Version]]:
     """The version in force before the oldest retained sample, and all that open with it or later.
 
-    Where all samples are kept nothing can stand before the oldest: what does is rebuilt away.
+    Where all samples are kept nothing can stand before the oldest: what does is rebuilt away. whole: a plan made from
+    them is to be refused where they were read half-way to another state.
     """
+    if whole:
+        store.version_before(truck_id, "")
     versions = list(store.versions_from(truck_id, ""))
     if store.too_late_ms is None:
         return None, versions

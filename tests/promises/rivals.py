@@ -1,7 +1,7 @@
 """Rival handlers that bring one truck's samples: in any order, repeated, in any batches, killed after any call."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,13 +92,20 @@ def records(story: Story, truck: str) -> list[dict[str, Any]]:
     ]
 
 
-def play(make: MakeWorld, story: Story, applier: type[Applier] = Applier) -> tuple[World, list[str]]:
-    """Run it to its end. Gives what is wrong then: nothing, if all is as promised."""
+def play(
+    make: MakeWorld, story: Story, applier: type[Applier] = Applier, others: Sequence[Callable[[Store], object]] = ()
+) -> tuple[World, list[str]]:
+    """Run it to its end. Gives what is wrong then: nothing, if all is as promised.
+
+    others: what else works on the store meanwhile, each in a process of its own.
+    """
     chance = random.Random(story.order)
     conductor = Conductor(lambda n: chance.randrange(n) if n > 1 else 0)
     world = make(conductor)
     cast = _Cast(world, story, applier)
-    conductor.run([lambda actor, batches=batches: cast.bring(actor, batches) for batches in story.rivals], story.deaths)
+    handlers = [lambda actor, batches=batches: cast.bring(actor, batches) for batches in story.rivals]
+    beside = [lambda actor, act=act: act(world.store(actor)) for act in others]
+    conductor.run([*handlers, *beside], story.deaths)
     return world, [*cast.stuck, *faults(world.watcher(), world.truck, story)]
 
 
