@@ -22,6 +22,10 @@ _SLOWEST = 0.5
 _ONCE = 0.5
 
 
+class Unanswered(Unreachable):
+    """A call that AWS may have carried out, or not."""
+
+
 class Pace:
     """One operation's pace: `wait` before each call. Thread-safe."""
 
@@ -72,6 +76,13 @@ class Paced:
 
     def __call__(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """The answer. Unreachable when patience ends; ClientError for what trying again cannot mend."""
+        return self._call(operation, arguments, again=True)
+
+    def once(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """The same for what must not be done twice: Unanswered where it may have been done."""
+        return self._call(operation, arguments, again=False)
+
+    def _call(self, operation: str, arguments: dict[str, Any], *, again: bool) -> dict[str, Any]:
         pace, deadline, tries = self._pace(operation), time.monotonic() + self._patience, 0
         while True:
             pace.wait()
@@ -79,6 +90,8 @@ class Paced:
                 answer: dict[str, Any] = getattr(self.client, operation)(**arguments)
             except (ClientError, BotoCoreError) as error:
                 self._judge(error, pace)
+                if not again and _code(error) not in THROTTLES:
+                    raise Unanswered(f"AWS did not answer {operation}: {_code(error)}; run it again") from None
                 if time.monotonic() > deadline:
                     raise Unreachable(f"AWS does not take {operation}: {_code(error)}; run it again later") from None
                 tries += 1

@@ -27,7 +27,7 @@ from contract.instants import from_datetime, from_ms
 from contract.topics import ID, status
 from provisioning import authority, disk
 from provisioning.errors import Unknown
-from provisioning.pace import Paced
+from provisioning.pace import Paced, Unanswered
 from provisioning.policies import Names
 from provisioning.registry import Certificate, Truck
 from provisioning.settings import ProvisioningSettings
@@ -35,6 +35,7 @@ from provisioning.settings import ProvisioningSettings
 _OWN = ("state", "added_at", "enroll")
 _PENDING = ("ACTIVE", "PENDING_ACTIVATION")
 _RECENT = 15 * 60
+_ATTEMPTS = 5
 _ATTRIBUTE = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,@/:#-")
 
 
@@ -149,14 +150,23 @@ class AwsRegistry:
         return _certificate(self._describe(found.id), truck_id)
 
     def _make(self, truck_id: str, csr_pem: str, key_hash: str) -> Certificate:
-        """A new certificate that is not active yet, or the one that an interrupted attempt left."""
+        """A new certificate that is not active yet, or the one that an interrupted or unanswered attempt left."""
         mark = self._attempt(key_hash)
-        if mark.exists() and (orphan := self._orphan(key_hash, since=mark.stat().st_mtime)):
-            return _certificate(orphan, truck_id)
-        disk.private_folder(self.folder)
-        disk.private_folder(mark.parent)
-        disk.write(mark, truck_id, mode=disk.PRIVATE)
-        made = self.iot("create_certificate_from_csr", certificateSigningRequest=csr_pem, setAsActive=False)
+        for attempt in range(1, _ATTEMPTS + 1):
+            if mark.exists() and (orphan := self._orphan(key_hash, since=mark.stat().st_mtime)):
+                return _certificate(orphan, truck_id)
+            disk.private_folder(self.folder)
+            disk.private_folder(mark.parent)
+            disk.write(mark, truck_id, mode=disk.PRIVATE)
+            try:
+                made = self.iot.once(
+                    "create_certificate_from_csr", certificateSigningRequest=csr_pem, setAsActive=False
+                )
+            except Unanswered:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            break
         return _certificate(self._describe(made["certificateId"]), truck_id)
 
     def _orphan(self, key_hash: str, *, since: float) -> dict[str, Any] | None:

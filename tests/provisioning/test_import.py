@@ -18,6 +18,7 @@ from provisioning.registry import Registry
 from provisioning.registry.local import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.aws import CREDENTIALS, Ministack
+from tests.provisioning.gate import Gate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,29 +104,37 @@ def test_two_thousand_trucks_and_twenty_kills(tmp_path: Path) -> None:
     local(tmp_path, 2000, kills=20)
 
 
-def on_aws(ministack: Ministack, folder: Path, *, count: int, kills: int, prefix: str) -> None:
-    settings = ministack.settings(prefix)
-    variables = {f"MILEPOST_PROVISIONING__{key.upper()}": str(value) for key, value in settings if value}
-    variables["MILEPOST_PROVISIONING__RULES"] = "[]"
+def on_aws(ministack: Ministack, folder: Path, *, count: int, kills: int, per_second: float) -> None:
+    """Through a gate that throttles and loses answers."""
+    prefix = f"import-{count}-"
     registry = ministack.registry(folder / "milepost-data", prefix)
     registry.init()
     fleet_file(folder, count, prefix)
     certificates = len(registry.iot.pages("list_certificates", "certificates", pageSize=250))
-    killed_and_run_again(folder, count, kills, seed=count, **variables, **CREDENTIALS)
+    with Gate(ministack.url, per_second=per_second, loses=0.02, seed=count) as gate:
+        settings = dict(ministack.settings(prefix)) | {"endpoint_url": gate.url}
+        variables = {f"MILEPOST_PROVISIONING__{key.upper()}": str(value) for key, value in settings.items() if value}
+        variables["MILEPOST_PROVISIONING__RULES"] = "[]"
+        killed_and_run_again(folder, count, kills, seed=count, **variables, **CREDENTIALS)
+    print(f"{gate.calls} calls, {gate.throttled} throttled, {gate.lost} answers lost")
+    assert gate.throttled > count / 10
+    assert gate.lost > 0
     balanced(registry, folder, count, prefix)
     made = len(registry.iot.pages("list_certificates", "certificates", pageSize=250)) - certificates
     assert made == count, "a certificate that nobody owns was left"
     assert not list((registry.folder / "attempts").iterdir())
 
 
-def test_killed_at_random_points_an_import_to_aws_ends_whole(ministack: Ministack, tmp_path: Path) -> None:
-    on_aws(ministack, tmp_path, count=30, kills=3, prefix="imp")
+def test_killed_at_random_points_throttled_and_unanswered_an_import_to_aws_ends_whole(
+    ministack: Ministack, tmp_path: Path
+) -> None:
+    on_aws(ministack, tmp_path, count=30, kills=3, per_second=10)
 
 
 @pytest.mark.prove
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3000)
 def test_two_thousand_trucks_to_aws_and_ten_kills(ministack: Ministack, tmp_path: Path) -> None:
-    on_aws(ministack, tmp_path, count=2000, kills=10, prefix="big")
+    on_aws(ministack, tmp_path, count=2000, kills=10, per_second=40)
 
 
 @pytest.mark.parametrize(
