@@ -11,9 +11,12 @@ is registered. (A truck has no other way to revoke one, and must have none that 
 import hashlib
 import logging
 import os
+import ssl
 import time
+from collections.abc import Iterator
 from typing import Any
 
+_VERSION = 0xA0  # the first field of a certificate, where it has one
 CONFIRM = "confirm"
 
 log = logging.getLogger()
@@ -21,7 +24,7 @@ log.setLevel(logging.INFO)
 
 
 def handler(event: dict[str, Any], context: object, iot: Any = None) -> dict[str, Any]:
-    """Allow or deny one registration; the token is used up by the first that it allows."""
+    """Allow or deny one registration; the token is used up by the first key that it allows, and again good for that."""
     import boto3
 
     iot = iot or boto3.client("iot")
@@ -46,16 +49,39 @@ def _allowed(iot: Any, event: dict[str, Any], name: str) -> bool:
     if presented in {_id(arn) for arn in principals}:
         _revoke(iot, [_id(arn) for arn in principals if _id(arn) != presented])
         return token != CONFIRM
-    digest, _, expires = attributes.get("enroll", "").partition(".")
+    digest, expires, used = [*attributes.get("enroll", "").split("."), "", ""][:3]
     if not digest or digest != hashlib.sha256(token.encode()).hexdigest() or float(expires) < time.time():
         return False
-    # The version is what makes the token good for once: of two at a time, one meets a conflict.
-    left = {key: value for key, value in attributes.items() if key != "enroll"}
-    iot.update_thing(
-        thingName=name, attributePayload={"attributes": left, "merge": False}, expectedVersion=thing["version"]
-    )
+    key = key_hash(str(event.get("certificatePem")))
+    if used not in ("", key):
+        return False
+    if not used:
+        # The version is what makes the token good for one key: of two at a time, one meets a conflict.
+        left = {"attributes": {"enroll": f"{digest}.{expires}.{key}"}, "merge": True}
+        iot.update_thing(thingName=name, attributePayload=left, expectedVersion=thing["version"])
     _revoke(iot, [_id(arn) for arn in principals])
     return True
+
+
+def key_hash(certificate_pem: str) -> str:
+    """SHA-256 of a certificate's public key: its SubjectPublicKeyInfo, as provisioning.authority has it."""
+    der = ssl.PEM_cert_to_DER_cert(certificate_pem)
+    fields = list(_parts(next(_parts(next(_parts(der))[1]))[1]))
+    if fields[0][0] == _VERSION:
+        fields = fields[1:]
+    return hashlib.sha256(fields[5][2]).hexdigest()  # serial, algorithm, issuer, validity, subject, key
+
+
+def _parts(der: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """The elements of DER that stand side by side: tag, content, and both with the length between them."""
+    at = 0
+    while at < len(der):
+        start, length = at + 2, der[at + 1]
+        if length & 0x80:
+            start += length & 0x7F
+            length = int.from_bytes(der[at + 2 : start], "big")
+        yield der[at], der[start : start + length], der[at : start + length]
+        at = start + length
 
 
 def _revoke(iot: Any, certificates: list[str]) -> None:

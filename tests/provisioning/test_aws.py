@@ -26,7 +26,7 @@ from agent.enrolment.rotation import Rotation
 from agent.enrolment.wallet import Identity, Wallet
 from contract import topics
 from contract.errors import Rejected, Unreachable
-from provisioning import authority, disk, policies
+from provisioning import authority, disk, hook, policies
 from provisioning.fleet_file import Row, import_fleet
 from provisioning.pace import Pace, Paced
 from provisioning.registry.aws import AwsRegistry
@@ -297,6 +297,11 @@ def test_a_claim_is_worth_nothing_without_the_trucks_token(account: AwsRegistry,
             by_claim(stolen, wallet, truck_id).enrol(csr)
     assert account.get(victim).active == ()
     by_claim(file, wallet).enrol(csr)
+    (first,) = account.get(name).active
+    again = by_claim(file, wallet).enrol(csr)  # the answer may have been lost
+    (second,) = account.get(name).active
+    assert (again.certificate, first.key_hash) == (second.pem, second.key_hash)
+    assert first.id != second.id
     with pytest.raises(Rejected):
         by_claim(file, wallet).enrol(signing_request(new_key()))
     assert len(account.get(name).active) == 1
@@ -360,6 +365,18 @@ def test_no_policy_has_a_wildcard_where_a_name_belongs() -> None:
     assert '"*"' not in text
     assert "fleet/*" not in text
     assert "/*" not in text
+
+
+def test_the_hook_knows_a_certificates_key_as_the_registry_does() -> None:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    signer = authority.Authority(*authority.new_authority("x"))
+    rsa_key = rsa.generate_private_key(65537, 2048).public_key()
+    for issued in (
+        signer.issue(authority.new_key()[1], "T1", days=1),
+        signer._sign(rsa_key, "T", days=1, role="client"),
+    ):
+        assert hook.key_hash(issued.pem) == issued.key_hash
 
 
 class Throttling:
