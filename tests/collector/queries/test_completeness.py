@@ -6,6 +6,7 @@ from collector import queries
 from collector.queries import balanced, complete
 from collector.stores import Change
 from contract.codec import Json
+from contract.ranges import Ranges
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import RECEIVED_MS, flat, put, sample
 
@@ -59,10 +60,13 @@ def test_a_hole_asked_for_five_times_in_vain_is_lost(collector: Collector) -> No
     collector.on_topic("T1", sample(seq=1), sample(seq=3))
     head = collector.store.head("T1", ["s1"])
     ledger = head.ledgers["s1"]
-    for asks in range(5):
-        ledger = ledger.reach(3, RECEIVED_MS + asks * 3_600_000).ask(RECEIVED_MS + asks * 3_600_000 + GRACE, GRACE)[1]
+    for hour in range(5):
+        now = RECEIVED_MS + hour * 3_600_000
+        ledger = ledger.receive(Ranges.of_numbers([3]), now).ask(now + GRACE, GRACE)[1]
     with collector.store.unit():
         collector.store.apply("T1", head, Change(ledgers={"s1": ledger}))
+    assert _audit(collector, 10**8)["lost"] == 0, "the fifth may yet be answered"
+    collector.on_topic("T1", sample(seq=3), received_ms=RECEIVED_MS + 5 * 3_600_000)
     assert _audit(collector, 10**8)["lost"] == 1
 
 
