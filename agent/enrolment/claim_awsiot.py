@@ -13,6 +13,8 @@ from awsiot import V2ServiceException, iotidentity, mqtt5_client_builder
 from agent.enrolment.claim import SECONDS, Line, Made
 from contract.errors import Misconfigured, Rejected, Unreachable
 
+_CONNECT_SECONDS = 40.0  # s2n sits out a penalty of up to 30 s before it tells of a handshake that failed
+
 
 @contextmanager
 def open_desk(line: Line) -> Iterator["AwsIotDesk"]:
@@ -35,7 +37,7 @@ def open_desk(line: Line) -> Iterator["AwsIotDesk"]:
         raise Misconfigured(f"the certificates for {line.host} cannot be used: {error}: enrol again") from None
     client.start()
     try:
-        done, _ = wait([events.connecting], SECONDS)
+        done, _ = wait([events.connecting], _CONNECT_SECONDS)
         if not done:
             raise Unreachable(f"{line.host} does not answer; try again")
         _connected(line, events.connecting.result())
