@@ -24,6 +24,11 @@ Record = dict[str, Any]
 def envelope(data: bytes, number: int, *, key: str, arrived_ms: int, shard: str = SHARD) -> Record:
     """A stream record as a Lambda event carries it."""
     sequence = f"4959033827149025660855969253836157109592157598913658{number:06d}"
+    return delivered(data, sequence, key=key, arrived_ms=arrived_ms, shard=shard)
+
+
+def delivered(data: bytes, sequence: str, *, key: str, arrived_ms: int, shard: str) -> Record:
+    """A record that was read from a stream, as a Lambda event carries it."""
     return {
         "kinesis": {
             "kinesisSchemaVersion": "1.0",
