@@ -6,9 +6,9 @@ keeps every session, queued message and retained status, and a kill loses at mos
 (mosquitto acknowledges before it is durable; gap repair asks again).
 A persistence file that mosquitto refuses is set aside, never deleted, and never keeps the box down.
 
-On the loopback listener nobody is authenticated: any client of this machine may publish as any truck, and may even
-send `resend`; an ACL cannot tell an anonymous collector from an anonymous truck. `identities` (box.identities) add the
-listener for trucks elsewhere: certificates, and rights that vouch for `fleet/{truck_id}`.
+Without `identities` nobody is authenticated on the loopback listener: any client of this machine may publish as any
+truck, and may even send `resend`. With them (box.identities) trucks come by a listener of their own, with certificates
+and rights that vouch for `fleet/{truck_id}`, and on the loopback listener only the collector, by its password, speaks.
 """
 
 import contextlib
