@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from provisioning import mosquitto
 from provisioning.gatekeeper import Gatekeeper
+from provisioning.registry import Certificate
 from provisioning.registry.local import LocalRegistry
 
 SIMULATED = "TRUCK-001"  # may publish without an identity, on the loopback listener
@@ -99,6 +101,15 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+@dataclass(frozen=True)
+class Files:
+    """One identity on disk."""
+
+    certificate: Path
+    key: Path
+    issued: Certificate | None = None
 
 
 class Peer:

@@ -1,29 +1,21 @@
 """A registry, and trucks with keys and certificates on disk."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from provisioning import authority, disk
 from provisioning.enrolment import Enrolment
-from provisioning.registry import Certificate
 from provisioning.registry.local import LocalRegistry
 from provisioning.server import EnrolmentServer
 from provisioning.settings import ProvisioningSettings
+from tests.provisioning.account import account, localhost, name
 from tests.provisioning.aws import CREDENTIALS, INSTALLED, Ministack
-from tests.provisioning.broker import Broker
+from tests.provisioning.broker import Broker, Files
 from tests.provisioning.depot import Depot, unlimited
 
-
-@dataclass(frozen=True)
-class Files:
-    """One identity on disk."""
-
-    certificate: Path
-    key: Path
-    issued: Certificate | None = None
+__all__ = ["account", "localhost", "name"]  # fixtures, for the tests of AWS
 
 
 @pytest.fixture

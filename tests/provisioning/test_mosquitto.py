@@ -19,8 +19,7 @@ from provisioning.authority import Authority
 from provisioning.gatekeeper import CUT_OFF_SECONDS
 from provisioning.registry.local import LocalRegistry
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.broker import MOSQUITTO, SIMULATED, Broker, Peer, until
-from tests.provisioning.conftest import Files
+from tests.provisioning.broker import MOSQUITTO, SIMULATED, Broker, Files, Peer, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 

@@ -12,8 +12,7 @@ from contract import topics
 from provisioning import authority, disk
 from provisioning.refusals import Refusals
 from provisioning.registry.local import LocalRegistry
-from tests.provisioning.broker import MOSQUITTO, Broker, Peer, until
-from tests.provisioning.conftest import Files
+from tests.provisioning.broker import MOSQUITTO, Broker, Files, Peer, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 
