@@ -72,9 +72,10 @@ def _reading(settings: CollectorSettings) -> Iterator[Reader | None]:
 
 
 @contextmanager
-def _writing(settings: CollectorSettings) -> Iterator[tuple[Store, Policy]]:
+def _writing(settings: CollectorSettings, *, make: bool = False) -> Iterator[tuple[Store, Policy]]:
+    """make: also where there is no store yet."""
     policy = Policy.of(settings.track)
-    store = open_store(_store_url(settings))
+    store = open_store(_store_url(settings), make=make)
     try:
         yield store, policy
     finally:
@@ -108,7 +109,7 @@ def ingest(
         if file != "-" and (not Path(file).exists() or Path(file).is_dir()):
             raise Misconfigured(f"no file {file!r}: give the path of a JSON Lines file, or - for stdin")
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
-    with _writing(settings_of(config, data_dir)) as (store, policy):
+    with _writing(settings_of(config, data_dir), make=True) as (store, policy):
         vouch_for_policy(store, policy)
         taker = Ingest(store, policy)
         for file in files:
@@ -280,13 +281,15 @@ def retry_letters(
 
 
 def _item_of(source: str, payload: bytes, received_ms: int) -> Item:
-    """The item that a dead letter's source and payload were."""
+    """The item that a dead letter was; its source is like mqtt:fleet/T1/report, http:telemetry/T1 or file:clicks."""
     door, _, what = source.partition(":")
     parts = what.split("/")
+    at_topic = door == "mqtt" and len(parts) > 2
+    name, truck_id = (parts[2], parts[1]) if at_topic else (parts[0], parts[1] if len(parts) > 1 else None)
     kinds: dict[str, Kind] = {"telemetry": "telemetry", "report": "report", "status": "status", "clicks": "click"}
-    truck_id = parts[1] if door == "mqtt" and len(parts) > 2 else None
-    kind = kinds.get(parts[2] if truck_id else what, "telemetry")
-    return Item(kind, source, payload, received_ms, truck_id=truck_id, date_by_arrival=door != "file")
+    kind = kinds.get(name, "telemetry")
+    from_door = source if at_topic else f"{door}:{name}"
+    return Item(kind, from_door, payload, received_ms, truck_id=truck_id, date_by_arrival=door != "file")
 
 
 @app.command()

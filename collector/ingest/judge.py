@@ -105,10 +105,17 @@ def _dumped(record: Json) -> str:
 
 def letter(item: Item, error: Rejected) -> DeadLetter:
     """The dead letter of an item; the same source and payload have the same id."""
-    payload = payload_of(item)
-    identity = hashlib.sha256(item.source.encode("utf-8", "surrogatepass") + b"\0" + payload).hexdigest()[:32]
+    payload, source = payload_of(item), _source(item)
+    identity = hashlib.sha256(source.encode("utf-8", "surrogatepass") + b"\0" + payload).hexdigest()[:32]
     reason = f"{error.reason} [{item.origin}]" if item.origin else error.reason
-    return DeadLetter(identity, item.received_ms, item.source, error.field, reason, payload)
+    return DeadLetter(identity, item.received_ms, source, error.field, reason, payload)
+
+
+def _source(item: Item) -> str:
+    """The door, and whose record it was where the door vouches for that: an MQTT topic says it itself."""
+    if item.truck_id is None or item.source.startswith("mqtt:"):
+        return item.source
+    return f"{item.source}/{item.truck_id}"
 
 
 def too_late(item: Item, sample: Sample, oldest_ms: int) -> Refusal:

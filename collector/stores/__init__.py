@@ -160,16 +160,22 @@ class Store(Reader, Protocol):
     def replace_click_counts(self) -> None: ...
 
 
-def open_store(url: str) -> Store:
-    """The store that a URL names: `sqlite:///relative.db` or `sqlite:////absolute.db`, made if it is not there, or
-    `dynamodb://PREFIX`, the tables `PREFIX-samples` … of the account or endpoint that AWS's own variables name."""
+def open_store(url: str, *, make: bool = True) -> Store:
+    """The store that a URL names: `sqlite:///relative.db` or `sqlite:////absolute.db`, or `dynamodb://PREFIX`: the
+    tables `PREFIX-samples` … of the account or endpoint that AWS's own variables name.
+
+    make: a file that is not there is made, else Misconfigured; tables are made by who deploys them.
+    """
     if url.startswith(_DYNAMODB):
         from collector.stores.dynamodb import DynamoDbStore
 
         return DynamoDbStore(url.removeprefix(_DYNAMODB))
     from collector.stores.sqlite import SqliteStore
 
-    return SqliteStore(_sqlite_path(url))
+    path = _sqlite_path(url)
+    if not make and not path.exists():
+        raise Misconfigured(f"no store at {url}: give its --data-dir; `milepost up` or `milepost ingest` makes one")
+    return SqliteStore(path)
 
 
 def open_reader(url: str) -> Reader | None:

@@ -1,0 +1,68 @@
+"""`milepost ingest`: any file of JSON Lines, a last line with the sum, and again all duplicate."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.conftest import Milepost, lines, write
+from tests.contract.examples import flat, sample
+from tests.milepost_process import environment
+
+
+def test_the_last_line_of_ingest_is_its_sum(cli: Milepost) -> None:
+    ran = cli("ingest", write("t.jsonl", sample(), sample(), flat(), {"truck_id": ""}))
+    assert ran.code == 1
+    assert ran.out.splitlines()[-1] == b'{"accepted":2,"duplicate":1,"rejected":1}'
+    assert "dead-letters list" in ran.err
+
+
+def test_the_same_file_again_is_all_duplicate_and_exit_0(cli: Milepost) -> None:
+    file = write("t.jsonl", sample(), flat(), sample(seq=2, sampled_at="2024-06-01T12:00:00Z"))
+    cli("ingest", file)
+    again = cli("ingest", file, "--json")
+    assert (again.code, again.json) == (0, {"accepted": 0, "duplicate": 3, "rejected": 0})
+
+
+def test_several_files_are_summed_and_blank_lines_skipped(cli: Milepost) -> None:
+    Path("a.jsonl").write_bytes(b"\n  \r\n" + lines(sample()) + b"\n\n")
+    Path("b.jsonl").write_bytes(lines(sample(seq=2))[:-1])  # no line break at its end
+    Path("empty.jsonl").touch()
+    ran = cli("ingest", "a.jsonl", "b.jsonl", "empty.jsonl", "a.jsonl", "--json")
+    assert ran.json == {"accepted": 2, "duplicate": 1, "rejected": 0}
+
+
+def test_lines_may_end_as_windows_ends_them(cli: Milepost) -> None:
+    Path("a.jsonl").write_bytes(lines(sample(), sample(seq=2)).replace(b"\n", b"\r\n"))
+    assert cli("ingest", "a.jsonl", "--json").json["accepted"] == 2
+
+
+def test_a_line_may_be_a_batch(cli: Milepost) -> None:
+    assert cli("ingest", write("a.jsonl", {"records": [sample(), flat()]}), "--json").json["accepted"] == 2
+
+
+def test_a_dash_is_stdin(cli: Milepost) -> None:
+    ran = cli("ingest", "-", "--json", stdin=lines(sample(), sample()))
+    assert ran.json == {"accepted": 1, "duplicate": 1, "rejected": 0}
+
+
+def test_a_pipe_is_a_file(cli: Milepost, tmp_path: Path) -> None:
+    """`milepost ingest <(zcat old.jsonl.gz)`."""
+    write("t.jsonl", sample())
+    ran = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m milepost ingest <(cat t.jsonl)'],
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (0, b'{"accepted":1,"duplicate":0,"rejected":0}\n')
+
+
+def test_garbage_is_rejected_line_by_line(cli: Milepost) -> None:
+    Path("t.jsonl").write_bytes(b"{\n\xff\xfe\n[]\nnull\n" + lines(sample()) + b"\x00\n" + b"[" * 3000 + b"\n")
+    assert cli("ingest", "t.jsonl", "--json").json == {"accepted": 1, "duplicate": 0, "rejected": 6}
+    assert len(cli("dead-letters", "list", "--json").json) == 6
+
+
+def test_a_file_record_without_a_time_is_rejected(cli: Milepost) -> None:
+    assert cli("ingest", write("t.jsonl", {"truck_id": "T1"}), "--json").json["rejected"] == 1
+    assert cli("dead-letters", "list", "--json").json[0]["field"] == "sampled_at"

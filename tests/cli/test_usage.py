@@ -1,0 +1,49 @@
+"""Wrong usage is exit 2, and the message says what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Milepost, write
+from tests.contract.examples import sample
+from tests.milepost_process import run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("ingest", "nowhere.jsonl"), "nowhere.jsonl"),
+        (("ingest", "."), "no file"),
+        (("ingest",), "FILE"),
+        (("ingest", "--stream", "tweets", "t.jsonl"), "telemetry, clicks"),
+        (("clicks", "--by", "colour"), "funnel"),
+        (("history", "T1", "--at", "noon"), "RFC 3339"),
+        (("history", "T1", "--at", ""), "RFC 3339"),
+        (("history", "T1", "--at", "2024-01-01"), "RFC 3339"),
+        (("history",), "TRUCK"),
+        (("dead-letters", "show", "nope"), "dead-letters list"),
+        (("dead-letters", "retry", "nope"), "dead-letters list"),
+        (("trucks", "--config", "nowhere.toml"), "nowhere.toml"),
+        (("trucks", "--colour"), "--colour"),
+        (("frobnicate",), "frobnicate"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_names_the_remedy(filled: Milepost, arguments: tuple[str, ...], said: str) -> None:
+    ran = filled(*arguments)
+    assert (ran.code, ran.out) == (2, b"")
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_missing_file_takes_nothing_of_the_others(cli: Milepost) -> None:
+    assert cli("ingest", write("t.jsonl", sample()), "nowhere.jsonl").code == 2
+    assert cli("trucks", "--json").json == []
+
+
+def test_exit_codes_of_a_real_process(tmp_path: Path) -> None:
+    bad = tmp_path / "t.jsonl"
+    bad.write_text("{\n", encoding="utf-8")
+    assert run("ingest", "--data-dir", tmp_path, bad).code == 1
+    assert run("ingest", "--data-dir", tmp_path, tmp_path / "nowhere").code == 2
+    audit = run("audit", "--data-dir", tmp_path, "--json")
+    assert (audit.code, audit.json) == (0, {"lost": 0, "trucks": []})
