@@ -14,6 +14,11 @@ from typing import Any
 
 from contract.errors import Rejected
 
+try:
+    from contract import codec_orjson as swift
+except ImportError:  # a truck does without
+    swift = None  # type: ignore[assignment]
+
 Json = Any
 """A parsed JSON value: dict, list, str, int, float, Decimal, bool or None."""
 
@@ -49,6 +54,8 @@ def parse(data: bytes | str) -> Json:
     can be named and the rest kept, since the models and `canonical` refuse them. Raises Rejected for what else is
     not JSON (RFC 8259), not UTF-8, or nests over 64 deep.
     """
+    if swift and isinstance(data, bytes) and (value := swift.parse(data)) is not swift.UNSURE:
+        return value
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -94,6 +101,8 @@ def canonical(value: Json) -> str:
 
     Raises Rejected where the value holds NaN or Infinity, which JSON cannot say.
     """
+    if swift and (text := swift.canonical(value)) is not None:
+        return text
     try:
         return _write(value, _encode, sort=True)
     except ValueError:

@@ -1,15 +1,13 @@
 """What any door hands to ingest, and what it gets back: one shape for MQTT, HTTP, streams and files."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from contract.codec import Json
 
 Kind = Literal["telemetry", "click", "report", "status"]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One record as it arrived.
 
     source: the door, for dead letters: "mqtt:fleet/T1/telemetry", "http:clicks", "file:telemetry".
@@ -30,8 +28,7 @@ class Item:
     origin: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of one item; given only when that is durable.
 
     id: the event_id of a click, the seq of a sample, None where there is none. field and reason: only if rejected.

@@ -7,7 +7,7 @@ bounds, the limits on time, and computes the identity. Nothing here reads a cloc
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,8 +21,7 @@ HOUR_MS = 3_600_000
 CLICK_MAX_AGE_MS = 7 * 24 * HOUR_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One telemetry sample, accepted.
 
     order_key: `sampled_at # stream_id # seq # content hash`, which sorts as history does.
@@ -139,7 +138,7 @@ def read_click(record: Json, *, received_ms: int, date_by_arrival: bool) -> Clic
 
 def _validate(model: type[BaseModel], wire: dict[str, Json]) -> None:
     try:
-        model.model_validate(wire)
+        model.__pydantic_validator__.validate_python(wire)
     except ValidationError as error:
         if not _has_decimal(wire):
             raise rejection(error) from None

@@ -1,8 +1,9 @@
 """A truck's samples into its history, and what it says into its ledgers: put, read, plan, apply (DESIGN §4).
 
-The order is the protocol. Samples are put first. Then the head is read, then the versions beside them, then the
-samples after them; what is planned from these is applied under the head's `rev`. Whoever dies on the way leaves
-samples that are stored and not applied: not in the ledger either, so they are holes, come again, and heal.
+The order is the protocol. The head is read and the samples are put; then the versions beside them are read, then the
+samples after them; what is planned from these is applied under the head's `rev`. The head is read once: if the apply
+succeeds, nobody has applied anything since, so it is what a head read after the puts would be. Whoever dies on the way
+leaves samples that are stored and not applied: not in the ledger either, so they are holes, come again, and heal.
 """
 
 from collections import defaultdict
@@ -36,14 +37,14 @@ class Applier:
         """
         rows = self._rows(truck_id, samples, received_ms)
         streams = {sample.stream_id for sample in samples if sample.stream_id is not None}
-        before = self._store.head(truck_id, streams).ledgers if streams else {}
+        head = self._store.head(truck_id, streams)
         fresh = self._store.put_samples(truck_id, rows)
         arrived: dict[str, list[tuple[int, bool]]] = defaultdict(list)
         for sample, new in zip(samples, fresh, strict=True):
             if sample.stream_id is not None and sample.seq is not None:
                 arrived[sample.stream_id].append((sample.seq, new))
         now_ms = max(received_ms)
-        conflicts = {stream_id: _conflicts(before[stream_id], numbers) for stream_id, numbers in arrived.items()}
+        conflicts = {stream_id: _conflicts(head.ledgers[stream_id], numbers) for stream_id, numbers in arrived.items()}
 
         def settle(ledgers: Mapping[str, Stream]) -> dict[str, Stream]:
             return {
@@ -53,12 +54,13 @@ class Applier:
                 for stream_id, numbers in arrived.items()
             }
 
-        self._apply(truck_id, self._points(rows, fresh), streams, settle)
+        self._apply(truck_id, head, self._points(rows, fresh), settle)
         return fresh
 
     def revise(self, truck_id: str, stream_id: str, change: Callable[[Stream], Stream]) -> None:
         """Change the ledger of one stream."""
-        self._apply(truck_id, [], {stream_id}, lambda ledgers: {stream_id: change(ledgers[stream_id])})
+        head = self._store.head(truck_id, [stream_id])
+        self._apply(truck_id, head, [], lambda ledgers: {stream_id: change(ledgers[stream_id])})
 
     def _rows(self, truck_id: str, samples: Sequence[Sample], received_ms: Sequence[int]) -> list[StoredSample]:
         arrived = {sample.content: sample.order_key for sample in reversed(samples) if sample.by_arrival}
@@ -90,28 +92,28 @@ class Applier:
     def _apply(
         self,
         truck_id: str,
+        head: Head,
         points: Sequence[Point],
-        streams: set[str],
         settle: Callable[[Mapping[str, Stream]], Mapping[str, Stream]],
     ) -> None:
-        latest = points[-1].order_key if points else ""
+        latest, streams = points[-1].order_key if points else "", tuple(head.ledgers)
         for _ in range(_REPLANS):
-            head, planned = self._plan(truck_id, points, streams)
+            planned = self._plan(truck_id, head, points)
             try:
                 for steps in planned[:-1]:
                     head = self._store.apply(truck_id, head, Change(steps, latest))
                 self._store.apply(truck_id, head, Change(planned[-1], latest, settle(head.ledgers)))
             except Conflict:
+                head = self._store.head(truck_id, streams)
                 continue
             return
         raise Retryable(
             f"truck {truck_id}: {_REPLANS} times another writer was first; if that goes on, run `milepost verify`"
         )
 
-    def _plan(self, truck_id: str, points: Sequence[Point], streams: set[str]) -> tuple[Head, list[Steps]]:
-        """The head, read before all else, and what to apply under it."""
-        head = self._store.head(truck_id, streams)
-        return head, parts(neighbourhood(self._store, truck_id, head, points), self._store.most_versions)
+    def _plan(self, truck_id: str, head: Head, points: Sequence[Point]) -> list[Steps]:
+        """What to apply under the head; what it is made from is read after the head."""
+        return parts(neighbourhood(self._store, truck_id, head, points), self._store.most_versions)
 
 
 def _conflicts(before: Stream, arrived: Sequence[tuple[int, bool]]) -> Ranges:

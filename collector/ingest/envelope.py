@@ -1,7 +1,6 @@
 """From what a stream or a door delivers to single items: the rule's envelope (DESIGN §3), and batches."""
 
 import base64
-from dataclasses import replace
 
 from contract.codec import elements, parse
 from contract.errors import Rejected
@@ -46,5 +45,5 @@ def unpack(item: Item) -> list[Item]:
     key = _LIST_KEY.get(item.kind)
     if key and isinstance(record, dict) and isinstance(record.get(key), list) and text is not None:
         cuts = elements(text, key)
-        return [replace(item, record=each, text=cut) for each, cut in zip(record[key], cuts, strict=True)]
-    return [replace(item, record=record, text=text)]
+        return [item._replace(record=each, text=cut) for each, cut in zip(record[key], cuts, strict=True)]
+    return [item._replace(record=record, text=text)]

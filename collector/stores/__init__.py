@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from collector.history import Point, Steps, Version
 from collector.ledger import Stream
@@ -32,8 +32,7 @@ class Conflict(Retryable):
     """Another writer changed this truck since its head was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSample:
+class StoredSample(NamedTuple):
     """A sample as kept; `text` is the producer's canonical JSON (contract.records.Sample.text)."""
 
     order_key: str

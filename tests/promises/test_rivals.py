@@ -6,14 +6,14 @@ search must find what goes wrong.
 """
 
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from collector.history import Point, Steps
+from collector.history import Point
 from collector.ingest.applier import Applier
 from collector.stores import Change, Head, StoredSample
 from collector.stores.dynamodb import DynamoDbStore
@@ -93,12 +93,11 @@ class Unlinked(DynamoDbStore):
         super()._confirm(truck_id, read)
 
 
-class HeadLast(Applier):
+class HeadLast(DynamoDbStore):
     """The head that is applied to is read after the versions and the samples."""
 
-    def _plan(self, truck_id: str, points: Sequence[Point], streams: Collection[str]) -> tuple[Head, list[Steps]]:
-        _, planned = super()._plan(truck_id, points, set(streams))
-        return self._store.head(truck_id, streams), planned
+    def apply(self, truck_id: str, read: Head, change: Change) -> Head:
+        return super().apply(truck_id, self.head(truck_id, read.ledgers), change)
 
 
 class SkipsStored(Applier):
@@ -111,7 +110,7 @@ class SkipsStored(Applier):
 
 FAULTS: dict[str, Any] = {
     "rev is not bumped": (WithoutBump, Applier),
-    "the head is read after the versions": (DynamoDbStore, HeadLast),
+    "the head is read after the versions": (HeadLast, Applier),
     "stored samples are skipped": (DynamoDbStore, SkipsStored),
     "reads are not confirmed": (Unconfirmed, Applier),
     "versions are not held against their links": (Unlinked, Applier),

@@ -24,7 +24,7 @@ LATER = "2024-06-01T13:00:00.000Z"
 
 def _sample(order_key: str, key: str = "k", **more: object) -> StoredSample:
     stored = StoredSample(order_key, key, "s1", 1, f"content of {order_key}", 1000, False, '{"truck_id":"T1"}')
-    return replace(stored, **more)  # type: ignore[arg-type]
+    return stored._replace(**more)  # type: ignore[arg-type]
 
 
 def _click(event_id: str, **more: object) -> StoredClick:

@@ -1,7 +1,6 @@
 """A thousand late samples of one truck under `every-sample`: no transaction over its limit, whatever is killed."""
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -166,7 +165,7 @@ def test_a_chunk_of_thirty_buffer_files_has_thirty_ledgers() -> None:
     """They go with the last part of the plan, which leaves them room."""
     conductor = Conductor(lambda n: 0)
     world = TornWorld(conductor, RECEIVED_MS / 1000)
-    items = [replace(item, record={**item.record, "stream_id": f"s{n % 30}"}) for n, item in enumerate(_items("T1"))]  # type: ignore[dict-item]
+    items = [item._replace(record={**item.record, "stream_id": f"s{n % 30}"}) for n, item in enumerate(_items("T1"))]  # type: ignore[dict-item]
     store = _put_and_not_applied(Eager(world, conductor), items[:400])
     assert {each.status for each in Ingest(store, EVERY).ingest(items[1:31])} == {"duplicate"}
     assert [version for version, _ in store.versions("T1")] == _expected(items[:400])
@@ -180,7 +179,7 @@ def test_samples_of_a_tenth_of_a_megabyte_make_smaller_transactions() -> None:
     conductor = Conductor(lambda n: 0)
     world = TornWorld(conductor, RECEIVED_MS / 1000)
     chance = random.Random(5)
-    items = [replace(item, record={**item.record, "noise": chance.randbytes(90_000).hex()}) for item in _items("T1")]  # type: ignore[dict-item]
+    items = [item._replace(record={**item.record, "noise": chance.randbytes(90_000).hex()}) for item in _items("T1")]  # type: ignore[dict-item]
     items = items[:92]
     store = _put_and_not_applied(Eager(world, conductor), items)
     assert {each.status for each in Ingest(store, EVERY).ingest(items[1:31])} == {"duplicate"}

@@ -1,0 +1,71 @@
+"""orjson in the codec's place, wherever it is certain to say the very same; UNSURE where it is not.
+
+The codec's own way is the definition, and stands alone where orjson is not installed (a truck). orjson reads every
+number with a point as a float and every NaN it writes as null, so certainty is looked for on the way: what was parsed
+must be written back byte for byte as it came, and what was written must hold no null that may have been a NaN.
+"""
+
+from math import isfinite
+from typing import Any, Final
+
+import orjson
+
+UNSURE: Final = object()
+"""Take the codec's own way."""
+
+_MOST_BRACKETS = 64
+_EXACT_WHOLE = 1e16  # a float of more may be another integer than its text says
+_WRITE = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+def parse(data: bytes) -> Any:
+    """What `codec.parse` gives, or UNSURE: not compact, not exact, not shallow, or not JSON."""
+    if data.count(b"[") + data.count(b"{") > _MOST_BRACKETS:
+        return UNSURE
+    try:
+        value = orjson.loads(data)
+        if orjson.dumps(value) != data:
+            return UNSURE
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return UNSURE
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT_WHOLE else UNSURE
+    return value if _made_whole(value) else UNSURE
+
+
+def canonical(value: Any) -> str | None:
+    """What `codec.canonical` gives for a value that was parsed, or None: the codec must decide."""
+    try:
+        text = orjson.dumps(value, option=_WRITE)
+    except orjson.JSONEncodeError:  # a Decimal, an integer of over 64 bits, half a surrogate pair
+        return None
+    # The codec writes 1e-05 where orjson writes 0.00001, 1e-07 where it writes 1e-7, and escapes DEL and beyond ASCII.
+    if b"0.0000" in text or b"e-" in text or b"\x7f" in text or not text.isascii():
+        return None
+    if b"null" in text and not _finite(value):
+        return None
+    return text.decode("ascii")
+
+
+def _made_whole(node: Any) -> bool:
+    """Turn 36.0 into 36 everywhere in it; False where a number is too large for that to be certain."""
+    if not isinstance(node, dict | list):
+        return True
+    for place, value in node.items() if isinstance(node, dict) else enumerate(node):
+        kind = type(value)
+        if kind is float:
+            if value.is_integer():
+                if not -_EXACT_WHOLE < value < _EXACT_WHOLE:
+                    return False
+                node[place] = int(value)
+        elif (kind is dict or kind is list) and not _made_whole(value):
+            return False
+    return True
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_finite, value.values()))
+    return all(map(_finite, value)) if isinstance(value, list | tuple) else True
