@@ -118,6 +118,8 @@ def _plan(run: Run) -> Steps:
         if point.key != key_before:
             opened.append(point)
             key_before = point.key
+    if run.before and not opened and not run.versions:  # most samples change nothing
+        return Steps(current=None if run.after else run.before)
     before, after = [run.before] if run.before else [], [run.after] if run.after else []
     stored = {version.order_key: version for version in (*before, *run.versions)}
     chain: list[Version | Point] = [*before, *opened]

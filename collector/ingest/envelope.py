@@ -36,12 +36,13 @@ def unpack(item: Item) -> list[Item]:
 
     What does not parse, or is no batch of its kind, comes back alone for ingest to judge.
     """
-    raw = item.record
+    raw, text = item.record, item.text
     try:
         record = parse(raw) if isinstance(raw, bytes) else raw
     except Rejected:
         return [item]
-    text = item.text if item.text is not None or not isinstance(raw, bytes) else raw.decode()
+    if text is None and isinstance(raw, bytes):
+        text = raw.decode()
     key = _LIST_KEY.get(item.kind)
     if key and isinstance(record, dict) and isinstance(record.get(key), list) and text is not None:
         cuts = elements(text, key)
