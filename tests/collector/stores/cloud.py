@@ -6,6 +6,7 @@ from typing import Any
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.stores.dynamodb import TABLES, DynamoDbStore, create_tables
+from contract import instants
 from tests import ministack
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import RECEIVED_MS
@@ -36,6 +37,21 @@ class Cloud(Collector):
         """What a table holds, as it is stored."""
         found: list[dict[str, Any]] = self.client.scan(TableName=f"{self.prefix}-{table}")["Items"]
         return found
+
+    def grow(self, truck_id: str, from_ms: int, count: int, every_ms: int) -> None:
+        """Give a truck so many versions before its first, straight into the table: what reading costs does not depend
+        on who wrote them."""
+        [body, *_] = self.items("truck_history")
+        for first in range(0, count, 25):
+            requests = []
+            for number in range(first, min(first + 25, count)):
+                at, until = (instants.from_ms(from_ms + (number + more) * every_ms) for more in (0, 1))
+                order_key = {"S": f"{at}#s#{number:019d}#c"}
+                item = {**body, "truck_id": {"S": truck_id}, "order_key": order_key, "end": {"S": until}}
+                requests.append({"PutRequest": {"Item": item}})
+            self.client.batch_write_item(RequestItems={f"{self.prefix}-truck_history": requests})
+        assert self.store.version_at(truck_id, instants.from_ms(from_ms)) is not None
+        self.client.take()
 
     def close(self) -> None:
         super().close()

@@ -64,31 +64,16 @@ def test_a_truck_with_holes_costs_no_more(steady: Cloud) -> None:
     assert _written(steady) == 2
 
 
-def _history(cloud: Cloud, count: int) -> None:
-    """Versions second by second, straight into the table: what reading costs does not depend on who wrote them."""
-    store, truck = cloud.store, "TRUCK-00001"
-    body = cloud.items("truck_history")[0]
-    start_ms = RECEIVED_MS - 7_200_000 - count * 1000
-    table = f"{cloud.prefix}-truck_history"
-    for first in range(0, count, 25):
-        requests = []
-        for number in range(first, min(first + 25, count)):
-            at, until = (instants.from_ms(start_ms + (number + more) * 1000) for more in (0, 1))
-            item = {**body, "order_key": {"S": f"{at}#s#{number:019d}#c"}, "end": {"S": until}}
-            requests.append({"PutRequest": {"Item": item}})
-        cloud.client.batch_write_item(RequestItems={table: requests})
-    assert store.version_at(truck, instants.from_ms(start_ms)) is not None
-
-
 @budget(1_000, 100_000)
 def test_an_as_of_read_costs_the_same_with_one_version_and_with_many(cloud: Cloud, examples: int) -> None:
     cloud.on_topic("TRUCK-00001", _record(1))
     cloud.client.take()
-    now, then = instants.from_ms(RECEIVED_MS), instants.from_ms(RECEIVED_MS - 7_200_000 - examples * 500)
+    until_ms = RECEIVED_MS - 7_200_000
+    now, then = instants.from_ms(RECEIVED_MS), instants.from_ms(until_ms - examples * 500)
     [held] = queries.history(cloud.store, "TRUCK-00001", now)
     alone = cloud.client.take()
     assert queries.history(cloud.store, "TRUCK-00001", then) == []
-    _history(cloud, examples)
+    cloud.grow("TRUCK-00001", until_ms - examples * 1_000, examples, 1_000)
     cloud.client.take()
     assert queries.history(cloud.store, "TRUCK-00001", now) == [held]
     assert cloud.client.take() == alone
