@@ -78,7 +78,8 @@ def _show(found: dict[str, Any]) -> None:
     tables.show(title, ["", *_COLUMNS.values()], rows, empty="")
     changes = ", ".join(f"{each['versions_per_truck_day']:g} {source}" for source, each in found["changes"].items())
     columns = [f"{usual}\n{source}" for source in found["changes"] for usual in ("version", "object")]
-    tables.show(f"Milepost's cost over each usual design's; versions a truck-day: {changes}", ["", *columns], _ratios(found), empty="")
+    title = f"Milepost's cost over each usual design's; versions a truck-day: {changes}"
+    tables.show(title, ["", *columns], _ratios(found), empty="")
     for note in _notes(found):
         typer.echo(note)
 
