@@ -123,10 +123,8 @@ class Eager(TornClient):
 class DiesBeforeApplying(DynamoDbStore):
     """Its process is gone when its samples are put."""
 
-    def head(self, truck_id: str, streams: Any = ()) -> Any:
-        if self._bodies:
-            raise Killed
-        return super().head(truck_id, streams)
+    def apply(self, truck_id: str, read: Any, change: Any) -> Any:
+        raise Killed
 
 
 def _put_and_not_applied(client: Any, items: list[Item]) -> DynamoDbStore:
