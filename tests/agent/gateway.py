@@ -24,10 +24,12 @@ class Gateway:
         missing = [tool for tool in _TOOLS if not shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin")]
         if os.geteuid() != 0 or missing or not INIT.exists():
             raise Unbootable(f"root and systemd are needed, and {', '.join(missing or _TOOLS)}")
+        needed = [str(_ROOT), sys.prefix, sys.base_prefix]
+        if hidden := [each for each in needed if each.startswith("/tmp/")]:
+            raise Unbootable(f"{hidden[0]} lies in /tmp, and a service has one of its own")
         self._cgroup = _own_cgroup()
         self._log = folder / "console.log"
         (folder / "disk").mkdir()
-        needed = [str(_ROOT), sys.prefix, sys.base_prefix]
         join = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
         unshare = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts", "--cgroup")
         boot = ("sh", str(Path(__file__).with_name("boot.sh")), str(folder / "disk"), *needed)
