@@ -93,14 +93,20 @@ def records(story: Story, truck: str) -> list[dict[str, Any]]:
 
 
 def play(
-    make: MakeWorld, story: Story, applier: type[Applier] = Applier, others: Sequence[Callable[[Store], object]] = ()
+    make: MakeWorld,
+    story: Story,
+    applier: type[Applier] = Applier,
+    *,
+    others: Sequence[Callable[[Store], object]] = (),
+    choose: Callable[[int], int] | None = None,
 ) -> tuple[World, list[str]]:
     """Run it to its end. Gives what is wrong then: nothing, if all is as promised.
 
-    others: what else works on the store meanwhile, each in a process of its own.
+    others: what else works on the store meanwhile, each in a process of its own. choose: see Conductor; else the
+    story's own order decides.
     """
     chance = random.Random(story.order)
-    conductor = Conductor(lambda n: chance.randrange(n) if n > 1 else 0)
+    conductor = Conductor(choose or (lambda n: chance.randrange(n) if n > 1 else 0))
     world = make(conductor)
     cast = _Cast(world, story, applier)
     handlers = [lambda actor, batches=batches: cast.bring(actor, batches) for batches in story.rivals]
