@@ -1,5 +1,6 @@
 """The stream functions on DynamoDB with faults at the SDK's own event hooks: throttles, and deaths after any call."""
 
+import base64
 import io
 import json
 import os
@@ -23,7 +24,7 @@ from contract import instants
 from contract.codec import dump
 from deploy.local import environment
 from tests.collector.handlers.conftest import fresh, message, minutes
-from tests.collector.handlers.mapping import Killed, Mapping, envelope
+from tests.collector.handlers.mapping import SHARD, Killed, Mapping, Record, envelope, number_of
 from tests.local_aws import ministack
 
 
@@ -93,11 +94,20 @@ def faulty(handler: Any, faults: Faults, context: Any, chance: random.Random) ->
 
 @SEEDS
 def test_throttled_and_killed_anywhere_it_makes_the_one_history(faults: Faults, context: Any, seed: int) -> None:
-    """Requests refused as DynamoDB does, the process gone after any of its calls: every sample ends in history once."""
+    """Requests refused as DynamoDB does, the process gone after any call, poison in the middle: every good sample
+    ends in history once, every bad one in dead letters with its shard and sequence number."""
     chance = random.Random(seed)
     samples = minutes("T1", range(1, 61))
     chance.shuffle(samples)
     records = [message(one, number) for number, one in enumerate(samples)]
+    bad = [
+        message(b"\xff\x00 no JSON", 100),
+        message({**samples[0], "seq": 100, "odometer_reading": "far"}, 101),
+        message({**samples[0], "truck_id": "T7"}, 102),
+        message(b"[" + chance.randbytes(390_000).hex().encode(), 103),  # near a megabyte in the stream
+    ]
+    for each in bad:
+        records.insert(chance.randrange(1, len(records)), each)
 
     mapping = Mapping(faulty(telemetry.handler, faults, context, chance), batch_size=20, retries=50)
     mapping.run(records)
@@ -107,7 +117,14 @@ def test_throttled_and_killed_anywhere_it_makes_the_one_history(faults: Faults, 
     assert [ledger.received.as_lists() for ledger in store.ledgers("T1").values()] == [[[1, 60]]]
     assert store.sample_counts("T1") == (60, 60)
     assert verify(store, Policy.of()) == []
-    assert list(store.dead_letters()) == []
+    origins = {each.reason.rsplit(" [", 1)[1] for each in store.dead_letters()}
+    assert origins == {f"{SHARD}:{number_of(each)}]" for each in bad}
+    assert {each.payload for each in store.dead_letters()} == {_sent(each) for each in bad}
+
+
+def _sent(record: Record) -> bytes:
+    """What the truck had sent."""
+    return base64.b64decode(json.loads(base64.b64decode(record["kinesis"]["data"]))["data"])
 
 
 @SEEDS
