@@ -109,9 +109,14 @@ class Stream:
             heard_ms=max(self.heard_ms, now_ms),
         )._noticed(now_ms)
 
-    def reach(self, highest: int, now_ms: int) -> "Stream":
-        """The truck's status names the highest number that it has given."""
-        return replace(self._woken(now_ms), highest=max(self.highest, highest))._noticed(now_ms)
+    def reach(self, highest: int, now_ms: int, *, buffered: int | None = None) -> "Stream":
+        """The truck's status names the highest number that it has given, and how many samples it then had to send.
+
+        With none left, nothing up to there is pending any more, whatever an earlier report said: the status is
+        retained, and so outlives the broker that forgot the report which would have said it.
+        """
+        pending = self.pending - Ranges.of([(1, highest)]) if buffered == 0 else self.pending
+        return replace(self._woken(now_ms), pending=pending, highest=max(self.highest, highest))._noticed(now_ms)
 
     def report(self, report: Report, now_ms: int) -> "Stream":
         """The truck says what it holds."""

@@ -142,9 +142,14 @@ class Ingest:
 
     def _take_status(self, verdict: TruckStatus, now_ms: int) -> None:
         self._store.put_status(verdict.truck_id, verdict.text)
-        stream_id, highest = verdict.status.stream_id, verdict.status.highest_seq
-        if stream_id and highest is not None:
-            self._applier.revise(verdict.truck_id, stream_id, lambda ledger: ledger.reach(highest, now_ms))
+        said = verdict.status
+        highest = said.highest_seq
+        if said.stream_id and highest is not None:
+            self._applier.revise(
+                verdict.truck_id,
+                said.stream_id,
+                lambda ledger: ledger.reach(highest, now_ms, buffered=said.buffered),
+            )
 
 
 def _receipt(new: bool, identity: str | int | None) -> Receipt:

@@ -99,6 +99,22 @@ def test_what_is_pending_no_more_is_asked_for() -> None:
     assert stream.ask(2 * GRACE, GRACE)[0] == _ranges((4, 6))
 
 
+def test_a_status_of_a_truck_with_nothing_left_to_send_ends_what_was_pending() -> None:
+    """The report that would have said so may be forgotten by a killed broker; the status is retained."""
+    stream = _with_hole().report(_report(9, pending=[[4, 6]]), GRACE).reach(9, 2 * GRACE, buffered=0)
+    assert stream.ask(2 * GRACE, GRACE)[0] == _ranges((4, 6))
+
+
+def test_a_status_says_nothing_of_what_is_pending_beyond_its_highest_number() -> None:
+    stream = Stream().receive(_ranges((1, 3), (7, 9)), 0).report(_report(9, pending=[[4, 6]]), GRACE)
+    assert stream.reach(5, 2 * GRACE, buffered=0).ask(2 * GRACE, GRACE)[0] == _ranges((4, 5))
+
+
+def test_a_status_of_a_truck_with_samples_left_ends_nothing_pending() -> None:
+    stream = _with_hole().report(_report(9, pending=[[4, 6]]), GRACE).reach(9, 2 * GRACE, buffered=1)
+    assert not stream.ask(2 * GRACE, GRACE)[0]
+
+
 def test_only_a_truck_heard_from_lately_is_asked() -> None:
     stream = _with_hole()
     assert not stream.ask(HOUR, GRACE)[0]

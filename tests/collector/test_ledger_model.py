@@ -81,7 +81,9 @@ class Model:
             others -= refused
         self._reached(max(numbers, default=0), now)
 
-    def reach(self, highest: int, now: int) -> None:
+    def reach(self, highest: int, now: int, buffered: int | None = None) -> None:
+        if buffered == 0:
+            self.pending = {number for number in self.pending if number > highest}
         for hole in self.holes.values():
             hole.woken(now)
         self._reached(highest, now)
@@ -136,7 +138,7 @@ reports = st.fixed_dictionaries(
 acts = st.one_of(
     st.tuples(st.just("receive"), stretches),
     st.tuples(st.just("dead_letter"), stretches),
-    st.tuples(st.just("reach"), st.integers(0, LAST)),
+    st.tuples(st.just("reach"), st.tuples(st.integers(0, LAST), st.sampled_from([None, 0, 1]))),
     st.tuples(st.just("report"), reports),
     st.tuples(st.just("ask"), st.none()),
     st.tuples(st.just("ask"), st.none()),
@@ -168,8 +170,9 @@ def _act(stream: Stream, model: Model, act: str, what: Any, now: int) -> Stream:
         model.dead_letter(set(what), now)
         return stream.dead_letter(Ranges.of_numbers(what), now)
     if act == "reach":
-        model.reach(what, now)
-        return stream.reach(what, now)
+        highest, buffered = what
+        model.reach(highest, now, buffered)
+        return stream.reach(highest, now, buffered=buffered)
     if act == "report":
         model.report(what, now)
         return stream.report(_wire(what), now)

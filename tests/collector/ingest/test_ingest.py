@@ -115,6 +115,14 @@ def test_a_status_is_remembered_and_tells_of_missing_samples(collector: Collecto
     assert _audit(collector)["holes"] == [[1, 3]]
 
 
+def test_a_status_with_nothing_buffered_ends_what_a_report_called_pending(collector: Collector) -> None:
+    collector.on_topic("T1", {"stream_id": "s1", "highest_seq": 3, "pending": [[1, 3]]}, what="report")
+    grace_over = RECEIVED_MS + 60_000
+    assert queries.audit(collector.store, now_ms=grace_over, grace_ms=10_000)["trucks"][0]["late"] == [[1, 3]]
+    collector.on_topic("T1", {"state": "online", "stream_id": "s1", "highest_seq": 3, "buffered": 0}, what="status")
+    assert queries.audit(collector.store, now_ms=grace_over, grace_ms=10_000)["trucks"][0]["late"] == []
+
+
 def test_a_refused_sample_of_the_trucks_own_is_settled(collector: Collector) -> None:
     """It came: asking for it again would bring the same."""
     collector.on_topic("T1", sample(seq=1), put(sample(seq=2), "gps_location.latitude", 91), sample(seq=3))
