@@ -253,7 +253,7 @@ def test_what_was_refused_waits_also_across_reconnects(bench: Bench) -> None:
     assert bench.arrived == list(range(101, 200))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_whatever_happens_everything_arrives(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Samples, deliveries in any order, refusals, losses and asks in any mixture: in the end nothing is pending."""

@@ -200,9 +200,7 @@ def test_whatever_the_road_does(ram: Path, examples: int) -> None:
     """Boots, fixes, tunnels, kernels, connections in any mixture: what was witnessed is right, what was not lies in
     order between what was, and nothing ever changes."""
     folders = count()
-    settings(max_examples=examples, deadline=None)(
-        given(st.data())(lambda data: _the_road(ram / str(next(folders)), data))
-    )()
+    settings(max_examples=examples)(given(st.data())(lambda data: _the_road(ram / str(next(folders)), data)))()
 
 
 def _the_road(folder: Path, data: st.DataObject) -> None:

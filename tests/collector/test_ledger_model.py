@@ -188,7 +188,7 @@ def _act(stream: Stream, model: Model, act: str, what: Any, now: int) -> Stream:
 
 @budget(300, 20_000)
 def test_the_ledger_tells_every_numbers_story(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(st.lists(st.tuples(acts, waits), max_size=25))
     def check(story: list[tuple[tuple[str, Any], int]]) -> None:
         stream, model, now = Stream(), Model(), 1_000_000_000
@@ -242,7 +242,7 @@ class Drive:
 def test_what_a_truck_never_answers_for_is_lost_after_five_asks_and_asked_for_less_and_less(examples: int) -> None:
     """Whatever else it says, and however often: samples, statuses, reports, in any order, with silences in between."""
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(st.lists(st.tuples(WORDS, GAPS), max_size=8), st.sampled_from(["sample", "status", "report"]))
     def check(words: list[tuple[str, int]], last: str) -> None:
         drive = Drive()
@@ -268,7 +268,7 @@ def test_what_a_truck_never_answers_for_is_lost_after_five_asks_and_asked_for_le
 def test_a_truck_that_went_away_is_asked_once_more_at_most_and_loses_nothing(examples: int) -> None:
     """So it is never lost for being away."""
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(st.lists(st.tuples(WORDS, GAPS), max_size=6))
     def check(words: list[tuple[str, int]]) -> None:
         drive = Drive()

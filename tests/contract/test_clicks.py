@@ -114,7 +114,7 @@ values = st.recursive(
 keys = st.one_of(st.sampled_from([*click(), "Item_ID", "Click_Counts", "Timestamp", "product_id", "UUID"]), st.text())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from([{}, click()]), st.dictionaries(keys, values, max_size=5))
 def test_any_record_is_read_or_rejected_and_left_as_it_was(start: dict[str, Json], more: dict[str, Json]) -> None:
     record = {**start, **more}

@@ -70,7 +70,7 @@ def test_no_digit_is_lost(left: str, right: str) -> None:
 def test_the_canonical_text_of_a_number_is_that_number(examples: int) -> None:
     """Exactly, in decimal arithmetic, however it was spelt."""
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(number_texts)
     def check(text: str) -> None:
         assert Decimal(canonical(parse(text))) == Decimal(text)
@@ -82,7 +82,7 @@ def test_the_canonical_text_of_a_number_is_that_number(examples: int) -> None:
 def test_equal_numbers_have_one_text(examples: int) -> None:
     """The exponent moved, zeros added: the same text."""
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(number_texts, st.integers(0, 30))
     def check(text: str, zeros: int) -> None:
         sign, figures, exponent = Decimal(text).as_tuple()
@@ -98,7 +98,7 @@ def test_equal_numbers_have_one_text(examples: int) -> None:
 def test_the_canonical_text_is_a_fixed_point(examples: int) -> None:
     """Parsing it gives the same value and the same text, or a store could not check its own hashes."""
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(json_texts)
     def check(text: str) -> None:
         once = canonical(parse(text))
@@ -195,7 +195,7 @@ def batches(draw: st.DrawFn) -> tuple[str, str, list[str]]:
 def test_elements_cuts_the_exact_text_of_each_record(examples: int) -> None:
     """What json.loads sees there, in the producer's own spelling."""
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(batches())
     def check(batch: tuple[str, str, list[str]]) -> None:
         text, key, texts = batch

@@ -146,7 +146,7 @@ records = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(records)
 def test_any_record_is_read_or_rejected_and_left_as_it_was(record: dict[str, Json]) -> None:
     """Nothing else than Rejected ever comes out; what is read can be shown; and nobody wrote into the record."""
@@ -162,7 +162,7 @@ def test_any_record_is_read_or_rejected_and_left_as_it_was(record: dict[str, Jso
     assert content_hash(stored.text) == stored.content
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(records, st.randoms())
 def test_the_order_of_a_records_keys_changes_nothing(record: dict[str, Json], random: Any) -> None:
     """One content, one meaning: else the history of a set of samples would depend on how each was spelt."""

@@ -89,7 +89,7 @@ PAYLOADS = st.one_of(JSON.map(dump), st.binary(max_size=40), st.text(max_size=20
 @budget(300, 20_000)
 def test_parse_print_parse_is_the_identity(examples: int) -> None:
     @given(STATEMENTS | SETTING)
-    @settings(deadline=None, max_examples=examples)
+    @settings(max_examples=examples)
     def holds(statement: tree.Statement) -> None:
         text = print_statement(statement)
         again = parse(text)
@@ -104,7 +104,7 @@ def test_a_template_too_is_what_was_parsed(examples: int) -> None:
     parts = st.lists(st.text("a$ {}'/", min_size=1, max_size=5) | EXPRESSIONS, max_size=4)
 
     @given(parts)
-    @settings(deadline=None, max_examples=examples)
+    @settings(max_examples=examples)
     def holds(parts: list[Any]) -> None:
         try:
             template = parse_template(print_template(tree.Template(tuple(parts))))
@@ -118,7 +118,7 @@ def test_a_template_too_is_what_was_parsed(examples: int) -> None:
 @budget(400, 40_000)
 def test_the_evaluator_never_raises(examples: int) -> None:
     @given(STATEMENTS, PAYLOADS, st.sampled_from(VERSIONS))
-    @settings(deadline=None, max_examples=examples)
+    @settings(max_examples=examples)
     def holds(statement: tree.Statement, payload: bytes, version: str) -> None:
         try:
             compiled = compile_statement(print_statement(statement), version)
@@ -133,7 +133,7 @@ def test_the_evaluator_never_raises(examples: int) -> None:
 
 
 @given(st.sampled_from(LOCAL), st.lists(JSON, max_size=4))
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 def test_no_function_raises_on_any_arguments(name: str, arguments: list[Any]) -> None:
     keys = [f"get(*, {at})" for at in range(len(arguments))]
     statement = compile_statement(f"SELECT VALUE {name}({', '.join(keys)}) FROM 'a'")
@@ -159,7 +159,7 @@ def outcome(text: str, payload: bytes = b"{}") -> SqlError | None:
 @budget(600, 100_000)
 def test_a_fuzzed_statement_ends_in_a_result_or_a_positioned_error(examples: int) -> None:
     @given(st.lists(TOKENS, max_size=25).map(" ".join) | st.text(max_size=60))
-    @settings(deadline=None, max_examples=examples)
+    @settings(max_examples=examples)
     def holds(text: str) -> None:
         error = outcome(text, b'{"a":[1],"b":"x"}')
         if error is not None:
@@ -218,7 +218,7 @@ def test_no_payload_makes_a_statement_run_away(sql: str, payload: bytes) -> None
 
 
 @given(STATEMENTS, st.text("ab/$+#", max_size=8), PAYLOADS, st.text("a${}()'topic*.", max_size=12))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_rules_never_raise_once_read(statement: tree.Statement, topic: str, payload: bytes, template: str) -> None:
     key = {"kinesis": {"streamName": "s", "partitionKey": template}}
     body = {"sql": print_statement(statement), "awsIotSqlVersion": "2016-03-23", "actions": [key], "errorAction": key}

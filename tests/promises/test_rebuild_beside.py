@@ -38,7 +38,7 @@ def _rebuilds(story: Story, truck: str) -> Callable[[Store], None]:
 
 @budget(200, 10_000)
 def test_on_dynamodb_as_weak_as_it_may_be(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
+    @settings(max_examples=examples, suppress_health_check=_SLOW)
     @given(stories())
     def check(story: Story) -> None:
         _, wrong = play(_torn, story, others=[_rebuilds(story, "T1")])
@@ -49,7 +49,7 @@ def test_on_dynamodb_as_weak_as_it_may_be(examples: int) -> None:
 
 @budget(50, 2_000)
 def test_on_sqlite(examples: int, tmp_path: Path) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
+    @settings(max_examples=examples, suppress_health_check=_SLOW)
     @given(stories())
     def check(story: Story) -> None:
         world = SqliteWorld(tmp_path / "milepost.db")

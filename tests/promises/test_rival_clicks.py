@@ -74,7 +74,7 @@ _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 @budget(200, 20_000)
 def test_on_dynamodb_as_weak_as_it_may_be(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
+    @settings(max_examples=examples, suppress_health_check=_SLOW)
     @given(deliveries(), deaths, st.integers(0, 2**32))
     def check(delivery: tuple[list[tuple[str, int]], list[Batches]], dies: list[int | None], order: int) -> None:
         chance = random.Random(order)
@@ -86,7 +86,7 @@ def test_on_dynamodb_as_weak_as_it_may_be(examples: int) -> None:
 
 @budget(60, 5_000)
 def test_on_sqlite(examples: int, tmp_path: Path) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
+    @settings(max_examples=examples, suppress_health_check=_SLOW)
     @given(deliveries(), deaths, st.integers(0, 2**32))
     def check(delivery: tuple[list[tuple[str, int]], list[Batches]], dies: list[int | None], order: int) -> None:
         chance = random.Random(order)

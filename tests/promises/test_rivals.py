@@ -32,7 +32,7 @@ def _torn(conductor: Conductor) -> TornWorld:
 
 @budget(500, 20_000)
 def test_on_dynamodb_as_weak_as_it_may_be(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
+    @settings(max_examples=examples, suppress_health_check=_SLOW)
     @given(stories())
     def check(story: Story) -> None:
         world, wrong = play(_torn, story)
@@ -45,7 +45,7 @@ def test_on_dynamodb_as_weak_as_it_may_be(examples: int) -> None:
 
 @budget(150, 5_000)
 def test_on_sqlite(examples: int, tmp_path: Path) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
+    @settings(max_examples=examples, suppress_health_check=_SLOW)
     @given(stories())
     def check(story: Story) -> None:
         world, wrong = play(lambda _: SqliteWorld(tmp_path / "milepost.db"), story)
@@ -59,7 +59,7 @@ def test_on_sqlite(examples: int, tmp_path: Path) -> None:
 def test_on_ministack(examples: int, aws: str) -> None:
     client = ministack.client(aws)
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW)
+    @settings(max_examples=examples, suppress_health_check=_SLOW)
     @given(stories(most=5))
     def check(story: Story) -> None:
         _, wrong = play(lambda _: RealWorld(aws, client, NOW_MS / 1000), story)

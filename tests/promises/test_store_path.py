@@ -15,7 +15,7 @@ from tests.promises.stored import NOON
 numbers = count()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     found=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.sampled_from("ab")), min_size=1, max_size=20),
     data=st.data(),

@@ -27,7 +27,7 @@ def _sample(truck: Vehicle, moment: datetime) -> dict[str, codec.Json]:
 
 
 @given(trucks, moments)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_sample_is_one_that_the_contract_accepts(truck: Vehicle, moment: datetime) -> None:
     """And every leaf has a value, or stands with a reason."""
     wire = codec.parse(codec.dump(_sample(truck, moment)))
@@ -38,7 +38,7 @@ def test_every_sample_is_one_that_the_contract_accepts(truck: Vehicle, moment: d
 
 
 @given(trucks, moments, st.lists(st.integers(0, 14_400), min_size=1, max_size=12))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_odometer_never_falls_and_fuel_stays_in_the_tank(truck: Vehicle, moment: datetime, steps: list[int]) -> None:
     """Whatever the pauses between two looks."""
     before = -1.0
@@ -51,7 +51,7 @@ def test_odometer_never_falls_and_fuel_stays_in_the_tank(truck: Vehicle, moment:
 
 
 @given(st.integers(0, 1000), st.lists(moments, min_size=2, max_size=5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_two_trucks_of_one_name_and_seed_agree_for_ever(seed: int, asked: list[datetime]) -> None:
     """In whatever order they are asked: a restarted simulator finds the truck where it would have been."""
     first, second = Vehicle("TRUCK-007", seed), Vehicle("TRUCK-007", seed)

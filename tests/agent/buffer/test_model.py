@@ -98,4 +98,4 @@ class BufferMachine(RuleBasedStateMachine):
 
 
 TestBuffer = BufferMachine.TestCase
-TestBuffer.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestBuffer.settings = settings(max_examples=40, stateful_step_count=40)

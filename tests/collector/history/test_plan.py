@@ -60,7 +60,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStore]:
     opened.close()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(found=st.lists(points, min_size=1, max_size=40), data=st.data())
 def test_any_delivery_makes_the_history_of_the_definition(
     store: SqliteStore, found: list[Point], data: st.DataObject
@@ -79,7 +79,7 @@ def test_any_delivery_makes_the_history_of_the_definition(
     assert head.latest == max(point.order_key for point in samples)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(found=st.lists(points, min_size=2, max_size=30), data=st.data())
 def test_samples_put_but_not_applied_are_healed_by_applying_them(
     store: SqliteStore, found: list[Point], data: st.DataObject
@@ -118,7 +118,7 @@ def test_a_late_sample_leaves_the_current_version_as_it_is(store: SqliteStore) -
     assert head == Head("2026-01-01T00:09:00.000Z#", Version("2026-01-01T00:09:00.000Z#", "b", None), 2)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     old=st.lists(points, min_size=1, max_size=15),
     new=st.lists(points, min_size=1, max_size=30),

@@ -53,7 +53,7 @@ def _expected(records: Sequence[dict[str, Json]], policy: Policy) -> list[tuple[
 def test_any_delivery_makes_the_one_history_and_the_one_ledger(shared: Collector, examples: int) -> None:
     """Shuffled, repeated, cut into batches: the versions of the definition, and each number counted once."""
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(st.lists(samples(), min_size=1, max_size=25), st.data())
     def check(found: list[dict[str, Json]], data: st.DataObject) -> None:
         truck = f"T{next(numbers)}"
@@ -101,7 +101,7 @@ def test_every_policy_makes_the_history_of_its_own_definition(tmp_path: Path, ex
     every = Collector(tmp_path / "every.db", Policy.of("every-sample"))
     tracked = Collector(tmp_path / "speed.db", Policy.of({"vehicle_speed": {"step": 0.3}}))
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(st.lists(st.tuples(st.integers(0, 5), st.decimals(0, 2, places=1)), min_size=1, max_size=15))
     def check(found: list[tuple[int, Any]]) -> None:
         truck = f"T{next(numbers)}"
@@ -142,7 +142,7 @@ def test_an_event_counts_once_however_often_it_comes(tmp_path: Path, examples: i
     collector = Collector(tmp_path / "clicks.db")
     stored: dict[str, dict[str, Any]] = {}
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(st.lists(st.lists(events, max_size=6), max_size=5), st.integers())
     def check(batches: list[list[dict[str, Any]]], salt: int) -> None:
         for batch in batches:

@@ -78,7 +78,7 @@ def test_at_gives_the_one_version_that_held(filled: Collector, at: str, held: li
     assert _held(filled, at) == held
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_at_any_time_the_version_around_it(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     collector = Collector(tmp_path_factory.mktemp("at") / "m.db")
