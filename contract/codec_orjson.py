@@ -28,9 +28,11 @@ def parse(data: bytes) -> Any:
             return UNSURE
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return UNSURE
+    if isinstance(value, (dict, list)):
+        return value if _made_whole(value) else UNSURE
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT_WHOLE else UNSURE
-    return value if _made_whole(value) else UNSURE
+    return value
 
 
 def canonical(value: Any) -> str | None:
@@ -47,11 +49,9 @@ def canonical(value: Any) -> str | None:
     return text.decode("ascii")
 
 
-def _made_whole(node: Any) -> bool:
+def _made_whole(node: dict[Any, Any] | list[Any]) -> bool:
     """Turn 36.0 into 36 everywhere in it; False where a number is too large for that to be certain."""
-    if not isinstance(node, dict | list):
-        return True
-    for place, value in node.items() if isinstance(node, dict) else enumerate(node):
+    for place, value in node.items() if type(node) is dict else enumerate(node):
         kind = type(value)
         if kind is float:
             if value.is_integer():
