@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _INSTANT = len("2026-01-01T00:00:00.000Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """All that history needs of a sample: where it sorts, and its tracked key."""
 
     order_key: str
