@@ -39,6 +39,7 @@ _SHORTEST_SLEEP = 0.02
 _EVENTS_AT_ONCE = 500
 _MARK_AT_ONCE = 1000
 _MARK_AFTER = 0.2
+_MARK_AGAIN = 10.0
 
 Result = TypeVar("Result")
 
@@ -88,7 +89,7 @@ class Uplink:
         self._tokens = count(1)
         self._control: set[int] = set()
         self._delivered: list[int] = []
-        self._delivered_at = 0.0
+        self._delivered_at = self._mark_again_at = 0.0
         self._blocked = _LONGEST_SLEEP
         self._report_at, self._report_seconds = 0.0, settings.report_interval
         self._last_refusal = ""
@@ -196,7 +197,9 @@ class Uplink:
     def _patience(self) -> float:
         if not self.connected:
             return _LONGEST_SLEEP
-        longest = _MARK_AFTER if self._delivered else _LONGEST_SLEEP
+        longest = _LONGEST_SLEEP
+        if self._delivered:
+            longest = max(_MARK_AFTER, min(longest, self._mark_again_at - self._clock.monotonic()))
         return max(_SHORTEST_SLEEP, min(longest, self._lanes.wait(), self._blocked))
 
     def _next_event(self, seconds: float) -> Event | None:
@@ -226,7 +229,9 @@ class Uplink:
 
     def _mark_some(self) -> None:
         """Mark at once what comes alone, and by the thousand what pours in; a kill in between sends some twice."""
-        if self._delivered and (
+        if not self._delivered or self._clock.monotonic() < self._mark_again_at:
+            return
+        if (
             not self._lanes.in_flight
             or len(self._delivered) >= _MARK_AT_ONCE
             or self._clock.monotonic() - self._delivered_at > _MARK_AFTER
@@ -234,11 +239,18 @@ class Uplink:
             self._mark_delivered()
 
     def _mark_delivered(self) -> None:
-        if self._delivered:
-            seqs, at = self._delivered, self._now()
-            self._guarded(lambda: self._buffer.mark_sent(seqs, at=at))
-            self.tally.sent += len(seqs)
-            self._delivered = []
+        """What a full disk does not take is marked later: else it would be pending, and sent again, after all."""
+        if not self._delivered:
+            return
+        try:
+            self._buffer.mark_sent(self._delivered, at=self._now())
+        except Retryable as error:
+            if not self._mark_again_at:
+                log.error("buffer_fault reason=%r", str(error))
+            self._mark_again_at = self._clock.monotonic() + _MARK_AGAIN
+            return
+        self.tally.sent += len(self._delivered)
+        self._delivered, self._mark_again_at = [], 0.0
 
     def _on_connected(self, event: Connected) -> None:
         self._mark_delivered()
@@ -298,6 +310,8 @@ class Uplink:
             self._publish(self._routes.report, reports.unknown(self._buffer, ask))
             return
         self._mark_delivered()
+        if self._delivered:
+            return  # the disk takes no marks: the collector asks again
         asked = Ranges.of(ask.ranges[:MAX_RESEND_RANGES])
         answer = self._guarded(lambda: self._buffer.resend(asked))
         if answer is None:

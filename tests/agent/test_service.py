@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +206,33 @@ def test_what_a_full_disk_refuses_is_held_in_memory_and_stored_in_order_later(
     samples = [json.loads(*contents) for _, contents in sorted(listener.samples().items())]
     assert [one["engine_diagnostics"]["engine_rpm"] for one in samples] == list(range(1, tally.sampled + 1))
     assert [one["sampled_at"] for one in samples] == sorted(one["sampled_at"] for one in samples)
+
+
+class FullForMarks(SqliteBuffer):
+    """Takes no mark while `full`, as a disk that is full between a sample and its PUBACK."""
+
+    full = True
+
+    def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
+        """Mark, or not."""
+        if self.full:
+            raise Retryable("disk full")
+        super().mark_sent(seqs, at=at)
+
+
+def test_what_arrived_while_the_disk_was_full_is_marked_when_it_has_room(
+    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And so it is neither pending until the next connection nor sent a second time. The fault is said once."""
+    buffer = FullForMarks(tmp_path / "full.db", TRUCK)
+    truck = drive(broker, buffer=buffer)
+    wait_for(lambda: len(listener.of("telemetry")) >= 10)
+    assert truck.tally.sent == 0
+    buffer.full = False
+    tally = truck.stop()
+    assert (tally.sent, tally.pending, tally.connections) == (tally.sampled, 0, 1)
+    wait_for(lambda: _whole(listener, tally.sampled))
+    assert caplog.text.count("buffer_fault") == 1
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_sampling(broker: Broker, drive: Drive) -> None:
