@@ -37,13 +37,15 @@ _REASON = 300
 @dataclass(slots=True)
 class _Kept:
     """What is on disk. good, trial: documents, None for the file alone and for no trial. refused: digest of the one
-    that is not to be tried again. attempts: of the document `tried`."""
+    that is not to be tried again, and reason: why. attempts: of the document `tried`. problem: of the one offered last.
+    """
 
     good: dict[str, Any] | None = None
     trial: dict[str, Any] | None = None
     tried: str = ""
     attempts: int = 0
     refused: str = ""
+    reason: str | None = None
     problem: str | None = None
 
 
@@ -86,7 +88,11 @@ class Remote:
     def offer(self, payload: bytes) -> bool:
         """A document has come. True: it is on trial and in force, or the truck is back with its own file."""
         kept, digest = self._kept, hashlib.sha256(payload).hexdigest()
-        if digest == kept.refused or (kept.trial is not None and digest == kept.tried):
+        known = digest == kept.refused
+        if known or (kept.trial is not None and digest == kept.tried):
+            problem = kept.reason if known else None
+            if problem != kept.problem:
+                self._keep(problem=problem)
             return False
         try:
             document = _understand(payload)
@@ -117,7 +123,7 @@ class Remote:
         """A PUBACK came. True: it proved what was on trial."""
         if self._kept.trial is None or self._ran_at is None or token <= self._ran_at:
             return False
-        if not self._keep(good=self._kept.trial, trial=None, attempts=0, problem=None):
+        if not self._keep(good=self._kept.trial, trial=None, attempts=0):
             return False
         log.info("config_proved config_version=%s", self.version)
         return True
@@ -152,7 +158,7 @@ class Remote:
 
     def _refuse(self, digest: str, reason: str) -> None:
         log.error("config_refused reason=%r", reason[:_REASON])
-        self._keep(refused=digest, problem=reason[:_REASON])
+        self._keep(refused=digest, reason=reason[:_REASON], problem=reason[:_REASON])
 
     def _keep(self, **changes: Any) -> bool:
         """Durable, or not done at all; True if it is. A roll-back and a refusal hold in memory even so."""

@@ -131,6 +131,28 @@ def test_a_bad_document_is_refused_with_the_reason_and_changes_nothing(
     assert truck.remote.problem is None
 
 
+def test_a_refused_document_that_comes_back_says_its_reason_again(truck: Truck) -> None:
+    """The status tells of the document that the topic holds now, whatever was there in between."""
+    truck.offer(config_version=7, interval=30)
+    truck.prove()
+    truck.offer(config_version=8, speed=1)
+    reason = truck.remote.problem
+    assert reason
+    truck.offer(config_version=7, interval=30)
+    assert truck.remote.problem is None
+    truck.offer(config_version=8, speed=1)
+    assert truck.remote.problem == reason
+    assert truck.start().problem == reason
+
+
+def test_the_proof_of_one_document_does_not_hide_why_the_next_was_refused(truck: Truck) -> None:
+    truck.offer(config_version=7, interval=30)
+    truck.offer(config_version=8, speed=1)
+    assert truck.prove()
+    assert truck.remote.version == 7
+    assert "speed" in str(truck.remote.problem)
+
+
 def test_an_empty_document_gives_the_truck_back_to_its_own_file(truck: Truck) -> None:
     truck.offer(config_version=1, interval=10, daily_budget=None)
     truck.prove()
