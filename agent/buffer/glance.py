@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.buffer.file import is_damage
 from agent.buffer.schema import APPLICATION_ID
 from contract.codec import Json
 from contract.errors import Misconfigured
@@ -29,7 +30,7 @@ class Glance:
 
 
 def glance(path: Path) -> Glance:
-    """Read a buffer file; Misconfigured where there is none, or it is not one."""
+    """Read a buffer file; Misconfigured where there is none, it is not one, or damaged."""
     if not path.is_file():
         raise Misconfigured(f"no buffer at {path}: start `milepost agent run` once, or correct [agent] buffer")
     try:
@@ -38,7 +39,10 @@ def glance(path: Path) -> Glance:
             return _read(connection, path)
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, TypeError, ValueError) as error:  # what is damaged is not always of the right kind
+        if not isinstance(error, sqlite3.Error) or is_damage(error):
+            remedy = "start the agent anew, which sets it aside and salvages it"
+            raise Misconfigured(f"the buffer {path} is damaged ({error}): {remedy}") from None
         raise Misconfigured(f"cannot read the buffer {path}: {error}; run as the agent's own user") from None
 
 
