@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contract.config import BatchBytes, Interval, Kibibytes, Megabytes, Publishes, Records, ReportInterval, SendInterval
 from contract.settings import Room
@@ -55,6 +55,12 @@ class BasicIngest(Room):
     report: Rule | None = None
 
 
+def _tables(sensors: object) -> object:
+    if isinstance(sensors, dict):
+        raise ValueError("must be [[agent.sensors]] tables, in double brackets, one for each sensor")
+    return sensors
+
+
 class AgentSettings(Room):
     """What one truck's agent is told.
 
@@ -79,7 +85,7 @@ class AgentSettings(Room):
     daily_budget: Megabytes | None = None
     transport: Literal["paho", "aws"] = "paho"
     session_expiry: Annotated[int, Field(ge=0, le=604_800)] = 0
-    sensors: tuple[SensorSettings, ...] = ()
+    sensors: Annotated[tuple[SensorSettings, ...], BeforeValidator(_tables)] = ()
     lanes: LaneSettings = LaneSettings()
     basic_ingest: BasicIngest = BasicIngest()
     ca: Path | None = None

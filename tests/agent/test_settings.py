@@ -51,6 +51,7 @@ def test_the_port_follows_the_scheme() -> None:
         ("[agent.lanes]\nspeed = 1", "lanes.speed"),
         ('[agent.basic_ingest]\ntelemetry = "a/b"', "basic_ingest.telemetry"),
         ("daily_budget = 0", "daily_budget"),
+        ('[agent.sensors]\ntype = "replay"', r"\[\[agent.sensors\]\]"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, line: str, named: str) -> None:
