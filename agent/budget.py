@@ -2,7 +2,8 @@
 
 Counted is what MQTT carries both ways, payload, topic and header; TLS and TCP come on top, about a tenth for batches.
 What is spent is remembered beside the buffer, a step ahead, so that a restart gives no second budget and a flash card
-is not written for every message.
+is not written for every message. The day before is remembered too: a clock that starts in the past and is put right
+comes back to a day of which something is spent.
 """
 
 from collections.abc import Callable
@@ -34,6 +35,10 @@ class Budget:
         self._day = str(kept.get("day", ""))
         spent = kept.get("spent")
         self._spent = self._remembered = spent if isinstance(spent, int) else 0
+        other = kept.get("other")
+        self._other = (
+            {day: cost for day, cost in other.items() if isinstance(cost, int)} if isinstance(other, dict) else {}
+        )
         self.adopt(daily, interval)
 
     def adopt(self, daily: float | None, interval: float) -> None:
@@ -52,8 +57,9 @@ class Budget:
             return "all"
         now = self._now()
         if (day := now.date().isoformat()) != self._day:
-            self._day, self._spent, self._told = day, 0, False
-            self._remember(_STEP)
+            spent, self._other = self._other.get(day, 0), {self._day: self._spent}
+            self._day, self._spent, self._told = day, spent, False
+            self._remember(spent + _STEP)
         left = self._limit - self._spent
         if left <= 0:
             self._tell(now)
@@ -84,7 +90,7 @@ class Budget:
     def _remember(self, spent: int) -> None:
         self._remembered = spent
         try:
-            self._keepsake.write({"day": self._day, "spent": spent})
+            self._keepsake.write({"day": self._day, "spent": spent, "other": {**self._other}})
         except OSError as error:
             log.error("budget_not_kept reason=%r", str(error))
 

@@ -72,6 +72,26 @@ def test_a_restart_gives_no_second_budget_whether_clean_or_not(tmp_path: Path) -
     assert clean.spent == spent
 
 
+def test_a_clock_that_starts_in_the_past_gives_no_second_budget(tmp_path: Path) -> None:
+    """Each boot begins in another day until the time is known; then what was spent today is spent still."""
+    day = Day(tmp_path, 2.0)
+    day.budget.open()
+    day.budget.spend("t", 1_500_000)
+    day.budget.close()
+    for wrong in (datetime(1970, 1, 1, tzinfo=UTC), NOON - timedelta(days=1), NOON + timedelta(days=400)):
+        day.now = wrong
+        booted = day.start()
+        booted.open()
+        booted.spend("t", 100)
+        day.now = NOON
+        booted.open()
+        assert booted.spent >= 1_500_000
+        booted.close()
+    day.now += timedelta(days=1)
+    assert booted.open() == "all"
+    assert booted.spent == 0
+
+
 def test_without_a_bound_nothing_is_counted_or_written(tmp_path: Path) -> None:
     day = Day(tmp_path, None)
     day.budget.spend("t", 10**9)
