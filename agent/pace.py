@@ -10,12 +10,12 @@ class Pace:
 
     A bucket of b tokens that refills at r lets b + r through in its worst second, and what its last message costs
     beyond its tokens: all that together makes the limit. So bytes are not saved up, and refill slower than the limit by
-    one largest message.
+    one largest message. A bucket holds one token at least: with less it would never open.
     """
 
     def __init__(self, publishes: float, size: float, largest: int, monotonic: Callable[[], float]) -> None:
         self._monotonic, now = monotonic, monotonic()
-        self._messages = _Bucket(publishes * _BURST, publishes * (1 - _BURST), now)
+        self._messages = _Bucket(max(1, publishes * _BURST), publishes * (1 - _BURST), now)
         self._bytes = _Bucket(1, size - min(largest, size / 2), now)
 
     def wait(self) -> float:

@@ -24,6 +24,22 @@ def test_no_second_holds_more_than_the_limits(pieces: list[tuple[int, float]]) -
         assert sum(window) <= 524_288 + 1
 
 
+@given(st.floats(0.1, 100))
+def test_a_slow_pace_is_slow_and_not_a_halt(publishes: float) -> None:
+    """Samples go, at nearly nine tenths of the limit at least, however few it lets through; and never more than it."""
+    now = [0.0]
+    pace = Pace(publishes, 524_288, 131_072, lambda: now[0])
+    sent: list[float] = []
+    for _ in range(200):
+        if pace.wait() > 0:
+            now[0] += pace.wait() + 1e-9
+        assert pace.wait() == 0
+        pace.spend(100)
+        sent.append(now[0])
+    assert 199 / sent[-1] >= 0.89 * publishes
+    assert max(sum(start <= moment < start + 1 for moment in sent) for start in sent) <= publishes + 1
+
+
 def test_without_limits_nothing_waits() -> None:
     free = Limits().of_own_broker()
     now = [0.0]
