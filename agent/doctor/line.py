@@ -1,7 +1,8 @@
 """Checks of the way to the broker: certificates, name, port, TLS, and whether it lets this truck in.
 
 While the service runs its connection is left alone, as a second one by the same name would end the first; then the
-check goes as far as TLS. Otherwise it logs in as the truck, with the transport of the settings.
+check goes as far as TLS, and on to what the service has noted. Otherwise it logs in as the truck, with the transport of
+the settings.
 """
 
 import socket
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from agent.buffer.glance import glance
 from agent.doctor import Finding
 from agent.doctor.certificate import valid_until
 from agent.holder import holder
@@ -79,13 +81,26 @@ def broker(settings: AgentSettings) -> Iterator[Finding]:
         )
         return
     if process := holder(settings.buffer):
-        yield Finding(
-            "broker",
-            "ok",
-            f"{where} answers{' with TLS' if settings.tls else ''}; the agent (pid {process}) runs, see its status",
-        )
+        answers = f"{where} answers{' with TLS' if settings.tls else ''}"
+        yield _as_the_agent_finds(settings, f"{answers}; the agent (pid {process}) runs")
         return
     yield _log_in(settings, where)
+
+
+def _as_the_agent_finds(settings: AgentSettings, found: str) -> Finding:
+    """What the running agent has noted of its connection."""
+    try:
+        notes = glance(settings.buffer).notes
+    except Misconfigured:  # the check of the buffer says so
+        return Finding("broker", "ok", f"{found}, see its log")
+    refused, connection = notes.get("last_refusal_at", ""), notes.get("connection", "")
+    if refused > notes.get("last_sent_at", ""):
+        told = f"{found}, and was refused at {refused}, with nothing taken since: {notes.get('last_refusal')}"
+        return Finding("broker", "failed", told, f"mend the policy or ACL of {settings.truck_id}")
+    if connection not in ("connected", ""):
+        told = f"{found} and has no connection since {notes.get('connection_at')} ({connection})"
+        return Finding("broker", "warning", told, "the agent's log says why: this truck's name, certificate or policy")
+    return Finding("broker", "ok", f"{found}, see its status")
 
 
 def _handshake(settings: AgentSettings, line: socket.socket) -> Finding | None:

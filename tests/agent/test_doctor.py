@@ -107,6 +107,22 @@ def test_a_running_agents_connection_is_left_alone(broker: Broker, tmp_path: Pat
     assert holder(settings.buffer) is None
 
 
+def test_a_broker_that_takes_no_samples_of_a_running_agent_is_a_fault(broker: Broker, tmp_path: Path) -> None:
+    """The agent's own notes tell what its connection is left alone for: no login, or refused ever since."""
+    settings = _settings(tmp_path, broker=broker.url)
+    with SqliteBuffer(settings.buffer, TRUCK) as buffer:
+        buffer.note({"connection": "lost: refused: Not authorized", "connection_at": "2026-01-31T12:00:00.000Z"})
+        found = _only(line.broker(settings))
+        assert (found.state, "Not authorized" in found.found, "log" in found.remedy) == ("warning", True, True)
+        refusal = {"last_refusal": "135 Not authorized", "last_refusal_at": "2026-01-31T12:00:01.000Z"}
+        buffer.note({"connection": "connected", **refusal})
+        found = _only(line.broker(settings))
+        assert (found.state, "135 Not authorized" in found.found, "ACL" in found.remedy) == ("failed", True, True)
+        seq = buffer.append({"sampled_at": "2026-01-31T12:00:00.000Z"}).seq
+        buffer.mark_sent([seq], at="2026-01-31T12:00:02.000Z")
+        assert _only(line.broker(settings)).state == "ok"
+
+
 def test_a_damaged_buffer_and_one_that_is_set_aside(tmp_path: Path) -> None:
     settings = _settings(tmp_path)
     assert _only(machine.buffer(settings)).state == "skipped"
