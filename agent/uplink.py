@@ -87,12 +87,12 @@ class Uplink:
         self._budget = Budget(settings.daily_budget, settings.interval, keepsake, clock.now)
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._tokens = count(1)
-        self._control: set[int] = set()
+        self._control: dict[int, str] = {}  # token → topic, of what is no sample
         self._delivered: list[int] = []
         self._delivered_at = self._mark_again_at = 0.0
         self._blocked = _LONGEST_SLEEP
         self._report_at, self._report_seconds = 0.0, settings.report_interval
-        self._last_refusal = ""
+        self._refused: set[tuple[str, int]] = set()  # (topic, code) of refusals that have been told
         self._handlers: dict[type, Callable[[Any], None]] = {
             Connected: self._on_connected,
             Lost: self._on_lost,
@@ -275,23 +275,27 @@ class Uplink:
         self._delivered.extend(seqs)
         self.on_ack(max(event.tokens))
         if self._control:
-            self._control.difference_update(event.tokens)
-        if self._last_refusal and seqs:
+            for token in event.tokens:
+                self._control.pop(token, None)
+        if seqs and (
+            over := {told for told in self._refused if told[0] in (self._routes.telemetry, self._routes.batch)}
+        ):
             log.warning("broker_takes_samples_again refused_so_far=%d", self.tally.refused)
-            self._last_refusal = ""
+            self._refused -= over
 
     def _on_refused(self, event: Refused) -> None:
-        """An alarm on the first of a kind; the others are counted, and all stay in the buffer."""
-        reason = f"{event.code} {event.reason}"
+        """An alarm on the first of a topic and code; the others are counted, and samples stay in the buffer."""
         seqs = self._lanes.refused(event.token)
-        self._control.discard(event.token)
+        batch = self._routes.batch if len(seqs) > 1 else self._routes.telemetry
+        topic = self._control.pop(event.token, batch)
         self.tally.refused += len(seqs)
-        if reason != self._last_refusal:
-            self._last_refusal = reason
-            what = f"{seqs[0]}…{seqs[-1]}" if seqs else "control"
-            log.error("publish_refused seq=%s code=%d reason=%r kept=yes", what, event.code, event.reason)
-            note = {"last_refusal": reason, "last_refusal_at": self._now()}
-            self._guarded(lambda: self._buffer.note(note))
+        if (topic, event.code) in self._refused:
+            return
+        self._refused.add((topic, event.code))
+        which = f" seq={seqs[0]}…{seqs[-1]} kept=yes" if seqs else ""
+        log.error("publish_refused topic=%s code=%d reason=%r%s", topic, event.code, event.reason, which)
+        note = {"last_refusal": f"{event.code} {event.reason} ({topic})", "last_refusal_at": self._now()}
+        self._guarded(lambda: self._buffer.note(note))
 
     def _on_received(self, event: Received) -> None:
         self._budget.spend(event.topic, len(event.payload))
@@ -334,7 +338,7 @@ class Uplink:
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         token = self._token()
-        self._control.add(token)
+        self._control[token] = topic
         self._budget.spend(topic, len(payload))
         self._transport.publish(Message(token, topic, payload, retain))
 
