@@ -23,6 +23,7 @@ from contract.errors import Misconfigured
 _SECONDS = 8.0
 _ALERT_SECONDS = 0.5
 _SOON_DAYS = 30
+_OUT_OF_TIME = {9, 10}  # OpenSSL: CERT_NOT_YET_VALID, CERT_HAS_EXPIRED
 
 
 def certificates(settings: AgentSettings) -> Iterator[Finding]:
@@ -126,12 +127,11 @@ def _handshake(settings: AgentSettings, line: socket.socket) -> Finding | None:
     except TimeoutError:
         return None
     except ssl.SSLCertVerificationError as error:
-        return Finding(
-            "broker",
-            "failed",
-            f"its certificate is not to be trusted: {error.verify_message}",
-            "check [agent] ca, and the name in [agent] broker",
-        )
+        remedy = "check [agent] ca, and the name in [agent] broker"
+        if error.verify_code in _OUT_OF_TIME:
+            remedy = "renew the broker's certificate, or set this machine's clock: see the check of the clock"
+        found = f"its certificate is not to be trusted: {error.verify_message}"
+        return Finding("broker", "failed", found, remedy)
     except ssl.SSLError as error:
         remedy = "see the check of the certificate; it may have been revoked: milepost agent enroll makes a new one"
         return Finding("broker", "failed", f"it refuses this truck's certificate: {error.reason}", remedy)

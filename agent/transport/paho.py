@@ -260,7 +260,10 @@ class Connection:
         self._sink(Received(message.topic, bytes(message.payload)))
 
     def _on_disconnect(self, client: Client, _: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
-        self._end = self._end or str(code)
+        why = "the connection was lost" if code.value == _FAILED else str(code)  # paho's code for an end without one
+        self._end = self._end or (
+            why if self.established else f"{why} before the broker let us in: see milepost agent doctor"
+        )
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

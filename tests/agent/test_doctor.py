@@ -94,6 +94,18 @@ def test_why_the_broker_does_not(authority: Authority, make_broker: Callable[...
     assert (found.state, "has no address" in found.found) == ("failed", True)
 
 
+def test_a_brokers_certificate_that_has_run_out_is_the_brokers_or_the_clocks(
+    authority: Authority, make_broker: Callable[..., Broker], tmp_path: Path
+) -> None:
+    """A truck's clock that starts in 1970 looks just so."""
+    lines = authority.mosquitto()
+    authority.issue("localhost", timedelta(days=-1))
+    found = _only(line.broker(_secure(tmp_path, make_broker(lines), authority.issue("T1"))))
+    assert (found.state, "expired" in found.found) == ("failed", True)
+    assert "renew the broker's certificate" in found.remedy
+    assert "clock" in found.remedy
+
+
 def test_a_running_agents_connection_is_left_alone(broker: Broker, tmp_path: Path) -> None:
     """Who runs is seen in the kernel's list of locks."""
     import os

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,15 @@ def test_a_certificate_that_is_missing_or_of_another_authority_does_not_connect(
     (tmp_path / "other.key").write_text("not a key")
     with pytest.raises(Misconfigured, match=r"T1\.pem"):
         make_transport(kind, road.line(tls=Tls(None, road.tls.certificate, tmp_path / "other.key")))
+
+
+def test_a_certificate_that_has_run_out_is_no_unspecified_error(
+    road: Road, record: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In TLS 1.3 the broker refuses it after the handshake, which looks like any other end."""
+    record(road.line(tls=road.authority.issue("T1", timedelta(days=-1))))
+    wait_for(lambda: "connect_failed" in caplog.text, 40)
+    assert "Unspecified" not in caplog.text
 
 
 def test_a_renewed_certificate_is_used_from_the_next_connection_on(road: Road) -> None:
