@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from agent.keepsake import Keepsake
 from agent.settings import AgentSettings
 from contract.codec import parse
-from contract.config import Config
+from contract.config import Config, LaneConfig
 from contract.errors import Rejected
 
 log = getLogger(__name__)
@@ -191,12 +191,22 @@ def _understand(payload: bytes) -> dict[str, Any] | None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Rejected(where, first["msg"]) from None
+        raise Rejected(where, _remedy(first["type"], first["loc"]) or first["msg"]) from None
     document = config.model_dump(exclude_unset=True)
     for key, value in {**document, **(document.get("lanes") or {})}.items():
         if value is None and key != "daily_budget":
             raise Rejected(key, "must have a value; leave it out to let the truck's own file decide")
     return document
+
+
+def _remedy(fault: str, where: tuple[int | str, ...]) -> str:
+    """What would be right, for the faults of which the model does not say it."""
+    if fault == "extra_forbidden":
+        known = LaneConfig if "lanes" in where else Config
+        return f"is unknown: known are {', '.join(sorted(known.model_fields))}"
+    if fault == "missing":
+        return "is missing: give each document one of its own"
+    return "" if where else 'must be a JSON object, such as {"config_version": 7, "interval": 30}'
 
 
 def _read(keepsake: Keepsake) -> _Kept:

@@ -106,7 +106,7 @@ def test_a_clean_stop_is_no_failed_attempt(truck: Truck) -> None:
     [
         (b"not json", "not JSON"),
         (b"\xff", "UTF-8"),
-        (b"[]", "dictionary"),
+        (b"[]", "JSON object"),
         (b'{"interval":30}', "config_version"),
         (b'{"config_version":1,"intervall":30}', "intervall"),
         (b'{"config_version":1,"interval":0.1}', "interval"),
@@ -129,6 +129,21 @@ def test_a_bad_document_is_refused_with_the_reason_and_changes_nothing(
     assert (truck.remote.settings.interval, truck.remote.version) == (10, 1)
     assert not truck.offer(config_version=1, interval=10)
     assert truck.remote.problem is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "remedy"),
+    [
+        (b'{"config_version": 1, "intervall": 3}', "known are config_version, daily_budget, interval"),
+        (b'{"config_version": 1, "lanes": {"speed": 3}}', "known are batch_bytes, batch_records"),
+        (b"[1]", "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+        (b'{"interval": 3}', "give each document one of its own"),
+    ],
+)
+def test_the_reason_says_what_would_be_right(truck: Truck, payload: bytes, remedy: str) -> None:
+    truck.remote.offer(payload)
+    assert remedy in str(truck.remote.problem)
 
 
 def test_a_refused_document_that_comes_back_says_its_reason_again(truck: Truck) -> None:
