@@ -8,9 +8,9 @@ a setting that is misspelt and silently ignored costs a fleet its data. Each roo
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -56,13 +56,23 @@ def _misconfigured(error: ValidationError, room: str, model: type[BaseModel], wh
     first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = ", ".join(sorted(model.model_fields))
+        known = ", ".join(sorted(_table(model, first["loc"][:-1]).model_fields))
         return Misconfigured(f"unknown key {key!r} in [{room}] ({where}): known are {known}")
     if first["type"] == "missing":
         variable = f"{_PREFIX}{room}__{key}".upper()
         return Misconfigured(f"[{room}] {key} is missing: set it in milepost.toml, or {variable} in the environment")
     reason = first["msg"].removeprefix("Value error, ")
     return Misconfigured(f"[{room}] {key} ({where}): {reason}, not {first['input']!r:.80}")
+
+
+def _table(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseModel]:
+    """The model of the table at `where`, as far as one can be told."""
+    for name in where:
+        if isinstance(name, str) and name in model.model_fields:
+            annotation = model.model_fields[name].annotation
+            kinds = (annotation, *get_args(annotation))
+            model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
+    return model
 
 
 def find(config: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
