@@ -6,13 +6,14 @@ truck can only be a client's, one for a server only a server's, and none can sig
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -26,6 +27,8 @@ AUTHORITY_DAYS = 3650
 CRL_DAYS = 3650  # mosquitto refuses everyone once a list has expired; the box writes a new one at every change
 _BACKDATED = timedelta(hours=1)  # for a gateway whose clock is a little behind
 _MAX_CSR = 8192
+_DNS_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
+_MAX_DNS_NAME = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ def described(certificate_pem: str) -> Issued:
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem.encode("ascii"))
         public_key = certificate.public_key()
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise Rejected("certificate", "not an X.509 certificate in PEM") from None
     if not isinstance(public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise Rejected("certificate", "its key is neither EC nor RSA")
@@ -196,7 +199,7 @@ def vouches_for(authority_pem: str, certificate_pem: str) -> bool:
     try:
         issuer = x509.load_pem_x509_certificate(authority_pem.encode("ascii"))
         x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
@@ -227,6 +230,18 @@ def signed_by(certificate_pem: str, signature: bytes, message: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def check_host(host: str) -> None:
+    """Misconfigured for what is neither an address nor a name that a certificate can hold."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not (_DNS_NAME.fullmatch(host) and len(host) <= _MAX_DNS_NAME):
+            raise Misconfigured(
+                f"host: {host!r:.80} must be an IP address or a DNS name (letters, digits, -, _ and .; an "
+                "international name in its xn-- form)"
+            ) from None
 
 
 def _host(host: str) -> x509.GeneralName:

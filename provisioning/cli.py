@@ -21,6 +21,7 @@ from provisioning.door import (
     TruckId,
     Yes,
     counted,
+    enrollable,
     fleet,
     known,
     say,
@@ -59,10 +60,11 @@ def init(  # noqa: PLR0913 - one parameter an option
     """
     with fleet(config, data_dir, hosts=tuple(host or ())) as (ours, folder):
         registry = ours.registry
+        ports = (mqtt_port, https_port)
+        site = _site(registry, host, listen, ports) if isinstance(registry, LocalRegistry) else Site()
         made = registry.init(dry_run=dry_run)
         restart = ""
         if isinstance(registry, LocalRegistry):
-            site = _site(registry, host, listen, (mqtt_port, https_port))
             changed = (not registry.exists or site != site_of(registry)) if dry_run else remember(registry, site)
             made += [f"address {site.broker}, enrolment {site.url}"] if changed else []
             restart = "restart `milepost up`, then "
@@ -94,7 +96,7 @@ def bundle(  # noqa: PLR0913 - one parameter an option
         if make_key and csr:
             raise Misconfigured("--make-key or --csr: give one of them")
         folder = to or Path(truck_id)
-        ours.registry.get(truck_id)
+        enrollable(ours.registry.get(truck_id))
         document: dict[str, Any] = {"truck_id": truck_id, "folder": str(folder), "dry_run": dry_run}
         if not dry_run:
             request = _text(csr) if csr else None
@@ -127,6 +129,8 @@ def rotate(  # noqa: PLR0913 - one parameter an option
         truck = ours.registry.get(truck_id)
         if bool(file) == finish:
             raise Misconfigured("give --file for a new enrolment file, or --finish to revoke all but the newest")
+        if file:
+            enrollable(truck)
         revoked = len(truck.active[1:]) if finish else 0
         if finish and not truck.active:
             raise Rejected("truck_id", f"{truck_id} has no active certificate")
@@ -154,9 +158,9 @@ def import_file(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Make many trucks known, from a CSV file. Interrupt it anywhere and run it again: nothing doubled, all whole."""
     with fleet(config, data_dir) as (ours, _):
-        if make_keys and to is None:
-            raise Misconfigured("--make-keys needs --to, where keys and certificates go")
-        rows = read_fleet(file)
+        rows = read_fleet(file, ours.registry.check)
+        if to is None and (make_keys or any(row.csr for row in rows)):
+            raise Misconfigured("--make-keys and a csr column need --to, where certificates go")
         if dry_run:
             new = sum(known(ours.registry, row.truck_id) is None for row in rows)
             say({"trucks": len(rows), "new": new, "dry_run": True}, f"{len(rows)} trucks, {new} new", as_json=as_json)
@@ -256,7 +260,10 @@ def _site(
     before = site_of(registry) if registry.exists else Site()
     first = host[0] if host else before.host
     address = listen or (listen_for(first) if host else before.listen)
-    return Site(first, address, ports[0] or before.mqtt_port, ports[1] or before.https_port)
+    site = Site(first, address, ports[0] or before.mqtt_port, ports[1] or before.https_port)
+    if site.mqtt_port == site.https_port:
+        raise Misconfigured(f"--mqtt-port and --https-port are both {site.mqtt_port}: give another for one of them")
+    return site
 
 
 def _text(path: Path) -> str:

@@ -14,6 +14,7 @@ from provisioning.door import (
     TruckId,
     Yes,
     counted,
+    enrollable,
     fleet,
     known,
     say,
@@ -45,7 +46,11 @@ def add(  # noqa: PLR0913 - one parameter an option
     """
     with fleet(config, data_dir) as (ours, _):
         attributes = dict(_pair(text) for text in attribute or [])
-        new = known(ours.registry, truck_id) is None if dry_run else ours.registry.add(truck_id, attributes)
+        ours.registry.check(truck_id, attributes)
+        present = known(ours.registry, truck_id) if dry_run else None
+        new = present is None if dry_run else ours.registry.add(truck_id, attributes)
+        if file and present:
+            enrollable(present)
         if file and not dry_run:
             write_introduction(file, introduction(ours, truck_id))
         document = {"truck_id": truck_id, "new": new, "file": str(file) if file else None, "dry_run": dry_run}

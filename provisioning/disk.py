@@ -2,6 +2,7 @@
 
 import glob
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from contract.errors import Misconfigured
@@ -40,7 +41,9 @@ def write(path: Path, content: bytes | str, *, mode: int, durable: bool = True) 
         if durable:
             sync_folder(path.parent)
     except OSError as error:
-        raise Misconfigured(f"cannot write {path}: {error.strerror}") from None
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)  # it may hold a secret
+        raise Misconfigured(f"cannot write {path}: {error.strerror}: give another path, or make room") from None
 
 
 def _clear(path: Path) -> None:

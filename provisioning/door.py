@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from contract.errors import MilepostError, Misconfigured, Retryable, Unreachable
+from contract.errors import MilepostError, Misconfigured, Rejected, Retryable, Unreachable
 from contract.settings import load
 from provisioning.errors import Unknown
 from provisioning.registry import Registry, Truck
@@ -86,6 +86,14 @@ def shown(truck: Truck) -> dict[str, Any]:
     for one in document["certificates"]:
         del one["pem"]
     return document
+
+
+def enrollable(truck: Truck) -> None:
+    """Rejected for a retired truck."""
+    if truck.state == "retired":
+        raise Rejected(
+            "truck_id", f"{truck.truck_id} is retired: `milepost provision truck reinstate {truck.truck_id}` first"
+        )
 
 
 def known(registry: Registry, truck_id: str) -> Truck | None:

@@ -7,7 +7,6 @@ revoked. Whoever fails is told nothing but "denied", is slowed down, and is logg
 """
 
 import base64
-import binascii
 import hashlib
 import logging
 import secrets
@@ -65,7 +64,9 @@ class Enrolment:
         token = _PREFIX + secrets.token_urlsafe(32)
         with self._registry.transaction() as database:
             if self._registry.get(truck_id).state == "retired":
-                raise Rejected("truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}`")
+                raise Rejected(
+                    "truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first"
+                )
             database.execute("DELETE FROM tokens WHERE truck_id = ? AND used_at IS NULL", (truck_id,))
             expires_at = from_datetime(self._now() + timedelta(hours=hours))
             row = (_hash(token), truck_id, expires_at)
@@ -94,7 +95,7 @@ class Enrolment:
 
     def renew(self, certificate_pem: str, csr_pem: str, signature: str, *, peer: str) -> Certificate:
         """A certificate for a new key of the truck that signed the request with its present key."""
-        present = self._proven(certificate_pem, signature, RENEW + csr_pem.encode("utf-8"), peer)
+        present = self._proven(certificate_pem, signature, RENEW + csr_pem.encode("utf-8", "surrogatepass"), peer)
         try:
             certificate = self._registry.issue(present.truck_id, csr_pem)
         except Rejected as error:
@@ -118,7 +119,7 @@ class Enrolment:
             genuine = authority.vouches_for(self._registry.authority(), certificate_pem)
             signed = authority.signed_by(certificate_pem, base64.b64decode(signature, validate=True), message)
             found = next((one for one in self._registry.get(name).active if one.id == issued.serial), None)
-        except (Rejected, binascii.Error):
+        except (Rejected, ValueError):  # what a stranger sent may be no base64, and no name
             raise self._denied("proof", peer) from None
         if not (genuine and signed and found) or issued.not_after < self._now():
             raise self._denied("proof", peer, name)

@@ -7,19 +7,20 @@ repeated; a run goes through all of them again and passes quickly over what is t
 
 import csv
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from contract.errors import MilepostError, Misconfigured, Rejected
-from contract.topics import ID
+from provisioning import authority
 from provisioning.bundle import is_whole, keep_key, make_bundle
 from provisioning.registry import Registry
 from provisioning.registry.local import LocalRegistry
 from provisioning.site import Fleet
 
+Check = Callable[[str, Mapping[str, str]], None]
 _COLUMN = "truck_id"
 _MAX_NAMED = 5
 
@@ -44,36 +45,57 @@ class Import:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def read_fleet(path: Path) -> list[Row]:
-    """The rows of a fleet file. Misconfigured, naming lines, if any of them is wrong: then nothing is done."""
+def read_fleet(path: Path, check: Check) -> list[Row]:
+    """The rows of a fleet file. Misconfigured, naming lines, if any of them is wrong: then nothing is done.
+
+    check: the registry's, of a name and attributes.
+    """
+    wrong: list[str] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             columns = list(reader.fieldnames or ())
             if _COLUMN not in columns:
                 raise Misconfigured(f"{path}: its first line must name the columns, one of them {_COLUMN}")
-            rows = [_row(path, reader.line_num, values) for values in reader]
+            if twice := sorted({one for one in columns if columns.count(one) > 1}):
+                raise Misconfigured(f"{path}: its first line names {', '.join(twice)} twice: rename or remove one")
+            rows = list(_rows(path, reader, wrong))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise Misconfigured(f"{path} cannot be read as CSV in UTF-8: {error}") from None
-    if wrong := list(_faults(rows)):
+    wrong += _faults(rows, check)
+    if wrong:
         more = f"; and {len(wrong) - _MAX_NAMED} more" if len(wrong) > _MAX_NAMED else ""
         raise Misconfigured(f"{path}: {'; '.join(wrong[:_MAX_NAMED])}{more}: mend the file, nothing was imported")
     return rows
 
 
-def _row(path: Path, line: int, values: dict[str | None, object]) -> Row:
-    texts = {key: value.strip() for key, value in values.items() if key and isinstance(value, str)}
-    truck_id, csr = texts.pop(_COLUMN, ""), texts.pop("csr", "")
-    attributes = {key: value for key, value in texts.items() if value}
-    return Row(line, truck_id, attributes, (path.parent / csr).read_text(encoding="ascii") if csr else None)
+def _rows(path: Path, reader: "csv.DictReader[str]", wrong: list[str]) -> Iterator[Row]:
+    """The rows that can be read; what is wrong with the others goes to `wrong`."""
+    for values in reader:
+        line = reader.line_num
+        if None in values:
+            wrong.append(f"line {line}: has more values than there are columns: quote values that hold a comma")
+            continue
+        texts = {key: value.strip() for key, value in values.items() if key and value}
+        truck_id, csr = texts.pop(_COLUMN, ""), texts.pop("csr", "")
+        attributes = {key: value for key, value in texts.items() if value}
+        try:
+            yield Row(line, truck_id, attributes, (path.parent / csr).read_text(encoding="ascii") if csr else None)
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not a PKCS #10 request in PEM"
+            wrong.append(f"line {line}: csr {csr!r:.80}: {why}")
 
 
-def _faults(rows: list[Row]) -> Iterator[str]:
+def _faults(rows: list[Row], check: Check) -> Iterator[str]:
     seen: dict[str, int] = {}
     for row in rows:
-        if not ID.fullmatch(row.truck_id):
-            yield f"line {row.line}: truck_id {row.truck_id!r:.40} must be 1 to 64 of A-Z, a-z, 0-9, _ and -"
-        elif row.truck_id in seen:
+        try:
+            check(row.truck_id, row.attributes)
+            if row.csr:
+                authority.read_csr(row.csr)
+        except Rejected as error:
+            yield f"line {row.line}: {error}"
+        if row.truck_id in seen:
             yield f"line {row.line}: {row.truck_id} stands in line {seen[row.truck_id]} already"
         seen.setdefault(row.truck_id, row.line)
 

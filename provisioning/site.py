@@ -102,7 +102,10 @@ def office(registry: Registry, truck_id: str) -> dict[str, Any]:
 
 def write_introduction(path: Path, document: dict[str, Any]) -> Path:
     """The enrolment file, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"cannot write {path}: {error.strerror}: give another path") from None
     disk.write(path, json.dumps(document, indent=1) + "\n", mode=disk.PRIVATE)
     return path
 

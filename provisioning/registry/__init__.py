@@ -59,6 +59,10 @@ class Registry(Protocol):
         """Make what is missing of the registry's own things; says what it made (or would), nothing if all was there."""
         ...
 
+    def check(self, truck_id: str, attributes: Mapping[str, str]) -> None:
+        """Rejected for a name or attributes that `add` would not take; asks nobody."""
+        ...
+
     def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
         """Make a truck, or give it these attributes; True if it is new. Rejected for a name that cannot be."""
         ...

@@ -85,11 +85,15 @@ class AwsRegistry:
 
         return missing(self) if dry_run else prepare(self)
 
-    def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
-        """Make a thing, or give it these attributes; True if it is new."""
+    def check(self, truck_id: str, attributes: Mapping[str, str]) -> None:
+        """What `add` would refuse."""
         if not ID.fullmatch(truck_id):
             raise Rejected("truck_id", f"{truck_id!r:.70} must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
         _check(attributes)
+
+    def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
+        """Make a thing, or give it these attributes; True if it is new."""
+        self.check(truck_id, attributes)
         try:
             thing = self._thing(truck_id)
         except Unknown:

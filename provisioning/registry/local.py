@@ -48,6 +48,9 @@ class LocalRegistry:
         """CA, server certificate, registry. Other `hosts`, or under 90 days left, make a new server certificate."""
         parts = {"ca.pem": "certificate authority (ca.key, ca.pem)", "registry.db": "registry (registry.db)"}
         made = [label for name, label in parts.items() if not (self.folder / name).exists()]
+        self._check_authority()
+        for host in self._hosts:
+            authority.check_host(host)
         if not dry_run:
             disk.private_folder(self.folder)
             self._init_authority()
@@ -67,6 +70,15 @@ class LocalRegistry:
         """Whether `init` has made it."""
         return (self.folder / "registry.db").exists()
 
+    def _check_authority(self) -> None:
+        """A registry without its CA is damage, not a beginning: a new CA would shut out every truck."""
+        lost = [name for name in ("ca.key", "ca.pem") if self.exists and not (self.folder / name).exists()]
+        if lost:
+            raise Misconfigured(
+                f"{' and '.join(lost)} of {self.folder} is missing: restore ca.key and ca.pem from a backup; "
+                "only to enrol all trucks anew, remove ca.* and registry.db and say `init` again"
+            )
+
     def _init_authority(self) -> None:
         if not (self.folder / "ca.pem").exists():
             key, certificate = authority.new_authority(f"Milepost CA {socket.gethostname()}"[:64])
@@ -83,15 +95,19 @@ class LocalRegistry:
         with self._change() as database:
             _put(database, "hosts", json.dumps(hosts))
 
-    def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
-        """Make a truck, or give it these attributes; True if it is new."""
+    def check(self, truck_id: str, attributes: Mapping[str, str]) -> None:
+        """What `add` would refuse."""
         if not ID.fullmatch(truck_id) or reserved(truck_id):
             raise Rejected(
                 "truck_id", f"{truck_id!r:.70} must be 1 to 64 of A-Z, a-z, 0-9, _ and -, and not the box's own"
             )
-        text = json.dumps(dict(attributes), sort_keys=True)
-        if len(text) > _MAX_ATTRIBUTES:
+        if len(_written(attributes)) > _MAX_ATTRIBUTES:
             raise Rejected("attributes", f"more than {_MAX_ATTRIBUTES} bytes in all")
+
+    def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
+        """Make a truck, or give it these attributes; True if it is new."""
+        self.check(truck_id, attributes)
+        text = _written(attributes)
         with self._change() as database:
             new = database.execute(
                 "INSERT OR IGNORE INTO trucks (truck_id, added_at, attributes) VALUES (?, ?, ?)",
@@ -178,6 +194,7 @@ class LocalRegistry:
 
     def authority(self) -> str:
         """The CA's certificate."""
+        self._check_authority()
         return (self.folder / "ca.pem").read_text(encoding="ascii")
 
     def seen(self, truck_id: str, at: str) -> None:
@@ -259,6 +276,10 @@ class LocalRegistry:
 _CERTIFICATES = "SELECT id, truck_id, key_hash, issued_at, not_after, state, pem FROM certificates"
 _REVOKED = "SELECT id, revoked_at FROM certificates WHERE state = 'revoked'"
 _NEWEST = "ORDER BY rowid DESC"
+
+
+def _written(attributes: Mapping[str, str]) -> str:
+    return json.dumps(dict(attributes), sort_keys=True)
 
 
 def _truck(row: sqlite3.Row, certificates: object) -> Truck:

@@ -32,10 +32,16 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
     database = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     database.row_factory = sqlite3.Row
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=FULL")
-    database.execute("PRAGMA foreign_keys=ON")
-    _migrate(database, path)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA foreign_keys=ON")
+        _migrate(database, path)
+    except sqlite3.Error as error:
+        database.close()
+        raise Misconfigured(
+            f"{path} cannot be used: {error}: restore it from a backup, or mend its permissions"
+        ) from None
     return database
 
 

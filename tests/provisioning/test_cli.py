@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import milepost
+from provisioning import authority
 from tests.provisioning.aws import Ministack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +94,62 @@ def test_dry_runs_change_nothing(cli: Cli, tmp_path: Path) -> None:
     assert cli.json("import", "fleet.csv", "--dry-run") == {"trucks": 2, "new": 1, "dry_run": True}
     assert cli.json("truck", "list") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fleet.csv", "milepost-data"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("truck", "add", "T 1"),
+        ("truck", "add", "milepost-collector"),
+        ("truck", "add", "GONE", "--file", "x.json"),
+        ("bundle", "GONE"),
+        ("rotate", "GONE", "--file", "x.json"),
+        ("init", "--host", "two words"),
+        ("init", "--host", "b\u00fccher.example"),
+        ("init", "--mqtt-port", "9000", "--https-port", "9000"),
+        ("import", "asks.csv"),
+    ],
+)
+def test_what_would_be_refused_a_dry_run_refuses(cli: Cli, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    cli("init")
+    cli("truck", "add", "GONE")
+    cli("truck", "retire", "GONE", "--yes")
+    (tmp_path / "asks.csv").write_text("truck_id,csr\nT1,T1.csr\n")
+    (tmp_path / "T1.csr").write_text(authority.new_key()[1])
+    done, would = cli(*arguments), cli(*arguments, "--dry-run")
+    assert done == would
+    assert done[0] in (1, 2)
+    assert "Traceback" not in done[2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["T1.csr", "asks.csv", "milepost-data"]
+
+
+@pytest.mark.parametrize("lost", ["ca.pem", "ca.key"])
+def test_a_lost_ca_is_not_replaced_in_silence(cli: Cli, tmp_path: Path, lost: str) -> None:
+    """A new one would shut out every truck, and overwrite what is left of the old."""
+    cli("init")
+    folder = tmp_path / "milepost-data/provisioning"
+    (folder / lost).unlink()
+    before = {path.name: path.read_bytes() for path in folder.glob("*.*")}
+    code, _, err = cli("init")
+    assert (code, "restore ca.key and ca.pem" in err) == (2, True)
+    assert {path.name: path.read_bytes() for path in folder.glob("*.*")} == before
+    for name in ("ca.pem", "ca.key", "registry.db"):  # as docs/security.md says for a fleet that begins anew
+        (folder / name).unlink(missing_ok=True)
+    assert len(cli.json("init")["made"]) == 4
+
+
+def test_a_damaged_registry_is_a_line_that_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
+    cli("init")
+    (tmp_path / "milepost-data/provisioning/registry.db").write_bytes(b"no database " * 500)
+    code, _, err = cli("status")
+    assert (code, "restore it from a backup" in err, "Traceback" in err) == (2, True, False)
+
+
+def test_a_token_that_cannot_be_put_in_place_is_left_nowhere(cli: Cli, tmp_path: Path) -> None:
+    cli("init")
+    (tmp_path / "folder").mkdir()
+    assert cli("truck", "add", "T1", "--file", "folder")[0] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "milepost-data"]
 
 
 @pytest.mark.parametrize(

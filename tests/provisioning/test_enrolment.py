@@ -190,12 +190,15 @@ def test_nobody_renews_or_confirms_with_what_is_not_his(depot: Depot, tmp_path: 
         (b'{"token": "\\ud800", "csr": "x"}', 400),
         (b'{"certificate": "x", "signature": "x"}', 400),
         (b"x" * 40_000, 413),
+        (b'{"certificate": "CERTIFICATE", "signature": "\\u00e9"}', 403),
+        (b'{"certificate": "CERTIFICATE", "csr": "\\ud800", "signature": "AAAA"}', 403),
     ],
 )
 def test_garbage_gets_an_answer_that_says_nothing(depot: Depot, body: bytes, status: int) -> None:
     import http.client
 
     context = ssl.create_default_context(cadata=depot.registry.authority())
+    body = body.replace(b"CERTIFICATE", json.dumps(depot.registry.authority())[1:-1].encode())
     connection = http.client.HTTPSConnection("127.0.0.1", depot.server.port, context=context, timeout=10)
     connection.request("POST", "/v1/enroll", body)
     response = connection.getresponse()

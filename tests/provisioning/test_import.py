@@ -143,11 +143,25 @@ def test_two_thousand_trucks_to_aws_and_ten_kills(ministack: Ministack, tmp_path
         ("", "one of them truck_id"),
         ("name\nT1\n", "one of them truck_id"),
         ("truck_id\nT1\nT1\n", "line 3: T1 stands in line 2 already"),
-        ("truck_id\nT 1\n", "line 2: truck_id 'T 1'"),
-        ("truck_id,csr\nT1,missing.csr\n", "cannot be read"),
+        ("truck_id\nT 1\n", "line 2: truck_id: 'T 1'"),
+        ("truck_id\nT1\nTr\u00fcck\n", "line 3: truck_id: 'Tr\u00fcck'"),
+        ("truck_id\nmilepost-admin\n", "line 2: truck_id: 'milepost-admin'.* the box's own"),
+        ("truck_id,csr\nT1,missing.csr\n", "line 2: csr 'missing.csr': No such file"),
+        ("truck_id,csr\nT1,fleet.csv\n", "line 2: csr: not a PKCS #10 request"),
+        ("truck_id,depot\nT1,north,east\n", "line 2: has more values than there are columns"),
+        ("truck_id,depot,depot\nT1,north,east\n", "names depot twice"),
     ],
 )
-def test_a_wrong_file_is_refused_whole_and_says_where(tmp_path: Path, text: str, message: str) -> None:
+def test_a_wrong_file_is_refused_whole_and_says_where(
+    registry: LocalRegistry, tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / "fleet.csv").write_text(text)
     with pytest.raises(Misconfigured, match=message):
-        read_fleet(tmp_path / "fleet.csv")
+        read_fleet(tmp_path / "fleet.csv", registry.check)
+
+
+def test_a_spreadsheets_file_is_read_as_it_is(registry: LocalRegistry, tmp_path: Path) -> None:
+    """A byte order mark, CRLF, blank lines and short rows."""
+    (tmp_path / "fleet.csv").write_bytes(b"\xef\xbb\xbftruck_id,depot\r\nT1,K\xc3\xb6ln\r\n\r\nT2\r\n")
+    rows = read_fleet(tmp_path / "fleet.csv", registry.check)
+    assert [(row.truck_id, row.attributes) for row in rows] == [("T1", {"depot": "K\u00f6ln"}), ("T2", {})]
