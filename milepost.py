@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agent": ("agent.cli", "The on-truck agent: run, once, status, doctor, enroll, install."),
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),
     "provision": ("provisioning.cli", "An identity for every truck: init, truck, bundle, import, status."),
-    "cost": ("collector.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
+    "cost": ("deploy.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
     "simulate": ("simulator.cli", "Virtual trucks and shoppers on their own."),
 }
 """Command → the module whose `app` has a command of that name (or is that group), and its line in the help."""
@@ -105,33 +105,33 @@ def up(  # noqa: PLR0913 - one parameter an option
     """
     from rich.console import Console
 
-    from box.box import Box
-    from box.run import Run, Simulation, balanced
-    from box.view import View, show_summary
     from collector.beacon.settings import BeaconSettings
     from collector.cli import settings_of
-    from contract import instants
+    from contract import timestamps
     from contract.settings import load
-    from simulator import ledger
+    from simulator import sent_ledger
+    from standalone.balanced_run import Run, Simulation, balanced
+    from standalone.live_view import View, show_summary
+    from standalone.standalone import Standalone
 
     collector = settings_of(config, data_dir)
     stop = _stop_on_signals()
     console = Console(stderr=as_json)
     identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
     settings = load("beacon", BeaconSettings, config)
-    box: Any = Box(collector, settings, port=port, broker_url=broker, identities=identities)
+    box: Any = Standalone(collector, settings, port=port, broker_url=broker, identities=identities)
     store_url = collector.store_url
     if aws:
-        from deploy.trial import STORE, Trial, refuse_broker
+        from deploy.local_stack import STORE, LocalStack, refuse_broker
 
         refuse_broker(broker)
         typer.echo(f"Deploying the stack to a ministack in {collector.data_dir / 'aws'}, kept there", err=True)
-        box, store_url = Trial(collector.data_dir, port=port, track=collector.track), STORE
+        box, store_url = LocalStack(collector.data_dir, port=port, track=collector.track), STORE
     with box:
         self_call = [sys.executable, "-m", "milepost", "simulate"]
         shared = ["--data-dir", str(box.folder), *(["--config", str(config)] if config else [])]
         ends_at = None if minutes is None else time.time() + minutes * 60
-        until = [] if ends_at is None else ["--until", instants.from_ms(int(ends_at * 1000))]
+        until = [] if ends_at is None else ["--until", timestamps.from_ms(int(ends_at * 1000))]
         driving = ["--count", str(trucks), "--broker", box.mqtt_url, "--speedup", str(speedup), *until]
         shopping = ["--count", str(shoppers), "--url", box.web.url]
         commands = {
@@ -139,7 +139,7 @@ def up(  # noqa: PLR0913 - one parameter an option
             "shoppers": [*self_call, "shoppers", *shopping, *shared],
         }
         wanted = {name: argv for name, argv in commands.items() if {"trucks": trucks, "shoppers": shoppers}[name]}
-        run = Run(box, store_url, Simulation(wanted, ledger.sampled, ledger.clicks), stop)
+        run = Run(box, store_url, Simulation(wanted, sent_ledger.sampled, sent_ledger.clicks), stop)
         with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:
             summary = run.go(ends_at, view)
     if as_json:
@@ -151,10 +151,10 @@ def up(  # noqa: PLR0913 - one parameter an option
 
 def _identities(data_dir: Path, config: Path | None, trucks: int) -> Any:
     """Of `milepost provision`, if there are any; then who enrolled is logged too, not only what was refused."""
-    from box.identities import open_identities
     from contract.settings import load
     from provisioning.settings import ProvisioningSettings
     from simulator.trucks import truck_ids
+    from standalone.truck_access import open_identities
 
     settings = load("provisioning", ProvisioningSettings, config)
     if identities := open_identities(data_dir, settings, truck_ids(trucks)):

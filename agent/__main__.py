@@ -30,7 +30,7 @@ def run(config: Path | None, *, as_json: bool) -> int:
     logging.getLogger().setLevel(logging.INFO)  # the `milepost` command has configured warnings only
     try:
         settings = load("agent", AgentSettings, config)
-        from agent.assembly import serve
+        from agent.runtime.bootstrap import serve
 
         tally = serve(settings, lambda: load("agent", AgentSettings, config))
     except MilepostError as error:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.enrolment.cli import enroll
+from agent.enrollment.cli import enroll
 from agent.settings import AgentSettings
 from contract.codec import dump
 from contract.errors import MilepostError, Misconfigured, Unreachable
 from contract.settings import find, load
 
 if TYPE_CHECKING:
-    from agent.install import Step
+    from agent.operations.systemd_install import Step
 
 app = typer.Typer(
     help="The agent on the truck: it samples, stores, and sends when it can.",
@@ -43,10 +43,10 @@ def once(config: Config = None, as_json: AsJson = False) -> None:
 
     A bus or gpsd is listened to for two to six seconds first.
     """
-    from agent.assembly import open_buffer, open_sensors, open_transport
-    from agent.clock import SystemClock
-    from agent.display import sample_lines
-    from agent.once import once as take_one
+    from agent.operations.rendering import sample_lines
+    from agent.runtime.bootstrap import open_buffer, open_sensors, open_transport
+    from agent.runtime.once import once as take_one
+    from agent.timing.clock import SystemClock
 
     try:
         settings = load("agent", AgentSettings, config)
@@ -71,9 +71,9 @@ def once(config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def status(config: Config = None, as_json: AsJson = False) -> None:
     """What the buffer holds and how the line is; also while the service runs, which it does not disturb."""
-    from agent.buffer.glance import glance
-    from agent.display import status_lines
-    from agent.holder import holder
+    from agent.buffer.inspection import glance
+    from agent.operations.lock_owner import holder
+    from agent.operations.rendering import status_lines
 
     try:
         settings = load("agent", AgentSettings, config)
@@ -90,7 +90,7 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def doctor(config: Config = None, as_json: AsJson = False) -> None:
     """Look for what keeps this truck from its work, and say what to do. Exit 1 if anything failed."""
-    from agent.doctor import examine
+    from agent.operations.doctor import examine
 
     try:
         settings = load("agent", AgentSettings, config)
@@ -124,7 +124,7 @@ def install(
     as_json: AsJson = False,
 ) -> None:
     """Make the agent a systemd service that starts at every boot, as a user of its own. Safe to repeat."""
-    from agent.install import carry_out, plan_install, this_machine, unreadable
+    from agent.operations.systemd_install import carry_out, plan_install, this_machine, unreadable
 
     notes: list[str] = []
     try:
@@ -148,7 +148,7 @@ def uninstall(
     as_json: AsJson = False,
 ) -> None:
     """Take the service away. Settings, certificates and the buffer stay, so nothing that was sampled is lost."""
-    from agent.install import carry_out, plan_uninstall, this_machine
+    from agent.operations.systemd_install import carry_out, plan_uninstall, this_machine
 
     try:
         machine = this_machine(own=user)

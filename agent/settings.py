@@ -6,7 +6,16 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from contract.config import BatchBytes, Interval, Kibibytes, Megabytes, Publishes, Records, ReportInterval, SendInterval
+from contract.remote_config import (
+    BatchBytes,
+    Interval,
+    Kibibytes,
+    Megabytes,
+    Publishes,
+    Records,
+    ReportInterval,
+    SendInterval,
+)
 from contract.settings import Room
 from contract.telemetry import Identifier
 

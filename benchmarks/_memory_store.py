@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
+from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Version
-from collector.ledger import Stream
-from collector.stores import Change, DeadLetter, Head, StoredClick, StoredSample
+from collector.rows import DeadLetter, StoredClick, StoredSample
+from collector.stores import Change, TruckHead
 
 
 class MemoryStore:
@@ -22,8 +23,8 @@ class MemoryStore:
         self.samples: dict[str, dict[str, StoredSample]] = defaultdict(dict)
         self.keys: dict[str, list[str]] = defaultdict(list)
         self.versions: dict[str, dict[str, Version]] = defaultdict(dict)
-        self.heads: dict[str, Head] = {}
-        self.ledgers: dict[tuple[str, str], Stream] = {}
+        self.heads: dict[str, TruckHead] = {}
+        self.ledgers: dict[tuple[str, str], StreamLedger] = {}
         self.letters: list[DeadLetter] = []
 
     def unit(self) -> nullcontext[None]:
@@ -42,10 +43,10 @@ class MemoryStore:
                 insort(keys, sample.order_key)
         return fresh
 
-    def head(self, truck_id: str, streams: Collection[str] = ()) -> Head:
-        ledgers = {stream_id: self.ledgers.get((truck_id, stream_id)) or Stream() for stream_id in streams}
+    def head(self, truck_id: str, streams: Collection[str] = ()) -> TruckHead:
+        ledgers = {stream_id: self.ledgers.get((truck_id, stream_id)) or StreamLedger() for stream_id in streams}
         head = self.heads.get(truck_id)
-        return Head(head.latest, head.current, head.rev, ledgers) if head else Head(ledgers=ledgers)
+        return TruckHead(head.latest, head.current, head.rev, ledgers) if head else TruckHead(ledgers=ledgers)
 
     def version_before(self, truck_id: str, order_key: str) -> Version | None:
         found = [key for key in self.versions[truck_id] if key < order_key]
@@ -59,7 +60,7 @@ class MemoryStore:
         stored, keys = self.samples[truck_id], self.keys[truck_id]
         return (Point(key, stored[key].key) for key in keys[bisect_left(keys, order_key) :])
 
-    def apply(self, truck_id: str, read: Head, change: Change) -> Head:
+    def apply(self, truck_id: str, read: TruckHead, change: Change) -> TruckHead:
         versions, steps = self.versions[truck_id], change.steps
         for order_key in steps.remove:
             del versions[order_key]
@@ -69,7 +70,7 @@ class MemoryStore:
             versions[version.order_key] = version
         for stream_id, ledger in change.ledgers.items():
             self.ledgers[truck_id, stream_id] = ledger
-        head = Head(max(change.latest, read.latest), steps.current or read.current, read.rev + 1)
+        head = TruckHead(max(change.latest, read.latest), steps.current or read.current, read.rev + 1)
         self.heads[truck_id] = head
         return head
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.sensors.document import merge
+from agent.sensors.merge import merge
 from benchmarks.ingest_cpu import envelope
-from contract import instants
+from contract import timestamps
 from contract.codec import dump
 from simulator.sensor import SimulatedSensor
 from simulator.vehicle import Vehicle
@@ -61,10 +61,10 @@ def recorded() -> Days:
 
 
 def _sample(truck_id: str, minute: int, moment: datetime, record: dict[str, Any]) -> tuple[int, bytes]:
-    at = instants.from_datetime(moment)
+    at = timestamps.from_datetime(moment)
     head = {"schema_version": 1, "truck_id": truck_id, "stream_id": "0123456789abcdef"}
     sample = {**head, "seq": minute + 1, "sampled_at": at, "time_quality": "gps", **record}
-    return instants.to_ms(at) + 200, dump(sample).encode()
+    return timestamps.to_ms(at) + 200, dump(sample).encode()
 
 
 def message(samples: Sequence[tuple[int, bytes]]) -> tuple[int, bytes]:

@@ -15,22 +15,24 @@ import time
 
 from collector import queries
 from collector.history import Point, Policy, Run, plan
-from collector.stores import Change, Reader, StoredSample, open_reader, open_store
-from contract import instants
+from collector.rows import StoredSample
+from collector.stores import Change, Reader
+from collector.stores.factory import open_reader, open_store
+from contract import timestamps
 from tests.collector.stores.cloud import Cloud
 from tests.contract.examples import RECEIVED_MS, sample
 
 AIM = 1.2
 TRUCK = "TRUCK-00001"
 DAY_MS, MINUTE_MS = 86_400_000, 60_000
-NOW_MS = instants.to_ms("2026-06-01T00:00:00.000Z")
+NOW_MS = timestamps.to_ms("2026-06-01T00:00:00.000Z")
 READS, ROUNDS = 400, 7
 PER_DAY = 288
 
 
 def stored(at_ms: int, seq: int) -> StoredSample:
     """A sample whose tracked key changes every five minutes."""
-    at = instants.from_ms(at_ms)
+    at = timestamps.from_ms(at_ms)
     record = {**sample(truck_id=TRUCK, seq=seq, sampled_at=at), "stream_id": "0123456789abcdef"}
     place = f"{at}#0123456789abcdef#{seq:019d}#{seq:064x}"
     return StoredSample(
@@ -61,14 +63,14 @@ def seconds(url: str, days: int, chance: random.Random) -> tuple[float, float]:
     whole, alone = [], []
     held = opened(url)
     for _ in range(READS):
-        at = instants.from_ms(NOW_MS - 1 - chance.randrange(days * DAY_MS))
+        at = timestamps.from_ms(NOW_MS - 1 - chance.randrange(days * DAY_MS))
         before = time.perf_counter()
         reader = opened(url)
         [row] = queries.history(reader, TRUCK, at)
         reader.close()
         whole.append(time.perf_counter() - before)
         assert row["effective_start_date"] <= at
-        at = instants.from_ms(NOW_MS - 1 - chance.randrange(days * DAY_MS))
+        at = timestamps.from_ms(NOW_MS - 1 - chance.randrange(days * DAY_MS))
         before = time.perf_counter()
         queries.history(held, TRUCK, at)
         alone.append(time.perf_counter() - before)
@@ -108,7 +110,7 @@ def on_dynamodb() -> bool:
         cloud.grow(TRUCK, RECEIVED_MS - (days + 1) * DAY_MS, count, DAY_MS // PER_DAY)
         chance = random.Random(1)
         for _ in range(READS // 20):
-            at = instants.from_ms(RECEIVED_MS - DAY_MS - 1_000 - chance.randrange(days * DAY_MS - DAY_MS // 2))
+            at = timestamps.from_ms(RECEIVED_MS - DAY_MS - 1_000 - chance.randrange(days * DAY_MS - DAY_MS // 2))
             assert len(queries.history(cloud.store, TRUCK, at)) == 1
         _, units = cloud.client.take()
         found.append(units / (READS // 20))

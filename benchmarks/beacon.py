@@ -55,13 +55,13 @@ def main() -> None:
 
 def serve(folder: Path) -> None:
     """Print the port, and serve until the input ends."""
-    from box.web import Web
-    from box.writer import Writer
     from collector.beacon import BeaconSettings, create_app
     from collector.history import Policy
     from collector.ingest import Ingest, vouch_for_policy
     from collector.settings import CollectorSettings
-    from collector.stores import open_store
+    from collector.stores.factory import open_store
+    from standalone.group_commit_writer import Writer
+    from standalone.http_server import Web
 
     settings = CollectorSettings(data_dir=folder)
     policy, store = Policy.of(settings.track), open_store(settings.store_url)

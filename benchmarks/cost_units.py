@@ -1,4 +1,4 @@
-"""What one sample takes on AWS: write and read units, calls, CPU and bytes; rewrites collector/cost/units.json.
+"""What one sample takes on AWS: write and read units, calls, CPU and bytes; rewrites deploy/cost/units.json.
 
 The telemetry function whole against ministack's DynamoDB (whose ConsumedCapacity is right), for simulated trucks at a
 sample a minute, one sample a message and five together; then the same records as a version put and closed each, and as
@@ -28,18 +28,18 @@ from typing import Any
 import boto3
 from boto3.dynamodb.types import TypeSerializer
 
-from agent.events import Events
+from agent.sampling.event_detection import Events
 from agent.settings import AgentSettings
 from benchmarks._trucks import A_DAY, DRIVE, NOW, Days, events, recorded, simulated
 from benchmarks.ingest_cpu import envelope
-from collector.handlers import assembly, telemetry
+from collector.handlers import bootstrap, telemetry
 from collector.handlers.archive import handler as archive
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.stores.dynamodb import DynamoDbStore, create_tables
-from contract import instants
+from contract import timestamps
 from contract.codec import dump, parse
-from deploy.local import Ministack, environment
+from deploy.ministack import Ministack, environment
 from deploy.render import render
 
 FILE = Path(__file__).parent.parent / "collector" / "cost" / "units.json"
@@ -92,7 +92,7 @@ def ours(prefix: str, together: int, days: Days) -> dict[str, float]:
     store, policy = DynamoDbStore(prefix, clock=NOW.timestamp), Policy.of()
     vouch_for_policy(store, policy)
     ingest = Ingest(store, policy)
-    assembly.store, assembly.ingest = lambda: store, lambda: ingest  # type: ignore[assignment]
+    bootstrap.store, bootstrap.ingest = lambda: store, lambda: ingest  # type: ignore[assignment]
     batches, told = list(events(days, together)), io.StringIO()
     meter.reset()
     cpu = time.process_time()
@@ -201,7 +201,7 @@ def version_per_record(days: Days) -> dict[str, float]:
     cpu = time.process_time()
     for truck, samples in days.items():
         for received_ms, payload in samples:
-            _one_version(client, truck, instants.from_ms(received_ms), json.loads(payload, parse_float=str))
+            _one_version(client, truck, timestamps.from_ms(received_ms), json.loads(payload, parse_float=str))
     count = sum(map(len, days.values()))
     return {
         "write_units": meter.write["versions"] / count,
@@ -235,7 +235,7 @@ def object_per_record(days: Days) -> dict[str, float]:
     payloads = [(truck, *each) for truck, own in days.items() for each in own]
     cpu = time.process_time()
     for truck, received_ms, payload in payloads:
-        key = f"{truck}/{instants.from_ms(received_ms)}.json"
+        key = f"{truck}/{timestamps.from_ms(received_ms)}.json"
         client.put_object(Bucket="usual-objects", Key=key, Body=dump(json.loads(payload)).encode())
     return {"cpu_seconds": (time.process_time() - cpu) / len(payloads)}
 
@@ -281,7 +281,7 @@ def measured(days: Days, drive: Days) -> dict[str, Any]:
             "platform_log_bytes_per_invocation": 350,
         },
         "payload_bytes": payload_bytes,
-        "envelope_bytes": len(envelope("TRUCK-001", instants.to_ms("2026-01-31T12:00:00.000Z"), b"")),
+        "envelope_bytes": len(envelope("TRUCK-001", timestamps.to_ms("2026-01-31T12:00:00.000Z"), b"")),
         "write_units_per_sample": {
             "alone": round(alone["write_units_per_sample"], 3),
             "five_together": round(five["write_units_per_sample"], 3),

@@ -23,12 +23,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from agent.buffer import join_batch
 from agent.buffer.schema import checksum
 from agent.buffer.sqlite import SqliteBuffer
-from agent.clock import SystemClock
+from agent.publishing.publisher import Publisher
 from agent.settings import AgentSettings
+from agent.timing.clock import SystemClock
 from agent.transport import Limits
-from agent.transport.line import Line
+from agent.transport.endpoint import Line
 from agent.transport.paho import PahoTransport
-from agent.uplink import Uplink
 from contract import topics
 from tests.agent.live import Broker
 
@@ -125,7 +125,7 @@ def _fill(path: Path, buffer: SqliteBuffer, count: int) -> None:
 def _drain(buffer: SqliteBuffer, port: int, limits: Limits) -> float:
     transport = PahoTransport(Line("127.0.0.1", port, TRUCK), limits=limits.of_own_broker())
     settings = AgentSettings(truck_id=TRUCK, buffer=buffer._path)
-    uplink = Uplink(settings, buffer, transport, SystemClock())
+    uplink = Publisher(settings, buffer, transport, SystemClock())
     uplink.start()
     while not uplink.connected:
         uplink.turn(0.001)

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks._memory_store import MemoryStore
 from benchmarks.ingest_cpu import AIM, BATCH, ROUNDS, SAMPLES, cpu, envelope, payloads
-from collector.handlers import assembly, telemetry
+from collector.handlers import bootstrap, telemetry
 from collector.history import Policy
 from collector.ingest import Ingest
 
@@ -54,7 +54,7 @@ def handle(batches: list[dict[str, Any]], policy: Policy) -> None:
     """All batches through the function, into an empty store."""
     store = MemoryStore()
     ingest = Ingest(store, policy)  # type: ignore[arg-type]
-    assembly.store, assembly.ingest = lambda: store, lambda: ingest  # type: ignore[assignment]
+    bootstrap.store, bootstrap.ingest = lambda: store, lambda: ingest  # type: ignore[assignment]
     with contextlib.redirect_stdout(io.StringIO()):
         for batch in batches:
             assert telemetry.handler(batch, CONTEXT) == {"batchItemFailures": []}

@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from agent.sensors.document import merge
+from agent.sensors.merge import merge
 from benchmarks._memory_store import MemoryStore
 from collector.history import Policy
 from collector.ingest import Ingest, items_of_stream_record
-from contract import instants
+from contract import timestamps
 from contract.codec import dump
 from simulator.sensor import SimulatedSensor
 from simulator.vehicle import Vehicle
@@ -42,9 +42,9 @@ def payloads(trucks: int) -> list[tuple[str, int, bytes]]:
             moment = START + timedelta(minutes=minute)
             values, quality = merge([sensor.read(moment)])
             head = {"schema_version": 1, "truck_id": truck_id, "stream_id": "0123456789abcdef", "seq": minute + 1}
-            at = instants.from_datetime(moment)
+            at = timestamps.from_datetime(moment)
             record = {**head, "sampled_at": at, "time_quality": "gps", **values, "quality": quality}
-            found.append((minute, truck_id, instants.to_ms(at) + 200, dump(record).encode()))
+            found.append((minute, truck_id, timestamps.to_ms(at) + 200, dump(record).encode()))
     return [each[1:] for each in sorted(found)]
 
 

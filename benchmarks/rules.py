@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from iot_rules.rules import Message, Rule, Rules, load_documents, read_rule
+from iot_rules.engine import Message, Rule, Rules, load_documents, read_rule
 
 ROUNDS, SECONDS = 5, 0.15
 TOPIC, CLIENT, NOW = "fleet/TRUCK-001/telemetry", "TRUCK-001", 1_700_000_000_000

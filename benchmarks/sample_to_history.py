@@ -23,10 +23,10 @@ def drive(broker: str, folder: Path) -> None:
     """50 agents that sample once a second until SIGTERM."""
     import threading
 
-    from agent.assembly import open_buffer, open_transport
-    from agent.clock import SystemClock
-    from agent.service import Agent
+    from agent.runtime.bootstrap import open_buffer, open_transport
+    from agent.runtime.service import Agent
     from agent.settings import AgentSettings
+    from agent.timing.clock import SystemClock
     from simulator.sensor import SimulatedSensor
     from simulator.vehicle import Vehicle
 

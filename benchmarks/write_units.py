@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 from collector.history import Policy  # noqa: E402
 from collector.ingest import Ingest, vouch_for_policy  # noqa: E402
 from collector.stores.dynamodb import DynamoDbStore, create_tables  # noqa: E402
-from contract import instants  # noqa: E402
-from contract.items import Item  # noqa: E402
+from contract import timestamps  # noqa: E402
+from contract.ingest_items import Item  # noqa: E402
 from tests import ministack  # noqa: E402
 
 TABLE = ROOT.parent / "shared" / "data" / "trips" / "driveplotr_nds_drives.csv"
@@ -43,7 +43,7 @@ def drives() -> dict[str, list[dict[str, Any]]]:
         for row in csv.DictReader(lines):
             records = found[f"DRIVE-{row['drive']}"]
             at = int(row["time_utc"])
-            if not records or at * 1000 - instants.to_ms(records[-1]["sampled_at"]) >= 60_000:
+            if not records or at * 1000 - timestamps.to_ms(records[-1]["sampled_at"]) >= 60_000:
                 records.append(_record(f"DRIVE-{row['drive']}", len(records) + 1, row))
     return found
 
@@ -55,7 +55,7 @@ def _record(truck: str, seq: int, row: dict[str, str]) -> dict[str, Any]:
         "truck_id": truck,
         "stream_id": "0123456789abcdef0123456789abcdef",
         "seq": seq,
-        "sampled_at": instants.from_ms(int(row["time_utc"]) * 1000),
+        "sampled_at": timestamps.from_ms(int(row["time_utc"]) * 1000),
         "time_quality": "gps",
         "gps_location": {"latitude": float(row["gps_lat"]), "longitude": float(row["gps_long"])},
         "vehicle_speed": round(float(row["speed_mph"]) * 1.609344, 3),
@@ -66,7 +66,7 @@ def _record(truck: str, seq: int, row: dict[str, str]) -> dict[str, Any]:
 def batches(records: list[dict[str, Any]], size: int) -> Iterator[list[Item]]:
     for first in range(0, len(records), size):
         some = records[first : first + size]
-        arrived = instants.to_ms(some[-1]["sampled_at"]) + 1_000
+        arrived = timestamps.to_ms(some[-1]["sampled_at"]) + 1_000
         yield [Item("telemetry", "mqtt:fleet/x/telemetry", each, arrived) for each in some]
 
 

@@ -10,18 +10,19 @@ from typing import Annotated, Any
 
 import typer
 
-from collector import queries, tables
-from collector.files import KINDS, ingest_lines
+from collector import cli_rendering, queries
 from collector.history import Policy
 from collector.ingest import Ingest, unpack, vouch_for_policy
+from collector.ingest.jsonl import KINDS, ingest_lines
 from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
 from collector.settings import CollectorSettings, speak_to
-from collector.stores import Reader, Store, open_reader, open_store
-from contract import instants
+from collector.stores import Reader, Store
+from collector.stores.factory import open_reader, open_store
+from contract import timestamps
 from contract.codec import dump
 from contract.errors import Misconfigured, Rejected, Unreachable
-from contract.items import Item, Kind
+from contract.ingest_items import Item, Kind
 from contract.settings import load
 
 DataDir = Annotated[
@@ -142,10 +143,10 @@ def trucks(data_dir: DataDir = None, config: Config = None, as_json: AsJson = Fa
     if as_json:
         _print(rows)
         return
-    tables.show(
+    cli_rendering.show(
         "Trucks",
-        ["truck", "latest sample", *tables.HIGHLIGHTS, "faults"],
-        [[row["truck_id"], row["latest"]["sampled_at"], *tables.highlights(row["latest"])] for row in rows],
+        ["truck", "latest sample", *cli_rendering.HIGHLIGHTS, "faults"],
+        [[row["truck_id"], row["latest"]["sampled_at"], *cli_rendering.highlights(row["latest"])] for row in rows],
         empty="No trucks yet. Start some with `milepost up`, or take in a file with `milepost ingest FILE`.",
     )
 
@@ -160,7 +161,7 @@ def history(
 ) -> None:
     """A truck's versions, oldest first: what was true from when until when."""
     try:
-        instant = None if at is None else instants.parse(at, "--at")
+        instant = None if at is None else timestamps.parse(at, "--at")
     except Rejected as error:
         raise Misconfigured(str(error)) from None
     with _reading(settings_of(config, data_dir)) as reader:
@@ -168,11 +169,11 @@ def history(
     if as_json:
         _print(rows)
         return
-    tables.show(
+    cli_rendering.show(
         f"History of {truck}",
-        ["from", "until", *tables.HIGHLIGHTS, "faults"],
+        ["from", "until", *cli_rendering.HIGHLIGHTS, "faults"],
         [
-            [row["effective_start_date"], row["effective_end_date"] or "now", *tables.highlights(row["sample"])]
+            [row["effective_start_date"], row["effective_end_date"] or "now", *cli_rendering.highlights(row["sample"])]
             for row in rows
         ],
         empty=f"Nothing is known of {truck}{f' at {at}' if at else ''}. `milepost trucks` lists the trucks.",
@@ -198,7 +199,7 @@ def audit(truck: SomeTruck = None, data_dir: DataDir = None, config: Config = No
             "twice": "conflicts",
         }
         rows = [[row[name] for name in shown.values()] for row in found["trucks"]]
-        tables.show("Audit", list(shown), rows, empty="No streams yet.")
+        cli_rendering.show("Audit", list(shown), rows, empty="No streams yet.")
         verdict = "Nothing is missing." if complete else f"Incomplete: {found['lost']} lost for certain; see the holes."
         typer.echo(verdict)
     raise typer.Exit(0 if complete else 1)
@@ -220,7 +221,7 @@ def clicks(
         _print(rows)
         return
     names = list(rows[0]) if rows else []
-    tables.show(f"Clicks by {by}", names, [list(row.values()) for row in rows], empty="No clicks yet.")
+    cli_rendering.show(f"Clicks by {by}", names, [list(row.values()) for row in rows], empty="No clicks yet.")
 
 
 @dead_letters.command("list")
@@ -232,7 +233,9 @@ def list_letters(data_dir: DataDir = None, config: Config = None, as_json: AsJso
         _print(rows)
         return
     names = ["id", "received_at", "source", "field", "reason"]
-    tables.show("Dead letters", names, [[row[name] for name in names] for row in rows], empty="Nothing was refused.")
+    cli_rendering.show(
+        "Dead letters", names, [[row[name] for name in names] for row in rows], empty="Nothing was refused."
+    )
 
 
 @dead_letters.command("show")
@@ -311,7 +314,7 @@ def verify(truck: SomeTruck = None, data_dir: DataDir = None, config: Config = N
     if as_json:
         _print(faults)
     else:
-        tables.show(
+        cli_rendering.show(
             "Faults",
             ["truck_id", "fault"],
             [[fault["truck_id"], fault["fault"]] for fault in faults],

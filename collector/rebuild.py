@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from collector.history import Point, Policy, Run, Version, define, parts, start
-from collector.stores import Change, Conflict, Counter, Reader, Store, StoredSample
+from collector.rows import Counter, StoredSample
+from collector.stores import Change, Conflict, Reader, Store
 from contract.codec import content_hash, parse
 from contract.errors import Retryable
-from contract.legacy import telemetry
+from contract.legacy_records import telemetry
 
 _REPLANS = 50
 _LOOKS = 3

@@ -25,7 +25,7 @@ class CollectorSettings(Room):
 
     @property
     def store_url(self) -> str:
-        """The store in use, as collector.stores.open_store takes it."""
+        """The store in use, as collector.stores.factory.open_store takes it."""
         return self.store or f"sqlite:///{self.data_dir / 'milepost.db'}"
 
 

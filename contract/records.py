@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from contract import instants, legacy
+from contract import legacy_records, timestamps
 from contract.clicks import Click
 from contract.codec import Json, canonical, content_hash
 from contract.errors import Rejected
@@ -68,12 +68,12 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
     """
     if not isinstance(record, dict):
         raise Rejected("", "a telemetry record must be a JSON object")
-    own = legacy.without_bookkeeping(record)
-    wire = legacy.telemetry(own)
+    own = legacy_records.without_bookkeeping(record)
+    wire = legacy_records.telemetry(own)
     try:
         _validate(Telemetry, wire)
     except Rejected as error:
-        field = legacy.flat_name(error.field, own) if "TRUCK_ID" in own else error.field
+        field = legacy_records.flat_name(error.field, own) if "TRUCK_ID" in own else error.field
         raise Rejected(field, error.reason) from None
     stream_id, seq = wire.get("stream_id"), wire.get("seq")
     if (stream_id is None) != (seq is None):
@@ -94,15 +94,15 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
 
 
 def _time_of(wire: dict[str, Json], received_ms: int, date_by_arrival: bool) -> tuple[str, bool]:
-    field = next((key for key in legacy.TIME_KEYS if wire.get(key) is not None), None)
+    field = next((key for key in legacy_records.TIME_KEYS if wire.get(key) is not None), None)
     if field is None:
         if not date_by_arrival:
             raise Rejected("sampled_at", "missing: a record in a file needs sampled_at, timestamp or LOAD_TIMESTAMP")
-        return instants.from_ms(received_ms), True
-    sampled_at = instants.parse(wire[field], field)
-    if sampled_at < instants.EARLIEST:
+        return timestamps.from_ms(received_ms), True
+    sampled_at = timestamps.parse(wire[field], field)
+    if sampled_at < timestamps.EARLIEST:
         raise Rejected(field, f"{sampled_at} is before the year 2000: set the producer's clock")
-    if sampled_at > (latest := instants.from_ms(received_ms + HOUR_MS)):
+    if sampled_at > (latest := timestamps.from_ms(received_ms + HOUR_MS)):
         raise Rejected(field, f"{sampled_at} is over an hour after it was received ({latest} at most): set the clock")
     return sampled_at, False
 
@@ -116,19 +116,19 @@ def read_click(record: Json, *, received_ms: int, date_by_arrival: bool) -> Clic
     if not isinstance(record, dict):
         raise Rejected("", "an event must be a JSON object")
     own = {key: value for key, value in record.items() if key != "received_at"}
-    wire = legacy.click(own)
+    wire = legacy_records.click(own)
     if wire.get("event_id") is None:
         wire = {**wire, "event_id": f"content-{content_hash(canonical(own))}"}
     wire.setdefault("event_type", "click" if "item_id" in wire else None)
     if wire.get("timestamp") is None and date_by_arrival:
-        wire = {**wire, "timestamp": instants.from_ms(received_ms)}
+        wire = {**wire, "timestamp": timestamps.from_ms(received_ms)}
     _validate(Click, wire)
-    timestamp = instants.parse(wire["timestamp"], "timestamp")
-    if timestamp < (oldest := instants.from_ms(received_ms - CLICK_MAX_AGE_MS)):
+    timestamp = timestamps.parse(wire["timestamp"], "timestamp")
+    if timestamp < (oldest := timestamps.from_ms(received_ms - CLICK_MAX_AGE_MS)):
         raise Rejected(
             "timestamp", f"{timestamp} is older than 7 days (before {oldest}): identities are not kept longer"
         )
-    if timestamp > (latest := instants.from_ms(received_ms + HOUR_MS)):
+    if timestamp > (latest := timestamps.from_ms(received_ms + HOUR_MS)):
         raise Rejected(
             "timestamp", f"{timestamp} is over an hour after it was received ({latest} at most): set the clock"
         )
@@ -174,7 +174,7 @@ def _as_floats(value: Json) -> Json:
     return float(value) if isinstance(value, Decimal) else value
 
 
-_TOP = frozenset(Telemetry.model_fields) | set(legacy.TIME_KEYS)
+_TOP = frozenset(Telemetry.model_fields) | set(legacy_records.TIME_KEYS)
 _KNOWN = {tuple(group.split(".")): frozenset(leaves) for group, leaves in GROUPS.items()}
 _KNOWN["vehicle_health_and_maintenance",] |= {"tire_pressure"}
 
@@ -203,7 +203,7 @@ def document(text_record: dict[str, Json], *, sampled_at: str, by_arrival: bool)
 
     text_record: the parsed `Sample.text`. Unknown keys follow under their own names.
     """
-    wire = legacy.telemetry(text_record)
+    wire = legacy_records.telemetry(text_record)
     whole: dict[str, Any] = {key: wire.get(key) for key in ("schema_version", "truck_id", "stream_id", "seq")}
     whole["sampled_at"] = sampled_at
     whole["time_quality"] = "estimated" if by_arrival else wire.get("time_quality")
@@ -219,7 +219,7 @@ def document(text_record: dict[str, Json], *, sampled_at: str, by_arrival: bool)
         for group in groups:
             home, source = home[group], source[group]
         home[name] = source[name]
-    for key in legacy.TIME_KEYS[1:]:
+    for key in legacy_records.TIME_KEYS[1:]:
         if key in wire:
             whole[key] = wire[key]
     return whole

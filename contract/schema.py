@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from contract.clicks import Click, ClickBatch
-from contract.config import Config
-from contract.messages import Report, Resend, Status
+from contract.control_messages import Report, Resend, Status
+from contract.remote_config import Config
 from contract.telemetry import Telemetry, TelemetryBatch
 
 FOLDER = Path(__file__).parent / "schemas"

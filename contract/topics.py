@@ -23,20 +23,20 @@ def batch(truck_id: str) -> str:
 
 
 def report(truck_id: str) -> str:
-    """What the truck holds, sent, thinned and lost: see contract.messages.Report."""
+    """What the truck holds, sent, thinned and lost: see contract.control_messages.Report."""
     return f"fleet/{truck_id}/report"
 
 
 def status(truck_id: str) -> str:
-    """Retained; also the last will: see contract.messages.Status."""
+    """Retained; also the last will: see contract.control_messages.Status."""
     return f"fleet/{truck_id}/status"
 
 
 def resend(truck_id: str) -> str:
-    """Cloud to truck: see contract.messages.Resend."""
+    """Cloud to truck: see contract.control_messages.Resend."""
     return f"fleet/{truck_id}/resend"
 
 
 def config(truck_id: str) -> str:
-    """Cloud to truck, retained: see contract.config.Config."""
+    """Cloud to truck, retained: see contract.remote_config.Config."""
     return f"fleet/{truck_id}/config"

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from contract.errors import Misconfigured
-from deploy.watch import alarms, dashboard, iot_logging
+from deploy.monitoring import alarms, dashboard, iot_logging
 
 SOURCE = Path(__file__).with_name("template.yaml")
 Resources = dict[str, dict[str, Any]]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from iot_rules.clients import Clients, account_errors
-from iot_rules.deploy import PREFIX, Change
+from iot_rules.deployment_plan import PREFIX, Change
 
 
 class Account:

@@ -21,16 +21,16 @@ from contract.errors import Misconfigured, Unreachable
 from iot_rules import settings as room
 from iot_rules.account import Account
 from iot_rules.cases import check_case, read_cases, run_on_topic, shown_output
-from iot_rules.check import check_document, check_documents
+from iot_rules.cli_rendering import change_line, show_findings, show_rules
 from iot_rules.clients import Clients
-from iot_rules.deploy import filled, placeholders, plan
+from iot_rules.deployment_plan import filled, placeholders, plan
+from iot_rules.engine import Rule, load_documents, read_rule
 from iot_rules.errors import SqlError
 from iot_rules.findings import ERROR
-from iot_rules.fleet import Fleet, fleet_findings
-from iot_rules.rules import Rule, load_documents, read_rule
+from iot_rules.lint import check_document, check_documents
+from iot_rules.quotas import Fleet, fleet_findings
 from iot_rules.sql import LATEST, Arrival, Failed, Message, Surroundings, compile_statement, parse_json
 from iot_rules.sql.values import UNDEFINED
-from iot_rules.tables import change_line, show_findings, show_rules
 
 app = typer.Typer(
     name="rules",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from iot_rules.actions import Action, Delivery, Failure, failure
-from iot_rules.rules import Message, Outcome, Rules
+from iot_rules.engine import Message, Outcome, Rules
 
 log = logging.getLogger(__name__)
 

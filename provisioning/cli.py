@@ -10,10 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from contract.errors import Misconfigured, Rejected
-from contract.instants import from_datetime
+from contract.timestamps import from_datetime
 from provisioning import cli_truck
-from provisioning.bundle import make_bundle
-from provisioning.door import (
+from provisioning.cli_options import (
     AsJson,
     Config,
     DataDirectory,
@@ -28,10 +27,18 @@ from provisioning.door import (
     shown,
     sure,
 )
-from provisioning.fleet_file import import_fleet, read_fleet
+from provisioning.csv_import import import_fleet, read_fleet
+from provisioning.enrollment.enrollment_file import (
+    Site,
+    introduction,
+    listen_for,
+    remember,
+    site_of,
+    write_introduction,
+)
+from provisioning.enrollment.gateway_bundle import make_bundle
 from provisioning.registry import Truck
-from provisioning.registry.local import LocalRegistry
-from provisioning.site import Site, introduction, listen_for, remember, site_of, write_introduction
+from provisioning.registry.sqlite import LocalRegistry
 
 app = typer.Typer(help="An identity for every truck, and only its own.", no_args_is_help=True, add_completion=False)
 app.add_typer(cli_truck.app, name="truck")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from contract.errors import Rejected
-from provisioning.door import (
+from provisioning.cli_options import (
     AsJson,
     Config,
     DataDirectory,
@@ -21,8 +21,8 @@ from provisioning.door import (
     shown,
     sure,
 )
+from provisioning.enrollment.enrollment_file import introduction, write_introduction
 from provisioning.registry import Truck
-from provisioning.site import introduction, write_introduction
 
 app = typer.Typer(help="One truck at a time.", no_args_is_help=True, add_completion=False)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from contract import instants, settings
+from contract import settings, timestamps
 from contract.errors import Misconfigured, Rejected
 from simulator.settings import DataFolder, SimulatorSettings
 
@@ -48,8 +48,8 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     config: _Config = None,
 ) -> None:
     """Drive virtual trucks, each with the real agent, until they are stopped."""
-    from simulator import ledger
-    from simulator.signals import stop_event
+    from simulator import sent_ledger
+    from simulator.stop_signals import stop_event
     from simulator.trucks import Fleet
 
     _log_to_stderr()
@@ -66,7 +66,9 @@ def trucks(  # noqa: PLR0913 - one parameter an option
         seed=own.seed if seed is None else seed,
     ).run(stop_event())
     if as_json:
-        _print({"trucks": [{"truck_id": name, "sampled": number} for name, number in ledger.sampled(folder).items()]})
+        _print(
+            {"trucks": [{"truck_id": name, "sampled": number} for name, number in sent_ledger.sampled(folder).items()]}
+        )
 
 
 @app.command()
@@ -83,9 +85,9 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     config: _Config = None,
 ) -> None:
     """Post shop events to a real beacon, each until it has its receipt."""
-    from simulator import ledger
+    from simulator import sent_ledger
     from simulator.shoppers import Shop
-    from simulator.signals import stop_event
+    from simulator.stop_signals import stop_event
 
     if not url.startswith(("http://", "https://")):
         raise Misconfigured(f"--url {url!r} is no web address: give one such as http://127.0.0.1:8080")
@@ -94,19 +96,19 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     Shop(
         count=count,
         url=url,
-        outbox=folder / ledger.OUTBOX,
+        outbox=folder / sent_ledger.OUTBOX,
         rate=own.rate if rate is None else rate,
         drain=own.drain if drain is None else drain,
         seed=own.seed if seed is None else seed,
     ).run(stop_event(), seconds=None if minutes is None else minutes * 60)
     if as_json:
-        sent = ledger.clicks(folder)
+        sent = sent_ledger.clicks(folder)
         _print({"sent": sent.sent, "open": sent.open, "rejected": sent.rejected})
 
 
 def _time(text: str | None) -> datetime | None:
     try:
-        return instants.to_datetime(instants.parse(text, "--until")) if text else None
+        return timestamps.to_datetime(timestamps.parse(text, "--until")) if text else None
     except Rejected as error:
         raise Misconfigured(str(error)) from None
 

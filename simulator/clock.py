@@ -6,7 +6,7 @@ A sample from the future would be rejected, so simulated time starts in the past
 from datetime import datetime, timedelta
 from typing import Literal
 
-from agent.clock import Clock, Moment, SystemClock
+from agent.timing.clock import Clock, Moment, SystemClock
 
 LONGEST_WAY_BACK = timedelta(days=1)
 """How far in the past simulated time starts where no end is planned."""
@@ -15,7 +15,7 @@ _NEVER_S = 3600.0
 
 
 class SimulatedClock:
-    """Implements agent.clock.Clock.
+    """Implements agent.timing.clock.Clock.
 
     start: where simulated time starts (at the wall clock's time, if that is earlier). speedup: simulated seconds in a
     second. Having caught up with the wall clock, it is the wall clock. end: simulated time stands still there, and a

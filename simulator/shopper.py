@@ -8,7 +8,7 @@ from datetime import datetime
 from random import Random
 from uuid import uuid4
 
-from contract import instants
+from contract import timestamps
 from contract.codec import Json
 from simulator.catalogue import DEVICES, ITEMS, LOCATIONS, REFERRERS, SEARCHES, Item
 
@@ -32,7 +32,7 @@ class Shopper:
 
     def next(self, now: datetime) -> Event:
         """The next event, done at `now`, as the shop's page would send it."""
-        event: Event = {"event_id": str(uuid4()), "timestamp": instants.from_datetime(now)}
+        event: Event = {"event_id": str(uuid4()), "timestamp": timestamps.from_datetime(now)}
         return {**event, **next(self._actions)}
 
     def pause(self, rate: float) -> float:

@@ -15,15 +15,15 @@ from threading import Event, Thread
 
 from pydantic import ValidationError
 
-from agent.assembly import open_buffer, open_transport
 from agent.buffer.sqlite import SqliteBuffer
-from agent.clock import SystemClock
 from agent.errors import Damaged
-from agent.service import Agent
+from agent.runtime.bootstrap import open_buffer, open_transport
+from agent.runtime.service import Agent
 from agent.settings import AgentSettings
-from contract import instants
+from agent.timing.clock import SystemClock
+from contract import timestamps
 from contract.errors import MilepostError, Misconfigured
-from simulator import ledger
+from simulator import sent_ledger
 from simulator.clock import SimulatedClock, planned_start
 from simulator.sensor import SimulatedSensor
 from simulator.vehicle import Vehicle
@@ -92,7 +92,7 @@ class Fleet:
         log.info("trucks_stopped count=%d pending=%d", self.count, sum(truck.pending for truck in trucks))
 
     def _settings(self, truck_id: str) -> AgentSettings:
-        path = ledger.buffer_path(self.folder, truck_id)
+        path = sent_ledger.buffer_path(self.folder, truck_id)
         try:
             return AgentSettings(truck_id=truck_id, broker=self.broker, buffer=path, interval=self.interval)
         except ValidationError as error:
@@ -118,8 +118,8 @@ class _Truck:
 
     def resume_at(self, planned: datetime) -> datetime:
         """The planned simulated time, or that of the newest sample, whichever is later."""
-        last = ledger.last_sampled_at(self.settings.buffer)
-        return max(planned, instants.to_datetime(last) + timedelta(milliseconds=1)) if last else planned
+        last = sent_ledger.last_sampled_at(self.settings.buffer)
+        return max(planned, timestamps.to_datetime(last) + timedelta(milliseconds=1)) if last else planned
 
     def start(self, clock: SimulatedClock, drain: float) -> None:
         """Begin to sample and send in a thread."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 
-from simulator import powertrain, tour, wear, weather
+from simulator import fault_model, powertrain, tour_schedule, weather
 from simulator.routes import all_routes
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -49,7 +49,7 @@ class Vehicle:
         routes = all_routes()
         digits = "".join(letter for letter in truck_id if letter.isdigit())
         self.route = routes[(int(digits) + seed) % len(routes) if digits else dice.randrange(len(routes))]
-        self._period = tour.period(self.route)
+        self._period = tour_schedule.period(self.route)
         self._offset = dice.uniform(0, self._period)
         self._first_km = dice.uniform(5_000, 180_000)
         self._tours_per_tank = max(1, int(0.7 * _TANK_L / (self.route.length / 1000 * _LITRES_PER_KM)))
@@ -66,7 +66,7 @@ class Vehicle:
         kilometres = max(0.0, self._first_km + (number * self.route.length + driven) / 1000)
         latitude, longitude, altitude = self.route.place(driven)
         temperature, humidity, pressure = weather.air(seconds, altitude)
-        health = wear.condition(self.key, seconds=seconds, kilometres=kilometres, ambient=temperature)
+        health = fault_model.condition(self.key, seconds=seconds, kilometres=kilometres, ambient=temperature)
         speed = max(0.0, phase.speed + phase.acceleration * elapsed)
         values: dict[str, object] = {
             **self._position(latitude, longitude, altitude, seconds=seconds),
@@ -94,7 +94,7 @@ class Vehicle:
         }
 
     def _engine(
-        self, phase: tour.Phase, elapsed: float, health: wear.Condition, *, seconds: float
+        self, phase: tour_schedule.Phase, elapsed: float, health: fault_model.Condition, *, seconds: float
     ) -> dict[str, object]:
         coolant = phase.temperature_at(elapsed)
         speed = max(0.0, phase.speed + phase.acceleration * elapsed)
@@ -102,11 +102,11 @@ class Vehicle:
         volts = 12.6
         if phase.engine_on:
             rpm = powertrain.engine_rpm(speed) + self._noise("rpm", seconds, 6)
-            oil = powertrain.oil_pressure(rpm, coolant) - (14 if health.has(wear.OIL_LOW) else 0)
+            oil = powertrain.oil_pressure(rpm, coolant) - (14 if health.has(fault_model.OIL_LOW) else 0)
             rate = phase.rate(elapsed)
             volts = 14.0 + self._noise("volts", seconds, 0.1)
-            coolant += 18 * (health.has(wear.ENGINE_HOT)) + self._noise("coolant", seconds, 0.6)
-        volts -= 1.1 if health.has(wear.BATTERY_LOW) else 0
+            coolant += 18 * (health.has(fault_model.ENGINE_HOT)) + self._noise("coolant", seconds, 0.6)
+        volts -= 1.1 if health.has(fault_model.BATTERY_LOW) else 0
         return {
             "engine_diagnostics.engine_rpm": round(rpm * 8) / 8,
             "engine_diagnostics.engine_temperature": round(coolant, 1),
@@ -118,10 +118,10 @@ class Vehicle:
     def _noise(self, what: str, seconds: float, size: float) -> float:
         return weather.chance(f"{self.key}:{what}:{seconds:.3f}") * size
 
-    def _make(self, number: int) -> tour.Tour:
-        return tour.make(self.route, Random(f"{self.key}:tour:{number}"))
+    def _make(self, number: int) -> tour_schedule.Tour:
+        return tour_schedule.make(self.route, Random(f"{self.key}:tour:{number}"))
 
-    def _on_tour(self, number: int) -> tour.Tour:
+    def _on_tour(self, number: int) -> tour_schedule.Tour:
         if number != self._tour_number:
             self._tour, self._tour_number = self._make(number), number
         return self._tour

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import Ministack, deploy
+from deploy.ministack import Ministack, deploy
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local import Ministack
+from deploy.ministack import Ministack
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "none",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from agent.clock import Moment, TimeQuality
-from agent.timekeeper import Anchor
+from agent.timing.clock import Moment, TimeQuality
+from agent.timing.trusted_time import Anchor
 from contract.codec import Json
 from contract.ranges import Ranges
 

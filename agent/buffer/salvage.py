@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.buffer.pages import Value, read_what_can_be, rows
 from agent.buffer.schema import checksum
+from agent.buffer.sqlite_pages import Value, read_what_can_be, rows
 from contract.ranges import Ranges
 
 _SAMPLE, _DRAFT, _OLD_SAMPLE = 6, 7, 2

@@ -17,15 +17,15 @@ from logging import getLogger
 from pathlib import Path
 
 from agent.buffer import RETAIN_SECONDS, Boot, Counts, Dated, Draft, Dropped, Predecessor, Row
-from agent.buffer.file import BufferFile
-from agent.buffer.mark import Mark, MarkFile
-from agent.buffer.opening import Opened, begin_stream, open_buffer_file, replace_damaged, stream_of
-from agent.buffer.room import Room
+from agent.buffer.connection import BufferFile
+from agent.buffer.eviction import Room
+from agent.buffer.high_water_mark import Mark, MarkFile
+from agent.buffer.recovery import Opened, begin_stream, open_buffer_file, replace_damaged, stream_of
 from agent.buffer.schema import EVENT, TRUSTED, checksum
-from agent.buffer.waiting import Waiting
-from agent.clock import Moment
+from agent.buffer.undated_samples import Waiting
 from agent.errors import Damaged
-from agent.timekeeper import Anchor
+from agent.timing.clock import Moment
+from agent.timing.trusted_time import Anchor
 from contract.codec import Json, dump
 from contract.errors import Misconfigured, Retryable
 from contract.ranges import Ranges

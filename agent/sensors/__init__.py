@@ -12,9 +12,9 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Protocol, cast, runtime_checkable
 
-from agent.sensors.document import merge
-from agent.sensors.leaves import GROUPS, LEAVES, REASONS, Reason
-from agent.sensors.plausible import Disagreement
+from agent.sensors.fields import GROUPS, LEAVES, REASONS, Reason
+from agent.sensors.merge import merge
+from agent.sensors.plausibility import Disagreement
 from contract.errors import Misconfigured
 
 __all__ = ["KINDS", "Listening", "Reading", "Reason", "Sensor", "known_kinds", "merge", "open_sensor"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.sensors import Reading
-from agent.sensors.leaves import Reason, settle
+from agent.sensors.fields import Reason, settle
 from contract.errors import Misconfigured
 
 logger = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 from agent.sensors import Reading
+from agent.sensors.fields import Reason
 from agent.sensors.j1939.candump import Candump, parse_line
-from agent.sensors.leaves import Reason
-from agent.sensors.mixed import Mixed
-from agent.sensors.tape import Tape
-from agent.sensors.trips import TripState, layout_of, rows
+from agent.sensors.mixed_recording import Mixed
+from agent.sensors.recording_clock import Tape
+from agent.sensors.trip_csv import TripState, layout_of, rows
 from contract.errors import Misconfigured
 
 logger = logging.getLogger(__name__)
@@ -138,5 +138,5 @@ def _player_of(path: Path) -> _Player:
         return _Player(lambda text: iter(Candump(text)), Mixed)
     raise Misconfigured(
         f'[[agent.sensors]] type="replay" path="{path}" is neither a candump log ("(seconds) can0 18FEF100#…", made by '
-        "`candump -L`) nor a trip table with known columns (agent/sensors/trips.py). Point it at such a file."
+        "`candump -L`) nor a trip table with known columns (agent/sensors/trip_csv.py). Point it at such a file."
     )

@@ -9,7 +9,7 @@ connection only when the next one begins; so each connection has a number, and a
 dropped, because Lost has told of them.
 
 A client of the runtime keeps the certificate that it was made with. So when a connection ends, or does not come about,
-and the certificate's file has changed meanwhile (agent/enrolment renews it), a new client takes the place of the old.
+and the certificate's file has changed meanwhile (agent/enrollment renews it), a new client takes the place of the old.
 
 The runtime's own fence of 100 publishes and 512 KiB a second stays up unless `limits` says that the broker is ours.
 """
@@ -28,7 +28,7 @@ from awscrt.exceptions import AwsCrtError
 
 from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused, Sink
 from agent.transport.backoff import Backoff
-from agent.transport.line import Line, Tls
+from agent.transport.endpoint import Line, Tls
 from contract.errors import Misconfigured
 
 log = getLogger(__name__)

@@ -29,7 +29,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused, Sink
 from agent.transport.backoff import Backoff
-from agent.transport.line import Line, Tls
+from agent.transport.endpoint import Line, Tls
 
 log = getLogger(__name__)
 

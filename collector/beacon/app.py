@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.beacon.durable import Durable, Submit
 from collector.beacon.http import encode
-from collector.beacon.pixel import Pixel
-from collector.beacon.records import CLICKS, TELEMETRY, Clock, Keys, Records
+from collector.beacon.pixel_endpoint import Pixel
+from collector.beacon.record_endpoint import CLICKS, TELEMETRY, Clock, Keys, Records
 from collector.beacon.settings import BeaconSettings
+from collector.beacon.writer_bridge import Durable, Submit
 from contract.codec import Json
 
 Stats = Callable[[], Mapping[str, Json]]

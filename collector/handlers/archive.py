@@ -7,13 +7,13 @@ stands in place of `record`, since an archive that drops what a bug rejected can
 import base64
 from typing import Any
 
-from collector.handlers.observe import Door
-from collector.ingest.judge import payload_of
+from collector.handlers.observability import Door
+from collector.ingest.validation import payload_of
 from collector.streams.envelope import bare, items_of_record
-from contract import instants
+from contract import timestamps
 from contract.codec import Json, dump
 from contract.errors import Rejected
-from contract.items import Item, Kind
+from contract.ingest_items import Item, Kind
 
 door = Door("milepost-archive")
 _LIMIT = 5 * 1024 * 1024
@@ -48,7 +48,7 @@ def _lines(data: bytes, kind: Kind, record: dict[str, Any]) -> bytes:
 
 
 def _line(item: Item) -> str:
-    about: dict[str, Json] = {"received_at": instants.from_ms(item.received_ms), "source": item.source}
+    about: dict[str, Json] = {"received_at": timestamps.from_ms(item.received_ms), "source": item.source}
     if item.truck_id is not None:
         about["truck_id"] = item.truck_id
     if isinstance(item.record, bytes):

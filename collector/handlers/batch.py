@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.ingest import Ingest
-from collector.ingest.judge import letter
-from collector.stores import DeadLetter, Store
+from collector.ingest.validation import letter
+from collector.rows import DeadLetter
+from collector.stores import Store
 from collector.streams.envelope import bare, items_of_record
 from contract.errors import Rejected, Retryable
-from contract.items import Item, Kind
+from contract.ingest_items import Item, Kind
 
 log = logging.getLogger(__name__)
 

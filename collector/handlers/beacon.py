@@ -13,15 +13,15 @@ from typing import Any
 
 from collector.beacon.app import create_app
 from collector.beacon.settings import BeaconSettings
-from collector.handlers.asgi import App, answer
-from collector.handlers.observe import Door
+from collector.handlers.function_url import App, answer
+from collector.handlers.observability import Door
 from collector.handlers.settings import Streams
-from collector.ingest.judge import Refusal, judge
+from collector.ingest.validation import Refusal, judge
 from collector.streams import Stream
 from collector.streams.envelope import records_of_items
 from collector.streams.kinesis import connect
 from contract.errors import Rejected
-from contract.items import Item, Kind, Receipt
+from contract.ingest_items import Item, Kind, Receipt
 from contract.records import ClickEvent, Sample
 from contract.settings import load
 

@@ -4,9 +4,9 @@ import time
 from functools import cache
 from typing import Any
 
-from collector.handlers import assembly
-from collector.handlers.observe import Door
-from collector.repair import Ask, due
+from collector.gap_repair import Ask, due
+from collector.handlers import bootstrap
+from collector.handlers.observability import Door
 from contract import topics
 
 door = Door("milepost-repair")
@@ -15,8 +15,8 @@ door = Door("milepost-repair")
 @door
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, int]:
     """Any event in; how many requests were published out."""
-    grace_ms = int(assembly.settings().resend_after * 1000)
-    asks = due(assembly.store(), now_ms=time.time_ns() // 1_000_000, grace_ms=grace_ms)
+    grace_ms = int(bootstrap.settings().resend_after * 1000)
+    asks = due(bootstrap.store(), now_ms=time.time_ns() // 1_000_000, grace_ms=grace_ms)
     failed = sum(not _publish(ask) for ask in asks)
     door.count({"asks": len(asks), "failed": failed})
     return {"asked": len(asks) - failed, "failed": failed}

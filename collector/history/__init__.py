@@ -7,8 +7,8 @@ next when samples arrive, late or not, by looking only at their neighbourhood; t
 Nothing in this folder does I/O, reads a clock or logs.
 """
 
-from collector.history.definition import Point, Version, define, start
 from collector.history.plan import Run, Steps, parts, plan
 from collector.history.policy import DEFAULT_TRACK, Policy
+from collector.history.reference import Point, Version, define, start
 
 __all__ = ["DEFAULT_TRACK", "Point", "Policy", "Run", "Steps", "Version", "define", "parts", "plan", "start"]

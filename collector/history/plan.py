@@ -8,7 +8,7 @@ was made with the same key before it. A `Run` is such a stretch, and `plan` deci
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from collector.history.definition import Point, Version, start
+from collector.history.reference import Point, Version, start
 
 
 @dataclass(frozen=True, slots=True)

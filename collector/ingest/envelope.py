@@ -4,7 +4,7 @@ import base64
 
 from contract.codec import elements, parse
 from contract.errors import Rejected
-from contract.items import Item, Kind
+from contract.ingest_items import Item, Kind
 
 _LIST_KEY = {"telemetry": "records", "click": "events"}
 _NO_TIME_MS = 10**14  # the year 5138

@@ -4,14 +4,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from collector.clicks import stored as stored_click
+from collector.clicks.counting import stored as stored_click
 from collector.history import Policy
-from collector.ingest.applier import Applier
-from collector.ingest.judge import Refusal, TruckReport, TruckStatus, Verdict, judge, letter, too_late
+from collector.ingest.history_writer import HistoryWriter
+from collector.ingest.validation import Refusal, TruckReport, TruckStatus, ValidationResult, judge, letter, too_late
 from collector.stores import Store
-from contract import instants
+from contract import timestamps
 from contract.errors import Misconfigured, Rejected, Retryable
-from contract.items import Item, Receipt
+from contract.ingest_items import Item, Receipt
 from contract.ranges import Ranges
 from contract.records import ClickEvent, Sample
 
@@ -33,7 +33,7 @@ def vouch_for_policy(store: Store, policy: Policy) -> None:
 class Ingest:
     """Takes items to a store. Call it from one thread; several processes may each have their own on one store."""
 
-    def __init__(self, store: Store, policy: Policy, applier: type[Applier] = Applier) -> None:
+    def __init__(self, store: Store, policy: Policy, applier: type[HistoryWriter] = HistoryWriter) -> None:
         self._store = store
         self._policy = policy
         self._applier = applier(store, policy)
@@ -73,14 +73,14 @@ class Ingest:
             self._store.put_dead_letters([letter(item, refusal)])
         return Receipt("rejected", None, refusal.field, refusal.reason)
 
-    def _note_unknown_keys(self, verdicts: Sequence[Verdict]) -> None:
+    def _note_unknown_keys(self, verdicts: Sequence[ValidationResult]) -> None:
         for verdict in verdicts:
             for key in verdict.unknown if isinstance(verdict, Sample) else ():
                 if key not in self.unknown_keys:
                     log.warning("unknown_key_kept key=%s truck=%s", key, verdict.truck_id)  # type: ignore[union-attr]
                 self.unknown_keys[key] += 1
 
-    def _take(self, items: Sequence[Item], verdicts: Sequence[Verdict]) -> list[Receipt]:
+    def _take(self, items: Sequence[Item], verdicts: Sequence[ValidationResult]) -> list[Receipt]:
         if self._store.policy() not in (None, self._policy.text):
             raise Retryable("`milepost rebuild` has changed the `track` policy meanwhile: restart with that setting")
         receipts: list[Receipt | None] = [None] * len(items)
@@ -108,14 +108,14 @@ class Ingest:
                 receipts[i] = self._take_other(items[i], verdict)
         return receipts  # type: ignore[return-value]
 
-    def _too_late(self, items: Sequence[Item], verdicts: list[Verdict]) -> list[Verdict]:
+    def _too_late(self, items: Sequence[Item], verdicts: list[ValidationResult]) -> list[ValidationResult]:
         """The verdicts, but samples older than the store keeps them refused, unless they are there already."""
         oldest = self._store.too_late_ms
         if oldest is None:
             return verdicts
         late: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for index, (item, verdict) in enumerate(zip(items, verdicts, strict=True)):
-            if isinstance(verdict, Sample) and verdict.sampled_at < instants.from_ms(item.received_ms - oldest):
+            if isinstance(verdict, Sample) and verdict.sampled_at < timestamps.from_ms(item.received_ms - oldest):
                 late[verdict.truck_id][verdict.order_key].append(index)
         judged = list(verdicts)
         for truck_id, places in late.items():
@@ -124,7 +124,7 @@ class Ingest:
                     judged[index] = too_late(items[index], verdicts[index], oldest)  # type: ignore[arg-type]
         return judged
 
-    def _take_other(self, item: Item, verdict: Verdict) -> Receipt:
+    def _take_other(self, item: Item, verdict: ValidationResult) -> Receipt:
         now = item.received_ms
         if isinstance(verdict, Refusal):
             if verdict.truck_id and verdict.stream_id and verdict.seq:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from collector.ledger import Stream
+from collector.completeness.ledger import StreamLedger
 from collector.stores import Reader
 
 
@@ -19,7 +19,7 @@ def audit(reader: Reader | None, *, now_ms: int, grace_ms: int, truck_id: str | 
     return {"lost": lost, "trucks": rows}
 
 
-def _row(truck_id: str, stream_id: str, ledger: Stream, late: list[list[int]]) -> dict[str, Any]:
+def _row(truck_id: str, stream_id: str, ledger: StreamLedger, late: list[list[int]]) -> dict[str, Any]:
     return {
         "truck_id": truck_id,
         "stream_id": stream_id,

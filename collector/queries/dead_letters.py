@@ -3,8 +3,9 @@
 import base64
 from typing import Any
 
-from collector.stores import DeadLetter, Reader
-from contract import instants
+from collector.rows import DeadLetter
+from collector.stores import Reader
+from contract import timestamps
 
 
 def dead_letters(reader: Reader | None) -> list[dict[str, Any]]:
@@ -25,7 +26,7 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         payload = {"$base64": base64.b64encode(letter.payload).decode("ascii")}
     return {
         "id": letter.id,
-        "received_at": instants.from_ms(letter.received_ms),
+        "received_at": timestamps.from_ms(letter.received_ms),
         "source": letter.source,
         "reason": letter.reason,
         "field": letter.field or None,

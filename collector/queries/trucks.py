@@ -3,8 +3,9 @@
 from typing import Any
 
 from collector.history import Version, start
-from collector.stores import Reader, StoredSample
-from contract import instants
+from collector.rows import StoredSample
+from collector.stores import Reader
+from contract import timestamps
 from contract.codec import parse
 from contract.records import document
 
@@ -37,7 +38,7 @@ def _row(truck_id: str, version: Version, sample: StoredSample) -> dict[str, Any
         "effective_start_date": start(version.order_key),
         "effective_end_date": version.end,
         "is_current": version.end is None,
-        "load_timestamp": instants.from_ms(sample.received_ms),
+        "load_timestamp": timestamps.from_ms(sample.received_ms),
         "sample": _sample(sample),
     }
 

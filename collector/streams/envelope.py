@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from collector.ingest import items_of_stream_record, unpack
-from collector.ingest.judge import payload_of
+from collector.ingest.validation import payload_of
 from collector.streams import Record
 from collector.streams.kinesis import MAX_RECORD
 from contract.codec import Json, parse
 from contract.errors import Rejected
-from contract.items import Item, Kind
+from contract.ingest_items import Item, Kind
 
 DOORS: dict[str, Kind] = {"http:clicks": "click", "http:telemetry": "telemetry"}
 _BATCH_KEY: dict[str, str] = {"click": "events", "telemetry": "records"}

@@ -10,7 +10,7 @@ from iot_rules.errors import SqlError
 from iot_rules.sql import tree
 from iot_rules.sql.lexer import Token, read
 from iot_rules.sql.values import narrow
-from iot_rules.sql.walk import column_path
+from iot_rules.sql.visitor import column_path
 
 MAX_DEPTH = 160
 """How deep a tree may be: a link of a chain (a + b + …) counts 1, a nesting, which also costs stack here, 3."""

@@ -18,7 +18,7 @@ from iot_rules.errors import SqlError
 from iot_rules.sql import tree
 from iot_rules.sql.expressions import ExpressionParser
 from iot_rules.sql.lexer import Token, read, skip_space
-from iot_rules.sql.walk import needs_json
+from iot_rules.sql.visitor import needs_json
 
 MAX_LENGTH = 65_535
 _MAX_VARIABLES = 10

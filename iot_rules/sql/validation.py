@@ -5,7 +5,7 @@ import difflib
 from iot_rules.errors import SqlError
 from iot_rules.sql import tree
 from iot_rules.sql.functions import FUNCTIONS
-from iot_rules.sql.walk import all_nodes
+from iot_rules.sql.visitor import all_nodes
 
 _CONSTANT = {
     "transform": (0,), "get_registry_data": (0, 2), "get_dynamodb": (-1,), "get_thing_shadow": (-1,),

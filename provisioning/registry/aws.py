@@ -23,13 +23,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from contract.errors import MilepostError, Misconfigured, Rejected
-from contract.instants import from_datetime, from_ms
+from contract.timestamps import from_datetime, from_ms
 from contract.topics import ID, status
-from provisioning import authority, disk
+from provisioning import certificate_authority, secure_files
 from provisioning.errors import Unknown
-from provisioning.pace import Paced, Unanswered
-from provisioning.policies import Names
 from provisioning.registry import Certificate, Truck
+from provisioning.registry.aws_policies import Names
+from provisioning.registry.aws_throttling import Paced, Unanswered
 from provisioning.settings import ProvisioningSettings
 
 _OWN = ("state", "added_at", "enroll")
@@ -135,7 +135,7 @@ class AwsRegistry:
 
     def issue(self, truck_id: str, csr_pem: str) -> Certificate:
         """The active certificate for this request's key."""
-        key_hash = authority.key_hash(authority.read_csr(csr_pem))
+        key_hash = certificate_authority.key_hash(certificate_authority.read_csr(csr_pem))
         truck = self._look_up(truck_id)
         if truck.state == "retired":
             raise Rejected("truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first")
@@ -159,9 +159,9 @@ class AwsRegistry:
         for attempt in range(1, _ATTEMPTS + 1):
             if mark.exists() and (orphan := self._orphan(key_hash, since=mark.stat().st_mtime)):
                 return _certificate(orphan, truck_id)
-            disk.private_folder(self.folder)
-            disk.private_folder(mark.parent)
-            disk.write(mark, truck_id, mode=disk.PRIVATE)
+            secure_files.private_folder(self.folder)
+            secure_files.private_folder(mark.parent)
+            secure_files.write(mark, truck_id, mode=secure_files.PRIVATE)
             try:
                 made = self.iot.once(
                     "create_certificate_from_csr", certificateSigningRequest=csr_pem, setAsActive=False
@@ -183,7 +183,7 @@ class AwsRegistry:
                     return None
                 if one["status"] == "INACTIVE":
                     described = self._describe(one["certificateId"])
-                    if authority.described(described["certificatePem"]).key_hash == key_hash:
+                    if certificate_authority.described(described["certificatePem"]).key_hash == key_hash:
                         return described
             if not page.get("nextMarker"):
                 return None
@@ -228,7 +228,10 @@ class AwsRegistry:
         certificate, key = self.folder / "claim.pem", self.folder / "claim.key"
         if not certificate.exists():
             raise Misconfigured("no claim on this machine: `milepost provision claim` makes one")
-        return {"claim_certificate": certificate.read_text(), "claim_key": disk.read_private(key).decode("ascii")}
+        return {
+            "claim_certificate": certificate.read_text(),
+            "claim_key": secure_files.read_private(key).decode("ascii"),
+        }
 
     def broker(self) -> str:
         """Where trucks connect."""
@@ -242,7 +245,7 @@ class AwsRegistry:
             return self.settings.ca.read_text(encoding="ascii")
         for one in ssl.create_default_context().get_ca_certs(binary_form=True):
             pem = ssl.DER_cert_to_PEM_cert(one)
-            if authority.names_itself(pem, "Amazon Root CA 1"):
+            if certificate_authority.names_itself(pem, "Amazon Root CA 1"):
                 return pem
         raise Misconfigured("this machine does not have Amazon Root CA 1: set [provisioning] ca to its PEM file")
 
@@ -294,7 +297,7 @@ def _config() -> Any:
 
 
 def _certificate(described: dict[str, Any], truck_id: str) -> Certificate:
-    issued = authority.described(described["certificatePem"])
+    issued = certificate_authority.described(described["certificatePem"])
     return Certificate(
         id=described["certificateId"],
         truck_id=truck_id,

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from provisioning import authority, disk, policies
-from provisioning.pace import Paced
+from provisioning import certificate_authority, secure_files
+from provisioning.registry import aws_policies
+from provisioning.registry.aws_throttling import Paced
 
 if TYPE_CHECKING:
     from provisioning.registry.aws import AwsRegistry
@@ -35,12 +36,12 @@ def prepare(registry: "AwsRegistry") -> list[str]:
             made.append(label)
 
     part(f"thing type {names.thing_type}", _once(lambda: _thing_type(iot, names)))
-    truck = policies.truck(names, registry.settings.rules)
+    truck = aws_policies.truck(names, registry.settings.rules)
     part(f"policy {names.truck_policy}", _policy(iot, names.truck_policy, truck))
-    part(f"policy {names.claim_policy}", _policy(iot, names.claim_policy, policies.claim(names)))
+    part(f"policy {names.claim_policy}", _policy(iot, names.claim_policy, aws_policies.claim(names)))
     iam = Paced(registry.client("iam"), registry.settings.requests_per_second)
-    part(f"role {names.role}", _role(iam, names.role, "iot.amazonaws.com", policies.provisioning_role(names)))
-    part(f"role {names.hook_role}", _role(iam, names.hook_role, "lambda.amazonaws.com", policies.hook_role(names)))
+    part(f"role {names.role}", _role(iam, names.role, "iot.amazonaws.com", aws_policies.provisioning_role(names)))
+    part(f"role {names.hook_role}", _role(iam, names.hook_role, "lambda.amazonaws.com", aws_policies.hook_role(names)))
     part(f"function {names.hook}", _hook(registry, names))
     part(f"template {names.template}", _template(registry, names))
     if not (registry.folder / "claim.pem").exists():
@@ -52,11 +53,11 @@ def missing(registry: "AwsRegistry") -> list[str]:
     """What `prepare` would make or change, but for the hook's code."""
     names, iot = registry.names, registry.iot
     others = {name: Paced(registry.client(name), registry.settings.requests_per_second) for name in ("iam", "lambda")}
-    truck = policies.truck(names, registry.settings.rules)
+    truck = aws_policies.truck(names, registry.settings.rules)
     checks: list[tuple[str, Callable[[], bool]]] = [
         (f"thing type {names.thing_type}", lambda: bool(iot("describe_thing_type", thingTypeName=names.thing_type))),
         (f"policy {names.truck_policy}", lambda: _present(iot, names.truck_policy) == truck),
-        (f"policy {names.claim_policy}", lambda: _present(iot, names.claim_policy) == policies.claim(names)),
+        (f"policy {names.claim_policy}", lambda: _present(iot, names.claim_policy) == aws_policies.claim(names)),
         (f"role {names.role}", lambda: bool(others["iam"]("get_role", RoleName=names.role))),
         (f"role {names.hook_role}", lambda: bool(others["iam"]("get_role", RoleName=names.hook_role))),
         (f"function {names.hook}", lambda: bool(others["lambda"]("get_function", FunctionName=names.hook))),
@@ -84,22 +85,22 @@ def _present(iot: Paced, name: str) -> Any:
 
 def renew_claim(registry: "AwsRegistry") -> str:
     """A new claim on this machine; the one before it is revoked. The certificate's id."""
-    disk.private_folder(registry.folder)
+    secure_files.private_folder(registry.folder)
     record = registry.folder / "claim.id"
     before = record.read_text().strip() if record.exists() else ""
-    key, csr = authority.new_key()
+    key, csr = certificate_authority.new_key()
     made = registry.iot("create_certificate_from_csr", certificateSigningRequest=csr, setAsActive=False)
     registry.iot("attach_policy", policyName=registry.names.claim_policy, target=made["certificateArn"])
     registry.iot("update_certificate", certificateId=made["certificateId"], newStatus="ACTIVE")
-    disk.write(registry.folder / "claim.key", key, mode=disk.PRIVATE)
-    disk.write(registry.folder / "claim.pem", made["certificatePem"], mode=disk.PRIVATE)
-    disk.write(record, made["certificateId"], mode=disk.PRIVATE)
+    secure_files.write(registry.folder / "claim.key", key, mode=secure_files.PRIVATE)
+    secure_files.write(registry.folder / "claim.pem", made["certificatePem"], mode=secure_files.PRIVATE)
+    secure_files.write(record, made["certificateId"], mode=secure_files.PRIVATE)
     if before:
         registry.iot("update_certificate", certificateId=before, newStatus="REVOKED")
     return str(made["certificateId"])
 
 
-def _thing_type(iot: Paced, names: policies.Names) -> None:
+def _thing_type(iot: Paced, names: aws_policies.Names) -> None:
     try:
         iot("describe_thing_type", thingTypeName=names.thing_type)
     except ClientError:
@@ -108,7 +109,7 @@ def _thing_type(iot: Paced, names: policies.Names) -> None:
     raise _Present
 
 
-def _policy(iot: Paced, name: str, wanted: policies.Json) -> bool:
+def _policy(iot: Paced, name: str, wanted: aws_policies.Json) -> bool:
     text = json.dumps(wanted, separators=(",", ":"))
     try:
         present = iot("get_policy", policyName=name)
@@ -127,8 +128,8 @@ def _policy(iot: Paced, name: str, wanted: policies.Json) -> bool:
     return True
 
 
-def _role(iam: Paced, name: str, service: str, rights: policies.Json) -> bool:
-    trust = json.dumps(policies.assumed_by(service))
+def _role(iam: Paced, name: str, service: str, rights: aws_policies.Json) -> bool:
+    trust = json.dumps(aws_policies.assumed_by(service))
 
     def create() -> None:
         iam("create_role", RoleName=name, AssumeRolePolicyDocument=trust)
@@ -138,7 +139,7 @@ def _role(iam: Paced, name: str, service: str, rights: policies.Json) -> bool:
     return new
 
 
-def _hook(registry: "AwsRegistry", names: policies.Names) -> bool:
+def _hook(registry: "AwsRegistry", names: aws_policies.Names) -> bool:
     functions = Paced(registry.client("lambda"), registry.settings.requests_per_second)
     code = _zipped(Path(__file__).parents[1] / "hook.py")
     settings: dict[str, Any] = {
@@ -167,14 +168,14 @@ def _hook(registry: "AwsRegistry", names: policies.Names) -> bool:
     return new
 
 
-def _template(registry: "AwsRegistry", names: policies.Names) -> bool:
+def _template(registry: "AwsRegistry", names: aws_policies.Names) -> bool:
     hook = f"arn:aws:lambda:{names.region}:{names.account}:function:{names.hook}"
     return _once(
         lambda: registry.iot(
             "create_provisioning_template",
             templateName=names.template,
             description="Milepost: a truck that was added, by its one-time token",
-            templateBody=json.dumps(policies.template(names)),
+            templateBody=json.dumps(aws_policies.template(names)),
             enabled=True,
             provisioningRoleArn=names.role_arn(names.role),
             preProvisioningHook={"targetArn": hook, "payloadVersion": "2020-04-01"},

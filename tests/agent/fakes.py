@@ -3,8 +3,8 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from agent.clock import Moment, TimeQuality
 from agent.sensors import Reading
+from agent.timing.clock import Moment, TimeQuality
 from contract.codec import Json
 
 

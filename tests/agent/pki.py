@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.transport.line import Tls
+from agent.transport.endpoint import Tls
 
 PEM = serialization.Encoding.PEM
 

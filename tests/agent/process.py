@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from agent.buffer.glance import Glance, glance
+from agent.buffer.inspection import Glance, glance
 from contract.errors import Misconfigured
 from tests.agent.trucks import TRUCK, write_candump
 

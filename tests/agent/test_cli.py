@@ -46,7 +46,7 @@ def test_once_stores_sends_and_prints_one_sample(broker: Broker, listener: Liste
 
 
 def test_once_keeps_the_sample_when_nobody_is_there(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.once.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("agent.runtime.once.CONNECT_SECONDS", 0.3)
     code, output, _ = _run("once", "--config", config)
     assert code == 0
     assert "engine_rpm" in output
@@ -70,7 +70,7 @@ def test_what_is_wrong_exits_2_with_the_remedy(config: Path, tmp_path: Path) -> 
 
 def test_the_service_loads_neither_typer_nor_rich_and_sqlite_utils_only_for_a_new_file(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; import agent.__main__, agent.assembly, agent.transport.paho\n"
+        "import sys; from pathlib import Path; import agent.__main__, agent.runtime.bootstrap, agent.transport.paho\n"
         "from agent.buffer.sqlite import SqliteBuffer\n"
         f"SqliteBuffer(Path({str(tmp_path / 'b.db')!r}), 'T1').close()\n"
         "print(*sorted({'typer', 'rich', 'sqlite_utils'} & sys.modules.keys()))"
@@ -158,7 +158,7 @@ def test_status_tells_of_a_run_that_did_not_end_in_order(config: Path) -> None:
 def test_once_shows_values_with_their_units_and_why_there_is_none(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.once.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("agent.runtime.once.CONNECT_SECONDS", 0.1)
     lines = _run("once", "--config", config)[1].splitlines()
     said = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ")}
     assert said["engine_rpm"] == ["650.0", "rpm"]

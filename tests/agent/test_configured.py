@@ -7,7 +7,7 @@ import pytest
 
 from agent.buffer.sqlite import SqliteBuffer
 from agent.settings import BasicIngest, LaneSettings
-from contract.messages import Status
+from contract.control_messages import Status
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.trucks import TRUCK, Truck
 

@@ -18,7 +18,7 @@ import pytest
 from tests.agent.live import MOSQUITTO, wait_for
 from tests.agent.process import Process
 from tests.agent.trucks import TRUCK
-from tests.box.up import Up
+from tests.standalone.up import Up
 
 pytestmark = pytest.mark.skipif(not MOSQUITTO, reason="mosquitto is not installed: apt-get install mosquitto")
 EXACT = ("committed", "published", "marked")

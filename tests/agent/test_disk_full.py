@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract import instants
+from contract import timestamps
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.process import Process
 
@@ -71,7 +71,8 @@ def test_a_full_disk_costs_nothing_and_stops_nothing(agent: Process, small_disk:
     assert (tally["not_stored"], tally["sampled"], tally["pending"]) == (0, last.highest_seq, 0)
     wait_for(lambda: sorted(listener.samples()) == list(range(1, last.highest_seq + 1)))
     times = [
-        instants.to_datetime(json.loads(*contents)["sampled_at"]) for _, contents in sorted(listener.samples().items())
+        timestamps.to_datetime(json.loads(*contents)["sampled_at"])
+        for _, contents in sorted(listener.samples().items())
     ]
     longest = max(b - a for a, b in pairwise(times))
     assert timedelta() <= min(b - a for a, b in pairwise(times))

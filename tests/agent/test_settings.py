@@ -49,7 +49,10 @@ def test_the_port_follows_the_scheme() -> None:
         ('transport = "http"', "transport"),
         ("[agent.lanes]\nbatch_bytes = 200000", "lanes.batch_bytes"),
         ("[agent.lanes]\nspeed = 1", "lanes.speed"),
-        ("[agent.lanes]\nspeed = 1", "known are batch_bytes, batch_records, kib_per_second, publishes_per_second$"),
+        (
+            "[agent.lanes]\nspeed = 1",
+            "known are batch_bytes, batch_records, kib_per_second, publishes_per_second$",
+        ),
         ('[[agent.sensors]]\ntype = "replay"\nfile = "x"', "known are path, type$"),
         ('[agent.basic_ingest]\ntelemetry = "a/b"', "basic_ingest.telemetry"),
         ("daily_budget = 0", "daily_budget"),

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.buffer.sqlite import SqliteBuffer
-from agent.clock import Moment
+from agent.timing.clock import Moment
 from contract.ranges import Ranges
 from tests.agent.live import Broker, wait_for
 from tests.agent.process import Process
 from tests.agent.trucks import TRUCK
-from tests.box.up import Up
+from tests.standalone.up import Up
 
 COUNT = 700
 MORE = "time_patience = 0\nbuffer_limit = 1\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.messages import Report, Status
+from contract.control_messages import Report, Status
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.trucks import TRUCK, Truck
 

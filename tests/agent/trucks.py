@@ -6,14 +6,14 @@ from typing import Any
 
 from agent.buffer import Buffer
 from agent.buffer.sqlite import SqliteBuffer
-from agent.clock import Clock
-from agent.service import Agent, Tally
+from agent.publishing.publisher import with_lanes
+from agent.runtime.service import Agent, Tally
 from agent.settings import AgentSettings
+from agent.timing.clock import Clock
 from agent.transport import Limits
 from agent.transport.backoff import Backoff
-from agent.transport.line import Line
+from agent.transport.endpoint import Line
 from agent.transport.paho import PahoTransport
-from agent.uplink import with_lanes
 from tests.agent.fakes import CountingSensor, FastClock
 from tests.agent.live import Broker
 

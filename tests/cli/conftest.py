@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import milepost
-from contract import instants
+from contract import timestamps
 from tests.contract.examples import click, put, sample
 from tests.milepost_process import Ran
 
@@ -53,7 +53,7 @@ def write(name: str, *records: Any) -> str:
 
 
 def now_click(**changes: Any) -> dict[str, Any]:
-    return click(timestamp=instants.from_ms(time.time_ns() // 1_000_000), **changes)
+    return click(timestamp=timestamps.from_ms(time.time_ns() // 1_000_000), **changes)
 
 
 @pytest.fixture

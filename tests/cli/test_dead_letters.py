@@ -7,8 +7,8 @@ import pytest
 
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
-from collector.stores import open_store
-from contract.items import Item
+from collector.stores.factory import open_store
+from contract.ingest_items import Item
 from tests.cli.conftest import Milepost, write
 from tests.contract.examples import RECEIVED_MS, sample
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contract import instants
+from contract import timestamps
 
 TABLE = Path(__file__).parents[3] / "shared" / "data" / "trips" / "driveplotr_nds_drives.csv"
 TRACK = '{"engine_diagnostics.engine_rpm":{"step":250},"vehicle_speed":{"bands":[1,30,50,70,90]}}'
@@ -35,7 +35,7 @@ def _record(truck: str, seq: int, row: dict[str, str]) -> dict[str, Any]:
         "truck_id": truck,
         "stream_id": "nds",
         "seq": seq,
-        "sampled_at": instants.from_ms(int(row["time_utc"]) * 1000),
+        "sampled_at": timestamps.from_ms(int(row["time_utc"]) * 1000),
         "time_quality": "gps",
         "gps_location": {
             "latitude": float(row["gps_lat"]),

@@ -8,9 +8,9 @@ from collector import queries
 from collector.history import Policy
 from collector.ingest import Ingest, unpack, vouch_for_policy
 from collector.rebuild import verify
-from collector.stores.sqlite import SqliteStore
+from collector.stores.sqlite.store import SqliteStore
 from contract.codec import Json, dump
-from contract.items import Item, Kind, Receipt
+from contract.ingest_items import Item, Kind, Receipt
 from tests.contract.examples import RECEIVED_MS
 
 

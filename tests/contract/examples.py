@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from contract import instants
+from contract import timestamps
 from contract.codec import Json
 from contract.records import Sample, read_sample
 
 RECEIVED = "2024-06-01T12:00:00.000Z"
-RECEIVED_MS = instants.to_ms(RECEIVED)
+RECEIVED_MS = timestamps.to_ms(RECEIVED)
 
 
 def sample(**changes: Json) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract import instants
+from contract import timestamps
 from contract.codec import Json, parse
 from contract.errors import Rejected
 from contract.records import CLICK_MAX_AGE_MS, HOUR_MS, ClickEvent, read_click
@@ -82,16 +82,16 @@ def test_an_event_counts_once_unless_it_says_otherwise() -> None:
 
 
 def test_seven_days_is_the_limit() -> None:
-    oldest = instants.from_ms(RECEIVED_MS - CLICK_MAX_AGE_MS)
+    oldest = timestamps.from_ms(RECEIVED_MS - CLICK_MAX_AGE_MS)
     assert _read(click(timestamp=oldest)).timestamp == oldest
     with pytest.raises(Rejected, match="7 days"):
-        _read(click(timestamp=instants.from_ms(RECEIVED_MS - CLICK_MAX_AGE_MS - 1)))
+        _read(click(timestamp=timestamps.from_ms(RECEIVED_MS - CLICK_MAX_AGE_MS - 1)))
 
 
 def test_an_hour_ahead_is_the_limit() -> None:
-    _read(click(timestamp=instants.from_ms(RECEIVED_MS + HOUR_MS)))
+    _read(click(timestamp=timestamps.from_ms(RECEIVED_MS + HOUR_MS)))
     with pytest.raises(Rejected, match="over an hour"):
-        _read(click(timestamp=instants.from_ms(RECEIVED_MS + HOUR_MS + 1)))
+        _read(click(timestamp=timestamps.from_ms(RECEIVED_MS + HOUR_MS + 1)))
 
 
 def test_no_time_is_the_arrival_in_a_stream_and_refused_in_a_file() -> None:

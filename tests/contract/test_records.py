@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract import instants
+from contract import timestamps
 from contract.codec import Json, canonical, content_hash, parse
 from contract.errors import Rejected
 from contract.records import HOUR_MS, document, read_sample
@@ -56,14 +56,14 @@ def test_a_time_that_cannot_be_is_rejected(sampled_at: str) -> None:
 
 
 def test_an_hour_ahead_is_the_limit() -> None:
-    latest = instants.from_ms(RECEIVED_MS + HOUR_MS)
+    latest = timestamps.from_ms(RECEIVED_MS + HOUR_MS)
     assert read(sample(sampled_at=latest)).sampled_at == latest
     with pytest.raises(Rejected, match="over an hour"):
-        read(sample(sampled_at=instants.from_ms(RECEIVED_MS + HOUR_MS + 1)))
+        read(sample(sampled_at=timestamps.from_ms(RECEIVED_MS + HOUR_MS + 1)))
 
 
 def test_the_year_2000_is_the_first() -> None:
-    assert read(sample(sampled_at="2000-01-01T00:00:00Z")).sampled_at == instants.EARLIEST
+    assert read(sample(sampled_at="2000-01-01T00:00:00Z")).sampled_at == timestamps.EARLIEST
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from collector.cli import app as cli
 from collector.stores.dynamodb import TABLES, create_tables
-from contract import instants
+from contract import timestamps
 from contract.codec import dump
-from deploy.local import Ministack, environment, function_url
-from iot_rules.rules import Message, Rules, load_documents
+from deploy.ministack import Ministack, environment, function_url
+from iot_rules.engine import Message, Rules, load_documents
 from tests.collector.handlers.conftest import minutes
 from tests.local_aws import deployed
 
@@ -85,7 +85,7 @@ def lately(truck_id: str, count: int) -> list[dict[str, Any]]:
     """Samples of the last minutes."""
     now = time.time_ns() // 1_000_000
     made = minutes(truck_id, range(1, count + 1))
-    return [{**one, "sampled_at": instants.from_ms(now - (count - one["seq"]) * 1000)} for one in made]
+    return [{**one, "sampled_at": timestamps.from_ms(now - (count - one["seq"]) * 1000)} for one in made]
 
 
 def test_a_sample_goes_through_to_history(cloud: Cloud) -> None:
@@ -112,7 +112,7 @@ def test_a_poison_record_is_a_dead_letter_that_says_where_it_lay(cloud: Cloud) -
 
 def test_the_beacon_is_the_boxs_and_counts(cloud: Cloud) -> None:
     """Receipts when the stream has them; a repeat counts once; what is wrong is told at once and dead-lettered."""
-    at = instants.from_ms(time.time_ns() // 1_000_000)
+    at = timestamps.from_ms(time.time_ns() // 1_000_000)
     good = {"event_id": "deployed-1", "event_type": "click", "timestamp": at, "item_id": "deployed", "click_count": 3}
     body = json.dumps({"events": [good, good, {**good, "event_id": "deployed-2", "event_type": "stare"}]}).encode()
     status, answer = cloud.post("/v1/clicks", body)
@@ -138,7 +138,7 @@ def test_the_archive_holds_decoded_lines_by_date(cloud: Cloud) -> None:
     one = lately("KEPT", 1)[0]
     cloud.publish("fleet/KEPT/telemetry", dump(one).encode())
     s3, bucket = cloud.stack.client("s3"), cloud.outputs["BucketName"]
-    today = instants.from_ms(time.time_ns() // 1_000_000)[:10]
+    today = timestamps.from_ms(time.time_ns() // 1_000_000)[:10]
 
     def lines() -> list[Any]:
         listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"archive/telemetry/date={today}/").get("Contents", [])
@@ -157,7 +157,7 @@ def test_gap_repair_asks_for_what_is_missing(cloud: Cloud) -> None:
     quarter = 15 * 60_000
     for one in lately("HOLE", 5):
         if one["seq"] != 3:
-            at = instants.from_ms(time.time_ns() // 1_000_000 - quarter - 5000 + one["seq"])
+            at = timestamps.from_ms(time.time_ns() // 1_000_000 - quarter - 5000 + one["seq"])
             cloud.publish("fleet/HOLE/telemetry", dump({**one, "sampled_at": at}).encode(), ago_ms=quarter)
     assert eventually(lambda: [row for row in cloud.ask("audit", "HOLE")["trucks"] if row["received"] == 4])
     answer = cloud.stack.client("lambda").invoke(FunctionName="milepost-repair", Payload=b"{}", LogType="Tail")
@@ -177,7 +177,7 @@ def test_what_is_rare_is_allowed_too(cloud: Cloud) -> None:
     assert json.loads(answer["Payload"].read())["failed"] == 0, base64.b64decode(answer.get("LogResult", "")).decode()
     cloud.publish("fleet/RARE/telemetry/batch", dump({"records": even}).encode())
     assert eventually(lambda: [row for row in cloud.ask("audit", "RARE")["trucks"] if row["received"] == 80])
-    old = {**even[-1], "seq": 81, "sampled_at": instants.from_ms(time.time_ns() // 1_000_000 - 40 * 86_400_000)}
+    old = {**even[-1], "seq": 81, "sampled_at": timestamps.from_ms(time.time_ns() // 1_000_000 - 40 * 86_400_000)}
     cloud.publish("fleet/RARE/telemetry", dump(old).encode())
     (late,) = eventually(lambda: [each for each in cloud.ask("dead-letters", "list") if "RARE" in each["source"]])
     assert "too_late" in late["reason"]

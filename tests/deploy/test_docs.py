@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from contract import instants
+from contract import timestamps
 from contract.codec import dump
-from deploy.local import Ministack, environment
+from deploy.ministack import Ministack, environment
 from tests.collector.handlers.mapping import envelope
 from tests.local_aws import ministack, sam_cli
 
@@ -59,7 +59,7 @@ class Reader:
 def given_up(event_id: str) -> dict[str, Any]:
     """What Lambda writes to the bucket for a batch that it gave up."""
     now = time.time_ns() // 1_000_000
-    event = {"event_id": event_id, "event_type": "click", "timestamp": instants.from_ms(now), "item_id": "spilled"}
+    event = {"event_id": event_id, "event_type": "click", "timestamp": timestamps.from_ms(now), "item_id": "spilled"}
     record = envelope(dump(event).encode(), 1, key="spilled", arrived_ms=now)
     arn = "arn:aws:lambda:us-east-1:000000000000:function:milepost-clicks"
     return {

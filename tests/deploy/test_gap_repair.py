@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from box.broker import Broker
-from box.children import Child, Children
 from collector.cli import app as cli
-from deploy.carrier import Carrier
-from deploy.local import Ministack, deploy, environment
+from deploy.iot_bridge import Carrier
+from deploy.ministack import Ministack, deploy, environment
+from standalone.child_processes import Child, Children
+from standalone.mosquitto_supervisor import Broker
 from tests.local_aws import ministack
 
 pytestmark = pytest.mark.skipif(not Path("/usr/sbin/mosquitto").exists(), reason="mosquitto is not installed")

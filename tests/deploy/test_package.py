@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from box.children import Children
-from contract import instants
+from contract import timestamps
 from contract.codec import dump
-from deploy.local import environment, free_port
+from deploy.ministack import environment, free_port
 from deploy.package import here
+from standalone.child_processes import Children
 from tests.collector.handlers.conftest import message, minutes
 from tests.collector.handlers.mapping import envelope
 from tests.local_aws import deployed, sam_cli
@@ -167,7 +167,7 @@ def lately(count: int) -> list[dict[str, Any]]:
 
 def click(event_id: str) -> dict[str, Any]:
     """A stream record with one shop event of now."""
-    at = instants.from_ms(time.time_ns() // 1_000_000)
+    at = timestamps.from_ms(time.time_ns() // 1_000_000)
     event = {"event_id": event_id, "event_type": "click", "timestamp": at, "item_id": "rie"}
     return envelope(dump(event).encode(), 1, key="rie", arrived_ms=time.time_ns() // 1_000_000)
 

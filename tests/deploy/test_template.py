@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.render import render
-from iot_rules.rules import load_documents
+from iot_rules.engine import load_documents
 from tests.local_aws import sam_cli
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.errors import Misconfigured
+from iot_rules.engine import Rules, read_rule
 from iot_rules.errors import SqlError
-from iot_rules.rules import Rules, read_rule
 from iot_rules.sql import NO_MATCH, VERSIONS, Arrival, Failed, Message, Surroundings, compile_statement, dump, run, tree
 from iot_rules.sql.expressions import CAST_KEYWORDS
 from iot_rules.sql.functions import FUNCTIONS

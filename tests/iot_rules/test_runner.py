@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from contract.errors import Misconfigured
+from iot_rules.action_targets import Publication, Targets
 from iot_rules.actions import Delivery
 from iot_rules.clients import Clients
+from iot_rules.engine import Message, Rule, Rules, load_documents, read_rule
 from iot_rules.errors import DeliveryFailed
-from iot_rules.rules import Message, Rule, Rules, load_documents, read_rule
 from iot_rules.runner import Runner
-from iot_rules.targets import Publication, Targets
 
 Aws = Callable[[str], Any]
 SELECT = "SELECT *, topic(2) AS truck FROM 'fleet/+/telemetry'"

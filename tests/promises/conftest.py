@@ -7,12 +7,13 @@ from typing import Protocol
 
 import pytest
 
-from collector.stores import Reader, Store, open_reader, open_store
+from collector.stores import Reader, Store
 from collector.stores.dynamodb import TABLES, DynamoDbReader, DynamoDbStore, create_tables
-from contract import instants
+from collector.stores.factory import open_reader, open_store
+from contract import timestamps
 from tests import ministack
 
-NOW = instants.to_ms("2024-06-01T12:00:00.000Z") / 1000
+NOW = timestamps.to_ms("2024-06-01T12:00:00.000Z") / 1000
 
 
 class Place(Protocol):

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 
 from collector.history import Point, Policy, define
 from collector.ingest import Ingest
-from collector.ingest.applier import Applier
+from collector.ingest.history_writer import HistoryWriter
 from collector.rebuild import verify
 from collector.stores import Store
-from contract import instants
+from contract import timestamps
 from contract.errors import Retryable
-from contract.items import Item
+from contract.ingest_items import Item
 from contract.records import read_sample
 from tests.promises.schedule import Actor, Conductor, Killed
 from tests.promises.worlds import MakeWorld, World
 
 NOON = "2024-06-01T12:00:00.000Z"
-NOW_MS = instants.to_ms(NOON)
+NOW_MS = timestamps.to_ms(NOON)
 BRAKES = "vehicle_health_and_maintenance.brake_status"
 POLICIES = {"exact": Policy.of({BRAKES: "exact"}), "every-sample": Policy.of("every-sample")}
 _TRIES = 20
@@ -95,7 +95,7 @@ def records(story: Story, truck: str) -> list[dict[str, Any]]:
 def play(
     make: MakeWorld,
     story: Story,
-    applier: type[Applier] = Applier,
+    applier: type[HistoryWriter] = HistoryWriter,
     *,
     others: Sequence[Callable[[Store], object]] = (),
     choose: Callable[[int], int] | None = None,
@@ -118,7 +118,7 @@ def play(
 class _Cast:
     """Handlers as a stream drives them: each batch again until it is taken, by a new process where one has died."""
 
-    def __init__(self, world: World, story: Story, applier: type[Applier]) -> None:
+    def __init__(self, world: World, story: Story, applier: type[HistoryWriter]) -> None:
         self._world, self._story, self._applier = world, story, applier
         self._brought = [Item("telemetry", "file:telemetry", each, NOW_MS) for each in records(story, world.truck)]
         self.stuck: list[str] = []

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Run, Steps, Version, plan
-from collector.ledger import Stream
-from collector.stores import Change, Counter, DeadLetter, Head, Store, StoredClick, StoredSample
+from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
+from collector.stores import Change, Store, TruckHead
 from contract.ranges import Ranges
 
 NOON = "2024-06-01T12:00:00.000Z"
@@ -30,25 +31,25 @@ def opening(*points: Point, before: Version | None = None) -> Steps:
     return plan((Run(before, points, (), None),))
 
 
-def applied(store: Store, truck_id: str, read: Head, steps: Steps, latest: str) -> Head:
+def applied(store: Store, truck_id: str, read: TruckHead, steps: Steps, latest: str) -> TruckHead:
     """What was planned with the head `read`."""
     return store.apply(truck_id, read, Change(steps, latest))
 
 
-def keep(store: Store, truck_id: str, ledgers: dict[str, Stream]) -> None:
+def keep(store: Store, truck_id: str, ledgers: dict[str, StreamLedger]) -> None:
     """Write the ledgers of some of a truck's streams."""
     store.apply(truck_id, store.head(truck_id, set(ledgers)), Change(ledgers=ledgers))
 
 
-def kept(store: Store, truck_id: str, stream_id: str) -> Stream:
+def kept(store: Store, truck_id: str, stream_id: str) -> StreamLedger:
     return store.head(truck_id, {stream_id}).ledgers[stream_id]
 
 
-def received(*numbers: int) -> Stream:
-    return Stream().receive(Ranges.of_numbers(numbers), 1000)
+def received(*numbers: int) -> StreamLedger:
+    return StreamLedger().receive(Ranges.of_numbers(numbers), 1000)
 
 
-def first(store: Store, truck_id: str = "T1", order_key: str = f"{NOON}#a") -> Head:
+def first(store: Store, truck_id: str = "T1", order_key: str = f"{NOON}#a") -> TruckHead:
     """One sample, put and applied."""
     with store.unit():
         store.put_samples(truck_id, [a_sample(order_key)])
@@ -61,7 +62,7 @@ def put_everything(store: Store) -> None:
     store.remember_policy("policy")
     order_key = f"{LATER}#z"
     store.put_samples("T9", [a_sample(order_key)])
-    applied(store, "T9", Head(), opening(Point(order_key, "k")), order_key)
+    applied(store, "T9", TruckHead(), opening(Point(order_key, "k")), order_key)
     keep(store, "T9", {"s1": received(2)})
     store.put_status("T9", "{}")
     store.put_clicks([a_click("e9")])

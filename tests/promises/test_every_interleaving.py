@@ -7,9 +7,9 @@ it is known how many do. The searches beside this one take larger stories at ran
 import pytest
 
 from collector.ingest import Ingest
-from collector.ingest.applier import Applier
+from collector.ingest.history_writer import HistoryWriter
 from collector.stores.dynamodb import DynamoDbStore
-from contract.items import Item
+from contract.ingest_items import Item
 from tests.promises.rivals import NOW_MS, POLICIES, Story, play, records
 from tests.promises.schedule import Conductor
 from tests.promises.test_rivals import FAULTS
@@ -67,7 +67,7 @@ class Instant(TornWorld):
 def _endings(
     name: str,
     kind: type[DynamoDbStore] = DynamoDbStore,
-    applier: type[Applier] = Applier,
+    applier: type[HistoryWriter] = HistoryWriter,
     dies_after: int | None = None,
 ) -> list[list[str]]:
     """What is wrong after each order. dies_after: so many calls of the first handler, which then begins anew."""
@@ -103,7 +103,7 @@ def test_with_a_rule_broken_some_orders_end_wrong(what: str) -> None:
     assert any(found)
 
 
-def _alone(dies_after: int, applier: type[Applier] = Applier) -> list[str]:
+def _alone(dies_after: int, applier: type[HistoryWriter] = HistoryWriter) -> list[str]:
     """What is wrong after one handler that brings both samples, dies after so many calls, and begins anew."""
     samples, _ = STORIES[QUICK[0]]
     story = Story(samples, (((1, 2),),), deaths=(dies_after,))

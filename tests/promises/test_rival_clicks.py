@@ -12,7 +12,7 @@ from collector import queries
 from collector.history import Policy
 from collector.ingest import Ingest
 from contract.errors import Retryable
-from contract.items import Item
+from contract.ingest_items import Item
 from tests.budget import budget
 from tests.contract.examples import click
 from tests.promises.rivals import NOW_MS

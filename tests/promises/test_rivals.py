@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from collector.history import Point
-from collector.ingest.applier import Applier
-from collector.stores import Change, Head, StoredSample
+from collector.ingest.history_writer import HistoryWriter
+from collector.rows import StoredSample
+from collector.stores import Change, TruckHead
 from collector.stores.dynamodb import DynamoDbStore
 from tests import ministack
 from tests.budget import budget
@@ -74,21 +75,21 @@ def test_on_ministack(examples: int, aws: str) -> None:
 class WithoutBump(DynamoDbStore):
     """A change that touches no version leaves `rev` as it is."""
 
-    def _next_rev(self, read: Head, change: Change) -> int:
+    def _next_rev(self, read: TruckHead, change: Change) -> int:
         return read.rev + 1 if change.steps or not read.rev else read.rev
 
 
 class Unconfirmed(DynamoDbStore):
     """What the queries said is taken for one snapshot."""
 
-    def _confirm(self, truck_id: str, read: Head) -> None:
+    def _confirm(self, truck_id: str, read: TruckHead) -> None:
         pass
 
 
 class Unlinked(DynamoDbStore):
     """Whether a version is missing between two that were read is not looked at."""
 
-    def _confirm(self, truck_id: str, read: Head) -> None:
+    def _confirm(self, truck_id: str, read: TruckHead) -> None:
         self._seen[truck_id].torn = False
         super()._confirm(truck_id, read)
 
@@ -96,11 +97,11 @@ class Unlinked(DynamoDbStore):
 class HeadLast(DynamoDbStore):
     """The head that is applied to is read after the versions and the samples."""
 
-    def apply(self, truck_id: str, read: Head, change: Change) -> Head:
+    def apply(self, truck_id: str, read: TruckHead, change: Change) -> TruckHead:
         return super().apply(truck_id, self.head(truck_id, read.ledgers), change)
 
 
-class SkipsStored(Applier):
+class SkipsStored(HistoryWriter):
     """A sample that is stored already is taken for one that was applied."""
 
     def _points(self, rows: Sequence[StoredSample], fresh: Sequence[bool]) -> list[Point]:
@@ -109,15 +110,15 @@ class SkipsStored(Applier):
 
 
 FAULTS: dict[str, Any] = {
-    "rev is not bumped": (WithoutBump, Applier),
-    "the head is read after the versions": (HeadLast, Applier),
+    "rev is not bumped": (WithoutBump, HistoryWriter),
+    "the head is read after the versions": (HeadLast, HistoryWriter),
     "stored samples are skipped": (DynamoDbStore, SkipsStored),
-    "reads are not confirmed": (Unconfirmed, Applier),
-    "versions are not held against their links": (Unlinked, Applier),
+    "reads are not confirmed": (Unconfirmed, HistoryWriter),
+    "versions are not held against their links": (Unlinked, HistoryWriter),
 }
 
 
-def _wrong(store: type[DynamoDbStore], applier: type[Applier], stories: int) -> Iterator[int]:
+def _wrong(store: type[DynamoDbStore], applier: type[HistoryWriter], stories: int) -> Iterator[int]:
     """The seeds of the stories that end wrong."""
     for seed in range(stories):
         story = drawn(random.Random(seed))
@@ -143,4 +144,4 @@ def test_how_often_a_broken_rule_shows(what: str) -> None:
 
 @pytest.mark.prove
 def test_none_ends_wrong_as_written() -> None:
-    assert next(_wrong(DynamoDbStore, Applier, 20_000), None) is None
+    assert next(_wrong(DynamoDbStore, HistoryWriter, 20_000), None) is None

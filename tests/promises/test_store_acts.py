@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from collector.history import Point, Steps, Version
-from collector.stores import Change, Conflict, Head, Store
+from collector.stores import Change, Conflict, Store, TruckHead
 from contract.errors import Retryable
 from contract.ranges import Ranges
 from tests.promises.conftest import Place
@@ -73,7 +73,7 @@ def test_a_plan_made_with_an_old_head_is_refused_and_changes_nothing(store: Stor
         applied(store, "T1", old, Steps(), f"{NOON}#b")
     before = (store.head("T1"), list(store.versions("T1")))
     remove = Steps(remove=(f"{NOON}#a",), close=((f"{NOON}#a", LATER),))
-    for read in (old, Head()):
+    for read in (old, TruckHead()):
         with pytest.raises(Conflict), store.unit():
             applied(store, "T1", read, remove, f"{LATER}#c")
         assert (store.head("T1"), list(store.versions("T1"))) == before
@@ -83,7 +83,7 @@ def test_a_plan_with_a_head_that_is_not_there_is_refused(store: Store) -> None:
     head = first(store, "T1")
     with pytest.raises(Conflict), store.unit():
         applied(store, "T2", head, Steps(), f"{LATER}#")
-    assert store.head("T2") == Head()
+    assert store.head("T2") == TruckHead()
 
 
 def test_a_conflict_may_be_tried_again() -> None:

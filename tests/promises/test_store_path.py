@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from collector.history import Point, Policy, define
 from collector.ingest import Ingest
 from collector.stores import Store
-from contract import instants
-from contract.items import Item
+from contract import timestamps
+from contract.ingest_items import Item
 from tests.promises.stored import NOON
 
 numbers = count()
@@ -36,7 +36,7 @@ def test_any_delivery_ends_in_the_history_of_the_definition(
     ]
     ingest = Ingest(store, policy)
     items = [
-        Item("telemetry", "file:telemetry", record, instants.to_ms(NOON))
+        Item("telemetry", "file:telemetry", record, timestamps.to_ms(NOON))
         for record in data.draw(st.permutations(records))
     ]
     while items:

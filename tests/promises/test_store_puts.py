@@ -1,6 +1,7 @@
 """What collector/stores/__init__.py promises of every `Store`: what is put again is left as it was first stored."""
 
-from collector.stores import Counter, Store
+from collector.rows import Counter
+from collector.stores import Store
 from tests.promises.stored import LATER, NOON, a_click, a_letter, a_sample
 
 

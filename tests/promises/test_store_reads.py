@@ -1,8 +1,9 @@
 """What every `Store` gives back: what was put, in the order and under the names that were asked for."""
 
+from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Steps, Version
-from collector.ledger import Stream
-from collector.stores import Counter, Head, Store
+from collector.rows import Counter
+from collector.stores import Store, TruckHead
 from contract.ranges import Ranges
 from tests.promises.stored import (
     LATER,
@@ -41,7 +42,7 @@ def test_neighbours_of_an_order_key(store: Store) -> None:
     keys = [f"{NOON}#a", f"{NOON}#c", f"{LATER}#a"]
     with store.unit():
         store.put_samples("T1", [a_sample(key) for key in keys])
-        applied(store, "T1", Head(), opening(*(Point(key, f"k{key}") for key in keys)), keys[-1])
+        applied(store, "T1", TruckHead(), opening(*(Point(key, f"k{key}") for key in keys)), keys[-1])
         store.put_samples("T2", [a_sample(f"{NOON}#b")])
     before = store.version_before("T1", keys[1])
     assert before
@@ -57,7 +58,7 @@ def test_version_at_is_the_last_that_started(store: Store) -> None:
     keys = [f"{NOON}#a", f"{NOON}#b", f"{LATER}#a"]
     with store.unit():
         store.put_samples("T1", [a_sample(key) for key in keys])
-        applied(store, "T1", Head(), opening(*(Point(key, f"k{key}") for key in keys)), keys[2])
+        applied(store, "T1", TruckHead(), opening(*(Point(key, f"k{key}") for key in keys)), keys[2])
     held = {
         at: store.version_at("T1", at) for at in ("2024-06-01T11:59:59.999Z", NOON, "2024-06-01T12:59:59.999Z", LATER)
     }
@@ -102,7 +103,7 @@ def test_ledgers_are_kept_a_stream(store: Store) -> None:
     assert list(store.ledgers("T1")) == ["s1", "s2"]
     assert store.ledger_trucks() == ["T1", "T2"]
     assert store.incomplete() == [("T1", "s2", holed)]
-    assert kept(store, "T3", "s1") == Stream()
+    assert kept(store, "T3", "s1") == StreamLedger()
     with store.unit():
         keep(store, "T1", {"s2": holed.receive(Ranges.of_numbers([2]), 2000)})
     assert store.incomplete() == []
@@ -139,7 +140,7 @@ def test_samples_are_counted_by_number(store: Store) -> None:
 
 def test_what_is_not_there_is_empty(store: Store) -> None:
     assert (store.truck_ids(), store.ledger_trucks(), store.incomplete()) == ([], [], [])
-    assert (store.latest("T1"), store.head("T1"), store.version_at("T1", NOON)) == (None, Head(), None)
+    assert (store.latest("T1"), store.head("T1"), store.version_at("T1", NOON)) == (None, TruckHead(), None)
     assert (list(store.versions("T1")), list(store.samples("T1")), store.ledgers("T1")) == ([], [], {})
     assert (list(store.click_counts()), list(store.clicks()), list(store.dead_letters())) == ([], [], [])
     assert (store.dead_letter("x"), store.has_clicks([]), store.version_count("T1")) == (None, set(), 0)

@@ -8,8 +8,8 @@ import pytest
 from collector.history import define
 from collector.ingest import Ingest
 from collector.stores.dynamodb import DynamoDbStore
-from collector.stores.dynamodb.calls import Calls
-from contract.items import Item
+from collector.stores.dynamodb.retries import Calls
+from contract.ingest_items import Item
 from tests.contract.examples import put
 from tests.promises.rivals import BRAKES, NOW_MS, POLICIES
 from tests.promises.torn_dynamodb import TornClient, TornTables

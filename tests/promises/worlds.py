@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from collector.stores import Store
 from collector.stores.dynamodb import TABLES, DynamoDbStore, create_tables
-from collector.stores.dynamodb.calls import Calls
-from collector.stores.sqlite import SqliteStore
+from collector.stores.dynamodb.retries import Calls
+from collector.stores.sqlite.store import SqliteStore
 from tests.promises.schedule import Actor, Conductor
 from tests.promises.torn_dynamodb import TornClient, TornTables
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from paho.mqtt.client import Client
 
-from provisioning import authority, disk
+from provisioning import certificate_authority, secure_files
 from provisioning.registry.aws import AwsRegistry
 from tests.provisioning.aws import Ministack
 from tests.provisioning.broker import Files, Peer
@@ -36,11 +36,11 @@ def name() -> str:
 
 def equip(account: AwsRegistry, truck_id: str, folder: Path) -> Files:
     account.add(truck_id, {})
-    key, csr = authority.new_key()
+    key, csr = certificate_authority.new_key()
     issued = account.issue(truck_id, csr)
     files = Files(folder / f"{issued.id}.pem", folder / f"{issued.id}.key", issued)
-    disk.write(files.certificate, issued.pem or "", mode=disk.PUBLIC)
-    disk.write(files.key, key, mode=disk.PRIVATE)
+    secure_files.write(files.certificate, issued.pem or "", mode=secure_files.PUBLIC)
+    secure_files.write(files.key, key, mode=secure_files.PRIVATE)
     return files
 
 

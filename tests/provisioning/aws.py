@@ -5,7 +5,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from deploy import local
+from deploy import ministack
 from provisioning.registry.aws import AwsRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.broker import free_port
@@ -15,7 +15,7 @@ INSTALLED = importlib.util.find_spec("ministack") is not None
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-class Ministack(local.Ministack):
+class Ministack(ministack.Ministack):
     """Start it as a context; it ends with the test process, however that ends."""
 
     def __init__(self, folder: Path) -> None:

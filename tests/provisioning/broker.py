@@ -15,10 +15,10 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from provisioning import mosquitto
-from provisioning.gatekeeper import Gatekeeper
+from provisioning.broker import dynamic_security
+from provisioning.broker.access_reconciler import Gatekeeper
 from provisioning.registry import Certificate
-from provisioning.registry.local import LocalRegistry
+from provisioning.registry.sqlite import LocalRegistry
 
 SIMULATED = "TRUCK-001"  # may publish without an identity, on the loopback listener
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
@@ -76,11 +76,11 @@ class Broker:
 
     def _start(self) -> None:
         self.gatekeeper.prepare()
-        listener = mosquitto.Listener("127.0.0.1", self.tls_port, self.registry.folder)
+        listener = dynamic_security.Listener("127.0.0.1", self.tls_port, self.registry.folder)
         lines = [
             "user root",
             f"listener {self.port} 127.0.0.1",
-            *mosquitto.configuration(listener, self.folder / "security.json", mosquitto.find_plugin()),
+            *dynamic_security.configuration(listener, self.folder / "security.json", dynamic_security.find_plugin()),
         ]
         (self.folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
         assert MOSQUITTO

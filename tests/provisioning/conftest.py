@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioning import authority, disk
-from provisioning.enrolment import Enrolment
-from provisioning.registry.local import LocalRegistry
-from provisioning.server import EnrolmentServer
+from provisioning import certificate_authority, secure_files
+from provisioning.enrollment.https_server import EnrolmentServer
+from provisioning.enrollment.service import Enrolment
+from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.account import account, localhost, name
 from tests.provisioning.aws import CREDENTIALS, INSTALLED, Ministack
@@ -35,12 +35,12 @@ def equip(registry: LocalRegistry, tmp_path: Path) -> Callable[[str], Files]:
         nonlocal made
         made += 1
         registry.add(truck_id, {})
-        key, csr = authority.new_key()
+        key, csr = certificate_authority.new_key()
         issued = registry.issue(truck_id, csr)
         assert issued.pem
         files = Files(tmp_path / f"{truck_id}-{made}.pem", tmp_path / f"{truck_id}-{made}.key", issued)
-        disk.write(files.certificate, issued.pem, mode=disk.PUBLIC)
-        disk.write(files.key, key, mode=disk.PRIVATE)
+        secure_files.write(files.certificate, issued.pem, mode=secure_files.PUBLIC)
+        secure_files.write(files.key, key, mode=secure_files.PRIVATE)
         return files
 
     return make

@@ -3,14 +3,14 @@
 import time
 from dataclasses import dataclass
 
-from agent.enrolment.file import Address, EnrolmentFile, keep
-from agent.enrolment.https import HttpsOffice
-from agent.enrolment.proof import MqttProof
-from agent.enrolment.rotation import Rotation
-from agent.enrolment.wallet import Wallet
-from provisioning.enrolment import Enrolment, Limiter
-from provisioning.registry.local import LocalRegistry
-from provisioning.server import EnrolmentServer
+from agent.enrollment.connection_test import MqttProof
+from agent.enrollment.credential_store import Wallet
+from agent.enrollment.enrollment_file import Address, EnrolmentFile, keep
+from agent.enrollment.rotation import Rotation
+from agent.enrollment.standalone_issuer import HttpsOffice
+from provisioning.enrollment.https_server import EnrolmentServer
+from provisioning.enrollment.service import Enrolment, Limiter
+from provisioning.registry.sqlite import LocalRegistry
 from tests.provisioning.broker import Broker
 
 

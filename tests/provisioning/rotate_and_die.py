@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent.enrolment.claim_awsiot import AwsIotDesk
-from agent.enrolment.file import kept
-from agent.enrolment.proof import MqttProof
-from agent.enrolment.renewal import renew
-from agent.enrolment.wallet import Wallet
+from agent.enrollment.connection_test import MqttProof
+from agent.enrollment.credential_store import Wallet
+from agent.enrollment.enrollment_file import kept
+from agent.enrollment.fleet_provisioning_awsiot import AwsIotDesk
+from agent.enrollment.renewal import renew
 
 
 def die_at(n: int) -> None:

@@ -12,11 +12,12 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from contract import topics
-from provisioning import authority, disk, policies
-from provisioning.fleet_file import Row, import_fleet
-from provisioning.pace import Pace, Paced
+from provisioning import certificate_authority, secure_files
+from provisioning.csv_import import Row, import_fleet
+from provisioning.enrollment.enrollment_file import Fleet
+from provisioning.registry import aws_policies
 from provisioning.registry.aws import AwsRegistry
-from provisioning.site import Fleet
+from provisioning.registry.aws_throttling import Paced, RateLimiter
 from tests.provisioning.account import equip, peer, refused
 from tests.provisioning.aws import Ministack
 from tests.provisioning.broker import Files, Peer
@@ -94,10 +95,10 @@ def test_a_revoked_a_retired_and_a_strangers_certificate_are_refused(
     assert peer(ministack, name, new).connect() == "Success"
     account.retire(name)
     assert peer(ministack, name, new).connect() != "Success"
-    key, csr = authority.new_key()
-    elsewhere = authority.Authority(*authority.new_authority("elsewhere"))
-    disk.write(tmp_path / "s.pem", elsewhere.issue(csr, name, days=1).pem, mode=disk.PUBLIC)
-    disk.write(tmp_path / "s.key", key, mode=disk.PRIVATE)
+    key, csr = certificate_authority.new_key()
+    elsewhere = certificate_authority.Authority(*certificate_authority.new_authority("elsewhere"))
+    secure_files.write(tmp_path / "s.pem", elsewhere.issue(csr, name, days=1).pem, mode=secure_files.PUBLIC)
+    secure_files.write(tmp_path / "s.key", key, mode=secure_files.PRIVATE)
     assert peer(ministack, name, Files(tmp_path / "s.pem", tmp_path / "s.key")).connect() != "Success"
 
 
@@ -128,8 +129,8 @@ def test_who_may_not_ask_says_unknown_and_not_never(
 
 
 def test_no_policy_has_a_wildcard_where_a_name_belongs() -> None:
-    names = policies.Names("milepost", "us-east-1", "1" * 12)
-    text = json.dumps(policies.truck(names, ["rule_a"]))
+    names = aws_policies.Names("milepost", "us-east-1", "1" * 12)
+    text = json.dumps(aws_policies.truck(names, ["rule_a"]))
     assert '"*"' not in text
     assert "fleet/*" not in text
     assert "/*" not in text
@@ -207,7 +208,7 @@ def test_throttled_and_with_lost_answers_an_import_still_ends_with_one_certifica
 
 def test_a_throttled_operation_slows_down_and_recovers() -> None:
     now, slept = [0.0], list[float]()
-    pace = Pace(10, lambda: now[0], slept.append)
+    pace = RateLimiter(10, lambda: now[0], slept.append)
     for _ in range(3):
         pace.wait()
     assert slept == pytest.approx([0.1, 0.2])

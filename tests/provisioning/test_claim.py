@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from agent.enrolment import claim, claim_awsiot, claim_paho
-from agent.enrolment.claim import SECONDS, ClaimOffice
-from agent.enrolment.file import EnrolmentFile, keep
-from agent.enrolment.proof import MqttProof
-from agent.enrolment.renewal import open_office
-from agent.enrolment.request import new_key, signing_request
-from agent.enrolment.rotation import Rotation
-from agent.enrolment.wallet import Identity, Wallet
+from agent.enrollment import fleet_provisioning, fleet_provisioning_awsiot, fleet_provisioning_paho
+from agent.enrollment.connection_test import MqttProof
+from agent.enrollment.credential_store import Identity, Wallet
+from agent.enrollment.csr import new_key, signing_request
+from agent.enrollment.enrollment_file import EnrolmentFile, keep
+from agent.enrollment.fleet_provisioning import SECONDS, ClaimOffice
+from agent.enrollment.renewal import open_office
+from agent.enrollment.rotation import Rotation
 from contract.errors import Rejected, Unreachable
-from provisioning import authority, hook
+from provisioning import certificate_authority
+from provisioning.enrollment.enrollment_file import Fleet, introduction
+from provisioning.registry import aws_pre_provisioning_hook
 from provisioning.registry.aws import AwsRegistry
 from provisioning.registry.aws_account import renew_claim
-from provisioning.site import Fleet, introduction
 from tests.provisioning.account import peer, prepared, refused
 from tests.provisioning.aws import Ministack
 from tests.provisioning.broker import Files, free_port
@@ -30,9 +31,9 @@ from tests.provisioning.machine import readable_by_others
 def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to AWS's fleet provisioning; which one a gateway takes is a matter of what is installed there."""
     if request.param == "paho":
-        monkeypatch.setattr(claim, "installed_desk", lambda: claim_paho.open_desk)
+        monkeypatch.setattr(fleet_provisioning, "installed_desk", lambda: fleet_provisioning_paho.open_desk)
     else:
-        assert claim.installed_desk() is claim_awsiot.open_desk
+        assert fleet_provisioning.installed_desk() is fleet_provisioning_awsiot.open_desk
 
 
 def enrolment(account: AwsRegistry, name: str) -> EnrolmentFile:
@@ -146,7 +147,7 @@ def test_an_endpoint_that_is_away_or_another_is_said_so(account: AwsRegistry, na
     away = file.model_copy(update={"broker": f"mqtts://localhost:{free_port()}"})
     with pytest.raises(Unreachable, match="try again"):
         by_claim(away, wallet).enrol(signing_request(new_key()))
-    wallet.ca_file.write_text(authority.new_authority("elsewhere")[1])
+    wallet.ca_file.write_text(certificate_authority.new_authority("elsewhere")[1])
     with pytest.raises(Rejected):
         by_claim(file, wallet).enrol(signing_request(new_key()))
 
@@ -180,10 +181,10 @@ def test_a_claim_does_nothing_but_provision(
 def test_the_hook_knows_a_certificates_key_as_the_registry_does() -> None:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    signer = authority.Authority(*authority.new_authority("x"))
+    signer = certificate_authority.Authority(*certificate_authority.new_authority("x"))
     rsa_key = rsa.generate_private_key(65537, 2048).public_key()
     for issued in (
-        signer.issue(authority.new_key()[1], "T1", days=1),
+        signer.issue(certificate_authority.new_key()[1], "T1", days=1),
         signer._sign(rsa_key, "T", days=1, role="client"),
     ):
-        assert hook.key_hash(issued.pem) == issued.key_hash
+        assert aws_pre_provisioning_hook.key_hash(issued.pem) == issued.key_hash

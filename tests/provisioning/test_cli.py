@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import milepost
-from provisioning import authority
+from provisioning import certificate_authority
 from tests.provisioning.aws import Ministack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +115,7 @@ def test_what_would_be_refused_a_dry_run_refuses(cli: Cli, tmp_path: Path, argum
     cli("truck", "add", "GONE")
     cli("truck", "retire", "GONE", "--yes")
     (tmp_path / "asks.csv").write_text("truck_id,csr\nT1,T1.csr\n")
-    (tmp_path / "T1.csr").write_text(authority.new_key()[1])
+    (tmp_path / "T1.csr").write_text(certificate_authority.new_key()[1])
     done, would = cli(*arguments), cli(*arguments, "--dry-run")
     assert done == would
     assert done[0] in (1, 2)
@@ -207,14 +207,18 @@ def test_a_crash_shows_no_key_and_no_token(tmp_path: Path) -> None:
     code = """
 import json, sys
 from pathlib import Path
-from agent.enrolment import file, https
+from agent.enrollment import file, https
 read = file.read(Path(sys.argv[1]))
 print(repr(read), str(read))
 https.HttpsOffice(read.url, read.ca, token=read.token).enrol('x')
 """
     path = tmp_path / "T1.json"
     ca = subprocess.run(
-        [sys.executable, "-c", "from provisioning.authority import new_authority; print(new_authority('x')[1])"],
+        [
+            sys.executable,
+            "-c",
+            "from provisioning.certificate_authority import new_authority; print(new_authority('x')[1])",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from contract.errors import Rejected
-from provisioning import authority
+from provisioning import certificate_authority
 from provisioning.errors import Unknown
 from provisioning.registry import Registry
-from provisioning.registry.local import LocalRegistry
+from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 
 _numbers = itertools.count(1)
@@ -39,7 +39,7 @@ def truck(registry: Registry) -> str:
 
 
 def request() -> str:
-    return authority.new_key()[1]
+    return certificate_authority.new_key()[1]
 
 
 def test_init_again_makes_nothing(registry: Registry) -> None:

@@ -11,12 +11,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from deploy.render import render
-from provisioning import authority, policies
+from provisioning import certificate_authority
+from provisioning.registry import aws_policies
 from provisioning.registry.aws import AwsRegistry
 from tests.provisioning.aws import Ministack
 
 _numbers = itertools.count(1)
-NAMES = policies.Names("roles", "us-east-1", "000000000000")
+NAMES = aws_policies.Names("roles", "us-east-1", "000000000000")
 Clients = Callable[[str], Any]
 
 
@@ -89,7 +90,7 @@ def test_the_repair_role_publishes_resend_and_nothing_else(as_role: Callable[...
 
 
 def test_who_has_no_such_role_publishes_nothing_to_trucks(as_role: Callable[..., Clients]) -> None:
-    for document in (policies.hook_role(NAMES), policies.provisioning_role(NAMES)):
+    for document in (aws_policies.hook_role(NAMES), aws_policies.provisioning_role(NAMES)):
         publish = as_role(document["Statement"])("iot-data").publish
         for topic in ("resend", "config"):
             assert denied(publish, topic=f"fleet/T1/{topic}", qos=1, payload=b"{}")
@@ -101,8 +102,8 @@ def test_the_hooks_role_looks_up_uses_up_and_revokes_and_nothing_else(
     account = AwsRegistry(ministack.settings("roles"), tmp_path)
     account.init()
     account.add("ROLE-1", {})
-    made = account.issue("ROLE-1", authority.new_key()[1])
-    iot = as_role(policies.hook_role(NAMES)["Statement"])("iot")
+    made = account.issue("ROLE-1", certificate_authority.new_key()[1])
+    iot = as_role(aws_policies.hook_role(NAMES)["Statement"])("iot")
     assert not denied(iot.describe_thing, thingName="ROLE-1")
     assert not denied(iot.list_thing_principals, thingName="ROLE-1")
     assert not denied(iot.update_thing, thingName="ROLE-1", attributePayload={"attributes": {"a": "b"}, "merge": True})
@@ -112,5 +113,5 @@ def test_the_hooks_role_looks_up_uses_up_and_revokes_and_nothing_else(
     assert denied(iot.delete_thing, thingName="ROLE-1")
     assert denied(iot.attach_policy, policyName=NAMES.truck_policy, target=certificate)
     assert denied(iot.attach_thing_principal, thingName="ROLE-1", principal=certificate)
-    assert denied(iot.create_certificate_from_csr, certificateSigningRequest=authority.new_key()[1])
+    assert denied(iot.create_certificate_from_csr, certificateSigningRequest=certificate_authority.new_key()[1])
     assert denied(iot.create_policy, policyName="x", policyDocument="{}")

@@ -9,19 +9,19 @@ from unittest.mock import patch
 
 import pytest
 
-from agent.enrolment.claim import ClaimOffice
-from agent.enrolment.file import EnrolmentFile, keep
-from agent.enrolment.proof import MqttProof
-from agent.enrolment.renewal import DUE, due, open_office, renew
-from agent.enrolment.request import share_lived
-from agent.enrolment.rotation import Rotation
-from agent.enrolment.wallet import Identity, Wallet
+from agent.enrollment.connection_test import MqttProof
+from agent.enrollment.credential_store import Identity, Wallet
+from agent.enrollment.csr import share_lived
+from agent.enrollment.enrollment_file import EnrolmentFile, keep
+from agent.enrollment.fleet_provisioning import ClaimOffice
+from agent.enrollment.renewal import DUE, due, open_office, renew
+from agent.enrollment.rotation import Rotation
 from contract.errors import Unreachable
-from provisioning import authority
+from provisioning import certificate_authority
+from provisioning.enrollment.enrollment_file import Fleet, introduction
 from provisioning.registry import Registry
-from provisioning.registry.local import LocalRegistry
+from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
-from provisioning.site import Fleet, introduction
 from tests.provisioning.aws import Ministack
 from tests.provisioning.broker import MOSQUITTO, Peer, until
 from tests.provisioning.depot import Depot, enrolled
@@ -73,8 +73,8 @@ def test_it_is_due_when_two_thirds_are_over(depot: Depot, tmp_path: Path) -> Non
 def test_a_certificate_for_decades_is_due_after_sixty_days(registry: LocalRegistry) -> None:
     """AWS's is; the local authority's own stands in for it, as it lasts for ten years and more."""
     begin = datetime.now(UTC)
-    with patch("provisioning.authority.AUTHORITY_DAYS", 9000):
-        _, pem = authority.new_authority("x")
+    with patch("provisioning.certificate_authority.AUTHORITY_DAYS", 9000):
+        _, pem = certificate_authority.new_authority("x")
     assert share_lived(pem, begin + timedelta(days=59)) < DUE < share_lived(pem, begin + timedelta(days=61))
 
 

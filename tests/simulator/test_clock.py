@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import SystemClock
+from agent.timing.clock import SystemClock
 from simulator.clock import SimulatedClock, planned_start
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

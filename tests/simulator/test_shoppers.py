@@ -16,7 +16,7 @@ import pytest
 
 from contract.errors import Misconfigured
 from contract.records import read_click
-from simulator import ledger
+from simulator import sent_ledger
 from simulator.outbox import Closing, Outbox
 from simulator.shopper import Shopper
 from simulator.shoppers import Shop
@@ -26,7 +26,7 @@ COMMAND = [sys.executable, "-m", "simulator.cli", "shoppers"]
 
 def _shop(folder: Path, url: str, **changes: Any) -> Shop:
     given = {"count": 4, "rate": 25.0, "drain": 20.0, "seed": 1, **changes}
-    return Shop(url=url, outbox=folder / ledger.OUTBOX, **given)
+    return Shop(url=url, outbox=folder / sent_ledger.OUTBOX, **given)
 
 
 def test_shoppers_walk_through_the_funnel() -> None:
@@ -53,7 +53,7 @@ def test_nothing_is_lost_to_a_beacon_that_fails(beacon: Any, tmp_path: Path) -> 
     _shop(tmp_path, beacon.url).run(threading.Event(), seconds=2.5)
     beacon.odds = {}
     _shop(tmp_path, beacon.url, count=0).run(threading.Event())
-    sent = ledger.clicks(tmp_path)
+    sent = sent_ledger.clicks(tmp_path)
     assert sent.sent > 100
     assert (sent.open, sent.rejected) == (0, 0)
     assert set(sent.event_ids()) == set(beacon.stored)
@@ -64,20 +64,20 @@ def test_singles_batches_and_repeats_are_all_sent(beacon: Any, tmp_path: Path) -
     """A healthy beacon sees one event a request, several, and now and then one twice on purpose."""
     _shop(tmp_path, beacon.url).run(threading.Event(), seconds=2)
     assert min(beacon.batches) == 1 < max(beacon.batches)
-    assert sum(beacon.stored.values()) > len(beacon.stored) == ledger.clicks(tmp_path).sent
+    assert sum(beacon.stored.values()) > len(beacon.stored) == sent_ledger.clicks(tmp_path).sent
 
 
 def test_what_the_beacon_rejects_is_closed_as_rejected(beacon: Any, tmp_path: Path) -> None:
     """By a receipt, or because a body alone is over its limit; the rest of a batch is not held up."""
     beacon.refuse = ("search",)
     beacon.max_bytes = 600
-    outbox = Outbox(tmp_path / ledger.OUTBOX)
+    outbox = Outbox(tmp_path / sent_ledger.OUTBOX)
     shopper = Shopper(1, 1)
     events = [shopper.next(datetime.now(UTC)) for _ in range(60)]
     outbox.add([*events, {**events[0], "event_id": "too-large", "page": "/" + "x" * 600}])
     outbox.close()
     _shop(tmp_path, beacon.url, count=0).run(threading.Event())
-    sent = ledger.clicks(tmp_path)
+    sent = sent_ledger.clicks(tmp_path)
     searches = [event["event_id"] for event in events if event["event_type"] == "search"]
     assert searches
     assert sorted(sent.event_ids("rejected")) == sorted([*searches, "too-large"])
@@ -89,10 +89,10 @@ def test_the_drain_is_bounded_and_the_next_run_goes_on(beacon: Any, tmp_path: Pa
     began = time.monotonic()
     _shop(tmp_path, "http://127.0.0.1:9", drain=0.5).run(threading.Event(), seconds=0.5)
     assert time.monotonic() - began < 5
-    left = ledger.clicks(tmp_path)
+    left = sent_ledger.clicks(tmp_path)
     assert left.open == left.sent > 0
     _shop(tmp_path, beacon.url, count=0).run(threading.Event())
-    assert ledger.clicks(tmp_path).open == 0
+    assert sent_ledger.clicks(tmp_path).open == 0
     assert set(beacon.stored) == set(left.event_ids())
 
 
@@ -111,7 +111,7 @@ def test_a_killed_process_loses_nothing(beacon: Any, tmp_path: Path, wait: Any) 
     wait(lambda: len(beacon.stored) > before + 20)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=20)
-    sent = ledger.clicks(tmp_path)
+    sent = sent_ledger.clicks(tmp_path)
     assert process.returncode == 0
     assert json.loads(output) == {"sent": sent.sent, "open": 0, "rejected": 0}
     assert set(sent.event_ids()) == set(beacon.stored)
@@ -121,7 +121,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, wait: Any) -> None:
     """Also while it is still trying to reach a beacon that is not there."""
     command = [*COMMAND, "--rate", "50", "--url", "http://127.0.0.1:9", "--data-dir", str(tmp_path), "--drain", "60"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    wait(lambda: ledger.clicks(tmp_path).sent > 0)
+    wait(lambda: sent_ledger.clicks(tmp_path).sent > 0)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     assert any("stopping" in line for line in process.stderr)
@@ -132,17 +132,17 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, wait: Any) -> None:
 
 def test_the_first_receipt_counts(tmp_path: Path) -> None:
     """A repeat's `duplicate` does not undo what the first answer said; unknown statuses leave an event open."""
-    outbox = Outbox(tmp_path / ledger.OUTBOX)
+    outbox = Outbox(tmp_path / sent_ledger.OUTBOX)
     outbox.add([{"event_id": "a"}, {"event_id": "b"}])
     outbox.close_events([Closing("a", "accepted"), Closing("a", "duplicate"), Closing("b", "perhaps")])
     assert [event.event_id for event in outbox.open_events(10)] == ["b"]
-    assert list(ledger.clicks(tmp_path).event_ids("accepted")) == ["a"]
+    assert list(sent_ledger.clicks(tmp_path).event_ids("accepted")) == ["a"]
     outbox.close()
 
 
 def test_a_newer_outbox_is_refused(tmp_path: Path) -> None:
     """Else an older simulator would misread it."""
-    path = tmp_path / ledger.OUTBOX
+    path = tmp_path / sent_ledger.OUTBOX
     Outbox(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 9")
@@ -152,6 +152,6 @@ def test_a_newer_outbox_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_an_empty_ledger(tmp_path: Path) -> None:
     """So that the summary of a run without shoppers or trucks needs no special case."""
-    assert ledger.sampled(tmp_path) == {}
-    nothing = ledger.clicks(tmp_path)
+    assert sent_ledger.sampled(tmp_path) == {}
+    nothing = sent_ledger.clicks(tmp_path)
     assert (nothing.sent, nothing.open, nothing.rejected, list(nothing.event_ids())) == (0, 0, 0, [])

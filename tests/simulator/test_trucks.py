@@ -15,7 +15,7 @@ import pytest
 from agent.buffer.sqlite import SqliteBuffer
 from contract.errors import Misconfigured
 from contract.records import read_sample
-from simulator import ledger
+from simulator import sent_ledger
 from simulator.trucks import Fleet, truck_ids
 
 COMMAND = [sys.executable, "-m", "simulator.cli", "trucks"]
@@ -26,7 +26,7 @@ def _command(folder: Path, url: str, *more: str) -> list[str]:
 
 
 def _balances(folder: Path, cloud: Any) -> bool:
-    sampled = ledger.sampled(folder)
+    sampled = sent_ledger.sampled(folder)
     return set(sampled) == set(cloud.seqs) and all(
         cloud.arrived(truck_id).pairs == ((1, count),) for truck_id, count in sampled.items()
     )
@@ -44,7 +44,7 @@ def test_a_planned_run_ends_at_now_and_balances(broker: Any, cloud: Any, tmp_pat
     )
     ended = datetime.now(UTC)
     assert done.returncode == 0, done.stderr
-    sampled = ledger.sampled(tmp_path)
+    sampled = sent_ledger.sampled(tmp_path)
     assert json.loads(done.stdout) == {
         "trucks": [{"truck_id": truck_id, "sampled": sampled[truck_id]} for truck_id in truck_ids(3)]
     }
@@ -96,16 +96,16 @@ def test_a_broker_that_comes_back_gets_what_waited(broker: Any, cloud: Any, tmp_
     try:
         wait(lambda: len(cloud.seqs) == 3)
         broker.stop()
-        reached = max(ledger.sampled(tmp_path).values())
-        wait(lambda: min(ledger.sampled(tmp_path).values()) > reached + 10)
+        reached = max(sent_ledger.sampled(tmp_path).values())
+        wait(lambda: min(sent_ledger.sampled(tmp_path).values()) > reached + 10)
         stop.set()
         broker.start()
     finally:
         stop.set()
         thread.join(40)
-    held = ledger.sampled(tmp_path)
+    held = sent_ledger.sampled(tmp_path)
     wait(lambda: all(cloud.arrived(truck_id).last == count for truck_id, count in held.items()))
-    assert all(ledger.pending(tmp_path)[truck_id] == 0 for truck_id in held)
+    assert all(sent_ledger.pending(tmp_path)[truck_id] == 0 for truck_id in held)
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
         drain=0,
         seed=1,
     )
-    with SqliteBuffer(ledger.buffer_path(tmp_path, "TRUCK-001"), "TRUCK-001"), pytest.raises(Misconfigured):
+    with SqliteBuffer(sent_ledger.buffer_path(tmp_path, "TRUCK-001"), "TRUCK-001"), pytest.raises(Misconfigured):
         fleet.run(threading.Event())
     fleet.run(threading.Event())
 
@@ -133,18 +133,18 @@ def test_a_broker_that_is_no_address_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(Misconfigured, match="mqtt://"):
         fleet.run(threading.Event())
-    assert not ledger.sampled(tmp_path)
+    assert not sent_ledger.sampled(tmp_path)
 
 
 def test_the_ledger_counts_what_a_lost_file_held(tmp_path: Path) -> None:
     """A damaged buffer is set aside and a new stream begun; the samples of the old one were taken all the same."""
-    path = ledger.buffer_path(tmp_path, "TRUCK-001")
+    path = sent_ledger.buffer_path(tmp_path, "TRUCK-001")
     with SqliteBuffer(path, "TRUCK-001") as buffer:
         for second in range(3):
             buffer.append({"sampled_at": f"2026-11-21T00:00:0{second}.000Z"})
-    assert ledger.last_sampled_at(path) == "2026-11-21T00:00:02.000Z"
-    assert ledger.sampled(tmp_path) == ledger.pending(tmp_path) == {"TRUCK-001": 3}
+    assert sent_ledger.last_sampled_at(path) == "2026-11-21T00:00:02.000Z"
+    assert sent_ledger.sampled(tmp_path) == sent_ledger.pending(tmp_path) == {"TRUCK-001": 3}
     path.write_bytes(b"damaged" * 1000)
     with SqliteBuffer(path, "TRUCK-001") as buffer:
         buffer.append({"sampled_at": "2026-11-21T00:00:03.000Z"})
-        assert ledger.sampled(tmp_path) == {"TRUCK-001": 4}
+        assert sent_ledger.sampled(tmp_path) == {"TRUCK-001": 4}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.sensors import Reading, merge
-from contract import codec, instants
+from contract import codec, timestamps
 from contract.records import at, read_sample
 from contract.telemetry import LEAVES
 from simulator.routes import all_routes
@@ -22,7 +22,7 @@ moments = st.datetimes(datetime(2026, 1, 2), datetime(2036, 1, 1), timezones=st.
 
 def _sample(truck: Vehicle, moment: datetime) -> dict[str, codec.Json]:
     document, quality = merge([SimulatedSensor(truck).read(moment)])
-    head = {"truck_id": truck.truck_id, "stream_id": "s1", "seq": 1, "sampled_at": instants.from_datetime(moment)}
+    head = {"truck_id": truck.truck_id, "stream_id": "s1", "seq": 1, "sampled_at": timestamps.from_datetime(moment)}
     return {**head, **document, "quality": quality}
 
 

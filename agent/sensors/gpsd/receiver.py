@@ -7,11 +7,11 @@ first of each fix do): the value before stands until it is older than `LIMIT`.
 from collections.abc import Mapping
 from datetime import datetime
 
+from agent.sensors.fields import Reason, settle
 from agent.sensors.gpsd.report import Report
 from agent.sensors.gpsd.trust import TimeTrust
-from agent.sensors.leaves import Reason, settle
-from agent.sensors.plausible import Belief, position_follows
-from agent.timekeeper import EARLIEST
+from agent.sensors.plausibility import Belief, position_follows
+from agent.timing.trusted_time import EARLIEST
 
 LIMIT = 5.0
 """Seconds (a fix is due every second) after which what was said is stale."""

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from agent.clock import kernel_synchronised
 from agent.sensors import Reading
+from agent.sensors.device_thread import Link
 from agent.sensors.gpsd.receiver import LEAVES, Receiver
 from agent.sensors.gpsd.report import Report, parse
-from agent.sensors.link import Link
 from agent.sensors.uptime import uptime
-from agent.timekeeper import EARLIEST
+from agent.timing.clock import kernel_synchronised
+from agent.timing.trusted_time import EARLIEST
 from contract.errors import Misconfigured
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ gpsd itself adds 1,024 weeks to whatever it takes for too old. So a date is beli
 
 from datetime import datetime, timedelta
 
-from agent.timekeeper import EARLIEST
+from agent.timing.trusted_time import EARLIEST
 
 ROLLOVER = timedelta(weeks=1024)
 FRESH = 5.0

@@ -6,12 +6,12 @@ It sends nothing. The controller itself acknowledges frames unless it is told no
 
 from typing import TYPE_CHECKING
 
-from agent.sensors.address import parse_address
-from agent.sensors.bus import BusSensor
+from agent.sensors.can_address import parse_address
+from agent.sensors.can_sensor import BusSensor
 from agent.sensors.j1939.decoder import Decoder
 from agent.sensors.j1939.faults import DM1_PGN
 from agent.sensors.j1939.signals import PGNS
-from agent.sensors.j1939.transport import TP_CM, TP_DT
+from agent.sensors.j1939.transport_protocol import TP_CM, TP_DT
 
 if TYPE_CHECKING:
     from can.typechecking import CanFilter
@@ -20,7 +20,7 @@ _TO_ALL, _TO_ONE = 0x03FFFF00, 0x03FF0000
 
 
 class J1939Sensor(BusSensor):
-    """Implements agent.sensors.Listening. path: see agent/sensors/address.py.
+    """Implements agent.sensors.Listening. path: see agent/sensors/can_address.py.
 
     Raises Misconfigured without python-can, or for a path that names no bus; a bus that is not there yet is waited for.
     """

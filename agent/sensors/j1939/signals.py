@@ -6,7 +6,7 @@ says that a foot is on the pedal), so those two leaves stay with other sensors.
 
 from dataclasses import dataclass
 
-from agent.sensors.leaves import PSI_PER_KPA, TIRES, Reason, settle
+from agent.sensors.fields import PSI_PER_KPA, TIRES, Reason, settle
 
 TIRE_PGN = 65268
 LEAST_LIMIT = 5.0

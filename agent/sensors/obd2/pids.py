@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent.sensors.leaves import Reason, settle
+from agent.sensors.fields import Reason, settle
 
 ANSWER = 0x41
 """First byte of an answer to mode 01."""

@@ -6,8 +6,8 @@ bus on which another device asks already; then it sends nothing.
 
 from typing import TYPE_CHECKING
 
-from agent.sensors.address import CAPTURE, parse_address
-from agent.sensors.bus import BusSensor
+from agent.sensors.can_address import CAPTURE, parse_address
+from agent.sensors.can_sensor import BusSensor
 from agent.sensors.obd2.asker import Asker
 from agent.sensors.obd2.decoder import Obd2Decoder
 from agent.sensors.obd2.isotp import FIRST_ANSWER
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Obd2Sensor(BusSensor):
-    """Implements agent.sensors.Listening. path: see agent/sensors/address.py.
+    """Implements agent.sensors.Listening. path: see agent/sensors/can_address.py.
 
     Raises Misconfigured without python-can, or for a path that names no bus; a bus that is not there yet is waited for.
     """

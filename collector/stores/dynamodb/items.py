@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from collector.completeness.ledger import StreamLedger
 from collector.history import Version, start
-from collector.ledger import Stream
-from collector.stores import DeadLetter, StoredSample
-from contract import instants
+from collector.rows import DeadLetter, StoredSample
+from contract import timestamps
 from contract.errors import Rejected
 
 Item = dict[str, Any]
@@ -188,17 +188,17 @@ def tracked_key(item: Item) -> str:
     return found
 
 
-def ledger_text(ledger: Stream) -> str:
+def ledger_text(ledger: StreamLedger) -> str:
     return json.dumps(ledger.as_json(), separators=(",", ":"))
 
 
-def read_ledger(stored: str) -> Stream:
-    return Stream.from_json(json.loads(stored))
+def read_ledger(stored: str) -> StreamLedger:
+    return StreamLedger.from_json(json.loads(stored))
 
 
 def expiry(instant: str, kept_ms: int) -> int:
     """Unix seconds."""
-    return (instants.to_ms(instant) + kept_ms) // 1000
+    return (timestamps.to_ms(instant) + kept_ms) // 1000
 
 
 def letter_items(letter: DeadLetter) -> list[Item]:

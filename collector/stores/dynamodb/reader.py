@@ -5,12 +5,12 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from collector.completeness.ledger import StreamLedger
 from collector.history import Version, start
-from collector.ledger import Stream
-from collector.stores import Counter, DeadLetter, StoredClick, StoredSample
-from collector.stores.dynamodb import counting, items
-from collector.stores.dynamodb.calls import Calls, NoTable
+from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
+from collector.stores.dynamodb import click_counters, items
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
+from collector.stores.dynamodb.retries import Calls, NoTable
 from collector.stores.dynamodb.tables import TABLES
 from contract.errors import Misconfigured
 
@@ -92,7 +92,7 @@ class DynamoDbReader:
             self._calls.pause(attempt)  # its successor is being written
         return (items.read_version(found), items.read_sample(found)) if found else None
 
-    def ledgers(self, truck_id: str) -> dict[str, Stream]:
+    def ledgers(self, truck_id: str) -> dict[str, StreamLedger]:
         arguments = self._arguments("trucks", "#truck_id = :truck_id", {"truck_id": text(truck_id)})
         found: dict[str, str] = {}
         for item in self._calls.items("query", **arguments):
@@ -102,7 +102,7 @@ class DynamoDbReader:
     def ledger_trucks(self) -> list[str]:
         return sorted({item["truck_id"]["S"] for item in self._scan("trucks") if _ledger_texts(item)})
 
-    def incomplete(self) -> list[tuple[str, str, Stream]]:
+    def incomplete(self) -> list[tuple[str, str, StreamLedger]]:
         """Truck, stream and ledger wherever there is a hole."""
         found = []
         for item in self._scan("trucks", "attribute_exists(#holes)", {}, "holes"):
@@ -128,17 +128,17 @@ class DynamoDbReader:
     def click_counts(self) -> Iterator[tuple[Counter, int]]:
         tally: Tally[Counter] = Tally()
         for item in self._scan("click_counts"):
-            counter, count = counting.read_counter(item)
+            counter, count = click_counters.read_counter(item)
             tally[counter] += count
         ordered = sorted(tally.items(), key=lambda pair: [value or "" for value in _names(pair[0])])
         return iter(ordered)
 
     def recountable_from(self) -> str:
         """The first minute whose counters can be held against stored events."""
-        return counting.recountable_from(self._clock())
+        return click_counters.recountable_from(self._clock())
 
     def clicks(self) -> Iterator[StoredClick]:
-        found = [counting.read_click(item) for item in self._scan("clicks") if self._lives(item)]
+        found = [click_counters.read_click(item) for item in self._scan("clicks") if self._lives(item)]
         return iter(sorted(found, key=lambda click: (click.timestamp, click.event_id)))
 
     def has_clicks(self, event_ids: Sequence[str]) -> set[str]:

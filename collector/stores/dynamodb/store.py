@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.history import Point, Version
-from collector.stores import Change, Conflict, Counter, DeadLetter, Head, StoredClick, StoredSample
-from collector.stores.dynamodb import acts, counting, items
-from collector.stores.dynamodb.acts import NEW
-from collector.stores.dynamodb.calls import Calls, ConditionFailed
-from collector.stores.dynamodb.heads import HEAD, LEDGER, Written, kept_of, read_head, write_head
+from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
+from collector.stores import Change, Conflict, TruckHead
+from collector.stores.dynamodb import click_counters, items, transactions
 from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
+from collector.stores.dynamodb.retries import Calls, ConditionFailed
+from collector.stores.dynamodb.transactions import NEW
+from collector.stores.dynamodb.truck_heads import HEAD, LEDGER, Written, kept_of, read_head, write_head
 from contract.errors import Retryable
 
 _CONFIRMED_AT_ONCE = 99
@@ -139,7 +140,7 @@ class DynamoDbStore(DynamoDbReader):
     def put_keys(self, truck_id: str, keys: Mapping[str, str]) -> None:
         """Change the tracked keys of stored samples (order key → key)."""
         table = self._tables["samples"]
-        changes = [acts.set_key(table, truck_id, order_key, key) for order_key, key in keys.items()]
+        changes = [transactions.set_key(table, truck_id, order_key, key) for order_key, key in keys.items()]
         self._each(changes, self._update_if_there)
 
     def _update_if_there(self, update: Item) -> None:
@@ -163,7 +164,7 @@ class DynamoDbStore(DynamoDbReader):
 
     # -- a truck's head, versions and ledgers
 
-    def head(self, truck_id: str, streams: Collection[str] = ()) -> Head:
+    def head(self, truck_id: str, streams: Collection[str] = ()) -> TruckHead:
         """The fence and, read with it, the ledgers of some streams. What is read after it belongs to it."""
         self._seen[truck_id] = Seen()
         self._sizes = {truck_id: {}}
@@ -207,7 +208,7 @@ class DynamoDbStore(DynamoDbReader):
             self._bodies.setdefault(truck_id, {})[point.order_key] = items.body_of(item)
             yield point
 
-    def apply(self, truck_id: str, read: Head, change: Change) -> Head:
+    def apply(self, truck_id: str, read: TruckHead, change: Change) -> TruckHead:
         """Apply what was planned with `read`, and bump `rev`, in one act.
 
         Raises Conflict if the head has changed since, or if a version that was read was half-way to another state.
@@ -217,8 +218,8 @@ class DynamoDbStore(DynamoDbReader):
         written = write_head(truck_id, read, change, rev=self._next_rev(read, change), bodies=bodies)
         history, trucks = self._tables["truck_history"], self._tables["trucks"]
         openings = self._openings(truck_id, change)
-        versions = acts.version_acts(history, truck_id, change.steps, written.head.rev, openings)
-        transaction = [*versions, *acts.ledger_acts(trucks, truck_id, kept_of(read), written)]
+        versions = transactions.version_acts(history, truck_id, change.steps, written.head.rev, openings)
+        transaction = [*versions, *transactions.ledger_acts(trucks, truck_id, kept_of(read), written)]
         self._see_that_it_fits(truck_id, transaction)
         try:
             self._write(written, transaction, read.rev)
@@ -227,7 +228,7 @@ class DynamoDbStore(DynamoDbReader):
         return written.head
 
     def _write(self, written: Written, others: Sequence[Item], rev: int) -> None:
-        put = {"TableName": self._tables["trucks"], "Item": written.item, **acts.at_rev(rev)}
+        put = {"TableName": self._tables["trucks"], "Item": written.item, **transactions.at_rev(rev)}
         if others:
             self._calls("transact_write_items", TransactItems=[{"Put": put}, *others])
         else:
@@ -235,19 +236,19 @@ class DynamoDbStore(DynamoDbReader):
 
     def _see_that_it_fits(self, truck_id: str, transaction: Sequence[Item]) -> None:
         """Raises Conflict where it is more than one act may be; planned again, it comes in smaller parts."""
-        weight = acts.weigh(transaction, self._sizes.setdefault(truck_id, {}))
-        fits = len(transaction) < _MOST_ITEMS and weight <= counting.MOST_BYTES
+        weight = transactions.weigh(transaction, self._sizes.setdefault(truck_id, {}))
+        fits = len(transaction) < _MOST_ITEMS and weight <= click_counters.MOST_BYTES
         if fits or self.most_versions is None or self.most_versions <= _FEWEST_VERSIONS:
             return
         self._lowered_from = self._lowered_from or self.most_versions
         self.most_versions = max(_FEWEST_VERSIONS, self.most_versions // 2)
         raise Conflict(f"truck {truck_id}: {len(transaction)} items of {weight} bytes are too much for one transaction")
 
-    def _next_rev(self, read: Head, change: Change) -> int:
+    def _next_rev(self, read: TruckHead, change: Change) -> int:
         """Also where nothing but the ledger changes: a decision that changes nothing was made from something."""
         return read.rev + 1
 
-    def _confirm(self, truck_id: str, read: Head) -> None:
+    def _confirm(self, truck_id: str, read: TruckHead) -> None:
         """See that the versions a plan was made from are those of its head: one snapshot, where queries are none."""
         seen = self._seen.pop(truck_id, Seen())
         if seen.torn:
@@ -257,7 +258,9 @@ class DynamoDbStore(DynamoDbReader):
         versions = [(history, sample_key(truck_id, order_key), rev) for order_key, rev in seen.revs.items()]
         for first in range(0, len(versions), _CONFIRMED_AT_ONCE):
             wanted = [fence, *versions[first : first + _CONFIRMED_AT_ONCE]]
-            answer = self._calls("transact_get_items", TransactItems=[acts.get_rev(*each[:2]) for each in wanted])
+            answer = self._calls(
+                "transact_get_items", TransactItems=[transactions.get_rev(*each[:2]) for each in wanted]
+            )
             found = [int(each["Item"]["rev"]["N"]) if each.get("Item") else 0 for each in answer["Responses"]]
             if found != [rev for _, _, rev in wanted]:
                 raise Conflict(f"truck {truck_id} was being changed by another writer: read it again")
@@ -289,8 +292,10 @@ class DynamoDbStore(DynamoDbReader):
             first.setdefault(click.event_id, click)
         names = (self._tables["clicks"], self._tables["click_counts"])
         fresh: set[str] = set()
-        for batch in counting.batches(list(first.values())):
-            fresh |= counting.count_batch(self._calls, names, batch, lambda: random.randrange(counting.SHARDS))
+        for batch in click_counters.batches(list(first.values())):
+            fresh |= click_counters.count_batch(
+                self._calls, names, batch, lambda: random.randrange(click_counters.SHARDS)
+            )
         said = []
         for click in clicks:
             said.append(click.event_id in fresh)
@@ -304,7 +309,7 @@ class DynamoDbStore(DynamoDbReader):
             first, *rest = items.letter_items(letter)
             for item in rest:
                 self._calls("put_item", TableName=table, Item=item)
-            self._calls("update_item", **acts.keep_and_count(table, first))
+            self._calls("update_item", **transactions.keep_and_count(table, first))
 
     def remove_dead_letter(self, id: str) -> None:
         item = self._get("dead_letters", {"id": text(id), "part": number(0)})
@@ -324,5 +329,5 @@ class DynamoDbStore(DynamoDbReader):
         for counter, difference in wrong.items():
             if difference and counter.minute >= oldest:
                 self._calls(
-                    "update_item", **counting.addition(self._tables["click_counts"], counter, difference, shard=0)
+                    "update_item", **click_counters.addition(self._tables["click_counts"], counter, difference, shard=0)
                 )

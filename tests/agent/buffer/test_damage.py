@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from agent.buffer import Predecessor
-from agent.buffer.opening import ASIDES_KEPT
+from agent.buffer.recovery import ASIDES_KEPT
 from agent.buffer.schema import PAGE_SIZE
 from agent.buffer.sqlite import SqliteBuffer
-from agent.clock import Moment
 from agent.errors import Damaged
+from agent.timing.clock import Moment
 from contract.ranges import Ranges
 from tests.budget import budget
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.buffer import Predecessor
-from agent.buffer.glance import glance
-from agent.buffer.mark import Mark, MarkFile
+from agent.buffer.high_water_mark import Mark, MarkFile
+from agent.buffer.inspection import glance
 from agent.buffer.schema import APPLICATION_ID, STEPS
 from agent.buffer.sqlite import SqliteBuffer
 

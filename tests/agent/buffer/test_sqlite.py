@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.buffer import Predecessor, Row
-from agent.buffer.glance import glance
+from agent.buffer.inspection import glance
 from agent.buffer.sqlite import SqliteBuffer
 from contract import topics
 from contract.errors import Misconfigured

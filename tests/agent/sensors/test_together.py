@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agent.clock import SystemClock
-from agent.sampler import Sampler
+from agent.sampling.sampler import Sampler
 from agent.sensors import open_sensor
+from agent.timing.clock import SystemClock
 from tests.agent.sensors.gpsd.daemon import Server
 from tests.agent.sensors.waiting import expect
 

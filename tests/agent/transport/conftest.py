@@ -8,7 +8,7 @@ import pytest
 
 from agent.transport import Connected, Delivered, Event, Limits, Lost, Message, Refused, Transport
 from agent.transport.backoff import Backoff
-from agent.transport.line import Line
+from agent.transport.endpoint import Line
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.pki import Authority
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from agent.transport import Connected, Delivered, Limits, Lost, Message, Refused
-from agent.transport.line import Line
+from agent.transport.endpoint import Line
 from tests.agent.live import wait_for
 from tests.agent.transport.conftest import Recorder, make_transport
 from tests.agent.transport.ministack import Ministack

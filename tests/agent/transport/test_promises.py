@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused
-from agent.transport.line import ALPN, Line, Tls
+from agent.transport.endpoint import ALPN, Line, Tls
 from contract.errors import Misconfigured
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.pki import Authority
@@ -199,7 +199,7 @@ def test_a_certificate_that_has_run_out_is_no_unspecified_error(
 
 
 def test_a_renewed_certificate_is_used_from_the_next_connection_on(road: Road) -> None:
-    """AwsIotTransport sees that the file has changed; agent/enrolment loads it into paho's ssl context. The old one is
+    """AwsIotTransport sees that the file has changed; agent/enrollment loads it into paho's ssl context. The old one is
     another authority's here, which the broker does not take."""
     pytest.importorskip("awscrt", reason="pip install 'milepost[agent-aws]'")
     tls = road.authority.issue("T1")

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Literal
 
 from contract.errors import Rejected, Retryable
-from contract.items import Item, Receipt
+from contract.ingest_items import Item, Receipt
 from contract.records import read_click, read_sample
 
 Mode = Literal["commits", "is full", "fails", "hangs"]

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from collector.handlers import assembly
+from collector.handlers import bootstrap
 from collector.stores.dynamodb import create_tables
-from contract import instants
+from contract import timestamps
 from contract.codec import Json, dump
-from deploy.local import environment
+from deploy.ministack import environment
 from tests.collector.handlers.mapping import Record, envelope
 from tests.contract.examples import sample
 from tests.local_aws import ministack
@@ -49,7 +49,7 @@ def context() -> Any:
 
 def fresh() -> None:
     """As if the process had just begun."""
-    for built in (assembly.settings, assembly.store, assembly.ingest):
+    for built in (bootstrap.settings, bootstrap.store, bootstrap.ingest):
         built.cache_clear()
 
 
@@ -66,8 +66,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("MILEPOST_STORE", url)
     fresh()
     yield url
-    if assembly.store.cache_info().currsize:
-        assembly.store().close()
+    if bootstrap.store.cache_info().currsize:
+        bootstrap.store().close()
     fresh()
 
 
@@ -95,7 +95,7 @@ def minutes(truck_id: str, numbers: Sequence[int], **changes: Json) -> list[dict
                 truck_id=truck_id,
                 stream_id=f"s-{truck_id}",
                 seq=seq,
-                sampled_at=instants.from_ms(RECEIVED_MS - (180 - seq) * 60_000),
+                sampled_at=timestamps.from_ms(RECEIVED_MS - (180 - seq) * 60_000),
                 vehicle_health_and_maintenance={**health, "tire_pressure": tyres},
                 **changes,
             )

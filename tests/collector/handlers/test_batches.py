@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from collector import queries
 from collector.cli import app as cli
-from collector.handlers import assembly, telemetry
+from collector.handlers import bootstrap, telemetry
 from collector.handlers.batch import take
 from collector.rebuild import verify
-from collector.stores import Store, open_store
+from collector.stores import Store
+from collector.stores.factory import open_store
 from contract.errors import Rejected, Retryable
 from tests.collector.handlers.conftest import RECEIVED_MS, fresh, message, minutes
 from tests.collector.handlers.mapping import SHARD, Killed, Mapping, Record, number_of
@@ -126,9 +127,9 @@ def test_dead_letters_can_be_retried_after_the_fix(
     invoke: Invoke, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a bug of ours refused goes the same way as all else once it is mended."""
-    from collector.ingest import judge
+    from collector.ingest import validation
 
-    honest = judge.read_sample
+    honest = validation.read_sample
 
     def buggy(record: Any, **options: Any) -> Any:
         if record["seq"] == 3:
@@ -136,7 +137,7 @@ def test_dead_letters_can_be_retried_after_the_fix(
         return honest(record, **options)
 
     with monkeypatch.context() as broken:
-        broken.setattr(judge, "read_sample", buggy)
+        broken.setattr(validation, "read_sample", buggy)
         invoke({"Records": batch(1, 5)})
     assert received(store_url, "T0") == [[1, 2], [4, 5]]
     result = CliRunner().invoke(cli, ["dead-letters", "retry", "--json"])
@@ -148,7 +149,7 @@ def test_dead_letters_can_be_retried_after_the_fix(
 def test_a_truck_that_cannot_be_written_now_holds_up_only_itself(store_url: str) -> None:
     """Its records are reported from the first on; the others' are in the store, whatever Lambda delivers again."""
     records = batch()
-    store, ingest = assembly.store(), assembly.ingest()
+    store, ingest = bootstrap.store(), bootstrap.ingest()
     with failing(store, "put_samples", lambda truck: Retryable("throttled") if truck == "T1" else None):
         outcome = take(records, kind="telemetry", store=store, ingest=ingest)
     own = [number_of(record) for record in records if record["kinesis"]["partitionKey"] == "T1"]
@@ -163,7 +164,7 @@ def test_a_truck_that_cannot_be_written_now_holds_up_only_itself(store_url: str)
 def test_no_time_left_reports_what_was_not_tried(store_url: str) -> None:
     """A function that would be killed half-way says so itself, and what it had done stays done."""
     records = batch()
-    store, ingest = assembly.store(), assembly.ingest()
+    store, ingest = bootstrap.store(), bootstrap.ingest()
     clock = iter([60.0, 4.0, 4.0, 4.0])
     first = iter([True])
     with failing(store, "put_samples", lambda _: Retryable("throttled") if next(first, False) else None):
@@ -182,7 +183,7 @@ def test_replay_with_faults_anywhere_makes_the_one_history(store_url: str, conte
     calls = ("put_samples", "apply", "head", "put_dead_letters")
 
     def lambda_function(event: dict[str, Any]) -> Any:
-        store = assembly.store()
+        store = bootstrap.store()
         fuse = chance.choice([None, None, chance.randrange(1, 6)])
         name, death = chance.choice(calls), chance.random() < 0.5
         count = iter(range(1, 1000))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from collector.handlers import beacon
-from contract import instants
-from deploy.local import environment
+from contract import timestamps
+from deploy.ministack import environment
 from tests.contract.examples import sample
 from tests.local_aws import ministack
 
@@ -56,7 +56,7 @@ def call(names: dict[str, str], context: Any) -> Call:
 def click(number: int = 1, **changes: Any) -> dict[str, Any]:
     import time
 
-    at = instants.from_ms(time.time_ns() // 1_000_000)
+    at = timestamps.from_ms(time.time_ns() // 1_000_000)
     return {"event_id": f"e{number}", "event_type": "click", "timestamp": at, "item_id": "i", **changes}
 
 

@@ -18,11 +18,11 @@ from botocore.awsrequest import AWSResponse
 from collector.handlers import clicks, telemetry
 from collector.history import Policy
 from collector.rebuild import verify
-from collector.stores import open_store
 from collector.stores.dynamodb import create_tables
-from contract import instants
+from collector.stores.factory import open_store
+from contract import timestamps
 from contract.codec import dump
-from deploy.local import environment
+from deploy.ministack import environment
 from tests.collector.handlers.conftest import fresh, message, minutes
 from tests.collector.handlers.mapping import SHARD, Killed, Mapping, Record, envelope, number_of
 from tests.local_aws import ministack
@@ -136,7 +136,7 @@ def test_throttled_and_killed_anywhere_each_event_is_counted_once(faults: Faults
         {
             "event_id": f"e{n}",
             "event_type": "click",
-            "timestamp": instants.from_ms(now - n * 1000),
+            "timestamp": timestamps.from_ms(now - n * 1000),
             "item_id": f"item-{n % 3}",
             "click_count": chance.randrange(1, 5),
         }

@@ -18,10 +18,10 @@ from collector.history import Point, Policy, define
 from collector.rebuild import verify
 from collector.stores.dynamodb import DynamoDbStore, create_tables
 from collector.streams.kinesis import KinesisStream
-from contract import instants
-from contract.items import Item
+from contract import timestamps
+from contract.ingest_items import Item
 from contract.records import read_sample
-from deploy.local import Ministack, environment
+from deploy.ministack import Ministack, environment
 from tests.budget import budget
 from tests.collector.handlers.conftest import message
 from tests.collector.handlers.mapping import Record, delivered
@@ -103,7 +103,7 @@ def test_late_samples_under_every_sample(examples: int, tmp_path: Path) -> None:
             "truck_id": "T1",
             "stream_id": "s1",
             "seq": seq,
-            "sampled_at": instants.from_ms(NOW_MS - (examples + 2 - seq) * 60_000),
+            "sampled_at": timestamps.from_ms(NOW_MS - (examples + 2 - seq) * 60_000),
             "vehicle_speed": seq % 7,
         }
         for seq in range(1, examples + 2)
@@ -136,7 +136,7 @@ def test_shop_events_of_a_stream_that_is_split_and_merged(examples: int, tmp_pat
         {
             "event_id": f"e{n}",
             "event_type": "click",
-            "timestamp": instants.from_ms(NOW_MS - n * 500),
+            "timestamp": timestamps.from_ms(NOW_MS - n * 500),
             "session_id": f"v{n % 40}",
             "item_id": f"item-{n % 5}",
             "click_count": chance.randrange(1, 5),

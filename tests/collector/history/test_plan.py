@@ -8,9 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from collector.history import Point, Run, Steps, Version, define, parts, plan
-from collector.ingest.neighbourhood import neighbourhood
-from collector.stores import Change, Head, StoredSample
-from collector.stores.sqlite import SqliteStore
+from collector.ingest.affected_runs import neighbourhood
+from collector.rows import StoredSample
+from collector.stores import Change, TruckHead
+from collector.stores.sqlite.store import SqliteStore
 
 points = st.builds(
     lambda minute, tie, key: Point(f"2026-01-01T00:{minute:02d}:00.000Z#{tie}", f"k{key}"),
@@ -115,7 +116,7 @@ def test_a_late_sample_leaves_the_current_version_as_it_is(store: SqliteStore) -
     truck.take([Point("2026-01-01T00:01:00.000Z#", "a"), Point("2026-01-01T00:09:00.000Z#", "b")])
     truck.take([Point("2026-01-01T00:05:00.000Z#", "c")])
     head = store.head(truck.name)
-    assert head == Head("2026-01-01T00:09:00.000Z#", Version("2026-01-01T00:09:00.000Z#", "b", None), 2)
+    assert head == TruckHead("2026-01-01T00:09:00.000Z#", Version("2026-01-01T00:09:00.000Z#", "b", None), 2)
 
 
 @settings(max_examples=200)

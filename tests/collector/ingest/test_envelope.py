@@ -8,7 +8,7 @@ import pytest
 from collector.ingest import items_of_stream_record, unpack
 from contract.codec import Json
 from contract.errors import Rejected
-from contract.items import Item
+from contract.ingest_items import Item
 from tests.contract.examples import RECEIVED_MS, sample
 
 

@@ -10,10 +10,10 @@ import pytest
 from collector import queries
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
-from collector.ingest.applier import Applier
+from collector.ingest.history_writer import HistoryWriter
 from contract.codec import Json
 from contract.errors import Misconfigured, Retryable
-from contract.items import Item
+from contract.ingest_items import Item
 from contract.records import CLICK_MAX_AGE_MS
 from tests.collector.stores_on_disk import Collector, statuses
 from tests.contract.examples import RECEIVED_MS, click, flat, put, sample
@@ -202,7 +202,7 @@ def test_an_odd_record_is_kept_and_can_be_read(collector: Collector, kept: bytes
     assert not collector.faults()
 
 
-class Choking(Applier):
+class Choking(HistoryWriter):
     """An applier with a bug: it chokes on one truck."""
 
     def take(self, truck_id: str, samples: Any, received_ms: Any) -> list[bool]:

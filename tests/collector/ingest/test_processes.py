@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from collector import queries
-from collector.stores import open_reader
-from contract import instants
+from collector.stores.factory import open_reader
+from contract import timestamps
 from tests.collector.drives import TRACK, drives
 from tests.collector.stores_on_disk import without_load_times
 from tests.contract.examples import click
@@ -127,7 +127,7 @@ def test_killed_in_the_middle_and_run_again(
 @pytest.mark.parametrize("kills", [2, pytest.param(40, marks=pytest.mark.prove)])
 def test_clicks_are_counted_once_through_kills_and_rivals(tmp_path: Path, kills: int) -> None:
     chance = random.Random(kills)
-    now = instants.from_ms(time.time_ns() // 1_000_000)
+    now = timestamps.from_ms(time.time_ns() // 1_000_000)
     events = [
         click(event_id=f"e{number}", item_id=f"I{number % 7}", click_count=number % 3, timestamp=now)
         for number in range(EVENTS)

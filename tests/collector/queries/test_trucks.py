@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector import queries
-from contract import instants
+from contract import timestamps
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import put, sample
 
@@ -34,7 +34,7 @@ def filled(collector: Collector) -> Collector:
 
 
 def _held(collector: Collector, at: str) -> list[str]:
-    rows = queries.history(collector.store, "T1", instants.parse(at, "at"))
+    rows = queries.history(collector.store, "T1", timestamps.parse(at, "at"))
     return [row["sample"]["vehicle_health_and_maintenance"]["brake_status"] for row in rows]
 
 
@@ -86,7 +86,7 @@ def test_at_any_time_the_version_around_it(data: st.DataObject, tmp_path_factory
     collector.take(*(_at(minute, status, seq) for seq, (minute, status) in enumerate(minutes, 1)))
     rows = queries.history(collector.store, "T1")
     for second in range(-30, 8 * 60, 30):
-        at = instants.from_ms(instants.to_ms("2024-06-01T10:00:00.000Z") + second * 1000)
+        at = timestamps.from_ms(timestamps.to_ms("2024-06-01T10:00:00.000Z") + second * 1000)
         around = [r for r in rows if r["effective_start_date"] <= at < (r["effective_end_date"] or "~")]
         assert queries.history(collector.store, "T1", at) == around
     collector.close()

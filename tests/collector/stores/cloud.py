@@ -6,7 +6,7 @@ from typing import Any
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.stores.dynamodb import TABLES, DynamoDbStore, create_tables
-from contract import instants
+from contract import timestamps
 from tests import ministack
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import RECEIVED_MS
@@ -45,12 +45,12 @@ class Cloud(Collector):
         for first in range(0, count, 25):
             requests = []
             for number in range(first, min(first + 25, count)):
-                at, until = (instants.from_ms(from_ms + (number + more) * every_ms) for more in (0, 1))
+                at, until = (timestamps.from_ms(from_ms + (number + more) * every_ms) for more in (0, 1))
                 order_key = {"S": f"{at}#s#{number:019d}#c"}
                 item = {**body, "truck_id": {"S": truck_id}, "order_key": order_key, "end": {"S": until}}
                 requests.append({"PutRequest": {"Item": item}})
             self.client.batch_write_item(RequestItems={f"{self.prefix}-truck_history": requests})
-        assert self.store.version_at(truck_id, instants.from_ms(from_ms)) is not None
+        assert self.store.version_at(truck_id, timestamps.from_ms(from_ms)) is not None
         self.client.take()
 
     def close(self) -> None:

@@ -13,11 +13,11 @@ from collector.ingest import Ingest, vouch_for_policy
 from collector.rebuild import rebuild, verify
 from collector.stores import Change
 from collector.stores.dynamodb import DynamoDbStore, items
-from collector.stores.dynamodb.heads import kept_of
-from contract import instants
+from collector.stores.dynamodb.truck_heads import kept_of
+from contract import timestamps
 from contract.codec import dump
 from contract.errors import Misconfigured, Retryable
-from contract.items import Item
+from contract.ingest_items import Item
 from contract.ranges import Ranges
 from tests import ministack
 from tests.collector.stores.cloud import Cloud
@@ -31,7 +31,7 @@ NONE = {"accepted": 0, "duplicate": 0, "rejected": 0}
 
 
 def _ago(days: float, **more: Any) -> dict[str, Any]:
-    return sample(sampled_at=instants.from_ms(RECEIVED_MS - int(days * DAY)), **more)
+    return sample(sampled_at=timestamps.from_ms(RECEIVED_MS - int(days * DAY)), **more)
 
 
 def _audit(cloud: Cloud) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def test_a_silent_trucks_latest_sample_and_its_history_outlive_the_samples(cloud
 
 def test_expiry_is_42_days_after_the_sample_and_14_after_the_event(cloud: Cloud) -> None:
     cloud.take(_ago(1))
-    cloud.take(click(event_id="a", timestamp=instants.from_ms(RECEIVED_MS - DAY)), kind="click")
+    cloud.take(click(event_id="a", timestamp=timestamps.from_ms(RECEIVED_MS - DAY)), kind="click")
     assert [each["expires"]["N"] for each in cloud.items("samples")] == [str((RECEIVED_MS + 41 * DAY) // 1000)]
     assert [each["expires"]["N"] for each in cloud.items("clicks")] == [str((RECEIVED_MS + 13 * DAY) // 1000)]
 
@@ -93,7 +93,7 @@ def test_one_that_comes_again_keeps_its_first_place(cloud: Cloud) -> None:
     assert statuses(cloud.take(record, record)) == ["accepted", "duplicate"]
     assert statuses(cloud.take(record, received_ms=RECEIVED_MS + 9_000)) == ["duplicate"]
     [version] = queries.history(cloud.store, "T1")
-    assert version["effective_start_date"] == version["load_timestamp"] == instants.from_ms(RECEIVED_MS)
+    assert version["effective_start_date"] == version["load_timestamp"] == timestamps.from_ms(RECEIVED_MS)
 
 
 def test_one_whose_handler_died_before_it_was_put_heals_at_its_first_place(cloud: Cloud) -> None:
@@ -108,7 +108,7 @@ def test_one_whose_handler_died_before_it_was_put_heals_at_its_first_place(cloud
         Ingest(dying, cloud.policy).ingest([Item("telemetry", "http:telemetry", record, RECEIVED_MS)])
     assert statuses(cloud.take(record, received_ms=RECEIVED_MS + 9_000)) == ["accepted"]
     [version] = queries.history(cloud.store, "T1")
-    assert version["effective_start_date"] == version["load_timestamp"] == instants.from_ms(RECEIVED_MS)
+    assert version["effective_start_date"] == version["load_timestamp"] == timestamps.from_ms(RECEIVED_MS)
     assert cloud.faults() == []
 
 
@@ -123,7 +123,7 @@ def test_one_that_was_put_and_not_applied_was_received_when_it_was_put(cloud: Cl
     assert queries.history(cloud.store, "T1") == []
     assert statuses(cloud.take(sample(), received_ms=RECEIVED_MS + 9_000)) == ["duplicate"]
     [version] = queries.history(cloud.store, "T1")
-    assert version["load_timestamp"] == instants.from_ms(RECEIVED_MS)
+    assert version["load_timestamp"] == timestamps.from_ms(RECEIVED_MS)
 
 
 # Heads and ledgers
@@ -134,8 +134,8 @@ def _heads(cloud: Cloud) -> dict[str, Any]:
 
 
 def test_a_ledger_of_many_ranges_gets_an_item_of_its_own_and_comes_back(cloud: Cloud) -> None:
-    holed = [sample(seq=seq, sampled_at=instants.from_ms(RECEIVED_MS - DAY + seq)) for seq in range(1, 60, 2)]
-    filling = [sample(seq=seq, sampled_at=instants.from_ms(RECEIVED_MS - DAY + seq)) for seq in range(2, 60, 2)]
+    holed = [sample(seq=seq, sampled_at=timestamps.from_ms(RECEIVED_MS - DAY + seq)) for seq in range(1, 60, 2)]
+    filling = [sample(seq=seq, sampled_at=timestamps.from_ms(RECEIVED_MS - DAY + seq)) for seq in range(2, 60, 2)]
     cloud.on_topic("T1", *holed[:2])
     assert set(_heads(cloud)) == {"head"}
     cloud.on_topic("T1", *holed)
@@ -153,7 +153,7 @@ def test_a_head_stays_within_a_write_unit_whatever_a_truck_has_behind_it(cloud: 
     for number in range(12):
         stream = f"{number:064}"
         for seq in (1, 2, 4):
-            at = instants.from_ms(RECEIVED_MS - DAY + number * 1000 + seq)
+            at = timestamps.from_ms(RECEIVED_MS - DAY + number * 1000 + seq)
             cloud.on_topic(truck, sample(truck_id=truck, stream_id=stream, seq=seq, sampled_at=at))
     [head] = [each for each in cloud.items("trucks") if each["part"]["S"] == "head"]
     assert items.size(head) <= 1024
@@ -227,7 +227,7 @@ def test_rebuild_makes_right_what_is_retained_and_leaves_the_rest(filled: Cloud,
         filled.on_topic("T1", put(_ago(1.5, seq=6), BRAKES, "cold"))
     assert rebuild(filled.store, filled.policy)["trucks"] == 1
     assert filled.faults() == []
-    assert _versions(filled) == [*before[:-1], (instants.from_ms(RECEIVED_MS - int(1.5 * DAY)), 6), before[-1]]
+    assert _versions(filled) == [*before[:-1], (timestamps.from_ms(RECEIVED_MS - int(1.5 * DAY)), 6), before[-1]]
     assert statuses(filled.on_topic("T1", put(_ago(1.5, seq=6), BRAKES, "cold"))) == ["duplicate"]
     assert filled.faults() == []
 
@@ -264,7 +264,7 @@ def test_a_rebuild_that_died_leaves_a_store_that_takes_nothing(filled: Cloud, mo
 
 def test_counters_are_held_against_retained_events_only(cloud: Cloud) -> None:
     for days in (6, 1):
-        cloud.take(click(event_id=f"e{days}", timestamp=instants.from_ms(RECEIVED_MS - days * DAY)), kind="click")
+        cloud.take(click(event_id=f"e{days}", timestamp=timestamps.from_ms(RECEIVED_MS - days * DAY)), kind="click")
     cloud.now += 9 * 86_400
     assert cloud.faults() == []
     for each in cloud.items("click_counts"):
@@ -281,7 +281,7 @@ def test_counters_are_held_against_retained_events_only(cloud: Cloud) -> None:
 def test_the_commands_work_on_it_as_on_a_file(cloud: Cloud, tmp_path: Any) -> None:
     """By AWS's own variables: the endpoint, the region and the credentials."""
     path = tmp_path / "records.jsonl"
-    today = instants.from_ms(time.time_ns() // 1_000_000)
+    today = timestamps.from_ms(time.time_ns() // 1_000_000)
     records = [put(sample(seq=seq, sampled_at=today), BRAKES, str(seq)) for seq in (1, 2)]
     path.write_text("".join(dump(each) + "\n" for each in [*records, sample()]))
     setting = {**ministack.CREDENTIALS, "AWS_ENDPOINT_URL": ministack.shared()}

@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from collector import queries
 from collector.ingest import Ingest
 from collector.stores.dynamodb import DynamoDbStore
-from collector.stores.dynamodb.calls import Calls
+from collector.stores.dynamodb.retries import Calls
 from contract.errors import Misconfigured, Retryable
-from contract.items import Item
+from contract.ingest_items import Item
 from tests import ministack
 from tests.collector.stores.cloud import Cloud
 from tests.collector.stores_on_disk import statuses

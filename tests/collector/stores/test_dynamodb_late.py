@@ -9,10 +9,10 @@ from collector.history import Point, Policy, define
 from collector.ingest import Ingest
 from collector.rebuild import verify
 from collector.stores.dynamodb import DynamoDbStore
-from collector.stores.dynamodb.calls import Calls
-from contract import instants
+from collector.stores.dynamodb.retries import Calls
+from contract import timestamps
 from contract.errors import Retryable
-from contract.items import Item
+from contract.ingest_items import Item
 from contract.records import read_sample
 from tests.budget import budget
 from tests.collector.stores.cloud import Cloud
@@ -33,7 +33,7 @@ def _items(truck: str) -> list[Item]:
             "truck_id": truck,
             "stream_id": "s1",
             "seq": seq,
-            "sampled_at": instants.from_ms(start + seq * 60_000),
+            "sampled_at": timestamps.from_ms(start + seq * 60_000),
             "vehicle_speed": seq % 7,
         }
         for seq in range(1, LATE + 2)

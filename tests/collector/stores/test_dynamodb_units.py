@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from collector import queries
-from contract import instants
+from contract import timestamps
 from tests.budget import budget
 from tests.collector.stores.cloud import Cloud
 from tests.contract.examples import RECEIVED_MS, put, sample
@@ -16,7 +16,7 @@ STREAM = "0123456789abcdef0123456789abcdef"
 
 def _record(seq: int, status: str = "ok") -> dict[str, Any]:
     """Every 10 s, in the last hour before it is received."""
-    at = instants.from_ms(RECEIVED_MS - 3_600_000 + seq * 10_000)
+    at = timestamps.from_ms(RECEIVED_MS - 3_600_000 + seq * 10_000)
     return put(sample(truck_id="TRUCK-00001", stream_id=STREAM, seq=seq, sampled_at=at), BRAKES, status)
 
 
@@ -69,7 +69,7 @@ def test_an_as_of_read_costs_the_same_with_one_version_and_with_many(cloud: Clou
     cloud.on_topic("TRUCK-00001", _record(1))
     cloud.client.take()
     until_ms = RECEIVED_MS - 7_200_000
-    now, then = instants.from_ms(RECEIVED_MS), instants.from_ms(until_ms - examples * 500)
+    now, then = timestamps.from_ms(RECEIVED_MS), timestamps.from_ms(until_ms - examples * 500)
     [held] = queries.history(cloud.store, "TRUCK-00001", now)
     alone = cloud.client.take()
     assert queries.history(cloud.store, "TRUCK-00001", then) == []

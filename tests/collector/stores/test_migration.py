@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from collector import queries
-from collector.stores import open_reader, open_store, sqlite_schema
+from collector.stores.factory import open_reader, open_store
+from collector.stores.sqlite import schema
 from contract.errors import Misconfigured, Retryable
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import sample
@@ -36,8 +37,8 @@ def _now_at_version_2(monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -
         if fails:
             raise RuntimeError("power cut")
 
-    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", (*sqlite_schema.MIGRATIONS, second))
-    monkeypatch.setattr(sqlite_schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, second))
+    monkeypatch.setattr(schema, "VERSION", 2)
 
 
 @pytest.mark.parametrize("opening", [open_store, open_reader])
@@ -109,7 +110,7 @@ def test_a_store_url_that_names_none_is_refused(url: str) -> None:
 def test_a_store_locked_by_another_is_no_configuration_fault(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It passes: the caller may try again."""
     _now_at_version_2(monkeypatch)
-    monkeypatch.setattr(sqlite_schema, "_PATIENCE", 0.05)
+    monkeypatch.setattr(schema, "_PATIENCE", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Retryable, match="locked"):

@@ -9,7 +9,7 @@ from collector.streams.envelope import bare, items_of_record, records_of_items
 from collector.streams.kinesis import MAX_RECORD, size_of
 from contract.codec import parse
 from contract.errors import Rejected
-from contract.items import Item, Kind
+from contract.ingest_items import Item, Kind
 from tests.contract.examples import RECEIVED_MS, sample
 
 

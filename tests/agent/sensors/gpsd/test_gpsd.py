@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from agent.clock import SystemClock
-from agent.sampler import Sampler, Taken
+from agent.sampling.sampler import Sampler, Taken
 from agent.sensors.gpsd.receiver import LATITUDE, LONGITUDE
 from agent.sensors.gpsd.sensor import GpsdSensor
+from agent.timing.clock import SystemClock
 from tests.agent.sensors.gpsd.daemon import GPSFAKE, WHY, Gpsfake, free_port
 from tests.agent.sensors.waiting import expect
 
@@ -119,7 +119,7 @@ def test_a_receiver_with_the_right_date_dates_the_samples(tmp_path: Path) -> Non
 def test_a_gpsd_that_is_killed_and_started_again_is_found_again(
     recording: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.sensors.link.LONGEST_WAIT", 0.5)
+    monkeypatch.setattr("agent.sensors.device_thread.LONGEST_WAIT", 0.5)
     log, port = recording("gps/gpsd/bu303-climbing.log"), free_port()
     sensor = GpsdSensor(f"127.0.0.1:{port}", interval=1)
     try:

@@ -10,7 +10,7 @@ import pytest
 from agent.sensors import Reading
 from agent.sensors.gpsd.receiver import ALTITUDE, LATITUDE, LEAVES, LIMIT, LONGITUDE, SPEED, Receiver
 from agent.sensors.gpsd.report import Report, parse
-from agent.timekeeper import EARLIEST
+from agent.timing.trusted_time import EARLIEST
 
 TRUTH = datetime(2026, 11, 21, 10, tzinfo=UTC)
 UNSET = datetime(1970, 1, 1, 0, 2, tzinfo=UTC)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensors.gpsd.trust import FRESH, ROLLOVER, STEADY_ALONE, TimeTrust
-from agent.timekeeper import EARLIEST
+from agent.timing.trusted_time import EARLIEST
 
 TRUTH = datetime(2026, 11, 21, 10, tzinfo=UTC)
 UNSET = datetime(1970, 1, 1, 0, 2, tzinfo=UTC)

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from agent.sensors import Reading, merge
-from agent.sensors.address import Address
+from agent.sensors.can_address import Address
+from agent.sensors.device_thread import Link
+from agent.sensors.fields import ACTIVE_FAULTS, Reason
 from agent.sensors.j1939.frame import Frame
 from agent.sensors.j1939.sensor import J1939Sensor
-from agent.sensors.leaves import ACTIVE_FAULTS, Reason
-from agent.sensors.link import Link
-from agent.sensors.plausible import Disagreement
+from agent.sensors.plausibility import Disagreement
 from contract.telemetry import Telemetry
 from tests.agent.sensors.waiting import expect
 
 can = pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
 
-from agent.sensors.bus import BUS_OFF, BusSensor  # noqa: E402 - behind the skip
-from agent.sensors.capture import CaptureBus  # noqa: E402
+from agent.sensors.can_playback import CaptureBus  # noqa: E402
+from agent.sensors.can_sensor import BUS_OFF, BusSensor  # noqa: E402 - behind the skip
 
 TRUCK = "j1939/css_truck_idle_11111111.log"
 KEY_ON = "j1939/css_24v_keyon_FCBF0606_2058.log"
@@ -197,7 +197,7 @@ def test_an_interface_that_vanishes_is_an_error_and_is_opened_again(monkeypatch:
         return lives.pop(0)
 
     monkeypatch.setattr(Address, "open", open_bus)
-    monkeypatch.setattr("agent.sensors.link.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("agent.sensors.device_thread.FIRST_WAIT", 0.01)
     recorder = Recorder()
     one = BusSensor(Address("socketcan", "can0"), recorder)
     try:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.sensors.fields import MEASURES
 from agent.sensors.j1939.signals import CORNERS, SIGNALS, TIRE_PRESSURE, Signal, corners
-from agent.sensors.leaves import MEASURES
 
 EACH = pytest.mark.parametrize("signal", [*SIGNALS, TIRE_PRESSURE], ids=lambda signal: f"SPN {signal.spn}")
 

@@ -12,7 +12,7 @@ import pytest
 
 from agent.sensors.canmod import Canmod
 from agent.sensors.j1939.candump import Candump
-from agent.sensors.mixed import Mixed
+from agent.sensors.mixed_recording import Mixed
 from agent.sensors.obd2.isotp import IsoTp
 from agent.sensors.obd2.pids import PIDS, answers
 from agent.sensors.replay import ReplaySensor, open_recording

@@ -1,0 +1,79 @@
+"""The enrolment file that an operator hands out, and what of it is kept for renewals (`office.json`)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent.enrollment.credential_store import Wallet, read_private, write
+from contract.errors import Misconfigured
+from contract.telemetry import Identifier
+
+
+class EnrolmentFile(BaseModel):
+    """What `milepost provision truck add` or `claim` wrote. One truck's; a secret until it is used.
+
+    kind: `https` (the box: url and token) or `claim` (AWS IoT: template, claim certificate and key, and the token that
+    the template's hook asks for). broker: where the truck connects afterwards. ca: PEM.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    version: Literal[1]
+    kind: Literal["https", "claim"]
+    truck_id: Identifier
+    broker: str
+    ca: str
+    url: str | None = None
+    template: str | None = None
+    token: str | None = None
+    claim_certificate: str | None = None
+    claim_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"EnrolmentFile(truck_id={self.truck_id!r}, kind={self.kind!r})"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the next certificate comes from, and the broker it is for. Holds no secret."""
+
+    kind: Literal["https", "claim"]
+    truck_id: str
+    broker: str
+    url: str | None
+    template: str | None
+
+
+def read(path: Path) -> EnrolmentFile:
+    """An enrolment file. Misconfigured where it is none, or others may read it."""
+    try:
+        return EnrolmentFile.model_validate_json(read_private(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise Misconfigured(f"{path} is no enrolment file: {where}: {first['msg']}; ask for a new one") from None
+
+
+def keep(wallet: Wallet, file: EnrolmentFile) -> Address:
+    """Keep what renewals need: the address and the CA."""
+    address = Address(file.kind, file.truck_id, file.broker, file.url, file.template)
+    fields: dict[str, Any] = {name: getattr(address, name) for name in Address.__slots__}
+    write(wallet.ca_file, file.ca, mode=0o644)
+    write(wallet.folder / "office.json", json.dumps(fields) + "\n", mode=0o600)
+    return address
+
+
+def kept(wallet: Wallet) -> Address | None:
+    """What `keep` kept, None where this truck was never enrolled."""
+    path = wallet.folder / "office.json"
+    if not path.exists():
+        return None
+    try:
+        return Address(**json.loads(read_private(path)))
+    except (ValueError, TypeError):
+        raise Misconfigured(f"{path} is damaged: enrol again with a new enrolment file") from None

@@ -1,0 +1,112 @@
+"""AWS IoT's office: fleet provisioning over MQTT, with a claim certificate at first and the truck's own afterwards.
+
+`CreateCertificateFromCsr` gives a certificate that is not active yet, `RegisterThing` has the template bind it to the
+thing. Its hook (provisioning/registry/aws_pre_provisioning_hook.py) lets a claim register only a truck that the
+operator added, with that truck's one-time token, and a truck's own certificate only that truck.
+
+The two requests are made over a `Desk`: AWS's identity client where awsiotsdk is installed
+(`fleet_provisioning_awsiot`), else over paho (`fleet_provisioning_paho`), since awsiotsdk has no wheel for 32-bit ARM
+and trucks there must enroll and renew too.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from agent.enrollment import Granted
+from agent.enrollment.csr import signing_request
+from contract.errors import Misconfigured, Rejected
+
+SECONDS = 20.0
+"""For which a desk waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a desk is, and as whom it is asked."""
+
+    host: str
+    port: int
+    client_id: str
+    ca_file: Path
+    certificate: str
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"Line({self.client_id} at {self.host}:{self.port})"
+
+
+class Made(NamedTuple):
+    """A certificate that is not active yet (PEM), and the token that owns it."""
+
+    certificate: str
+    ownership: str
+
+
+class Desk(Protocol):
+    """One connection. Rejected with AWS's reason, also where it ends the connection; Unreachable for no answer."""
+
+    def create(self, csr: str) -> Made:
+        """CreateCertificateFromCsr."""
+        ...
+
+    def register(self, template: str, ownership: str, parameters: dict[str, str]) -> str:
+        """RegisterThing; the thing's name."""
+        ...
+
+
+OpenDesk = Callable[[Line], AbstractContextManager[Desk]]
+
+
+def installed_desk() -> OpenDesk:
+    """The way to AWS that this machine has."""
+    if importlib.util.find_spec("awsiot"):
+        from agent.enrollment.fleet_provisioning_awsiot import open_desk
+
+        return open_desk
+    from agent.enrollment.fleet_provisioning_paho import open_desk as over_paho
+
+    return over_paho
+
+
+class ClaimOffice:
+    """One account's endpoint. claim: certificate and key (PEM) of the enrolment file, and its one-time token."""
+
+    def __init__(
+        self, broker: str, ca_file: Path, template: str, truck_id: str, *, claim: tuple[str, str, str] | None = None
+    ) -> None:
+        parts = urlsplit(broker)
+        self._host, self._port = parts.hostname or "", parts.port or 8883
+        self._ca_file, self._template, self._truck_id, self._claim = ca_file, template, truck_id, claim
+        self._open_desk = installed_desk()
+
+    def enrol(self, csr: str) -> Granted:
+        """The first certificate, for claim and token."""
+        if self._claim is None:
+            raise Misconfigured("the enrolment file has no claim: ask for a new one")
+        certificate, key, token = self._claim
+        return self._provision(csr, certificate, key.encode("ascii"), {"Token": token})
+
+    def renew(self, csr: str, *, certificate: str, key: bytes) -> Granted:
+        """A certificate for a new key, over a connection with the present one."""
+        return self._provision(csr, certificate, key, {"Token": "renewal"})
+
+    def confirm(self, *, certificate: str, key: bytes) -> None:
+        """The hook revokes the truck's other certificates, and registers nothing: that it says no is its answer."""
+        with self._open_desk(self._line(certificate, key)) as desk:
+            made = desk.create(signing_request(key))
+            with suppress(Rejected):
+                desk.register(self._template, made.ownership, {"ThingName": self._truck_id, "Token": "confirm"})
+
+    def _provision(self, csr: str, certificate: str, key: bytes, parameters: dict[str, str]) -> Granted:
+        with self._open_desk(self._line(certificate, key)) as desk:
+            made = desk.create(csr)
+            name = desk.register(self._template, made.ownership, {"ThingName": self._truck_id, **parameters})
+        return Granted(name, made.certificate)
+
+    def _line(self, certificate: str, key: bytes) -> Line:
+        return Line(self._host, self._port, self._truck_id, self._ca_file, certificate, key)

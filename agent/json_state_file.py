@@ -1,0 +1,38 @@
+"""One small JSON document beside the buffer that survives a power cut: written whole, synced, then renamed."""
+
+import json
+import os
+from pathlib import Path
+
+from contract.codec import Json
+
+
+class JsonStateFile:
+    """The file; `read` gives None where there is none, or one that cannot be understood."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, Json] | None:
+        """What was written last."""
+        try:
+            document = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return document if isinstance(document, dict) else None
+
+    def write(self, document: dict[str, Json]) -> None:
+        """Durable when it returns; OSError where the disk refuses, and then what was there before still is."""
+        fresh = self._path.with_name(self._path.name + ".new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            os.write(handle, json.dumps(document).encode())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        fresh.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,1 @@
+"""What an engineer runs on a gateway: install, status, doctor."""

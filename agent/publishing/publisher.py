@@ -1,0 +1,363 @@
+"""Everything that goes over the line: the two lanes within the limits, reports and status, and what comes back.
+
+The transport's thread only puts events into a queue, which is what `turn` sleeps on; all else happens in the one
+thread that calls it, which alone uses the buffer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from logging import getLogger
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from agent.buffer import Buffer
+from agent.json_state_file import JsonStateFile
+from agent.publishing import status_reports
+from agent.publishing.batch_window import BatchWindow
+from agent.publishing.data_budget import Budget
+from agent.publishing.rate_limiter import RateLimiter
+from agent.publishing.send_queue import SendQueue
+from agent.publishing.status_reports import Configured
+from agent.publishing.topics import routes
+from agent.settings import AgentSettings, LaneSettings
+from agent.timing.clock import Clock
+from agent.transport import Connected, Delivered, Event, Limits, Lost, Message, Received, Refused, Transport
+from contract import timestamps
+from contract.codec import parse
+from contract.control_messages import MAX_RESEND_RANGES, Resend
+from contract.errors import Rejected, Retryable
+from contract.ranges import Ranges
+
+log = getLogger(__name__)
+
+_LONGEST_SLEEP = 5.0
+_SHORTEST_SLEEP = 0.02
+_EVENTS_AT_ONCE = 500
+_MARK_AT_ONCE = 1000
+_MARK_AFTER = 0.2
+_MARK_AGAIN = 10.0
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one run has done, in samples; `messages` and `connections` are what they say."""
+
+    sampled: int = 0
+    not_stored: int = 0
+    sent: int = 0
+    refused: int = 0
+    asked_again: int = 0
+    pending: int = 0
+    messages: int = 0
+    connections: int = 0
+
+
+def with_lanes(limits: Limits, lanes: LaneSettings) -> Limits:
+    """A transport's limits with what the settings say of rates and batches."""
+    return replace(
+        limits,
+        publishes_per_second=lanes.publishes_per_second,
+        bytes_per_second=lanes.kib_per_second * 1024,
+        records=lanes.batch_records,
+        batch_bytes=lanes.batch_bytes,
+    )
+
+
+class Publisher:
+    """One truck's line to the cloud. `start`, then `turn` again and again, then `say_goodbye` and `close`.
+
+    configured: what status says of the remote configuration. on_config: gets each document of the config topic.
+    on_ack: gets the highest token of each PUBACK; `last_token` is the latest that was given out.
+    """
+
+    def __init__(self, settings: AgentSettings, buffer: Buffer, transport: Transport, clock: Clock) -> None:
+        self._buffer, self._transport, self._clock = buffer, transport, clock
+        self._routes = routes(settings.truck_id, settings.basic_ingest)
+        limits = transport.limits
+        self._gathering = BatchWindow(settings.send_interval, clock.monotonic)
+        self._lanes = SendQueue(buffer, limits, clock.monotonic, self._gathering)
+        self._pace = RateLimiter(limits.publishes_per_second, limits.bytes_per_second, limits.payload, clock.monotonic)
+        keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".budget"))
+        self._budget = Budget(settings.daily_budget, settings.interval, keepsake, clock.now)
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._tokens = count(1)
+        self._control: dict[int, str] = {}  # token → topic, of what is no sample
+        self._delivered: list[int] = []
+        self._delivered_at = self._mark_again_at = 0.0
+        self._blocked = _LONGEST_SLEEP
+        self._report_at, self._report_seconds = 0.0, settings.report_interval
+        self._refused: set[tuple[str, int]] = set()  # (topic, code) of refusals that have been told
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Connected: self._on_connected,
+            Lost: self._on_lost,
+            Delivered: self._on_delivered,
+            Refused: self._on_refused,
+            Received: self._on_received,
+        }
+        self.connected = False
+        self.tally = Tally()
+        self.last_token = 0
+        self.configured = Configured()
+        self.on_config: Callable[[bytes], None] = lambda payload: None
+        self.on_ack: Callable[[int], None] = lambda token: None
+
+    def adopt(self, settings: AgentSettings) -> None:
+        """What may change while it runs: lanes, budget, reports."""
+        limits = with_lanes(self._transport.limits, settings.lanes)
+        self._lanes.adopt(limits)
+        self._pace = RateLimiter(
+            limits.publishes_per_second, limits.bytes_per_second, limits.payload, self._clock.monotonic
+        )
+        self._budget.adopt(settings.daily_budget, settings.interval)
+        self._gathering.adopt(settings.send_interval)
+        self._report_at += settings.report_interval - self._report_seconds
+        self._report_seconds = settings.report_interval
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        will = Message(0, self._routes.status, status_reports.will(self._buffer.stream_id), retain=True)
+        listen = (self._routes.resend, self._routes.config)
+        self._transport.start(self._events.put, will=will, subscribe=listen)
+
+    def wake(self) -> None:
+        """Make a sleeping `turn` return; safe in a signal handler and from any thread."""
+        self._events.put(None)
+
+    def turn(self, longest: float) -> None:
+        """Send what may go; then sleep until something happens, `longest` seconds at most, and see to all of it."""
+        self._send()
+        event = self._next_event(min(longest, self._patience()))
+        for _ in range(_EVENTS_AT_ONCE):
+            if event is not None:
+                self._handlers[type(event)](event)
+            try:
+                event = self._events.get_nowait()
+            except Empty:
+                break
+        self._mark_some()
+        if self.connected and self._clock.monotonic() >= self._report_at:
+            self._report()
+
+    def hurry(self) -> None:
+        """Live samples that wait for others go now."""
+        self._gathering.hurry()
+
+    def report(self) -> None:
+        """Send a report now, if there is a connection."""
+        if self.connected:
+            self._report()
+
+    def tell(self, configured: Configured) -> None:
+        """Say in the status what became of the remote configuration, now or on connecting.
+
+        A status names the highest number but not what is pending, so what waits goes too, lest it be missed.
+        """
+        self.configured = configured
+        if self.connected:
+            self._gathering.hurry()
+            self._status("online")
+
+    def resume(self, released: Ranges) -> None:
+        """Samples that waited for a time may be sent from now on."""
+        self._lanes.resend(released)
+
+    def restart(self) -> None:
+        """The buffer has been repaired: what was pending may not be, and the stream may be another one."""
+        self._delivered = []
+        self._lanes.restart()
+        if self.connected:
+            self._report()
+
+    def idle(self) -> bool:
+        """Whether nothing travels, and nothing waits that could go now."""
+        return self._lanes.idle() or (not self._lanes.in_flight and self._budget.open() != "all")
+
+    def say_goodbye(self, seconds: float) -> None:
+        """The last report and the status `offline`, if there is a connection, and up to `seconds` for their arrival."""
+        if not self.connected:
+            return
+        self._report()
+        self._status("offline")
+        deadline = self._clock.monotonic() + seconds
+        while self.connected and self._control and (left := deadline - self._clock.monotonic()) > 0:
+            event = self._next_event(left)
+            if event is not None:
+                self._handlers[type(event)](event)
+        self._mark_delivered()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.close()
+        self._budget.close()
+
+    def _patience(self) -> float:
+        if not self.connected:
+            return _LONGEST_SLEEP
+        longest = _LONGEST_SLEEP
+        if self._delivered:
+            longest = max(_MARK_AFTER, min(longest, self._mark_again_at - self._clock.monotonic()))
+        return max(_SHORTEST_SLEEP, min(longest, self._lanes.wait(), self._blocked))
+
+    def _next_event(self, seconds: float) -> Event | None:
+        try:
+            return self._events.get(timeout=seconds) if seconds > 0 else self._events.get_nowait()
+        except Empty:
+            return None
+
+    def _send(self) -> None:
+        """Hand over whatever may go now, and remember for how long the limits hold up the rest."""
+        self._blocked = _LONGEST_SLEEP
+        while self.connected:
+            wait, open_lanes = self._pace.wait(), self._budget.open()
+            if wait > 0 or open_lanes == "none":
+                self._blocked = wait or _LONGEST_SLEEP
+                return
+            parcel = self._guarded(partial(self._lanes.next, backlog=open_lanes == "all"))
+            if parcel is None:
+                return
+            token = self._token()
+            topic = self._routes.batch if parcel.batch else self._routes.telemetry
+            self._lanes.took(token, parcel)
+            self._pace.spend(len(parcel.payload))
+            self._budget.spend(topic, len(parcel.payload), live=0 if parcel.backlog else len(parcel.seqs))
+            self._transport.publish(Message(token, topic, parcel.payload))
+            self.tally.messages += 1
+
+    def _mark_some(self) -> None:
+        """Mark at once what comes alone, and by the thousand what pours in; a kill in between sends some twice."""
+        if not self._delivered or self._clock.monotonic() < self._mark_again_at:
+            return
+        if (
+            not self._lanes.in_flight
+            or len(self._delivered) >= _MARK_AT_ONCE
+            or self._clock.monotonic() - self._delivered_at > _MARK_AFTER
+        ):
+            self._mark_delivered()
+
+    def _mark_delivered(self) -> None:
+        """What a full disk does not take is marked later: else it would be pending, and sent again, after all."""
+        if not self._delivered:
+            return
+        try:
+            self._buffer.mark_sent(self._delivered, at=self._now())
+        except Retryable as error:
+            if not self._mark_again_at:
+                log.error("buffer_fault reason=%r", str(error))
+            self._mark_again_at = self._clock.monotonic() + _MARK_AGAIN
+            return
+        self.tally.sent += len(self._delivered)
+        self._delivered, self._mark_again_at = [], 0.0
+
+    def _on_connected(self, event: Connected) -> None:
+        self._mark_delivered()
+        self.connected = True
+        self.tally.connections += 1
+        self._lanes.connected(event.payload)
+        self._guarded(lambda: self._buffer.note({"connection": "connected", "connection_at": self._now()}))
+        self._status("online")
+        self._report()
+
+    def _on_lost(self, event: Lost) -> None:
+        self.connected = False
+        self._control.clear()
+        self._lanes.lost()
+        note = {"connection": f"lost: {event.reason}", "connection_at": self._now()}
+        self._guarded(lambda: self._buffer.note(note))
+
+    def _on_delivered(self, event: Delivered) -> None:
+        seqs = self._lanes.delivered(event.tokens)
+        if seqs and not self._delivered:
+            self._delivered_at = self._clock.monotonic()
+        self._delivered.extend(seqs)
+        self.on_ack(max(event.tokens))
+        if self._control:
+            for token in event.tokens:
+                self._control.pop(token, None)
+        if seqs and (
+            over := {told for told in self._refused if told[0] in (self._routes.telemetry, self._routes.batch)}
+        ):
+            log.warning("broker_takes_samples_again refused_so_far=%d", self.tally.refused)
+            self._refused -= over
+
+    def _on_refused(self, event: Refused) -> None:
+        """An alarm on the first of a topic and code; the others are counted, and samples stay in the buffer."""
+        seqs = self._lanes.refused(event.token)
+        batch = self._routes.batch if len(seqs) > 1 else self._routes.telemetry
+        topic = self._control.pop(event.token, batch)
+        self.tally.refused += len(seqs)
+        if (topic, event.code) in self._refused:
+            return
+        self._refused.add((topic, event.code))
+        which = f" seq={seqs[0]}…{seqs[-1]} kept=yes" if seqs else ""
+        log.error("publish_refused topic=%s code=%d reason=%r%s", topic, event.code, event.reason, which)
+        note = {"last_refusal": f"{event.code} {event.reason} ({topic})", "last_refusal_at": self._now()}
+        self._guarded(lambda: self._buffer.note(note))
+
+    def _on_received(self, event: Received) -> None:
+        self._budget.spend(event.topic, len(event.payload))
+        if event.topic == self._routes.config:
+            self.on_config(event.payload)
+        else:
+            self._on_resend(event)
+
+    def _on_resend(self, event: Received) -> None:
+        try:
+            ask = Resend.model_validate(parse(event.payload))
+        except (Rejected, ValidationError) as error:
+            log.warning("resend_ignored topic=%s reason=%r", event.topic, str(error)[:200])
+            return
+        if ask.stream_id != self._buffer.stream_id:
+            self._publish(self._routes.report, status_reports.unknown(self._buffer, ask))
+            return
+        self._mark_delivered()
+        if self._delivered:
+            return  # the disk takes no marks: the collector asks again
+        asked = Ranges.of(ask.ranges[:MAX_RESEND_RANGES])
+        answer = self._guarded(lambda: self._buffer.resend(asked))
+        if answer is None:
+            return
+        again, gone = answer
+        self._lanes.resend(again)
+        self.tally.asked_again += again.count
+        log.info("resend asked=%d again=%d gone=%d", asked.count, again.count, gone.count)
+        if gone:
+            self._report(gone)
+
+    def _report(self, gone: Ranges | None = None) -> None:
+        self._report_at = self._clock.monotonic() + self._report_seconds
+        for payload in (
+            status_reports.report(self._buffer, gone, self.tally.not_stored),
+            *status_reports.closed(self._buffer),
+        ):
+            self._publish(self._routes.report, payload)
+
+    def _status(self, state: Literal["online", "offline"]) -> None:
+        payload = status_reports.status(state, self._now(), self._buffer, self.configured)
+        self._publish(self._routes.status, payload, retain=True)
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        token = self._token()
+        self._control[token] = topic
+        self._budget.spend(topic, len(payload))
+        self._transport.publish(Message(token, topic, payload, retain))
+
+    def _token(self) -> int:
+        self.last_token = next(self._tokens)
+        return self.last_token
+
+    def _now(self) -> str:
+        return timestamps.from_datetime(self._clock.now())
+
+    def _guarded(self, act: Callable[[], Result]) -> Result | None:
+        """The buffer's passing faults delay what they hit, and nothing else."""
+        try:
+            return act()
+        except Retryable as error:
+            log.error("buffer_fault reason=%r", str(error))
+            return None

@@ -1,0 +1,43 @@
+"""How fast the agent may publish: a token bucket for messages and one for bytes, over any second."""
+
+from collections.abc import Callable
+
+_BURST = 0.1
+
+
+class RateLimiter:
+    """Never more than `publishes` messages and `size` bytes in any second; `largest` is the biggest single message.
+
+    A bucket of b tokens that refills at r lets b + r through in its worst second, and what its last message costs
+    beyond its tokens: all that together makes the limit. So bytes are not saved up, and refill slower than the limit by
+    one largest message. A bucket holds one token at least: with less it would never open.
+    """
+
+    def __init__(self, publishes: float, size: float, largest: int, monotonic: Callable[[], float]) -> None:
+        self._monotonic, now = monotonic, monotonic()
+        self._messages = _Bucket(max(1, publishes * _BURST), publishes * (1 - _BURST), now)
+        self._bytes = _Bucket(1, size - min(largest, size / 2), now)
+
+    def wait(self) -> float:
+        """Seconds until the next message may go, 0 if now."""
+        now = self._monotonic()
+        return max(self._messages.wait(now), self._bytes.wait(now))
+
+    def spend(self, size: int) -> None:
+        """A message of `size` bytes goes now."""
+        self._messages.level -= 1
+        self._bytes.level -= size
+
+
+class _Bucket:
+    """Opens when it holds a token, and may go below zero: what goes on average is right, whatever one piece costs."""
+
+    def __init__(self, capacity: float, rate: float, now: float) -> None:
+        self._capacity, self._rate = capacity, rate
+        self.level, self._seen = capacity, now
+
+    def wait(self, now: float) -> float:
+        level = self.level + (now - self._seen) * self._rate
+        self.level = level = min(self._capacity, level)
+        self._seen = now
+        return 0.0 if level >= 1 else (1 - level) / self._rate

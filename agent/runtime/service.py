@@ -1,0 +1,250 @@
+"""The agent's loop: samples on ticks whatever the network does, and sends what the buffer holds whenever it can.
+
+One thread runs `Agent.run`. Nothing here handles signals, prints, or takes a setting from anywhere but its arguments,
+so many agents run in one process as well as one.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from logging import getLogger
+
+from agent.buffer import Buffer
+from agent.errors import Damaged
+from agent.json_state_file import JsonStateFile
+from agent.publishing.publisher import Publisher, Tally
+from agent.publishing.status_reports import Configured
+from agent.runtime.remote_config import Remote
+from agent.runtime.sd_notify import Progress, Pulse
+from agent.sampling.recorder import Recorder
+from agent.sampling.sampler import Sampler, Ticks
+from agent.sensors import Sensor
+from agent.settings import LIVE, AgentSettings
+from agent.timing.clock import Clock
+from agent.transport import Transport
+from contract import timestamps
+from contract.errors import Misconfigured, Retryable
+
+__all__ = ["Agent", "Tally"]
+
+log = getLogger(__name__)
+
+PRUNE_SECONDS = 3600.0
+GOODBYE_SECONDS = 1.0
+MEND_SECONDS = 60.0
+SLACK_SECONDS = 30.0
+_DRAIN_TURN = 0.5
+
+
+class Agent:
+    """One truck's agent.
+
+    buffer and sensors are the caller's to close; the transport is started and closed here. `tally` may be read at any
+    time from any thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: AgentSettings,
+        sensors: Sequence[Sensor],
+        clock: Clock,
+        buffer: Buffer,
+        transport: Transport,
+    ) -> None:
+        self._own, self._clock, self._buffer = settings, clock, buffer
+        self._pulse: Pulse | None = None
+        self._reread: Callable[[], AgentSettings] = lambda: settings
+        self._hung_up = threading.Event()
+        self._sampler = Sampler(settings.truck_id, sensors, clock)
+        self._recorder = Recorder(self._sampler, clock, buffer, patience=settings.patience)
+        self._uplink = Publisher(settings, buffer, transport, clock)
+        keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".config"))
+        self._remote = Remote(settings, keepsake, clock.monotonic)
+        self._uplink.on_config, self._uplink.on_ack = self._on_config, self._on_ack
+        self._recorder.on_event = self._uplink.hurry
+        self._due = clock.now()
+        self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
+        if self._remote.settings != settings:
+            self._adopt()
+        self._uplink.configured = self._configured()
+        self._stored_at = clock.monotonic()
+        self._prune_at = 0.0
+        self._mended_at = float("-inf")
+
+    @property
+    def tally(self) -> Tally:
+        """What this run has done so far."""
+        return self._uplink.tally
+
+    def wake(self) -> None:
+        """Make `run` look at its stop event now; safe in a signal handler and from any thread."""
+        self._uplink.wake()
+
+    def hang_up(self) -> None:
+        """Read the settings again, soon; safe in a signal handler and from any thread."""
+        self._hung_up.set()
+        self._uplink.wake()
+
+    def run(
+        self,
+        stop: threading.Event,
+        *,
+        drain: float = 5.0,
+        wait_for_network: bool = False,
+        pulse: Pulse | None = None,
+        reread: Callable[[], AgentSettings] | None = None,
+    ) -> Tally:
+        """Sample and send until `stop` is set (noticed within 5 s, at once with `wake`).
+
+        drain: seconds that may then still be spent on sending what waits; the rest stays in the buffer. Without a
+        connection there is little to gain from them, so they are skipped unless `wait_for_network`.
+        pulse: who is told how it goes. reread: gives the settings anew after `hang_up`.
+        """
+        self._pulse, self._reread = pulse, reread or self._reread
+        self._due = self._ticks.after(self._clock.now())
+        self._uplink.start()
+        truck_id = self._own.truck_id
+        log.info("agent_started truck_id=%s stream_id=%s", truck_id, self._buffer.stream_id)
+        now = timestamps.from_datetime(self._clock.now())
+        begun = {"started_at": now, "stopped_at": "", "connection": "connecting", "connection_at": now, "disputes": ""}
+        if not self._note(begun):
+            self._stored_at = float("-inf")  # not ready before a sample is stored
+        try:
+            while not stop.is_set():
+                try:
+                    self._turn()
+                except Damaged as error:
+                    self._mend(error)
+            if self._pulse:
+                self._pulse.stopping()
+            self._recorder.end()
+            self._count()
+            self._remote.close()
+            self._uplink.hurry()
+            self._drain(drain, wait_for_network)
+            self._uplink.say_goodbye(GOODBYE_SECONDS)
+        finally:
+            self._uplink.close()
+        self.tally.pending = self._buffer.counts().pending
+        self._note({"stopped_at": timestamps.from_datetime(self._clock.now()), "connection": "closed"})
+        log.info("agent_stopped truck_id=%s sampled=%d sent=%d", truck_id, self.tally.sampled, self.tally.sent)
+        return self.tally
+
+    def _turn(self) -> None:
+        self._uplink.turn(self._until_due())
+        self._sample_when_due()
+        self._uplink.resume(self._recorder.settle(connected=self._uplink.connected))
+        self._prune_when_due()
+        if self._remote.tick(connected=self._uplink.connected):
+            self._adopt()
+            self._uplink.tell(self._configured())
+        if self._hung_up.is_set():
+            self._hung_up.clear()
+            self._read_again()
+        if self._pulse:
+            patience = 2 * self._interval + SLACK_SECONDS
+            self._pulse.beat(Progress(self._stored_at, patience, self._line()))
+
+    def _line(self) -> str:
+        """How it goes, in a line."""
+        held, tally = self._recorder.held, self.tally
+        disk = f", {held} in memory: the disk takes none" if held else ""
+        network = "connected" if self._uplink.connected else "no connection"
+        return f"{network}, {tally.sampled} sampled, {tally.sent} sent since the start{disk}"
+
+    def _on_config(self, payload: bytes) -> None:
+        if self._remote.offer(payload):
+            self._adopt()
+        self._uplink.tell(self._configured())
+
+    def _on_ack(self, token: int) -> None:
+        if self._remote.on_trial and self._remote.acknowledged(token):
+            self._uplink.tell(self._configured())
+
+    def _configured(self) -> Configured:
+        configured = Configured(self._remote.version, self._remote.problem)
+        version = "" if configured.version is None else str(configured.version)
+        self._note({"config_version": version, "config_problem": configured.problem or ""})
+        return configured
+
+    def _adopt(self) -> None:
+        """The settings in force are others: all that can change while it runs."""
+        settings = self._remote.settings
+        if settings.interval != self._interval:
+            self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
+            self._due = self._ticks.after(self._clock.now())
+        self._uplink.adopt(settings)
+
+    def _read_again(self) -> None:
+        """SIGHUP: what may change while it runs changes, the rest is named. A faulty file changes nothing."""
+        try:
+            fresh = self._reread()
+        except Misconfigured as error:
+            log.error("settings_not_read reason=%r", str(error))
+            return
+        changed = {key for key in AgentSettings.model_fields if getattr(fresh, key) != getattr(self._own, key)}
+        if waiting := sorted(changed - LIVE):
+            log.warning("settings_need_a_restart keys=%s", ",".join(waiting))
+        self._own = self._own.model_copy(update={key: getattr(fresh, key) for key in changed & LIVE})
+        self._remote.reread(self._own)
+        self._adopt()
+        log.info("settings_read changed=%s", ",".join(sorted(changed & LIVE)) or "none")
+
+    def _note(self, notes: dict[str, str]) -> bool:
+        try:
+            self._buffer.note(notes)
+        except Retryable as error:
+            log.error("buffer_fault reason=%r", str(error))
+            return False
+        return True
+
+    def _mend(self, error: Damaged) -> None:
+        """Once a minute at most: a file that is damaged again at once is a disk that cannot be written to."""
+        now = self._clock.monotonic()
+        if now - self._mended_at < MEND_SECONDS:
+            raise error
+        self._mended_at = now
+        log.error("buffer_damaged reason=%r", str(error))
+        self._buffer.repair()
+        self._recorder.resume()
+        self._uplink.restart()
+
+    def _until_due(self) -> float:
+        """Wall seconds to the next tick. After the clock was set back it is a new one, not the old time's return."""
+        now = self._clock.now()
+        if (self._due - now).total_seconds() > self._interval:
+            self._due = self._ticks.after(now)
+        return self._clock.seconds_until(self._due)
+
+    def _sample_when_due(self) -> None:
+        if self._until_due() > 0:
+            return
+        if self._recorder.tick():
+            self._stored_at = self._clock.monotonic()
+            if self._remote.on_trial:
+                self._remote.ran(self._uplink.last_token)
+                self._uplink.report()
+        self._count()
+        if (disputes := self._sampler.disputes.news(self._clock.monotonic())) is not None:
+            self._note({"disputes": disputes})
+        self._due = self._ticks.after(self._clock.now())
+
+    def _count(self) -> None:
+        self.tally.sampled, self.tally.not_stored = self._recorder.stored, self._recorder.never_stored
+
+    def _prune_when_due(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._prune_at:
+            return
+        self._prune_at = now + PRUNE_SECONDS
+        try:
+            self._buffer.prune()
+        except Retryable as error:
+            log.error("prune_failed reason=%r", str(error))
+
+    def _drain(self, seconds: float, wait_for_network: bool) -> None:
+        deadline = self._clock.monotonic() + seconds
+        while (left := deadline - self._clock.monotonic()) > 0 and not self._uplink.idle():
+            if not self._uplink.connected and not wait_for_network:
+                return
+            self._uplink.turn(min(left, _DRAIN_TURN))

@@ -1,0 +1,1 @@
+"""Samples at their ticks: reading the sensors, noticing events, numbering and committing."""

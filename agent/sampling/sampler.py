@@ -1,0 +1,104 @@
+"""When to sample, and what a sample says.
+
+Ticks lie on the interval, moved by a phase that comes from the truck's name, so that a fleet does not publish at :00.
+A tick that was missed is not made up for: one late sample stands for all that were missed.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from logging import getLogger
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent.sensors import Reading, Sensor, merge
+from agent.sensors.source_conflicts import Disputes
+from agent.timing.clock import Clock, Moment
+from contract.codec import Json
+from contract.telemetry import LEAVES, Telemetry
+
+log = getLogger(__name__)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Ticks:
+    """The moments at which one truck samples; `interval` in seconds."""
+
+    def __init__(self, truck_id: str, interval: float) -> None:
+        self._interval = interval
+        digest = hashlib.sha256(truck_id.encode()).digest()
+        self._phase = int.from_bytes(digest[:8], "big") / 2**64 * interval
+
+    def after(self, moment: datetime) -> datetime:
+        """The first tick strictly after a moment."""
+        number = ((moment - _EPOCH).total_seconds() - self._phase) // self._interval + 1
+        tick = _EPOCH + timedelta(seconds=number * self._interval + self._phase)
+        return tick if tick > moment else tick + timedelta(seconds=self._interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One sample as it was measured, not yet dated: when on the boot's time line, what a satellite receiver said of
+    the time (None without a fix), and the wire's document without the fields that date and number it."""
+
+    moment: Moment
+    fix: datetime | None
+    document: dict[str, Json]
+
+
+class Sampler:
+    """Reads all sensors at once and makes the wire's document of them. disputes: who contradicted whom."""
+
+    def __init__(self, truck_id: str, sensors: Sequence[Sensor], clock: Clock) -> None:
+        self._truck_id, self._sensors, self._clock = truck_id, sensors, clock
+        self._failing: set[int] = set()
+        self.disputes = Disputes()
+
+    def take(self) -> Taken:
+        """One sample of now: every group, and `quality`. A sensor that raises is left out of it."""
+        moment = self._clock.moment()
+        readings = [reading for number in range(len(self._sensors)) if (reading := self._read(number, moment.wall))]
+        for reading in readings:
+            self.disputes.add(reading.disagreements, moment.wall)
+        fix = next((reading.time for reading in readings if reading.time is not None), None)
+        document, quality = merge(readings)
+        return Taken(moment, fix, self._within_bounds({**document, "quality": quality}))
+
+    def _read(self, number: int, now: datetime) -> Reading | None:
+        try:
+            reading = self._sensors[number].read(now)
+        except Exception:  # a sensor's door: what one device does must not cost the truck its sample
+            if number not in self._failing:
+                self._failing.add(number)
+                log.exception("sensor_failed sensor=%s", type(self._sensors[number]).__name__)
+            return None
+        if number in self._failing:
+            self._failing.remove(number)
+            log.warning("sensor_recovered sensor=%s", type(self._sensors[number]).__name__)
+        return reading
+
+    def _within_bounds(self, document: dict[str, Json]) -> dict[str, Json]:
+        """The document with null for what the collector would refuse, so that one bad value does not cost the rest."""
+        try:
+            Telemetry.model_validate({"truck_id": self._truck_id, **document})
+        except ValidationError as error:
+            for fault in error.errors(include_url=False, include_context=False):
+                leaf = _leaf(".".join(str(part) for part in fault["loc"]))
+                log.warning("value_implausible field=%s value=%.80r", leaf, fault["input"])
+                _put_null(document, leaf)
+                document["quality"] = {**document["quality"], leaf: "implausible"}
+        return document
+
+
+def _leaf(path: str) -> str:
+    return next((leaf for leaf in LEAVES if path == leaf or path.startswith(leaf + ".")), path)
+
+
+def _put_null(document: dict[str, Any], leaf: str) -> None:
+    *groups, name = leaf.split(".")
+    for group in groups:
+        document = document[group]
+    document[name] = None

@@ -1,0 +1,57 @@
+"""Several sensors' readings become one sample's measured part: every group and leaf, null where nobody measured.
+
+Pure. Promises the sampler a document that always has the same shape, and beside every null the reason.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent.sensors.fields import GROUPS, LEAVES, REASONS
+
+if TYPE_CHECKING:
+    from agent.sensors import Reading
+
+_TELLING: dict[str, int] = {reason: rank for rank, reason in enumerate(REASONS)}
+
+
+def merge(readings: Sequence["Reading"]) -> tuple[dict[str, Any], dict[str, str]]:
+    """(the nested document, the quality map) of one moment.
+
+    The first reading that has a value for a leaf wins. Where none has, the most telling reason stands (implausible,
+    error, stale, then not_available, which also covers what no sensor knows). A group whose leaves all lack a value
+    for one and the same reason stands in `quality` once, by its group's name.
+    """
+    document: dict[str, Any] = {}
+    quality: dict[str, str] = {}
+    for leaf in LEAVES:
+        value = next((v for r in readings if (v := r.values.get(leaf)) is not None), None)
+        _put(document, leaf, value)
+        if value is None:
+            quality[leaf] = _reason(leaf, readings)
+    for group in GROUPS:
+        _collapse(group, quality)
+    return document, quality
+
+
+def _put(document: dict[str, Any], leaf: str, value: object) -> None:
+    *groups, name = leaf.split(".")
+    for group in groups:
+        document = document.setdefault(group, {})
+    document[name] = value
+
+
+def _reason(leaf: str, readings: Sequence["Reading"]) -> str:
+    names = (leaf, *(group for group in GROUPS if leaf.startswith(group + ".")))
+    given = [reading.quality[name] for reading in readings for name in names if name in reading.quality]
+    return max(given, key=_TELLING.__getitem__, default=REASONS[0])
+
+
+def _collapse(group: str, quality: dict[str, str]) -> None:
+    leaves = [leaf for leaf in LEAVES if leaf.startswith(group + ".")]
+    inner = {name: reason for name, reason in quality.items() if name.startswith(group + ".")}
+    covered = all(any(leaf == name or leaf.startswith(name + ".") for name in inner) for leaf in leaves)
+    reasons = set(inner.values())
+    if covered and len(reasons) == 1:
+        for name in inner:
+            del quality[name]
+        quality[group] = reasons.pop()

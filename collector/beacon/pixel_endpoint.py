@@ -1,0 +1,87 @@
+"""`GET /v1/pixel.gif?…`: one shop event from a place that runs no script (a mail, a page without JavaScript)."""
+
+import uuid
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from collector.beacon.http import Headers, Refused, header, reply
+from collector.beacon.record_endpoint import ANY_ORIGIN, CLICKS, Clock
+from collector.beacon.writer_bridge import Durable
+from contract import timestamps
+from contract.clicks import Click
+from contract.codec import Json, dump, parse
+from contract.errors import Rejected
+from contract.ingest_items import Item, Receipt
+
+GIF = bytes.fromhex(
+    "474946383961 0100 0100 80 00 00 000000 ffffff 21f904 01 0000 00 00 2c 0000 0000 0100 0100 00 02 02 4401 00 3b"
+)
+"""One transparent pixel, 43 bytes."""
+_NUMBERS = frozenset({"click_count", "price", "quantity"})
+_MAX_PAGE = 2048
+_HEADERS: Headers = (
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    *ANY_ORIGIN,
+)
+
+
+class Pixel:
+    """The door, as an ASGI application. HEAD records nothing: whoever asks for it does not show a page."""
+
+    def __init__(self, durable: Durable, *, clock: Clock) -> None:
+        self._durable, self._clock = durable, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await reply(send, GIF, media=b"image/gif", headers=_HEADERS)
+            return
+        referrer = header(scope, b"referer")
+        now = self._clock()
+        event = read_query(scope["query_string"], referrer.decode("latin-1") if referrer else None, now)
+        item = Item(CLICKS.kind, CLICKS.source, event, now, text=dump(event))
+        try:
+            (receipt,) = await self._durable.receipts([item])
+        except Refused as refused:
+            await refused.send(send, _HEADERS)
+        else:
+            await reply(send, GIF, media=b"image/gif", headers=[*_HEADERS, *_rejection(receipt)])
+
+
+def read_query(query: bytes, referrer: str | None, now_ms: int) -> dict[str, Json]:
+    """The event that a query string means: known Click fields, the rest (a cache buster) ignored.
+
+    What is missing is filled in: a fresh event_id, the arrival as timestamp, page_view, the referrer as page.
+    """
+    given = {
+        key: _number(value) if key in _NUMBERS else value
+        for key, value in parse_qsl(query.decode("ascii", "replace"))
+        if key in Click.model_fields
+    }
+    filled: Mapping[str, Json] = {
+        "event_id": str(uuid.uuid4()),
+        "event_type": "page_view",
+        "timestamp": timestamps.from_ms(now_ms),
+        **({"page": referrer[:_MAX_PAGE]} if referrer else {}),
+    }
+    return {**filled, **given}
+
+
+def _number(text: str) -> Json:
+    """The number, or the text as it is where it is none, for ingest to reject by name."""
+    try:
+        value = parse(text)
+    except Rejected:
+        return text
+    is_number = not isinstance(value, bool | str | list | dict | None)
+    return value if is_number and abs(value) != float("inf") and value == value else text
+
+
+def _rejection(receipt: Receipt) -> Headers:
+    if receipt.status != "rejected":
+        return ()
+    words = f"{receipt.field}: {receipt.reason}" if receipt.field else receipt.reason or "rejected"
+    plain = words.encode("ascii", "backslashreplace").decode("ascii")
+    return ((b"x-milepost-rejected", "".join(c if c.isprintable() else " " for c in plain).encode("ascii")),)

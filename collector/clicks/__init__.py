@@ -1,0 +1,1 @@
+"""Clicks: how events become counts. Pure."""

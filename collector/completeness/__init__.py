@@ -1,0 +1,1 @@
+"""Which samples have arrived, which are missing and which are lost. Pure."""

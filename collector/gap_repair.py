@@ -1,0 +1,41 @@
+"""Gap repair, the cloud's end: which trucks to ask for what, remembered before it is asked (DESIGN §5.2)."""
+
+from dataclasses import dataclass
+
+from collector.stores import Change, Conflict, Store
+from contract.control_messages import Resend
+from contract.ranges import Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A resend request for one truck."""
+
+    truck_id: str
+    request: Resend
+
+
+def due(store: Store, *, now_ms: int, grace_ms: int) -> list[Ask]:
+    """The requests to publish now; the ledgers count them as made. Most calls find none and write nothing."""
+    asks = []
+    for truck_id, stream_id, known in store.incomplete():
+        ranges, _ = known.ask(now_ms, grace_ms)
+        if not ranges:
+            continue
+        with store.unit():
+            ranges = _remember(store, truck_id, stream_id, now_ms=now_ms, grace_ms=grace_ms)
+        if ranges:
+            asks.append(Ask(truck_id, Resend(stream_id=stream_id, ranges=list(ranges))))
+    return asks
+
+
+def _remember(store: Store, truck_id: str, stream_id: str, *, now_ms: int, grace_ms: int) -> Ranges:
+    """What to ask for, none where another writer has changed the truck meanwhile: it will be due again."""
+    head = store.head(truck_id, [stream_id])
+    ranges, ledger = head.ledgers[stream_id].ask(now_ms, grace_ms)
+    try:
+        if ranges:
+            store.apply(truck_id, head, Change(ledgers={stream_id: ledger}))
+    except Conflict:
+        return Ranges()
+    return ranges

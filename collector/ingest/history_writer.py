@@ -1,0 +1,133 @@
+"""A truck's samples into its history, and what it says into its ledgers: put, read, plan, apply (DESIGN §4).
+
+The order is the protocol. The head is read and the samples are put; then the versions beside them are read, then the
+samples after them; what is planned from these is applied under the head's `rev`. The head is read once: if the apply
+succeeds, nobody has applied anything since, so it is what a head read after the puts would be. Whoever dies on the way
+leaves samples that are stored and not applied: not in the ledger either, so they are holes, come again, and heal.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from collector.completeness.ledger import StreamLedger
+from collector.history import Point, Policy, Steps, parts
+from collector.ingest.affected_runs import neighbourhood
+from collector.rows import StoredSample
+from collector.stores import Change, Conflict, Store, TruckHead
+from contract import timestamps
+from contract.errors import Retryable
+from contract.ranges import Ranges
+from contract.records import Sample, order_key
+
+_REPLANS = 50
+Arrivals = Mapping[str, list[tuple[int, bool]]]
+"""stream_id → the number of each sample that arrived, and whether it was new."""
+
+
+class HistoryWriter:
+    """Applies one truck's input at a time to a store; stateless beyond that."""
+
+    def __init__(self, store: Store, policy: Policy) -> None:
+        self._store = store
+        self._policy = policy
+
+    def take(self, truck_id: str, samples: Sequence[Sample], received_ms: Sequence[int]) -> list[bool]:
+        """Put and apply at most `store.chunk` samples; True for each that was new.
+
+        Raises Retryable where others were always first; what was put stays, and the same call heals it.
+        """
+        rows = self._rows(truck_id, samples, received_ms)
+        streams = {sample.stream_id for sample in samples if sample.stream_id is not None}
+        head = self._store.head(truck_id, streams)
+        fresh = self._store.put_samples(truck_id, rows)
+        arrived: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+        for sample, new in zip(samples, fresh, strict=True):
+            if sample.stream_id is not None and sample.seq is not None:
+                arrived[sample.stream_id].append((sample.seq, new))
+        now_ms = max(received_ms)
+        conflicts = {stream_id: _conflicts(head.ledgers[stream_id], numbers) for stream_id, numbers in arrived.items()}
+
+        def settle(ledgers: Mapping[str, StreamLedger]) -> dict[str, StreamLedger]:
+            return {
+                stream_id: ledgers[stream_id].receive(
+                    Ranges.of_numbers(number for number, _ in numbers), now_ms, conflicts=conflicts[stream_id]
+                )
+                for stream_id, numbers in arrived.items()
+            }
+
+        self._apply(truck_id, head, self._points(rows, fresh), settle)
+        return fresh
+
+    def revise(self, truck_id: str, stream_id: str, change: Callable[[StreamLedger], StreamLedger]) -> None:
+        """Change the ledger of one stream."""
+        head = self._store.head(truck_id, [stream_id])
+        self._apply(truck_id, head, [], lambda ledgers: {stream_id: change(ledgers[stream_id])})
+
+    def _rows(self, truck_id: str, samples: Sequence[Sample], received_ms: Sequence[int]) -> list[StoredSample]:
+        arrived = {sample.content: sample.order_key for sample in reversed(samples) if sample.by_arrival}
+        claimed = self._store.claim(truck_id, arrived) if arrived else {}
+        return [
+            self._row(sample, claimed.get(sample.content) if sample.by_arrival else None, at)
+            for sample, at in zip(samples, received_ms, strict=True)
+        ]
+
+    def _row(self, sample: Sample, claimed: str | None, received_ms: int) -> StoredSample:
+        """`claimed`: where a record dated by its arrival was put when it first came, which is its place for ever."""
+        place = claimed or order_key(sample.sampled_at, sample.stream_id, sample.seq, sample.content)
+        return StoredSample(
+            order_key=place,
+            key=self._policy.key(sample.record, place),
+            stream_id=sample.stream_id,
+            seq=sample.seq,
+            content=sample.content,
+            received_ms=timestamps.to_ms(place) if claimed else received_ms,
+            by_arrival=sample.by_arrival,
+            text=sample.text,
+        )
+
+    def _points(self, rows: Sequence[StoredSample], fresh: Sequence[bool]) -> list[Point]:
+        """What to apply: also what was stored already, by someone who may have died before applying it."""
+        keys = {row.order_key: row.key for row in rows}
+        return [Point(place, keys[place]) for place in sorted(keys)]
+
+    def _apply(
+        self,
+        truck_id: str,
+        head: TruckHead,
+        points: Sequence[Point],
+        settle: Callable[[Mapping[str, StreamLedger]], Mapping[str, StreamLedger]],
+    ) -> None:
+        latest, streams = points[-1].order_key if points else "", tuple(head.ledgers)
+        for _ in range(_REPLANS):
+            planned = self._plan(truck_id, head, points)
+            try:
+                for steps in planned[:-1]:
+                    head = self._store.apply(truck_id, head, Change(steps, latest))
+                self._store.apply(truck_id, head, Change(planned[-1], latest, settle(head.ledgers)))
+            except Conflict:
+                head = self._store.head(truck_id, streams)
+                continue
+            return
+        raise Retryable(
+            f"truck {truck_id}: {_REPLANS} times another writer was first; if that goes on, run `milepost verify`"
+        )
+
+    def _plan(self, truck_id: str, head: TruckHead, points: Sequence[Point]) -> list[Steps]:
+        """What to apply under the head; what it is made from is read after the head."""
+        return parts(neighbourhood(self._store, truck_id, head, points), self._store.most_versions)
+
+
+def _conflicts(before: StreamLedger, arrived: Sequence[tuple[int, bool]]) -> Ranges:
+    """The numbers under which a second content was stored: one that came before, or one of this call.
+
+    before: the ledger as it was before the samples were put, so that another handler that brings the same sample at
+    the same time is not taken for another content.
+    """
+    seen: set[int] = set()
+    twice = []
+    for number, new in arrived:
+        if new and (number in seen or number in before.received):
+            twice.append(number)
+        if new:
+            seen.add(number)
+    return Ranges.of_numbers(twice)

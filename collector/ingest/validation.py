@@ -1,0 +1,139 @@
+"""From an item to what ingest does with it: a sample, a click, a report, a status, or a dead letter with its reason."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from collector.rows import DeadLetter
+from contract.codec import Json, canonical, dump, parse
+from contract.control_messages import Report, Status
+from contract.errors import Rejected
+from contract.ingest_items import Item
+from contract.records import ClickEvent, Sample, read_click, read_sample, rejection
+from contract.topics import ID
+
+log = logging.getLogger(__name__)
+
+Message = TypeVar("Message", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class TruckReport:
+    """A report and whose it is."""
+
+    truck_id: str
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class TruckStatus:
+    """A status, whose it is, and its canonical text."""
+
+    truck_id: str
+    status: Status
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A dead letter, and what could still be read of the record: which sample it was, for the ledger."""
+
+    letter: DeadLetter
+    id: str | int | None
+    truck_id: str | None = None
+    stream_id: str | None = None
+    seq: int | None = None
+
+
+ValidationResult = Sample | ClickEvent | TruckReport | TruckStatus | Refusal
+
+
+def judge(item: Item) -> ValidationResult:
+    """Never raises for what an item says."""
+    record: Json = None
+    try:
+        record = parse(item.record) if isinstance(item.record, bytes) else item.record
+        return _judge(item, record)
+    except Rejected as error:
+        return _refusal(item, record, error)
+    except Exception as error:  # a record's door: a fault of ours must not stop the records beside it
+        log.exception("item_not_judged source=%s", item.source)
+        return _refusal(item, record, Rejected("", f"could not be judged ({error!r:.200}): report this"))
+
+
+def _judge(item: Item, record: Json) -> ValidationResult:
+    if item.kind == "click":
+        return read_click(record, received_ms=item.received_ms, date_by_arrival=item.date_by_arrival)
+    if item.truck_id is not None and not ID.fullmatch(item.truck_id):
+        raise Rejected("truck_id", f"the topic's {item.truck_id!r:.80} must match {ID.pattern}")
+    if item.kind == "telemetry":
+        sample = read_sample(record, received_ms=item.received_ms, date_by_arrival=item.date_by_arrival)
+        if item.truck_id is not None and sample.truck_id != item.truck_id:
+            raise Rejected("truck_id", f"is {sample.truck_id!r}, but it was sent as {item.truck_id!r}")
+        return sample
+    if item.truck_id is None:
+        raise Rejected("truck_id", f"a {item.kind} must come on its truck's own topic")
+    if item.kind == "report":
+        return TruckReport(item.truck_id, _message(Report, record))
+    return TruckStatus(item.truck_id, _message(Status, record), canonical(record))
+
+
+def _message(model: type[Message], record: Json) -> Message:
+    try:
+        return model.model_validate(record)
+    except ValidationError as error:
+        raise rejection(error) from None
+
+
+def payload_of(item: Item) -> bytes:
+    """The bytes of an item as they came, as near as its door could keep them."""
+    if isinstance(item.record, bytes):
+        return item.record
+    text = item.text if item.text is not None else _dumped(item.record)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _dumped(record: Json) -> str:
+    try:
+        return dump(record)
+    except ValueError:  # NaN: not JSON, but what came
+        return repr(record)
+
+
+def letter(item: Item, error: Rejected) -> DeadLetter:
+    """The dead letter of an item; the same source and payload have the same id."""
+    payload, source = payload_of(item), _source(item)
+    identity = hashlib.sha256(source.encode("utf-8", "surrogatepass") + b"\0" + payload).hexdigest()[:32]
+    reason = f"{error.reason} [{item.origin}]" if item.origin else error.reason
+    return DeadLetter(identity, item.received_ms, source, error.field, reason, payload)
+
+
+def _source(item: Item) -> str:
+    """The door, and whose record it was where the door vouches for that: an MQTT topic says it itself."""
+    if item.truck_id is None or item.source.startswith("mqtt:"):
+        return item.source
+    return f"{item.source}/{item.truck_id}"
+
+
+def too_late(item: Item, sample: Sample, oldest_ms: int) -> Refusal:
+    """The refusal of a sample that is older than a store keeps them."""
+    days = oldest_ms // 86_400_000
+    return _refusal(item, sample.record, Rejected("sampled_at", f"too_late: over {days} days old when it was received"))
+
+
+def _refusal(item: Item, record: Json, error: Rejected) -> Refusal:
+    said = record if isinstance(record, dict) else {}
+    if item.kind == "click":
+        event_id = said.get("event_id")
+        return Refusal(letter(item, error), event_id if isinstance(event_id, str) else None)
+    seq = said.get("seq")
+    seq = seq if isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq < 2**63 else None
+    truck_id, stream_id = said.get("truck_id"), said.get("stream_id")
+    # Only a truck's own topic may settle its numbers: else a stranger could make a sample look dead-lettered.
+    own = item.kind == "telemetry" and item.truck_id is not None and truck_id == item.truck_id
+    if own and isinstance(stream_id, str) and ID.fullmatch(stream_id) and ID.fullmatch(item.truck_id or ""):
+        return Refusal(letter(item, error), seq, item.truck_id, stream_id, seq)
+    return Refusal(letter(item, error), seq)

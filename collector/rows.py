@@ -1,0 +1,54 @@
+"""The rows that stores keep and queries return: samples, clicks, counters and dead letters. Plain data, no I/O."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class StoredSample(NamedTuple):
+    """A sample as kept; `text` is the producer's canonical JSON (contract.records.Sample.text)."""
+
+    order_key: str
+    key: str
+    stream_id: str | None
+    seq: int | None
+    content: str
+    received_ms: int
+    by_arrival: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What clicks are counted under; `minute` is the instant at which it began."""
+
+    minute: str
+    item_id: str | None
+    item_name: str | None
+    event_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClick:
+    """An event as kept, with the counter that it adds `count` to."""
+
+    event_id: str
+    timestamp: str
+    session_id: str | None
+    page: str | None
+    counter: Counter
+    count: int
+    received_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Input that was refused: `payload` is the bytes as they came; `times` counts how often they came."""
+
+    id: str
+    received_ms: int
+    source: str
+    field: str
+    reason: str
+    payload: bytes
+    times: int = 1

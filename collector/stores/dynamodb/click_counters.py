@@ -1,0 +1,129 @@
+"""Shop events and their counters on DynamoDB: an event is stored and counted in one transaction, or neither (§4)."""
+
+import hashlib
+import json
+import math
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, fields
+
+from collector.clicks.counting import stored
+from collector.rows import Counter, StoredClick
+from collector.stores.dynamodb.items import CLICKS_KEPT_MS, Item, expiry, fitting, number, pack, size, text, unpack
+from collector.stores.dynamodb.retries import Calls, ConditionFailed
+from contract import timestamps
+from contract.codec import parse
+from contract.records import ClickEvent
+
+MOST_EVENTS = 80
+MOST_ITEMS = 100
+MOST_BYTES = 3_500_000
+_FIELDS = tuple(field.name for field in fields(StoredClick))
+SHARDS = 8
+"""Rival handlers add to different items of one counter, mostly; a reader adds them up."""
+
+
+def click_item(click: StoredClick) -> Item:
+    item = {
+        "event_id": text(click.event_id),
+        "received_ms": number(click.received_ms),
+        "text": pack(click.text.encode("ascii")),
+        "expires": number(expiry(click.timestamp, CLICKS_KEPT_MS)),
+    }
+    if _derived(click.event_id, click.text, click.received_ms) != click:  # not so for what ingest puts
+        item["derived"] = text(json.dumps(astuple(click)))
+    return fitting(item)
+
+
+def read_click(item: Item) -> StoredClick:
+    """All but when it came is derived from the event's own text."""
+    if "derived" in item:
+        values = json.loads(item["derived"]["S"])
+        return StoredClick(**{**dict(zip(_FIELDS, values, strict=True)), "counter": Counter(*values[4])})
+    derived = _derived(item["event_id"]["S"], unpack(item["text"]).decode("ascii"), int(item["received_ms"]["N"]))
+    if derived is None:
+        raise ValueError(f"the event {item['event_id']['S']} is not what was stored")
+    return derived
+
+
+def _derived(event_id: str, said: str, received_ms: int) -> StoredClick | None:
+    record = parse(said)
+    if "timestamp" not in record or "event_type" not in record:
+        return None
+    return stored(ClickEvent(event_id, record["timestamp"], record, said), received_ms)
+
+
+def read_counter(item: Item) -> tuple[Counter, int]:
+    item_id, item_name = (item[name]["S"] or None for name in ("item_id", "item_name"))
+    return Counter(item["minute"]["S"], item_id, item_name, item["event_type"]["S"]), int(item["count"]["N"])
+
+
+def addition(table: str, counter: Counter, count: int, shard: int) -> Item:
+    """The update that adds to one shard of a counter, made if it is not there."""
+    names = (counter.minute, counter.item_id or "", counter.item_name or "", counter.event_type)
+    identity = hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    attributes = dict(zip(("minute", "item_id", "item_name", "event_type"), names, strict=True))
+    return {
+        "TableName": table,
+        "Key": {"counter": text(identity), "shard": number(shard)},
+        "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in attributes) + " ADD #count :count",
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*attributes, "count")},
+        "ExpressionAttributeValues": {
+            **{f":{name}": text(value) for name, value in attributes.items()},
+            ":count": number(count),
+        },
+    }
+
+
+def batches(clicks: Sequence[StoredClick]) -> Iterator[list[tuple[StoredClick, Item]]]:
+    """The events in stretches that one transaction takes, with the counters that they add to."""
+    batch: list[tuple[StoredClick, Item]] = []
+    counters: set[Counter] = set()
+    weight = 0
+    for click in clicks:
+        item = click_item(click)
+        full = len(batch) == MOST_EVENTS or len(batch) + len(counters | {click.counter}) + 1 > MOST_ITEMS
+        if batch and (full or weight + size(item) > MOST_BYTES):
+            yield batch
+            batch, counters, weight = [], set(), 0
+        batch.append((click, item))
+        counters.add(click.counter)
+        weight += size(item) + 4_096
+    if batch:
+        yield batch
+
+
+def count_batch(
+    calls: Calls, names: tuple[str, str], batch: list[tuple[StoredClick, Item]], shard: Callable[[], int]
+) -> set[str]:
+    """Store and count the events of a batch that are not stored yet, and say which. names: clicks, click_counts."""
+    clicks, counts = names
+    while batch:
+        puts = [
+            {
+                "TableName": clicks,
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(#id)",
+                "ExpressionAttributeNames": {"#id": "event_id"},
+            }
+            for _, item in batch
+        ]
+        tally: Tally[Counter] = Tally()
+        for click, _ in batch:
+            tally[click.counter] += click.count
+        chosen = shard()
+        adds = [addition(counts, counter, count, chosen) for counter, count in tally.items() if count]
+        try:
+            calls("transact_write_items", TransactItems=[*({"Put": p} for p in puts), *({"Update": a} for a in adds)])
+        except ConditionFailed as failure:
+            batch = [each for each, known in zip(batch, failure.failed, strict=False) if not known]
+            continue
+        return {click.event_id for click, _ in batch}
+    return set()
+
+
+def recountable_from(now: float) -> str:
+    """The first minute all of whose events are still kept."""
+    kept_ms = int(now * 1000) - CLICKS_KEPT_MS
+    whole = math.ceil(max(kept_ms, 0) / 60_000 + 1) * 60_000
+    return timestamps.from_ms(whole)[:16]

@@ -1,0 +1,148 @@
+"""The single acts of a transaction: what each writes, and on what condition."""
+
+from collections.abc import Mapping, Sequence
+
+from collector.history import Steps
+from collector.stores.dynamodb.items import (
+    Item,
+    link,
+    number,
+    part_key,
+    read_ledger,
+    sample_key,
+    size,
+    text,
+    version_item,
+)
+from collector.stores.dynamodb.truck_heads import LEDGER, Kept, Written
+
+NEW: Item = {"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": {"#id": "truck_id"}}
+
+
+def at_rev(rev: int) -> Item:
+    """The condition that an item is as it was read; rev 0: that it is not there."""
+    if not rev:
+        return NEW
+    return {
+        "ConditionExpression": "#rev = :was",
+        "ExpressionAttributeNames": {"#rev": "rev"},
+        "ExpressionAttributeValues": {":was": number(rev)},
+    }
+
+
+def version_acts(table: str, truck_id: str, steps: Steps, rev: int, openings: Mapping[str, Item]) -> list[Item]:
+    """What changes history. openings: order key → body of the opening sample, of the versions to put.
+
+    Whatever is written, or followed by another version than before, gets this act's `rev`.
+    """
+    follows = dict(steps.follows)
+    made: list[Item] = []
+    for version in steps.put:
+        item = version_item(truck_id, version, rev, openings[version.order_key])
+        if follower := follows.get(version.order_key):
+            item["next"] = link(follower)
+        if version.order_key == steps.first:
+            item["first"] = {"BOOL": True}
+        made.append({"Put": {"TableName": table, "Item": item}})
+    for order_key, attributes in _changes(steps, follows).items():
+        made.append({"Update": _update(table, sample_key(truck_id, order_key), {"rev": number(rev), **attributes})})
+    made.extend({"Delete": {"TableName": table, "Key": sample_key(truck_id, order_key)}} for order_key in steps.remove)
+    return made
+
+
+def weigh(transaction: Sequence[Item], sizes: dict[str, int]) -> int:
+    """The bytes of all items that a transaction writes. sizes: order key → bytes of the versions that are there; those
+    that it puts are added."""
+    weight = 0
+    for act in transaction:
+        [said] = act.values()
+        if "Item" in said:
+            weight += (found := size(said["Item"]))
+            if "order_key" in said["Item"]:
+                sizes[said["Item"]["order_key"]["S"]] = found
+        elif "order_key" in said["Key"]:
+            weight += sizes.get(said["Key"]["order_key"]["S"], 0)
+    return weight
+
+
+def _changes(steps: Steps, follows: Mapping[str, str | None]) -> dict[str, dict[str, Item | None]]:
+    """Order key → attributes to change, None to remove one, of versions that are there and stay."""
+    ends = dict(steps.close)
+    ours = [*ends, *steps.touch, *(key for key in (steps.first, steps.no_longer_first) if key)]
+    gone = {*steps.remove, *(version.order_key for version in steps.put)}
+    changes: dict[str, dict[str, Item | None]] = {order_key: {} for order_key in ours if order_key not in gone}
+    for order_key, attributes in changes.items():
+        if order_key in ends:
+            attributes["end"] = _text(ends[order_key])
+        if order_key in follows:
+            follower = follows[order_key]
+            attributes["next"] = link(follower) if follower else None
+        if order_key in (steps.first, steps.no_longer_first):
+            attributes["first"] = {"BOOL": True} if order_key == steps.first else None
+    return changes
+
+
+def _text(value: str | None) -> Item | None:
+    return None if value is None else text(value)
+
+
+def _update(table: str, key: Item, attributes: Mapping[str, Item | None]) -> Item:
+    """An update of an item that must be there."""
+    given = {name: value for name, value in attributes.items() if value is not None}
+    gone = [f"#{name}" for name, value in attributes.items() if value is None]
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in given)
+    return {
+        "TableName": table,
+        "Key": key,
+        "UpdateExpression": f"{expression} REMOVE {', '.join(gone)}" if gone else expression,
+        "ConditionExpression": "attribute_exists(#id)",
+        "ExpressionAttributeNames": {"#id": "truck_id", **{f"#{name}": name for name in attributes}},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in given.items()},
+    }
+
+
+def ledger_acts(table: str, truck_id: str, kept: Kept, written: Written) -> list[Item]:
+    """What changes the ledgers that have items of their own."""
+    made = []
+    for stream_id, stored in written.ledgers.items():
+        key = part_key(truck_id, LEDGER + stream_id)
+        condition = at_rev(kept.outside.get(stream_id, 0))
+        if stored is None:
+            made.append({"Delete": {"TableName": table, "Key": key, **condition}})
+            continue
+        item = {**key, "ledger": text(stored), "rev": number(written.head.rev)}
+        if holes := len(read_ledger(stored).holes):
+            item["holes"] = number(holes)
+        made.append({"Put": {"TableName": table, "Item": item, **condition}})
+    absent = [part_key(truck_id, LEDGER + stream_id) for stream_id in written.absent]
+    return [*made, *({"ConditionCheck": {"TableName": table, "Key": key, **NEW}} for key in absent)]
+
+
+def get_rev(table: str, key: Item) -> Item:
+    """Part of a TransactGetItems."""
+    return {
+        "Get": {
+            "TableName": table,
+            "Key": key,
+            "ProjectionExpression": "#rev",
+            "ExpressionAttributeNames": {"#rev": "rev"},
+        }
+    }
+
+
+def set_key(table: str, truck_id: str, order_key: str, key: str) -> Item:
+    """The update that gives a stored sample another tracked key."""
+    return _update(table, sample_key(truck_id, order_key), {"key": text(key)})
+
+
+def keep_and_count(table: str, item: Item) -> Item:
+    """The update that keeps a dead letter as it first came, and counts it."""
+    names = [name for name in item if name not in ("id", "part")]
+    kept = ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in names)
+    return {
+        "TableName": table,
+        "Key": {"id": item["id"], "part": item["part"]},
+        "UpdateExpression": f"SET {kept} ADD #times :one",
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*names, "times")},
+        "ExpressionAttributeValues": {**{f":{name}": item[name] for name in names}, ":one": number(1)},
+    }

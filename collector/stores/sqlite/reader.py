@@ -1,0 +1,130 @@
+"""Reading the SQLite store: what the queries need, from a read-only connection, while others write."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from collector.completeness.ledger import StreamLedger
+from collector.history import Version
+from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
+from collector.stores.sqlite.schema import connect
+
+_SAMPLE = "s.order_key, s.key, s.stream_id, s.seq, s.content, s.received_ms, s.by_arrival, s.text"
+_VERSION = "v.order_key, v.key, v.end"
+_CLICK = "event_id, timestamp, session_id, page, minute, item_id, item_name, event_type, count, received_ms, text"
+_LETTER = "id, received_ms, source, field, reason, payload, times"
+_JOIN = "FROM versions v JOIN samples s ON s.truck_id = v.truck_id AND s.order_key = v.order_key"
+
+
+class SqliteReader:
+    """The `Reader` on a store file; raises Misconfigured for a file of another format."""
+
+    def __init__(self, path: Path, *, readonly: bool = True) -> None:
+        self._db = connect(path, readonly=readonly)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def policy(self) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'track'").fetchone()
+        return row[0] if row else None
+
+    def truck_ids(self) -> list[str]:
+        return [row[0] for row in self._db.execute("SELECT truck_id FROM heads WHERE latest <> '' ORDER BY truck_id")]
+
+    def latest(self, truck_id: str) -> StoredSample | None:
+        row = self._db.execute(
+            f"SELECT {_SAMPLE} FROM samples s WHERE truck_id = ? ORDER BY order_key DESC LIMIT 1", [truck_id]
+        ).fetchone()
+        return _sample(row) if row else None
+
+    def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]:
+        rows = self._db.execute(
+            f"SELECT {_VERSION}, {_SAMPLE} {_JOIN} WHERE v.truck_id = ? ORDER BY v.order_key", [truck_id]
+        )
+        return ((Version(*row[:3]), _sample(row[3:])) for row in rows)
+
+    def version_count(self, truck_id: str) -> int:
+        return int(self._db.execute("SELECT count(*) FROM versions WHERE truck_id = ?", [truck_id]).fetchone()[0])
+
+    def version_at(self, truck_id: str, instant: str) -> tuple[Version, StoredSample] | None:
+        # '$' sorts just after '#': of several versions that start at one instant this finds the last, the one
+        # that is not of zero length.
+        row = self._db.execute(
+            f"SELECT {_VERSION}, {_SAMPLE} {_JOIN}"
+            " WHERE v.truck_id = ? AND v.order_key < ? ORDER BY v.order_key DESC LIMIT 1",
+            [truck_id, instant + "$"],
+        ).fetchone()
+        return (Version(*row[:3]), _sample(row[3:])) if row else None
+
+    def ledgers(self, truck_id: str) -> dict[str, StreamLedger]:
+        rows = self._db.execute(
+            "SELECT stream_id, ledger FROM streams WHERE truck_id = ? ORDER BY stream_id", [truck_id]
+        )
+        return {stream_id: StreamLedger.from_json(json.loads(text)) for stream_id, text in rows}
+
+    def incomplete(self) -> list[tuple[str, str, StreamLedger]]:
+        """Truck, stream and ledger wherever there is a hole."""
+        rows = self._db.execute("SELECT truck_id, stream_id, ledger FROM streams WHERE holes > 0 ORDER BY 1, 2")
+        return [(truck_id, stream_id, StreamLedger.from_json(json.loads(text))) for truck_id, stream_id, text in rows]
+
+    def ledger_trucks(self) -> list[str]:
+        return [row[0] for row in self._db.execute("SELECT DISTINCT truck_id FROM streams ORDER BY truck_id")]
+
+    def status(self, truck_id: str) -> str | None:
+        row = self._db.execute("SELECT text FROM statuses WHERE truck_id = ?", [truck_id]).fetchone()
+        return row[0] if row else None
+
+    def sample_counts(self, truck_id: str) -> tuple[int, int]:
+        """Stored samples with a stream_id, and how many different (stream_id, seq) they have."""
+        return self._db.execute(  # type: ignore[no-any-return]
+            "SELECT count(*), count(DISTINCT stream_id || '#' || seq) FROM samples"
+            " WHERE truck_id = ? AND stream_id IS NOT NULL",
+            [truck_id],
+        ).fetchone()
+
+    def samples(self, truck_id: str) -> Iterator[StoredSample]:
+        rows = self._db.execute(f"SELECT {_SAMPLE} FROM samples s WHERE truck_id = ? ORDER BY order_key", [truck_id])
+        return (_sample(row) for row in rows)
+
+    def click_counts(self) -> Iterator[tuple[Counter, int]]:
+        rows = self._db.execute(
+            "SELECT minute, item_id, item_name, event_type, count FROM click_counts ORDER BY 1, 2, 3, 4"
+        )
+        return (
+            (Counter(minute, item_id or None, name or None, kind), count) for minute, item_id, name, kind, count in rows
+        )
+
+    def recountable_from(self) -> str:
+        """All events are kept, so every counter can be held against them."""
+        return ""
+
+    def clicks(self) -> Iterator[StoredClick]:
+        return map(_click, self._db.execute(f"SELECT {_CLICK} FROM clicks ORDER BY timestamp, event_id"))
+
+    def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
+        """Which of these events are stored."""
+        rows = self._db.execute(
+            "SELECT event_id FROM clicks WHERE event_id IN (SELECT value FROM json_each(?))", [json.dumps(event_ids)]
+        )
+        return {row[0] for row in rows}
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        rows = self._db.execute(f"SELECT {_LETTER} FROM dead_letters ORDER BY received_ms, id")
+        return (DeadLetter(*row) for row in rows)
+
+    def dead_letter(self, id: str) -> DeadLetter | None:
+        row = self._db.execute(f"SELECT {_LETTER} FROM dead_letters WHERE id = ?", [id]).fetchone()
+        return DeadLetter(*row) if row else None
+
+
+def _sample(row: Sequence[object]) -> StoredSample:
+    order_key, key, stream_id, seq, content, received_ms, by_arrival, text = row
+    return StoredSample(order_key, key, stream_id, seq, content, received_ms, bool(by_arrival), text)  # type: ignore[arg-type]
+
+
+def _click(row: sqlite3.Row) -> StoredClick:
+    event_id, timestamp, session_id, page, minute, item_id, item_name, event_type, count, received_ms, text = row
+    counter = Counter(minute, item_id, item_name, event_type)
+    return StoredClick(event_id, timestamp, session_id, page, counter, count, received_ms, text)

@@ -1,0 +1,106 @@
+"""`milepost cost`: what a fleet costs a month on AWS, beside the two usual designs."""
+
+from typing import Annotated, Any
+
+import typer
+
+from contract.codec import dump
+from deploy.cost.model import USUAL, Fleet, answer
+
+app = typer.Typer(help="What a fleet costs a month on AWS.")
+
+
+_COLUMNS = {
+    "milepost": "each\nat once",
+    "milepost_basic_ingest": "+ Basic\nIngest",
+    "milepost_together": "some\ntogether",
+    "milepost_basic_ingest_together": "+ Basic\nIngest",
+    "version_per_record": "version\na record",
+    "object_per_record": "object\na record",
+}
+_SERVICES = {
+    "iot_connections": "IoT connections",
+    "iot_messages": "IoT messages",
+    "iot_rules": "IoT rules",
+    "kinesis": "Kinesis",
+    "lambda": "Lambda",
+    "dynamodb_writes": "DynamoDB writes",
+    "dynamodb_reads": "DynamoDB reads",
+    "dynamodb_storage": "DynamoDB stored",
+    "firehose": "Firehose",
+    "s3": "S3",
+    "cloudwatch": "CloudWatch",
+    "scheduler": "Scheduler",
+}
+_VERDICTS = [
+    ("each at once", "milepost", ""),
+    ("+ Basic Ingest", "milepost_basic_ingest", ""),
+    ("some together", "milepost_together", ""),
+    ("+ Basic Ingest", "milepost_basic_ingest_together", ""),
+    ("together, theirs too", "milepost_together", "_together"),
+]
+"""What is said, for which of ours, against which of the usual two: at once, or as ours."""
+
+
+@app.command()
+def cost(
+    *,
+    trucks: Annotated[int, typer.Option(min=1, help="How many")],
+    interval: Annotated[float, typer.Option(min=1.0, help="Seconds between two samples of a truck")] = 60,
+    send_interval: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that samples may wait to go together ([agent] send_interval)")
+    ] = 300,
+    window: Annotated[float, typer.Option(min=0.0, max=300.0, help="Seconds that batches gather")] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")] = False,
+) -> None:
+    """What a fleet costs a month on AWS at list prices, per service, beside the two usual designs."""
+    found = answer(Fleet(trucks, interval, window, send_interval))
+    if as_json:
+        typer.echo(dump(found))
+        return
+    _show(found)
+
+
+def _show(found: dict[str, Any]) -> None:
+    from collector import cli_rendering
+
+    designs = found["designs"]
+    digits = 0 if max(designs[name]["month"] for name in _COLUMNS) >= 10_000 else 2
+    rows: list[list[str]] = []
+    for service, said in _SERVICES.items():
+        amounts = [designs[name]["services"].get(service) for name in _COLUMNS]
+        rows.append([said, *(_right("–" if amount is None else f"{amount:,.{digits}f}") for amount in amounts)])
+    rows.append(["all", *(_right(f"{designs[name]['month']:,.{digits}f}") for name in _COLUMNS)])
+    rows.append(["a truck", *(_right(f"{designs[name]['truck_month']:.3f}") for name in _COLUMNS)])
+    title = (
+        f"{found['trucks']:,} trucks, {found['currency']} a month, {found['region']}, prices of {found['prices_as_of']}"
+    )
+    cli_rendering.show(title, ["", *_COLUMNS.values()], rows, empty="")
+    changes = ", ".join(f"{each['versions_per_truck_day']:g} {source}" for source, each in found["changes"].items())
+    columns = [f"{usual}\n{source}" for source in found["changes"] for usual in ("version", "object")]
+    title = f"Milepost's cost over each usual design's; versions a truck-day: {changes}"
+    cli_rendering.show(title, ["", *columns], _ratios(found), empty="")
+    for note in _notes(found):
+        typer.echo(note)
+
+
+def _ratios(found: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for said, mine, suffix in _VERDICTS:
+        ratios = [source[mine][f"{usual}{suffix}"] for source in found["ratios"].values() for usual in USUAL]
+        rows.append([said, *(f"{ratio:.2f}" for ratio in ratios)])
+    return rows
+
+
+def _notes(found: dict[str, Any]) -> list[str]:
+    return [
+        f"Some together: samples of {found['send_interval']:g} s in one message, events at once:"
+        f" {found['samples_per_message']:g} a message.",
+        "The first table is for the changes of simulated trucks. Assumed, not measured:",
+        *(f"  {name.replace('_', ' ')}: {value:g}" for name, value in found["assumed"].items()),
+        "Where each price was found: --json.",
+    ]
+
+
+def _right(text: str) -> str:
+    return text.rjust(8)

@@ -1,0 +1,50 @@
+"""What people see: tables and findings that fit a terminal."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from iot_rules.deployment_plan import Change
+from iot_rules.findings import Finding
+
+_COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+_PAST = {"create": "created", "replace": "replaced", "enable": "enabled", "disable": "disabled", "delete": "deleted"}
+
+
+def show_rules(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """One line a rule."""
+    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("rule", "topic filter", "actions", "on error"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        state = "disabled" if row["disabled"] else ", ".join(row["actions"]) or "none"
+        topic_filter = row["topic_filter"] or "(Basic Ingest only)"
+        table.add_row(escape(row["rule_name"]), escape(topic_filter), state, row["error_action"] or "lost")
+    console.print(table)
+
+
+def show_findings(console: Console, findings: Sequence[Finding], checked: int) -> None:
+    """Each finding with its remedy, and how many there are."""
+    for finding in findings:
+        colour = _COLOURS[finding.level]
+        console.print(f"[{colour}]{finding.level}[/] [bold]{escape(finding.rule)}[/]: {escape(finding.code)}")
+        for line in finding.message.split("\n"):
+            console.print("  " + escape(line), highlight=False, soft_wrap=True)
+        console.print("  → " + escape(finding.remedy), highlight=False, soft_wrap=True)
+    counts = Counter(finding.level for finding in findings)
+    said = ", ".join(f"{counts[level]} {level}{'s' if counts[level] != 1 else ''}" for level in ("error", "warning"))
+    console.print(f"{checked} rule{'s' if checked != 1 else ''} checked: {said}", highlight=False)
+
+
+def change_line(change: Change, *, dry_run: bool) -> str:
+    """A change as it is announced, or reported when it was made."""
+    if change.action == "unchanged":
+        verb = "unchanged"
+    else:
+        verb = f"would {change.action}" if dry_run else _PAST[change.action]
+    return f"{verb:<13} {change.rule_name}" + (f"  ({', '.join(change.differences)})" if change.differences else "")

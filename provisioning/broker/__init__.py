@@ -1,0 +1,1 @@
+"""The standalone broker's access: its dynamic-security plugin, and who was refused."""

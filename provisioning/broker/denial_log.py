@@ -1,0 +1,150 @@
+"""What the broker refuses, told to the operator: mosquitto itself says it only among its debug lines, or not at all.
+
+Follows mosquitto's log and logs, as warnings, denied publishes (`publish_denied client=A topic='fleet/B/telemetry'`),
+denied subscriptions, connections that failed before anybody was known (no certificate, or a bad one), and clients whose
+place a second one took: a cloned identity, or a line that broke. The first of a kind is told within a quarter of a
+second; those of the next minute are counted and told together, so that nobody fills the log by trying. A subscription
+is known to be denied by what does not follow: the grant's own line.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.topics import ID
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.25
+_AGAIN_SECONDS = 60.0
+_MOST = 200
+_CHUNK = 1 << 20
+_TOPIC = 200
+
+_LINE = re.compile(
+    rb"^\d+: (?:"
+    rb"Denied PUBLISH from (?P<publisher>.*?) \(d\d, q\d, r\d, m\d+, '(?P<topic>.*)', \.\.\. \("
+    rb"|Client (?P<doubled>\S+) already connected, closing old connection\.$"
+    rb"|Received SUBSCRIBE from (?P<asker>\S+)$"
+    rb"|\t(?P<asked>.+) \(QoS \d\)$"
+    rb"|Sending SUBACK to (?P<answered>\S+)$"
+    rb"|(?P<granted>\S+ \d .+)$"
+    rb"|OpenSSL Error\[0\]: (?P<reason>.+)$"
+    rb"|Client connection from \S+ failed: (?P<failed>.+)$"
+    rb")",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """kind: publish_denied, subscribe_denied, connected_twice or connection_refused. who: the client, or its reason."""
+
+    kind: str
+    who: str
+    topic: str = ""
+
+
+class Refusals:
+    """The refusals in one log file, which may be cut at any time (standalone.child_processes.trim).
+
+    Lines that are there already when it is opened are not reported.
+    """
+
+    def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._file, self._clock = file, clock
+        self._at = file.stat().st_size if file.exists() else 0
+        self._rest = b""
+        self._asker, self._asked = b"", list[bytes]()
+        self._told: dict[tuple[str, str], float] = {}
+        self._waiting: dict[tuple[str, str], tuple[int, str]] = {}
+
+    def run(self, *, stop: threading.Event) -> None:
+        """Follow until `stop`; for a thread of its own."""
+        while not stop.wait(_LOOK_SECONDS):
+            try:
+                self.look()
+            except OSError as error:
+                log.error("broker_log_unreadable file=%s reason=%s", self._file, error)
+                stop.wait(_AGAIN_SECONDS)
+        self._tell(at_last=True)
+
+    def look(self) -> None:
+        """Read what is new, and tell what is due."""
+        for chunk in self._chunks():
+            for refusal in self._read(chunk):
+                key = refusal.kind, refusal.who
+                if len(self._waiting) >= _MOST and key not in self._waiting:
+                    key = refusal.kind, "others"
+                self._waiting[key] = self._waiting.get(key, (0, ""))[0] + 1, refusal.topic
+        self._tell()
+
+    def _tell(self, *, at_last: bool = False) -> None:
+        now = self._clock()
+        self._told = {key: at for key, at in self._told.items() if now - at < _AGAIN_SECONDS}
+        for key in [key for key in self._waiting if at_last or key not in self._told]:
+            times, topic = self._waiting.pop(key)
+            kind, who = key
+            self._told[key] = now
+            what = f"client={who if ID.fullmatch(who) else repr(who)}" + (f" topic={topic!r}" if topic else "")
+            what = f"reason={who!r}" if kind == "connection_refused" else what
+            log.warning("%s %s times=%d", kind, what, times)
+
+    def _chunks(self) -> Iterator[bytes]:
+        """What was written since the last time: where the file has been cut, first what its copy kept of it."""
+        size = self._file.stat().st_size if self._file.exists() else 0
+        if size < self._at:
+            copy = self._file.with_name(f"{self._file.name}.1")
+            if copy.exists():
+                yield from self._from(copy)
+            self._at = 0
+        yield from self._from(self._file)
+
+    def _from(self, file: Path) -> Iterator[bytes]:
+        if not file.exists():
+            return
+        with file.open("rb") as log_file:
+            log_file.seek(self._at)
+            while data := log_file.read(_CHUNK):
+                self._at += len(data)
+                whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
+                yield whole + newline
+
+    def _read(self, chunk: bytes) -> Iterator[Refusal]:
+        for found in _LINE.finditer(chunk):
+            match found.lastgroup:
+                case "topic":
+                    yield Refusal("publish_denied", _text(found["publisher"]), _text(found["topic"]))
+                case "doubled":
+                    yield Refusal("connected_twice", _text(found["doubled"]))
+                case "reason" | "failed":
+                    yield Refusal("connection_refused", _reason(found[found.lastgroup]))
+                case "asker":
+                    self._asker, self._asked = found["asker"], []
+                case "asked":
+                    self._asked.append(found["asked"])
+                case "granted":
+                    self._grant(found["granted"])
+                case "answered" if found["answered"] == self._asker:
+                    yield from (Refusal("subscribe_denied", _text(self._asker), _text(one)) for one in self._asked)
+                    self._asked = []
+
+    def _grant(self, line: bytes) -> None:
+        name, _, rest = line.partition(b" ")
+        topic = rest.partition(b" ")[2]
+        if name == self._asker and topic in self._asked:
+            self._asked.remove(topic)
+
+
+def _text(raw: bytes) -> str:
+    """As a log line may hold it: a truck writes its topics itself."""
+    return raw.decode("utf-8", "replace")[:_TOPIC]
+
+
+def _reason(raw: bytes) -> str:
+    """OpenSSL's last words, without codes."""
+    return _text(raw.rpartition(b":")[2]).rstrip(".")

@@ -1,0 +1,1 @@
+"""How a truck gets its first certificate and the next ones."""

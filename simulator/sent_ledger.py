@@ -1,0 +1,100 @@
+"""What was sent, read back from the files of the trucks and the shoppers: the other side of the balance.
+
+Reads only, beside the running simulator or after it; a folder without trucks or shoppers is an empty ledger.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract import codec, timestamps
+
+TRUCKS, BUFFER = "trucks", "buffer.db"
+OUTBOX = Path("shoppers") / "outbox.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """The shoppers' events. sent: all that were ever handed to the poster; open: without a receipt as yet.
+
+    rejected: the beacon refused them; sent - open - rejected is what the store must have counted.
+    """
+
+    sent: int
+    open: int
+    rejected: int
+    path: Path
+
+    def event_ids(self, *states: str) -> Iterator[str]:
+        """The ids, oldest first; all, or those that are `open`, `accepted`, `duplicate` or `rejected`."""
+        if not self.path.exists():
+            return
+        chosen = f" WHERE state IN ({', '.join('?' * len(states))})" if states else ""
+        with closing(_reading(self.path)) as connection:
+            for row in connection.execute(f"SELECT event_id FROM events{chosen} ORDER BY number", states):
+                yield row[0]
+
+
+def clicks(folder: Path) -> Clicks:
+    """The ledger of the shoppers that keep their outbox under the data folder."""
+    path = folder / OUTBOX
+    counts: dict[str, int] = {}
+    if path.exists():
+        with closing(_reading(path)) as connection:
+            if _has_table(connection, "events"):
+                counts = dict(connection.execute("SELECT state, count(*) FROM events GROUP BY state"))
+    return Clicks(sum(counts.values()), counts.get("open", 0), counts.get("rejected", 0), path)
+
+
+def buffer_path(folder: Path, truck_id: str) -> Path:
+    """Where a virtual truck keeps its buffer under the data folder."""
+    return folder / TRUCKS / truck_id / BUFFER
+
+
+def sampled(folder: Path) -> dict[str, int]:
+    """truck_id → how many samples that virtual truck has ever committed, streams of lost files included."""
+    return {path.parent.name: _committed(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))}
+
+
+def pending(folder: Path) -> dict[str, int]:
+    """truck_id → how many of its samples are committed and not yet acknowledged by the broker."""
+    return {path.parent.name: _pending(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))}
+
+
+def last_sampled_at(path: Path) -> str | None:
+    """The instant of the newest sample in a truck's buffer, None while there is none."""
+    if not path.exists():
+        return None
+    with closing(_reading(path)) as connection:
+        if not _has_table(connection, "samples"):
+            return None
+        row = connection.execute("SELECT body FROM samples ORDER BY seq DESC LIMIT 1").fetchone()
+    return timestamps.parse(codec.parse(row[0])["sampled_at"], "sampled_at") if row else None
+
+
+def _committed(path: Path) -> int:
+    with closing(_reading(path)) as connection:
+        if not _has_table(connection, "notes"):  # the last table to be made
+            return 0
+        row = connection.execute(
+            "SELECT max(ifnull((SELECT max(seq) FROM samples), 0), ifnull((SELECT max(last) FROM gone), 0))"
+            " + ifnull((SELECT sum(highest_seq) FROM predecessors), 0)"
+        ).fetchone()
+    return int(row[0])
+
+
+def _pending(path: Path) -> int:
+    with closing(_reading(path)) as connection:
+        if not _has_table(connection, "pending"):
+            return 0
+        return int(connection.execute("SELECT count(*) FROM pending").fetchone()[0])
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)).fetchone() is not None
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)

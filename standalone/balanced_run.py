@@ -1,0 +1,136 @@
+"""What `milepost up` does inside a running box: simulated trucks and shoppers beside it, until the end and the balance.
+
+The simulator is a stranger to this room: the front door hands in the commands to run and the ledger of what was sent.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from collector import queries
+from collector.stores import Reader
+from collector.stores.factory import open_reader
+from standalone.child_processes import Child
+from standalone.standalone import Standalone
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 60.0
+_HASTE_SECONDS = 4.0
+_IDS = 5_000
+_RESTART_SECONDS = 1.0
+
+
+class SentClicks(Protocol):
+    """The shoppers' ledger: events ever made, those without a receipt yet, those refused."""
+
+    @property
+    def sent(self) -> int: ...
+    @property
+    def open(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    def event_ids(self) -> Iterator[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """commands: name → argv of a child process, given the box. sampled, clicks: what they say they sent."""
+
+    commands: Mapping[str, Sequence[str]]
+    sampled: Callable[[Path], Mapping[str, int]]
+    clicks: Callable[[Path], SentClicks]
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of `up` on a box that has been entered."""
+
+    box: Standalone
+    store_url: str
+    simulation: Simulation
+    stop: threading.Event
+    _children: dict[str, Child] = field(default_factory=dict)
+
+    def go(self, ends_at: float | None, show: Callable[[Reader, float | None], None]) -> dict[str, Any]:
+        """Run until `ends_at` (Unix seconds) or `stop`; the summary. `show` is called about once a second.
+
+        At the end the shoppers send what they have and go. The trucks have stopped sampling, and stay for up to
+        DRAIN_SECONDS: only a truck that is there can be asked for a hole.
+        """
+        for name in self.simulation.commands:
+            self._spawn(name)
+        reader = open_reader(self.store_url)
+        assert reader is not None, "the box has made its store"
+        with closing(reader):
+            while not self.stop.wait(_RESTART_SECONDS):
+                left = None if ends_at is None else ends_at - time.time()
+                if left is not None and left <= 0:
+                    break
+                self._revive()
+                show(reader, left)
+            if not self.stop.is_set():
+                deadline = time.monotonic() + DRAIN_SECONDS
+                self._end_children(DRAIN_SECONDS / 2, but="trucks")
+                self._settle(reader, show, deadline)
+            self._end_children(_HASTE_SECONDS)
+            return self.summary(reader)
+
+    def _settle(self, reader: Reader, show: Callable[[Reader, float | None], None], deadline: float) -> None:
+        """Give gap repair time to make it balance."""
+        while not self.stop.wait(0.25) and time.monotonic() < deadline:
+            if balanced(self.summary(reader)):
+                return
+            show(reader, 0.0)
+
+    def _spawn(self, name: str) -> None:
+        argv = self.simulation.commands[name]
+        self._children[name] = self.box.children.spawn(
+            argv, name=name, log=self.box.folder / f"{name}.log", death_signal=signal.SIGKILL
+        )
+
+    def _revive(self) -> None:
+        for name, child in self._children.items():
+            if not child.alive and child.returncode != 0:
+                log.warning("simulator_died name=%s returncode=%s", name, child.returncode)
+                self._spawn(name)
+
+    def _end_children(self, seconds: float, *, but: str = "") -> None:
+        """Ask them to end, then wait for each: they send what they still have."""
+        deadline = time.monotonic() + seconds
+        ending = [child for name, child in self._children.items() if name != but]
+        for child in ending:
+            child.signal(signal.SIGTERM)
+        for child in ending:
+            child.wait(max(0.0, deadline - time.monotonic()))
+
+    def summary(self, reader: Reader) -> dict[str, Any]:
+        """`{trucks: […], clicks: {sent, counted, rejected}}` of everything in this data directory."""
+        sent = self.simulation.clicks(self.box.folder)
+        ids = sent.event_ids()
+        counted = 0
+        while some := list(islice(ids, _IDS)):
+            counted += len(reader.has_clicks(some))
+        return {
+            "trucks": queries.balanced(reader, self.simulation.sampled(self.box.folder)),
+            "clicks": {"sent": sent.sent, "counted": counted, "rejected": sent.rejected},
+        }
+
+
+def balanced(summary: Mapping[str, Any]) -> bool:
+    """Every sample stored or dead-lettered, no hole, nothing twice, every click counted or refused."""
+    clicks = summary["clicks"]
+    return clicks["sent"] == clicks["counted"] + clicks["rejected"] and all(map(truck_balanced, summary["trucks"]))
+
+
+def truck_balanced(row: Mapping[str, Any]) -> bool:
+    """One row of the summary."""
+    whole = row["sampled"] == row["stored"] + row["dead_lettered"]
+    return bool(whole and row["holes"] == 0 and row["counted_twice"] == 0)

@@ -1,0 +1,124 @@
+"""The box's single durable writer: whoever has records submits them, and one thread commits them in groups.
+
+A commit costs one fsync however many records it holds, so while one runs the next group gathers. A future resolves
+only when its records are durable; if the store fails, every future of the group fails with Retryable and nothing of
+it is stored. The queue is bounded: when it is full, `submit` refuses at once, and the door sheds.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from collector.ingest import Ingest
+from collector.stores import Store
+from contract.errors import Retryable
+from contract.ingest_items import Item, Receipt
+
+log = logging.getLogger(__name__)
+
+MAX_QUEUED = 20_000
+MAX_GROUP = 1_000
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Job:
+    items: list[Item]
+    call: Callable[[Store], Any] | None = None
+    future: "Future[Any]" = field(default_factory=Future)
+
+
+class Writer:
+    """Owns the store's only writing connection in this process, on a thread of its own; use it as a context."""
+
+    def __init__(self, store: Store, ingest: Ingest) -> None:
+        self._store = store
+        self._ingest = ingest
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queued = 0
+        self._guard = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.last_commit_ms = 0
+
+    def __enter__(self) -> "Writer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Commit what was submitted, then end."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def submit(self, items: list[Item]) -> "Future[list[Receipt]]":
+        """A receipt for each item, in order, once all are durable. Raises Retryable at once when the queue is full."""
+        with self._guard:
+            if self._queued + len(items) > MAX_QUEUED:
+                raise Retryable(f"{self._queued} records wait to be written: send again later")
+            self._queued += len(items)
+        job = _Job(items)
+        self._jobs.put(job)
+        return job.future
+
+    def call(self, function: Callable[[Store], Result]) -> "Future[Result]":
+        """Run a function on the writer's thread and store, between two commits."""
+        job = _Job([], function)
+        self._jobs.put(job)
+        return job.future
+
+    def stats(self) -> dict[str, Any]:
+        """For /healthz: `queued`, `last_commit_ms`, and `failing` if the thread has died."""
+        failing = {} if self._thread.is_alive() else {"failing": "the writer has ended: restart milepost"}
+        return {"queued": self._queued, "last_commit_ms": self.last_commit_ms, **failing}
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            group, ended = self._gather()
+            self._commit([job for job in group if job.call is None])
+            for job in group:
+                if job.call is not None:
+                    self._answer(job, job.call)
+
+    def _gather(self) -> tuple[list[_Job], bool]:
+        """All that is queued, at least one job, at most about MAX_GROUP items; and whether the end was among it."""
+        group: list[_Job] = []
+        size = 0
+        job = self._jobs.get()
+        while job is not None:
+            group.append(job)
+            size += len(job.items)
+            if size >= MAX_GROUP or self._jobs.empty():
+                return group, False
+            job = self._jobs.get()
+        return group, True
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        if not jobs:
+            return
+        items = [item for job in jobs for item in job.items]
+        try:
+            receipts = self._ingest.ingest(items)
+        except Exception as error:  # the loop's door: the callers learn of it and keep their records
+            if not isinstance(error, Retryable):
+                log.exception("group_not_committed items=%d", len(items))
+            for job in jobs:
+                job.future.set_exception(error)
+        else:
+            self.last_commit_ms = time.time_ns() // 1_000_000
+            taken = 0
+            for job in jobs:
+                job.future.set_result(receipts[taken : taken + len(job.items)])
+                taken += len(job.items)
+        with self._guard:
+            self._queued -= len(items)
+
+    def _answer(self, job: _Job, call: Callable[[Store], Any]) -> None:
+        try:
+            job.future.set_result(call(self._store))
+        except Exception as error:  # noqa: BLE001 - the loop's door: the caller gets it
+            job.future.set_exception(error)

@@ -1,0 +1,191 @@
+"""The collector's end of MQTT: everything the trucks send, through the rules, to the writer; acknowledged after commit.
+
+A persistent session with manual acknowledgement (DESIGN §1): what the broker hands out stays its own until the store
+has committed it, so a kill of this process loses nothing. What the broker forgets in a kill, gap repair asks for.
+"""
+
+import logging
+import queue
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from collector.gap_repair import Ask
+from collector.ingest import items_of_stream_record
+from contract import topics
+from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
+from contract.ingest_items import Item, Receipt
+from iot_rules.engine import Message, Rules
+
+log = logging.getLogger(__name__)
+
+_SESSION_SECONDS = 0xFFFFFFFF  # never expires
+_WINDOW = 1_000
+_GROUP = 500
+_CONNECT_SECONDS = 15.0
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+Submit = Callable[[list[Item]], "Future[list[Receipt]]"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    topic: str
+    payload: bytes
+    mid: int
+    received_ms: int
+    session: int
+
+
+class MqttConsumer:
+    """One MQTT session of the collector; `start` returns when it is subscribed.
+
+    client_id: the session's name at the broker; the same at every start, and no other collector's. user: name and
+    password, where they are not in the URL.
+    """
+
+    def __init__(
+        self, url: str, client_id: str, rules: Rules, submit: Submit, *, user: tuple[str, str] | None = None
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise Misconfigured(f"broker {url!r}: give mqtt://host:port or mqtts://host:port")
+        self._address = (parts.hostname, parts.port or _PORTS[parts.scheme])
+        self._url = f"{parts.scheme}://{parts.hostname}:{self._address[1]}"  # as logged: without the password
+        self._rules = rules
+        self._submit = submit
+        self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
+        self._subscribed = threading.Event()
+        self._stopping = threading.Event()
+        self._session = 0
+        self._worker = threading.Thread(target=self._work, name="uplink", daemon=True)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
+        )
+        self._prepare(self._client, tls=parts.scheme == "mqtts", user=user or (parts.username, parts.password))
+
+    def _prepare(self, client: mqtt.Client, *, tls: bool, user: tuple[str | None, str | None]) -> None:
+        if tls:
+            client.tls_set_context(ssl.create_default_context())
+        if user[0]:
+            client.username_pw_set(*user)
+        client.reconnect_delay_set(1, 2)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+
+    def start(self) -> None:
+        """Connect, subscribe and begin to work. Raises Unreachable with what stood in the way."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = _SESSION_SECONDS
+        properties.ReceiveMaximum = _WINDOW
+        try:
+            self._client.connect(*self._address, keepalive=30, clean_start=False, properties=properties)
+        except OSError as error:
+            raise Unreachable(f"no broker at {self._url} ({error}): start it, or leave --broker out") from None
+        self._client.loop_start()
+        self._worker.start()
+        if not self._subscribed.wait(_CONNECT_SECONDS):
+            self.stop()
+            raise Unreachable(f"the broker at {self._url} did not let the collector subscribe to fleet/#: see its log")
+
+    def stop(self) -> None:
+        """Finish what was taken, and leave the session to the broker."""
+        self._stopping.set()
+        self._arrivals.put(None)
+        if self._worker.is_alive():
+            self._worker.join(5)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def ask(self, ask: Ask) -> None:
+        """Publish a resend request; if it does not arrive, it is due again."""
+        self._client.publish(topics.resend(ask.truck_id), ask.request.model_dump_json(), qos=1)
+
+    def _on_connect(
+        self, client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: object
+    ) -> None:
+        if code.is_failure:
+            log.error("connect_refused broker=%s reason=%s", self._url, code)
+            return
+        self._session += 1
+        client.subscribe([(each, SubscribeOptions(qos=1)) for each in topics.UPLINK])
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _data: object, _mid: int, codes: list[ReasonCode], _properties: object
+    ) -> None:
+        if any(code.is_failure for code in codes):
+            log.error("subscribe_refused broker=%s reasons=%s", self._url, [str(code) for code in codes])
+            return
+        self._subscribed.set()
+
+    def _on_disconnect(
+        self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: object
+    ) -> None:
+        if not self._stopping.is_set():
+            log.warning("disconnected broker=%s reason=%s", self._url, code)
+
+    def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        now = time.time_ns() // 1_000_000
+        self._arrivals.put(_Arrival(message.topic, bytes(message.payload), message.mid, now, self._session))
+
+    def _work(self) -> None:
+        while (group := self._gather()) is not None:
+            items = [item for arrival in group for item in self._items(arrival)]
+            if self._store(items):
+                for arrival in group:
+                    if arrival.session == self._session:  # a packet id means nothing to another connection
+                        self._client.ack(arrival.mid, 1)
+
+    def _gather(self) -> list[_Arrival] | None:
+        arrival = self._arrivals.get()
+        group = []
+        while arrival is not None:
+            group.append(arrival)
+            if len(group) >= _GROUP or self._arrivals.empty():
+                return group
+            arrival = self._arrivals.get()
+        return None
+
+    def _items(self, arrival: _Arrival) -> list[Item]:
+        """What the rules make of one message; a message that no rule wants cannot come, by the subscription."""
+        owner = arrival.topic.split("/")[1]
+        message = Message(arrival.topic, arrival.payload, owner, arrival.received_ms)
+        items: list[Item] = []
+        for delivery in self._rules.run(message):
+            if delivery.error or delivery.action_type != "kinesis":
+                log.error("rule_failed rule=%s topic=%s", delivery.rule_name, arrival.topic)
+                continue
+            try:
+                items.extend(items_of_stream_record(delivery.payload))
+            except Rejected as error:
+                log.error("stream_record_unreadable rule=%s reason=%s", delivery.rule_name, error)
+        return items
+
+    def _store(self, items: list[Item]) -> bool:
+        """Keep trying until it is durable; False only when stopping: then the broker still has it."""
+        wait = 0.05
+        while not self._stopping.is_set():
+            try:
+                self._submit(items).result()
+                return True
+            except Retryable as error:
+                log.warning("store_busy again_in_seconds=%.2f reason=%s", wait, error)
+                self._stopping.wait(wait)
+                wait = min(wait * 2, 5.0)
+            except Exception:  # the loop's door: unacknowledged, the broker hands it out again after a restart
+                log.exception("group_not_stored items=%d", len(items))
+                return False
+        return False

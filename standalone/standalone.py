@@ -1,0 +1,176 @@
+"""One machine, whole: the data directory's lock, broker, writer, uplink, HTTP and gap repair, started in that order.
+
+Promises to whoever runs it: `DIR/up.json` appears only when everything answers and goes with a clean stop; children
+die with this process, and what a killed one left is ended first; the collector's session exists before any truck can
+connect. A kill at any moment loses nothing that was acknowledged: the store commits before the broker is told.
+"""
+
+import json
+import logging
+import os
+import secrets
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from collector.beacon.app import create_app
+from collector.beacon.settings import BeaconSettings
+from collector.history import Policy
+from collector.ingest import Ingest, vouch_for_policy
+from collector.settings import CollectorSettings
+from collector.stores.factory import open_store
+from contract.errors import Misconfigured
+from iot_rules.engine import Rules, load_documents
+from standalone.child_processes import Children, lock, reap
+from standalone.gap_repair_loop import keep_asking
+from standalone.group_commit_writer import Writer
+from standalone.http_server import Web
+from standalone.mosquitto_supervisor import Broker
+from standalone.mqtt_consumer import MqttConsumer
+from standalone.truck_access import Identities
+
+log = logging.getLogger(__name__)
+
+READY = "up.json"
+
+
+class Standalone:
+    """Use as a context: inside it everything runs. Errors as its parts raise them (Misconfigured, Unreachable).
+
+    broker_url: of another broker than its own. identities: those of the data directory, which it closes.
+    """
+
+    def __init__(
+        self,
+        collector: CollectorSettings,
+        beacon: BeaconSettings,
+        *,
+        port: int,
+        broker_url: str | None = None,
+        identities: Identities | None = None,
+    ) -> None:
+        self.folder = collector.data_dir
+        self._collector = collector
+        self._beacon = beacon
+        self._port = port
+        self._broker_url = broker_url
+        self._stack = ExitStack()
+        self._stop = threading.Event()
+        self.broker: Broker | None = None
+        self.identities = identities
+
+    def __enter__(self) -> "Standalone":
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        if self.identities:
+            stack.callback(self.identities.close)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(lock(self.folder))
+        ready = self.folder / READY
+        ready.unlink(missing_ok=True)
+        for name in reap(self.folder):
+            log.warning("orphan_ended name=%s", name)
+        policy = Policy.of(self._collector.track)
+        store = open_store(self._collector.store_url)
+        stack.callback(store.close)
+        vouch_for_policy(store, policy)
+        writer = stack.enter_context(Writer(store, Ingest(store, policy)))
+        beacon = self._beacon.closed() if self.identities else self._beacon
+        self.web = Web(create_app(writer.submit, settings=beacon, stats=writer.stats), self._port)
+        stack.callback(self.web.stop)
+        self.children = Children(self.folder)
+        stack.callback(self.children.stop, 3.0)
+        uplink = self._connect(stack, writer)
+        self.web.start()
+        if self.identities:
+            self.identities.serve(stack)
+            self._thread(stack, self.identities.keep)
+            self._thread(stack, self.identities.watch)
+        self._thread(stack, keep_asking, writer, uplink.ask, grace_ms=int(self._collector.resend_after * 1000))
+        self._announce()
+        stack.callback(ready.unlink, missing_ok=True)
+        if self.broker:
+            self._thread(stack, self._supervise, self.broker)
+
+    def _connect(self, stack: ExitStack, writer: Writer) -> MqttConsumer:
+        if self._broker_url is None:
+            self.broker = self._start_broker(stack)
+        self.mqtt_url = self._broker_url or (self.broker.url if self.broker else "")
+        user = self.identities.collector if self.identities else None
+        uplink = MqttConsumer(
+            self.mqtt_url, _session_name(self.folder), Rules(load_documents()), writer.submit, user=user
+        )
+        stack.callback(uplink.stop)
+        uplink.start()
+        return uplink
+
+    def _start_broker(self, stack: ExitStack) -> Broker:
+        """On the port of the last time if it is free: trucks come back to the address that they were given."""
+        remembered = self.folder / "broker" / "port"
+        port = int(remembered.read_text()) if remembered.exists() else 0
+        for choice in (port, 0):
+            broker = Broker(self.folder / "broker", port=choice, children=self.children)
+            if self.identities:
+                broker.identities = self.identities
+                self.identities.guard(broker)
+            try:
+                broker.start()
+            except Misconfigured:
+                if not choice:
+                    raise
+                log.warning("broker_port_taken port=%d", choice)
+                continue
+            break
+        stack.callback(broker.stop, 3.0)
+        remembered.write_text(f"{broker.port}\n")
+        return broker
+
+    def _thread(self, stack: ExitStack, target: Any, *args: Any, **options: Any) -> None:
+        thread = threading.Thread(target=target, args=args, kwargs={**options, "stop": self._stop}, daemon=True)
+        thread.start()
+        stack.callback(thread.join, 5)
+        stack.callback(self._stop.set)
+
+    def _supervise(self, broker: Broker, *, stop: threading.Event) -> None:
+        """Keep the broker alive, and up.json true about it."""
+        known = broker.pid
+        watcher = threading.Thread(target=broker.supervise, args=(stop,), name="broker", daemon=True)
+        watcher.start()
+        while not stop.wait(0.2):
+            if (pid := broker.pid) and pid != known:
+                known = pid
+                self._announce()
+        watcher.join(5)
+
+    def _announce(self) -> None:
+        """Write up.json whole or not at all."""
+        ready = {
+            "pid": os.getpid(),
+            "http": self.web.url,
+            "mqtt": self.mqtt_url,
+            "broker_pid": self.broker.pid if self.broker else None,
+        }
+        if self.identities:
+            ready |= {"mqtts": self.identities.mqtts, "enroll": self.identities.enroll}
+        draft = self.folder / f"{READY}.tmp"
+        draft.write_text(json.dumps(ready) + "\n", encoding="utf-8")
+        draft.replace(self.folder / READY)
+
+
+def _session_name(folder: Path) -> str:
+    """The collector's name at the broker, which goes with the data directory: two boxes may share a broker."""
+    file = folder / "session"
+    if not file.exists():
+        draft = file.with_suffix(".tmp")
+        draft.write_text(f"milepost-collector-{secrets.token_hex(4)}\n", encoding="ascii")
+        draft.replace(file)
+    return file.read_text(encoding="ascii").strip()

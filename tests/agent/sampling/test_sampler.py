@@ -1,0 +1,96 @@
+"""Ticks, and what a sample says."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.sampling.sampler import Sampler, Ticks
+from agent.sensors import Reading
+from contract.errors import Rejected
+from contract.records import read_sample
+from tests.agent.fakes import CountingSensor, FastClock
+
+MOMENTS = st.integers(0, 2**32 * 1000).map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
+
+
+class Fixed:
+    """A sensor that always says the same."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def read(self, now: datetime) -> Reading:
+        """The one reading."""
+        return self._reading
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+@given(MOMENTS, st.sampled_from([0.5, 1, 60, 900, 3600]), st.text("AB12", min_size=1))
+def test_a_tick_is_after_the_moment_and_within_one_interval(moment: datetime, interval: float, truck: str) -> None:
+    ticks = Ticks(truck, interval)
+    tick = ticks.after(moment)
+    assert moment < tick <= moment + timedelta(seconds=interval * 1.001)
+    assert abs((ticks.after(tick) - tick).total_seconds() - interval) < 0.001
+
+
+def test_ticks_are_the_same_after_a_restart_and_differ_between_trucks() -> None:
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert Ticks("T1", 60).after(moment) == Ticks("T1", 60).after(moment)
+    offsets = {Ticks(f"T{n}", 60).after(moment).second for n in range(200)}
+    assert len(offsets) > 40
+
+
+def test_a_sample_is_what_the_collector_takes() -> None:
+    clock = FastClock()
+    document = Sampler("T1", [CountingSensor()], clock).take().document
+    head = {"schema_version": 1, "truck_id": "T1", "stream_id": "s", "seq": 1, "sampled_at": "2026-01-31T12:00:00.000Z"}
+    sample = read_sample(
+        {**head, "time_quality": "ntp", **document},
+        received_ms=int(clock.now().timestamp() * 1000),
+        date_by_arrival=False,
+    )
+    assert sample.unknown == ()
+    assert document["engine_diagnostics"]["engine_rpm"] == 1
+    assert document["quality"]["gps_location"] == "not_available"
+
+
+def test_a_sensor_that_knows_the_time_says_so_and_the_moment_is_of_the_tick() -> None:
+    fix = datetime(2026, 2, 1, 8, 30, 0, 123000, tzinfo=UTC)
+    taken = Sampler("T1", [CountingSensor(), CountingSensor(fix)], FastClock()).take()
+    assert taken.fix == fix
+    assert (taken.moment.boot, taken.moment.wall.year) == ("boot", 2026)
+
+
+def test_a_sensor_that_raises_costs_only_its_own_values() -> None:
+    broken, other = CountingSensor(), Fixed(Reading({"vehicle_speed": 80}, {}))
+    broken.failing = True
+    sampler = Sampler("T1", [broken, other], FastClock())
+    document = sampler.take().document
+    assert document["vehicle_speed"] == 80
+    assert document["engine_diagnostics"]["engine_rpm"] is None
+    broken.failing = False
+    assert sampler.take().document["engine_diagnostics"]["engine_rpm"] == 1
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value"),
+    [
+        ("engine_diagnostics.fuel_level", 130),
+        ("vehicle_speed", float("nan")),
+        ("odometer_reading", "12"),
+        ("vehicle_health_and_maintenance.active_faults", [{"spn": -1, "fmi": 2}]),
+    ],
+)
+def test_a_value_that_the_collector_would_refuse_becomes_null_with_its_reason(leaf: str, value: object) -> None:
+    document = Sampler("T1", [Fixed(Reading({leaf: value, "fuel_consumption": 2.5}, {}))], FastClock()).take().document
+    assert document["quality"][leaf] == "implausible"
+    assert document["fuel_consumption"] == 2.5
+    whole = {"truck_id": "T1", "stream_id": "s", "seq": 1, "sampled_at": "2026-01-31T12:00:00.000Z", **document}
+    try:
+        read_sample(whole, received_ms=2**42, date_by_arrival=False)
+    except Rejected as error:
+        pytest.fail(f"rejected: {error}")

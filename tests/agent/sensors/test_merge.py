@@ -1,0 +1,124 @@
+"""How several readings become one document, and what a `Reading` refuses."""
+
+import pytest
+
+from agent.sensors import Reading, merge
+from agent.sensors.fields import LEAVES
+
+RPM = "engine_diagnostics.engine_rpm"
+FAULTS = "vehicle_health_and_maintenance.active_faults"
+GPS = {f"gps_location.{leaf}": 1.0 for leaf in ("latitude", "longitude", "altitude", "speed")}
+
+
+def leaf_of(document: dict, leaf: str) -> object:
+    for name in leaf.split("."):
+        document = document[name]
+    return document
+
+
+def test_without_any_sensor_every_leaf_is_null_and_every_group_not_available() -> None:
+    document, quality = merge([])
+    assert all(leaf_of(document, leaf) is None for leaf in LEAVES)
+    assert quality == dict.fromkeys(
+        (
+            "gps_location",
+            "vehicle_speed",
+            "engine_diagnostics",
+            "odometer_reading",
+            "fuel_consumption",
+            "vehicle_health_and_maintenance",
+            "environmental_conditions",
+        ),
+        "not_available",
+    )
+
+
+def test_the_document_has_the_shape_of_the_wire() -> None:
+    document, _ = merge([Reading({RPM: 650.5}, {})])
+    assert list(document) == [
+        "gps_location",
+        "vehicle_speed",
+        "engine_diagnostics",
+        "odometer_reading",
+        "fuel_consumption",
+        "vehicle_health_and_maintenance",
+        "environmental_conditions",
+    ]
+    assert document["engine_diagnostics"]["engine_rpm"] == 650.5
+    assert set(document["vehicle_health_and_maintenance"]["tire_pressure"]) == {
+        "front_left",
+        "front_right",
+        "rear_left",
+        "rear_right",
+    }
+
+
+def test_the_first_sensor_listed_wins() -> None:
+    document, _ = merge([Reading({RPM: 1.0}, {}), Reading({RPM: 2.0}, {})])
+    assert document["engine_diagnostics"]["engine_rpm"] == 1.0
+
+
+def test_a_later_sensor_fills_what_an_earlier_one_lacks() -> None:
+    document, quality = merge([Reading({}, {RPM: "stale"}), Reading({RPM: 2.0}, {})])
+    assert document["engine_diagnostics"]["engine_rpm"] == 2.0
+    assert RPM not in quality
+
+
+def test_a_measured_zero_wins_over_a_later_value() -> None:
+    document, _ = merge([Reading({"vehicle_speed": 0.0}, {}), Reading({"vehicle_speed": 9.0}, {})])
+    assert document["vehicle_speed"] == 0.0
+
+
+def test_a_measured_empty_fault_list_stays_an_empty_list() -> None:
+    document, quality = merge([Reading({FAULTS: []}, {})])
+    assert document["vehicle_health_and_maintenance"]["active_faults"] == []
+    assert FAULTS not in quality
+
+
+def test_unmeasured_faults_are_null_with_a_reason() -> None:
+    document, quality = merge([Reading({}, {FAULTS: "stale"})])
+    assert document["vehicle_health_and_maintenance"]["active_faults"] is None
+    assert quality[FAULTS] == "stale"
+
+
+def test_the_most_telling_reason_stands() -> None:
+    _, quality = merge([Reading({}, {RPM: "not_available"}), Reading({}, {RPM: "error"}), Reading({}, {RPM: "stale"})])
+    assert quality[RPM] == "error"
+
+
+def test_a_partly_measured_group_names_its_missing_leaves() -> None:
+    _, quality = merge([Reading({"environmental_conditions.temperature": 13.5}, {})])
+    assert "environmental_conditions" not in quality
+    assert quality["environmental_conditions.humidity"] == "not_available"
+
+
+def test_a_group_missing_for_one_reason_stands_once() -> None:
+    _, quality = merge([Reading({}, dict.fromkeys(GPS, "stale"))])
+    assert quality["gps_location"] == "stale"
+    assert not any(name.startswith("gps_location.") for name in quality)
+
+
+def test_a_group_missing_for_several_reasons_names_each_leaf() -> None:
+    _, quality = merge([Reading({}, {"gps_location.speed": "implausible"})])
+    assert quality["gps_location.speed"] == "implausible"
+    assert quality["gps_location.latitude"] == "not_available"
+
+
+def test_missing_tyres_collapse_inside_a_group_that_is_partly_known() -> None:
+    _, quality = merge([Reading({FAULTS: []}, {})])
+    assert quality["vehicle_health_and_maintenance.tire_pressure"] == "not_available"
+
+
+def test_a_sensor_may_give_the_reason_of_a_whole_group() -> None:
+    _, quality = merge([Reading({}, {"gps_location": "error"})])
+    assert quality["gps_location"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("values", "quality"),
+    [({"engine_rpm": 1}, {}), ({}, {"gps": "stale"}), ({}, {RPM: "broken"})],
+    ids=["unknown leaf", "unknown quality name", "unknown reason"],
+)
+def test_a_reading_refuses_what_the_wire_does_not_have(values: dict, quality: dict) -> None:
+    with pytest.raises(ValueError):
+        Reading(values, quality)

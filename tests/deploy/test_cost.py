@@ -1,0 +1,188 @@
+"""`milepost cost`: units × prices, by hand and by its own promises."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contract.errors import Misconfigured
+from deploy.cost.cli import app
+from deploy.cost.model import (
+    MINUTES,
+    Fleet,
+    answer,
+    costs,
+    mixture,
+    prices,
+    samples_per_message,
+    shards,
+    together,
+    units,
+)
+from deploy.render import render
+from iot_rules.quotas import prices as prices_of_rules
+
+
+def test_a_bill_reckoned_by_hand() -> None:
+    """One truck, a sample a minute, its samples alone: what does not depend on how long functions run."""
+    bill = costs(Fleet(1, window=60))
+    assert bill["milepost"]["iot_connections"] == pytest.approx(43_800 * 0.08e-6)
+    assert bill["object_per_record"]["iot_messages"] == pytest.approx(43_800 * 1e-6)
+    assert bill["object_per_record"]["s3"] > 43_800 * 5e-6
+    measured = units()["version_per_record"]["write_units"]
+    assert bill["version_per_record"]["dynamodb_writes"] == pytest.approx(43_800 * measured * 0.625e-6)
+    assert bill["milepost"]["kinesis"] - bill["object_per_record"]["kinesis"] == pytest.approx(730 * 0.02, rel=1e-3)
+    firehose = (43_800 + 4 * 730) * 5 * 1024 / 2**30 * 0.029  # a record and a report are 5 KB each
+    assert bill["milepost"]["firehose"] == pytest.approx(firehose)
+
+
+def test_basic_ingest_saves_the_brokers_charge_and_nothing_else() -> None:
+    """DESIGN §3: the same messages, to the rules directly."""
+    with_broker, basic = costs(Fleet(10))["milepost"], costs(Fleet(10, basic_ingest=True))["milepost"]
+    assert basic == {**with_broker, "iot_messages": 0.0}
+    assert with_broker["iot_messages"] > 0
+
+
+def test_a_message_holds_what_waited_until_the_time_was_over_or_an_event_came() -> None:
+    """With an event in every eighth sample, of five that may go together not quite four do; none is lost."""
+    event = units()["changes"]["simulated"]["events_per_sample"]
+    fleet = Fleet(10, send_interval=300)
+    shares = mixture(fleet)
+    assert [samples for samples, _ in shares] == [1, 2, 3, 4, 5]
+    assert sum(share for _, share in shares) == pytest.approx(1)
+    assert shares[0][1] == event
+    assert samples_per_message(fleet) == pytest.approx((1 - (1 - event) ** 5) / event)
+    assert mixture(Fleet(10)) == [(1, 1.0)]
+
+
+def test_samples_that_go_together_cost_fewer_messages_and_heads_and_as_many_puts() -> None:
+    """What is charged by the message falls with them; each sample is put all the same."""
+    alone, five = (costs(Fleet(10_000, send_interval=seconds))["milepost"] for seconds in (0, 300))
+    reports = 10_000 * 4 * 730 * prices()["iot_message_5kb"]
+    fewer = samples_per_message(Fleet(1, send_interval=300))
+    assert (alone["iot_messages"] - reports) / (five["iot_messages"] - reports) == pytest.approx(fewer)
+    samples = 10_000 * MINUTES
+    heads = samples * (1 - 1 / fewer) * units()["head_units_per_message"] * prices()["dynamodb_write_unit"]
+    assert alone["dynamodb_writes"] - five["dynamodb_writes"] == pytest.approx(heads)
+    assert five["dynamodb_storage"] == alone["dynamodb_storage"]
+    assert five["firehose"] > alone["firehose"] / fewer  # five of them are over 5 KB, as a record
+
+
+def test_batches_gather_until_they_are_full() -> None:
+    """A few trucks' samples come together; of very many, each batch has one."""
+    assert together(Fleet(10, window=300)) == 5
+    assert together(Fleet(1000, window=300)) == pytest.approx(units()["batch_records"] / 1000)
+    assert together(Fleet(1_000_000, window=300)) == 1
+    assert together(Fleet(1_000_000, send_interval=300)) == samples_per_message(Fleet(1, send_interval=300))
+
+
+def test_there_are_shards_enough_for_records_bytes_and_the_function() -> None:
+    """One for a few thousand trucks; fewer where samples go together."""
+    assert shards(Fleet(1)) == shards(Fleet(5_000)) == 1
+    assert shards(Fleet(1_000_000)) > 16
+    assert shards(Fleet(1_000_000, send_interval=300)) < shards(Fleet(1_000_000)) / 2
+
+
+def test_a_truck_of_a_larger_fleet_is_never_dearer() -> None:
+    """What stands whatever the fleet is shared by more."""
+    trucks = [1, 10, 100, 1000, 10_000]
+    each = [answer(Fleet(n, window=0))["designs"]["milepost"]["truck_month"] for n in trucks]
+    assert each == sorted(each, reverse=True)
+    assert MINUTES == 43_800
+
+
+def test_the_command_prints_one_document() -> None:
+    """Per service, per design, with the prices' date; the ratios are those of the totals."""
+    found = json.loads(CliRunner().invoke(app, ["--trucks", "200", "--json"]).stdout)
+    whose = ("milepost", "milepost_basic_ingest", "version_per_record", "object_per_record")
+    assert set(found["designs"]) == {*whose, *(f"{name}_together" for name in whose)}
+    for design in found["designs"].values():
+        assert design["month"] == pytest.approx(sum(design["services"].values()), abs=0.01)
+        assert design["truck_month"] == pytest.approx(design["month"] / 200, abs=0.0001)
+    months = {name: design["month"] for name, design in found["designs"].items()}
+    for name in ("object_per_record", "object_per_record_together"):
+        ratio = found["ratios"]["simulated"]["milepost_together"][name]
+        assert ratio == pytest.approx(months["milepost_together"] / months[name], abs=0.001)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["prices_as_of"])
+    assert set(found["ratios"]) == set(found["changes"])
+
+
+@pytest.mark.parametrize("trucks", [1, 200, 10_000, 1_000_000])
+def test_people_get_a_table_that_a_terminal_holds(trucks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line over 80 columns and no name cut in two; with the prices' date, the ratios, and what is assumed."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, ["--trucks", str(trucks)]).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert f"prices of {prices()['as_of']}" in shown
+    for name in ("IoT connections", "DynamoDB stored", "some together", "CloudWatch", *units()["changes"]):
+        assert name in shown
+    for name in units()["assumed"]:
+        assert name.replace("_", " ") in shown
+
+
+def test_the_page_shows_what_the_command_says() -> None:
+    """docs/deploy-aws.md: USD a truck and month for three fleets, and the ratios for both counts of changes."""
+    page = (Path(__file__).parents[2] / "docs" / "deploy-aws.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| ")
+    ]
+    ours = ("milepost", "milepost_basic_ingest", "milepost_together", "milepost_basic_ingest_together")
+    for trucks in (100, 1_000, 10_000):
+        designs = answer(Fleet(trucks, send_interval=300))["designs"]
+        whole = [f"${designs[name]['truck_month']:.2f}" for name in (*ours, "version_per_record", "object_per_record")]
+        assert [f"{trucks:,}", *whole] in rows
+    found = answer(Fleet(10_000, send_interval=300))["ratios"].values()
+    for name in ours:
+        said = [f"{each[name]['object_per_record']:.2f} and {each[name]['version_per_record']:.2f}" for each in found]
+        assert said in [row[1:] for row in rows]
+
+
+def test_each_price_says_where_it_was_found() -> None:
+    """None is left out, and none is told of that is not there."""
+    numbers = {name for name, value in prices().items() if isinstance(value, float)}
+    assert numbers == set(prices()["sources"])
+
+
+def test_the_rules_know_the_same_prices() -> None:
+    """iot_rules may not import the collector, and has what rules cost in a file of its own."""
+    ours, theirs = prices(), prices_of_rules()
+    assert (theirs["as_of"], theirs["region"], theirs["currency"]) == (ours["as_of"], ours["region"], ours["currency"])
+    assert theirs["minutes_per_month"] == MINUTES
+    assert theirs["connection_per_million_minutes"] == pytest.approx(ours["iot_connection_minute"] * 1e6)
+    assert theirs["message_per_million"] == pytest.approx(ours["iot_message_5kb"] * 1e6)
+    assert theirs["rule_per_million"] == pytest.approx(ours["iot_rule_triggered"] * 1e6)
+    assert theirs["action_per_million"] == pytest.approx(ours["iot_action"] * 1e6)
+    delivered = {name: each["per_million"] / 1e6 for name, each in theirs["deliveries"].items()}
+    assert delivered["kinesis"] == pytest.approx(ours["kinesis_put_unit_25kb"])
+    assert delivered["firehose"] == pytest.approx(ours["firehose_gb"] * 5 * 1024 / 2**30, rel=0.001)
+    assert delivered["dynamoDBv2"] == pytest.approx(ours["dynamodb_write_unit"])
+    assert delivered["s3"] == pytest.approx(ours["s3_put"])
+    assert delivered["lambda"] == pytest.approx(ours["lambda_request"])
+
+
+def test_what_the_template_says_is_what_is_reckoned_with() -> None:
+    """Batches, functions and streams are those that are deployed."""
+    resources, measured = render()["Resources"], units()
+    function = resources["TelemetryFunction"]["Properties"]
+    reading = function["Events"]["Stream"]["Properties"]
+    assert (reading["BatchSize"], function["MemorySize"]) == (measured["batch_records"], measured["function_mb"])
+    assert reading["ParallelizationFactor"] == measured["batches_at_a_time"]
+    assert render()["Parameters"]["BatchingWindow"]["Default"] == Fleet(1).window
+    assert render()["Parameters"]["RepairEvery"]["Default"] == f"rate({measured['repair_seconds'] // 60} minutes)"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trucks": 0},
+        {"trucks": 1, "interval": 0},
+        {"trucks": 1, "window": 301},
+        {"trucks": 1, "send_interval": -1},
+        {"trucks": 1, "send_interval": 6001},
+    ],
+)
+def test_a_fleet_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(Misconfigured):
+        Fleet(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,152 @@
+"""Deployment: the account's rules become the documents', and a second time nothing changes."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import Result
+from moto import mock_aws
+from typer.testing import CliRunner
+
+from iot_rules.cli import app
+from iot_rules.deployment_plan import plan
+from iot_rules.engine import load_documents
+
+GIVEN = ["--role-arn", "arn:aws:iam::123456789012:role/rules", "--errors-bucket", "errors"]
+NAMES = [rule.name for rule in load_documents()]
+
+
+def deploy(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["deploy", *arguments])
+
+
+def changes(*arguments: str) -> dict[str, str]:
+    result = deploy(*GIVEN, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["dry_run"] == ("--dry-run" in arguments)
+    return {each["rule_name"]: each["action"] for each in document["changes"]}
+
+
+@pytest.fixture
+def iot() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("iot")
+
+
+def test_an_empty_account_gets_every_rule_and_then_nothing_changes(iot: Any) -> None:
+    assert changes("--dry-run") == dict.fromkeys(NAMES, "create")
+    assert iot.list_topic_rules()["rules"] == []
+    assert changes() == dict.fromkeys(NAMES, "create")
+    deployed = iot.get_topic_rule(ruleName="milepost_telemetry")["rule"]
+    assert deployed["sql"] == load_documents()[2].sql
+    assert deployed["actions"][0]["kinesis"]["roleArn"] == GIVEN[1]
+    assert deployed["errorAction"]["s3"]["bucketName"] == "errors"
+    assert changes() == dict.fromkeys(NAMES, "unchanged")
+
+
+def test_what_differs_is_replaced_and_what_is_no_more_is_deleted(iot: Any, tmp_path: Path) -> None:
+    changes()
+    stranger = {"sql": "SELECT * FROM 'x'", "actions": []}
+    iot.create_topic_rule(ruleName="milepost_gone", topicRulePayload=stranger)
+    iot.create_topic_rule(ruleName="another_teams", topicRulePayload=stranger)
+    iot.replace_topic_rule(ruleName="milepost_status", topicRulePayload=stranger)
+    expected = {**dict.fromkeys(NAMES, "unchanged"), "milepost_status": "replace", "milepost_gone": "delete"}
+    assert changes("--dry-run") == expected
+    assert changes() == expected
+    assert changes() == dict.fromkeys(NAMES, "unchanged")
+    left = {rule["ruleName"] for rule in iot.list_topic_rules()["rules"]}
+    assert left == {*NAMES, "another_teams"}
+
+
+def test_a_rule_switched_off_by_hand_is_switched_on_again(iot: Any) -> None:
+    changes()
+    iot.disable_topic_rule(ruleName="milepost_report")
+    result = deploy(*GIVEN, "--dry-run")
+    assert "would enable  milepost_report  (ruleDisabled)\n" in result.output
+    result = deploy(*GIVEN)
+    assert "enabled       milepost_report  (ruleDisabled)\n" in result.output
+    assert iot.get_topic_rule(ruleName="milepost_report")["rule"]["ruleDisabled"] is False
+
+
+def test_a_rule_whose_document_is_disabled_is_switched_off(iot: Any, tmp_path: Path) -> None:
+    changes()
+    for rule in load_documents():
+        document = json.loads(json.dumps(rule.document))
+        document["topicRulePayload"]["ruleDisabled"] = rule.name == "milepost_status"
+        (tmp_path / f"{rule.name}.json").write_text(json.dumps(document))
+    assert changes("--documents", str(tmp_path))["milepost_status"] == "disable"
+    assert changes("--documents", str(tmp_path))["milepost_status"] == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        ([], "--role-arn, or role_arn in [iot_rules]"),
+        (GIVEN[:2], "--errors-bucket, or errors_bucket in [iot_rules]"),
+    ],
+)
+def test_a_placeholder_without_a_value_exits_2(iot: Any, arguments: list[str], remedy: str) -> None:
+    result = deploy(*arguments)
+    assert (result.exit_code, iot.list_topic_rules()["rules"]) == (2, [])
+    assert remedy in result.stderr
+
+
+def test_placeholders_come_from_settings(iot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "milepost.toml"
+    config.write_text('[iot_rules]\nrole_arn = "arn:role"\n')
+    monkeypatch.setenv("MILEPOST_IOT_RULES__ERRORS_BUCKET", "from-environment")
+    assert deploy("--config", str(config)).exit_code == 0
+    rule = iot.get_topic_rule(ruleName="milepost_status")["rule"]
+    assert rule["errorAction"]["s3"]["roleArn"] == "arn:role"
+    assert rule["errorAction"]["s3"]["bucketName"] == "from-environment"
+
+
+def document(name: str, sql: str, **more: Any) -> dict[str, Any]:
+    s3 = {"s3": {"roleArn": "r", "bucketName": "b", "key": "k"}}
+    payload = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": [s3], "errorAction": s3, **more}
+    return {"ruleName": name, "topicRulePayload": payload}
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "said"),
+    [
+        (("other", "SELECT * FROM 'fleet/+/report'"), 2, "milepost_…"),
+        (("milepost_x", "SELECT nope() FROM 'fleet/+/report'"), 2, "there is no function nope()"),
+        (("milepost_x", "SELECT * FROM 'nowhere'"), 1, "can match nothing that the fleet publishes"),
+        (("milepost_x", "SELECT '<MILEPOST_NOPE>' AS n FROM 'fleet/+/report'"), 2, "<MILEPOST_NOPE> has no value"),
+    ],
+)
+def test_a_document_that_is_wrong_is_not_deployed(
+    iot: Any, tmp_path: Path, written: tuple[str, str], code: int, said: str
+) -> None:
+    (tmp_path / "x.json").write_text(json.dumps(document(*written)))
+    result = deploy(*GIVEN, "--documents", str(tmp_path))
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert iot.list_topic_rules()["rules"] == []
+
+
+def test_an_account_that_cannot_be_reached_exits_3() -> None:
+    result = deploy(*GIVEN, "--endpoint-url", "http://127.0.0.1:9")
+    assert result.exit_code == 3
+    assert "cannot be reached" in result.stderr
+
+
+def test_defaults_are_no_difference() -> None:
+    deployed = {"milepost_x": {"sql": "s", "actions": [], "ruleDisabled": False, "description": None, "createdAt": 1}}
+    (change,) = plan({"milepost_x": {"sql": "s"}}, deployed)
+    assert change.action == "unchanged"
+
+
+def test_ministack_takes_the_documents_too(ministack: str, aws: Callable[[str], Any]) -> None:
+    at = ["--endpoint-url", ministack]
+    assert changes(*at) == dict.fromkeys(NAMES, "create")
+    assert changes(*at) == dict.fromkeys(NAMES, "unchanged")
+    aws("iot").delete_topic_rule(ruleName="milepost_status")
+    assert changes(*at)["milepost_status"] == "create"
+    for name in NAMES:
+        aws("iot").delete_topic_rule(ruleName=name)
