@@ -8,7 +8,7 @@ TESTED_WITH := mosquitto:mosquitto chromium:chromium gpsd:gpsd gpsfake:gpsd-clie
 
 .PHONY: demo test check bench prove wheel package clean
 
-demo: .venv/ready
+demo: .venv/standalone
 	@scripts/system-packages mosquitto:mosquitto
 	@rm -rf $(DEMO_DIR)
 	@$(BIN)/milepost up --trucks 5 --shoppers 3 --speedup $(SPEEDUP) --port 0 --data-dir $(DEMO_DIR) \
@@ -45,20 +45,35 @@ wheel: .venv/ready
 package: .venv/ready
 	$(BIN)/python -m deploy.package $(ARGS)
 
-.venv/ready: requirements.txt pyproject.toml
+# `make demo` needs less than the tests do; `make test` brings the rest into the same environment.
+.venv/ready: requirements/dev.txt .venv/standalone
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/standalone: requirements/standalone.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed" >&2; exit 3; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/system-packages ensurepip:python3-venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/standalone.txt
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Environments of their own (requirements/README.md): made once, kept while their pins stay.
+.venv-%/ready: requirements/%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 # After a change of dependencies: pins with hashes, for all platforms and Pythons, without any registry's address.
+PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 .PHONY: pins
 pins:
 	@command -v uv >/dev/null || { echo "pip install uv, then make pins" >&2; exit 3; }
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra dev pyproject.toml -o requirements.txt
+	$(PIN) --extra dev pyproject.toml -o requirements/dev.txt
+	$(PIN) --extra box --extra simulator --extra clicks --extra console --extra commerce --group build pyproject.toml \
+		-c requirements/dev.txt -o requirements/standalone.txt
+	$(PIN) --group pyproject.toml:spark -o requirements/spark.txt
+	$(PIN) --group pyproject.toml:snowflake -o requirements/snowflake.txt
 
 clean:
-	rm -rf .venv $(DEMO_DIR) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* $(DEMO_DIR) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,7 +1,7 @@
 """`make package`: the functions' bundle and the whole template, in build/aws/, ready for `sam deploy`.
 
 One bundle holds all functions: the rooms contract and collector, and the libraries that they need, without boto3, which
-Lambda brings. Libraries come by pip for Lambda's machine, at the versions and hashes of requirements.txt; or, with
+Lambda brings. Libraries come by pip for Lambda's machine, at the versions and hashes of requirements/dev.txt; or, with
 `--from-here`, as they are installed here, for Lambda on this very machine and Python (tests, `milepost up --aws`).
 Modules are compiled where the Python is the same: Lambda cannot keep what it compiles, and would at each cold start.
 """
@@ -111,12 +111,12 @@ def _fetch(target: Path, python: str, architecture: str) -> None:
 
 
 def _pins() -> Iterator[str]:
-    """The blocks of requirements.txt, hashes and all, of what the functions need."""
-    blocks = re.split(r"^(?=\S)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    """The blocks of requirements/dev.txt, hashes and all, of what the functions need."""
+    blocks = re.split(r"^(?=\S)", (ROOT / "requirements/dev.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
     pinned: dict[str, str] = {canonicalize_name(block.split("==")[0]): block for block in blocks if "==" in block}
     for name in closure(LIBRARIES):
         if name not in pinned:
-            raise Misconfigured(f"requirements.txt does not pin {name}: run `make pins`")
+            raise Misconfigured(f"requirements/dev.txt does not pin {name}: run `make pins`")
         yield pinned[name]
 
 

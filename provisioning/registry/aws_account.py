@@ -141,7 +141,7 @@ def _role(iam: Paced, name: str, service: str, rights: aws_policies.Json) -> boo
 
 def _hook(registry: "AwsRegistry", names: aws_policies.Names) -> bool:
     functions = Paced(registry.client("lambda"), registry.settings.requests_per_second)
-    code = _zipped(Path(__file__).parents[1] / "hook.py")
+    code = _zipped(Path(__file__).with_name("aws_pre_provisioning_hook.py"))
     settings: dict[str, Any] = {
         "Runtime": _RUNTIME,
         "Role": names.role_arn(names.hook_role),

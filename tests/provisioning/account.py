@@ -11,7 +11,7 @@ from paho.mqtt.client import Client
 from provisioning import certificate_authority, secure_files
 from provisioning.registry.aws import AwsRegistry
 from tests.provisioning.aws import Ministack
-from tests.provisioning.broker import Files, Peer
+from tests.provisioning.mosquitto import Files, Peer
 
 _numbers = itertools.count(1)
 prepared: list[Path] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy import ministack
 from provisioning.registry.aws import AwsRegistry
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.broker import free_port
+from tests.provisioning.mosquitto import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = importlib.util.find_spec("ministack") is not None

@@ -12,8 +12,8 @@ from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.account import account, localhost, name
 from tests.provisioning.aws import CREDENTIALS, INSTALLED, Ministack
-from tests.provisioning.broker import Broker, Files
 from tests.provisioning.depot import Depot, unlimited
+from tests.provisioning.mosquitto import Broker, Files
 
 __all__ = ["account", "localhost", "name"]  # fixtures, for the tests of AWS
 

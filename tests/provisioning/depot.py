@@ -11,7 +11,7 @@ from agent.enrollment.standalone_issuer import HttpsOffice
 from provisioning.enrollment.https_server import EnrolmentServer
 from provisioning.enrollment.service import Enrolment, Limiter
 from provisioning.registry.sqlite import LocalRegistry
-from tests.provisioning.broker import Broker
+from tests.provisioning.mosquitto import Broker
 
 
 def unlimited() -> Limiter:

@@ -20,7 +20,7 @@ from provisioning.registry.aws import AwsRegistry
 from provisioning.registry.aws_throttling import Paced, RateLimiter
 from tests.provisioning.account import equip, peer, refused
 from tests.provisioning.aws import Ministack
-from tests.provisioning.broker import Files, Peer
+from tests.provisioning.mosquitto import Files, Peer
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from provisioning.registry.aws import AwsRegistry
 from provisioning.registry.aws_account import renew_claim
 from tests.provisioning.account import peer, prepared, refused
 from tests.provisioning.aws import Ministack
-from tests.provisioning.broker import Files, free_port
 from tests.provisioning.machine import readable_by_others
+from tests.provisioning.mosquitto import Files, free_port
 
 
 @pytest.fixture(params=["awsiotsdk", "paho"])

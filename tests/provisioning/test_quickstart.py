@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.provisioning.broker import MOSQUITTO, until
+from tests.provisioning.mosquitto import MOSQUITTO, until
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/quickstart.md"

@@ -23,8 +23,8 @@ from provisioning.registry import Registry
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.aws import Ministack
-from tests.provisioning.broker import MOSQUITTO, Peer, until
 from tests.provisioning.depot import Depot, enrolled
+from tests.provisioning.mosquitto import MOSQUITTO, Peer, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[2]

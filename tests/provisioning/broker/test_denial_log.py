@@ -12,7 +12,7 @@ from provisioning import certificate_authority, secure_files
 from provisioning.broker.denial_log import Refusals
 from provisioning.registry.sqlite import LocalRegistry
 from standalone.child_processes import trim
-from tests.provisioning.broker import MOSQUITTO, Broker, Files, Peer, until
+from tests.provisioning.mosquitto import MOSQUITTO, Broker, Files, Peer, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 

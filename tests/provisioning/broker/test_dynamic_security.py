@@ -20,7 +20,7 @@ from provisioning.broker.access_reconciler import CUT_OFF_SECONDS
 from provisioning.certificate_authority import Authority
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.broker import MOSQUITTO, SIMULATED, Broker, Files, Peer, until
+from tests.provisioning.mosquitto import MOSQUITTO, SIMULATED, Broker, Files, Peer, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 

@@ -22,8 +22,8 @@ from provisioning.enrollment.service import Enrolment, Limiter
 from provisioning.errors import Denied, Throttled
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.broker import MOSQUITTO
 from tests.provisioning.depot import Depot, enrolled, office, proof, unlimited
+from tests.provisioning.mosquitto import MOSQUITTO
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,0 +1,1 @@
+"""Alerts: rules over history, samples, metrics and silence; who is told, once."""

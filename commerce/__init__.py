@@ -1,0 +1,1 @@
+"""Orders, customers, deliveries, recommendations and routes: from a click to a delivery."""

@@ -1,0 +1,1 @@
+"""The web page of the fleet and the shop: its read API and its static files."""

@@ -1,0 +1,1 @@
+"""The lake (Iceberg tables by day) and the models that define every number once, on every engine."""
