@@ -16,7 +16,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.errors import Misconfigured
 
-ROOMS = ("agent", "collector", "beacon", "box", "simulator", "provisioning", "iot_rules")
+ROOMS = (
+    "agent",
+    "collector",
+    "beacon",
+    "box",
+    "simulator",
+    "provisioning",
+    "iot_rules",
+    "http",
+    "commerce",
+    "warehouse",
+    "lake",
+    "fleet",
+    "console",
+    "alerts",
+    "dashboard",
+    "streaming",
+    "kafka",
+    "reports",
+)
 SHORT_NAMES = {
     "MILEPOST_DATA_DIR": ("collector", "data_dir"),
     "MILEPOST_STORE": ("collector", "store"),
