@@ -2,10 +2,8 @@
 
 import base64
 import csv
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from agent.sensors.merge import merge
@@ -14,9 +12,9 @@ from contract import timestamps
 from contract.codec import dump
 from simulator.sensor import SimulatedSensor
 from simulator.vehicle import Vehicle
+from tests.recordings import recording
 
-SHARED = Path(os.environ.get("MILEPOST_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-DRIVE = SHARED / "data" / "obd2" / "css_car_3BA199E2_0164_1hz.csv"
+DRIVE = recording("obd2/css_car_3BA199E2_0164_1hz.csv")
 A_DAY = 1440
 NOW = datetime(2026, 6, 2, tzinfo=UTC)
 """The simulated trucks are a function of time, and so are the figures: always those of one day."""
@@ -41,8 +39,6 @@ def _tour(truck_id: str, minutes: int) -> list[tuple[int, bytes]]:
 
 def recorded() -> Days:
     """The recorded drive: each minute the last values of its second or before."""
-    if not DRIVE.is_file():
-        return {}
     known: dict[str, str] = {}
     made = []
     with DRIVE.open(encoding="utf-8", newline="") as lines:

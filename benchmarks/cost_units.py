@@ -2,10 +2,10 @@
 
 The telemetry function whole against ministack's DynamoDB (whose ConsumedCapacity is right), for simulated trucks at a
 sample a minute, one sample a message and five together; then the same records as a version put and closed each, and as
-an object each. How often versions open is measured on the simulated trucks, and on the one drive of shared/data that
-has tracked values (coolant, voltage), which stands beside it. CPU is this machine's. What cannot be measured here (how
-long a call takes on AWS) is under `assumed`. `--write` stores the result; without it the figures are only printed,
-beside those that stand. MILEPOST_SHARED names the folder of recordings where it is not beside the repository.
+an object each. How often versions open is measured on the simulated trucks, and on the one drive of tests/recordings
+that has tracked values (coolant, voltage), which stands beside it. CPU is this machine's. What cannot be measured here
+(how long a call takes on AWS) is under `assumed`. `--write` stores the result; without it the figures are only printed,
+beside those that stand.
 """
 
 import base64

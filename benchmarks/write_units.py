@@ -1,6 +1,6 @@
 """DynamoDB write units per truck-day on recorded trips, from ReturnConsumedCapacity on ministack. Aims: DESIGN §4.
 
-The drives of shared/data, one sample a minute as the agent takes them: alone as they arrive, and ten together as a
+The drives of tests/recordings, one sample a minute as the agent takes them: alone as they arrive, and ten together as a
 backlog comes. What version changes cost is printed apart: the rest must be 2.0 a sample alone and 1.1 with ten. Run by
 the default policy, and by one under which a car's rpm and speed make many versions. Scaled to a day of 1,440 samples.
 """
@@ -23,8 +23,9 @@ from collector.stores.dynamodb import DynamoDbStore, create_tables  # noqa: E402
 from contract import timestamps  # noqa: E402
 from contract.ingest_items import Item  # noqa: E402
 from tests import ministack  # noqa: E402
+from tests.recordings import recording  # noqa: E402
 
-TABLE = ROOT.parent / "shared" / "data" / "trips" / "driveplotr_nds_drives.csv"
+TABLE = recording("trips/driveplotr_nds_drives.csv")
 POLICIES: dict[str, Any] = {
     "default policy": None,
     "rpm by 250, speed in 6 bands": {
@@ -102,9 +103,6 @@ def measure(client: Any, track: Any, size: int) -> tuple[float, float, int, int]
 
 
 def main() -> int:
-    if not TABLE.is_file():
-        print(f"no {TABLE.name} beside the repository: nothing to measure")
-        return 0
     wrong = 0
     with tempfile.TemporaryDirectory() as folder, ministack.running(Path(folder)) as url:
         client = ministack.client(url)

@@ -85,3 +85,11 @@ def test_dev_installs_every_other_extra() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     (own,) = re.findall(r"milepost\[([a-z,-]+)\]", " ".join(extras["dev"]))
     assert set(own.split(",")) == set(extras) - {"dev"}
+
+
+def test_the_repository_needs_nothing_beside_it() -> None:
+    """A fresh clone in an empty folder has everything: recordings are under tests/recordings."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    outside = re.compile(r"\.\./shared|shared/(?:data|cases)")
+    found = [name for name in listed.rstrip("\0").split("\0") if outside.search((ROOT / name).read_text("latin-1"))]
+    assert [name for name in found if name != "tests/test_house.py"] == []

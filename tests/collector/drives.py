@@ -1,27 +1,21 @@
-"""Real drives (shared/data, driveplotr) as telemetry records, and made-up ones where more are wanted."""
+"""Real drives (tests/recordings, driveplotr) as telemetry records, and made-up ones where more are wanted."""
 
 import csv
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from contract import timestamps
+from tests.recordings import recording
 
-TABLE = Path(__file__).parents[3] / "shared" / "data" / "trips" / "driveplotr_nds_drives.csv"
+TABLE = "trips/driveplotr_nds_drives.csv"
 TRACK = '{"engine_diagnostics.engine_rpm":{"step":250},"vehicle_speed":{"bands":[1,30,50,70,90]}}'
 """A policy under which these drives have a history worth the name."""
 
 
 def drives(rows: int) -> list[dict[str, Any]]:
-    """The first rows of the table, a truck a drive; skips the test where the shared data are not there."""
-    if not TABLE.is_file():
-        pytest.skip(
-            "no ../shared/data/trips/driveplotr_nds_drives.csv beside the repository: real drives are not tested"
-        )
+    """The first rows of the table, one truck per drive."""
     seen: dict[str, int] = {}
     records = []
-    with TABLE.open(encoding="utf-8", newline="") as lines:
+    with recording(TABLE).open(encoding="utf-8", newline="") as lines:
         for row, _ in zip(csv.DictReader(lines), range(rows), strict=False):
             truck = f"drive-{row['drive']}"
             seen[truck] = seen.get(truck, 0) + 1

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.recordings import recording
 from tests.standalone.up import MILEPOST, Up
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-CAPTURE = DATA / "j1939" / "css_truck_idle_11111111.log"
-
-pytestmark = pytest.mark.skipif(not CAPTURE.exists(), reason="../shared/data is not on this machine")
+CAPTURE = "j1939/css_truck_idle_11111111.log"
 
 
 @pytest.fixture
@@ -23,7 +21,7 @@ def sample(up: Up, tmp_path: Path) -> dict[str, Any]:
     config = tmp_path / "milepost.toml"
     config.write_text(
         f'[agent]\ntruck_id = "IDLE-1"\nbroker = "{ready["mqtt"]}"\nbuffer = "{tmp_path}/buffer.db"\ninterval = 0.5\n'
-        f'[[agent.sensors]]\ntype = "replay"\npath = "{CAPTURE}"\n'
+        f'[[agent.sensors]]\ntype = "replay"\npath = "{recording(CAPTURE)}"\n'
     )
     agent = subprocess.Popen([*MILEPOST, "agent", "run", "--config", str(config)], stderr=subprocess.DEVNULL)
     try:
@@ -42,7 +40,7 @@ def sample(up: Up, tmp_path: Path) -> dict[str, Any]:
 
 def test_history_says_what_the_recording_holds(sample: dict[str, Any]) -> None:
     """As can_capture_stats.json beside the recording states; 1 kPa is 0.1450377 psi."""
-    stats = json.loads((DATA / "can_capture_stats.json").read_text())["j1939/css_truck_idle_11111111.log"]["signals"]
+    stats = json.loads(recording("can_capture_stats.json").read_text())[CAPTURE]["signals"]
     engine = sample["engine_diagnostics"]
     read = {
         "PGN 61444 SA 0 rpm": engine["engine_rpm"],

@@ -1,4 +1,4 @@
-"""Where the recordings of real vehicles are; tests that need one are skipped where it is absent."""
+"""The recordings of real vehicles, as fixtures."""
 
 import json
 from collections.abc import Callable
@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 
-DATA = Path(__file__).parents[3] / "../shared/data"
+from tests import recordings
 
 
 @pytest.fixture(scope="session")
 def recording() -> Callable[[str], Path]:
-    def find(name: str) -> Path:
-        path = DATA / name
-        if not path.exists():
-            pytest.skip(f"the recording ../shared/data/{name} is not on this machine")
-        return path
-
-    return find
+    return recordings.recording
 
 
 @pytest.fixture(scope="session")
