@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),
     "provision": ("provisioning.cli", "An identity for every truck: init, truck, bundle, import, status."),
     "cost": ("deploy.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
+    "orders": ("commerce.cli", "Orders: what was placed, and how far it is."),
     "simulate": ("simulator.cli", "Virtual trucks and shoppers on their own."),
 }
 """Command → the module whose `app` has a command of that name (or is that group), and its line in the help."""

@@ -1,0 +1,1 @@
+"""Alembic migrations of the commerce tables; run by commerce.storage.database."""

@@ -1,0 +1,45 @@
+"""Orders on each database: SQLite in a file, and a real PostgreSQL."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from commerce.orders.service import Orders
+from commerce.storage.database import Database, open_database
+from tests import postgresql
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """One cluster for all tests of this room."""
+    with postgresql.cluster() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Gives the URL of another empty database with each call."""
+
+    def make() -> str:
+        name = f"orders_{uuid.uuid4().hex}"
+        if request.param == "sqlite":
+            return f"sqlite:///{tmp_path / name}.db"
+        return postgresql.database(request.getfixturevalue("postgresql_url"), name)
+
+    return make
+
+
+@pytest.fixture
+def database(new_url: Callable[[], str]) -> Iterator[Database]:
+    """An empty database of this test's own."""
+    opened = open_database(new_url())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def orders(database: Database) -> Orders:
+    """The log of orders in it."""
+    return Orders(database)
