@@ -6,6 +6,17 @@ Every function takes a `Reader`, or None where there is no store yet, which read
 from collector.queries.clicks import VIEWS, clicks
 from collector.queries.completeness import audit, balanced, complete
 from collector.queries.dead_letters import dead_letter, dead_letters
-from collector.queries.trucks import history, trucks
+from collector.queries.trucks import history, position, trucks
 
-__all__ = ["VIEWS", "audit", "balanced", "clicks", "complete", "dead_letter", "dead_letters", "history", "trucks"]
+__all__ = [
+    "VIEWS",
+    "audit",
+    "balanced",
+    "clicks",
+    "complete",
+    "dead_letter",
+    "dead_letters",
+    "history",
+    "position",
+    "trucks",
+]

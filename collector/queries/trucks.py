@@ -32,6 +32,27 @@ def history(reader: Reader | None, truck_id: str, at: str | None = None) -> list
     return [_row(truck_id, *held)] if held else []
 
 
+def position(reader: Reader | None, truck_id: str, at: str | None = None) -> dict[str, Any] | None:
+    """Where a truck was, by its newest sample at or before an instant.
+
+    Args:
+        reader: of the store, None where there is none yet.
+        truck_id: the truck.
+        at: RFC 3339 in this project's form; None for now.
+
+    Returns:
+        `{sampled_at, latitude, longitude, altitude, speed}`, null where the sample has no position; None where there
+        is no such sample.
+    """
+    if reader is None:
+        return None
+    found = reader.latest(truck_id) if at is None else reader.sample_at(truck_id, at)
+    if found is None:
+        return None
+    sample = _sample(found)
+    return {"sampled_at": sample["sampled_at"], **sample["gps_location"]}
+
+
 def _row(truck_id: str, version: Version, sample: StoredSample) -> dict[str, Any]:
     return {
         "truck_id": truck_id,

@@ -53,6 +53,15 @@ def test_neighbours_of_an_order_key(store: Store) -> None:
     assert next(iter(store.points_from("T1", keys[0]))) == Point(keys[0], "k")
 
 
+def test_sample_at_is_the_newest_at_or_before(store: Store) -> None:
+    keys = [f"{NOON}#a", f"{NOON}#b", f"{LATER}#a"]
+    with store.unit():
+        store.put_samples("T1", [a_sample(key) for key in keys])
+    found = [store.sample_at("T1", instant) for instant in ("2000-01-01T00:00:00.000Z", NOON, LATER, "9999")]
+    assert [sample and sample.order_key for sample in found] == [None, keys[1], keys[2], keys[2]]
+    assert store.sample_at("T2", LATER) is None
+
+
 def test_version_at_is_the_last_that_started(store: Store) -> None:
     """Of several that start at one instant, the one that is not of zero length."""
     keys = [f"{NOON}#a", f"{NOON}#b", f"{LATER}#a"]

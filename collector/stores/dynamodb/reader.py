@@ -68,6 +68,11 @@ class DynamoDbReader:
         opening = self._get("truck_history", sample_key(truck_id, head["current"]["S"]))
         return items.read_sample(opening) if opening else None
 
+    def sample_at(self, truck_id: str, instant: str) -> StoredSample | None:
+        found = self._last_before("samples", truck_id, instant + "$")
+        # The table also holds claims, which have a place and sort before all samples.
+        return items.read_sample(found) if found and "place" not in found and self._lives(found) else None
+
     def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]:
         """All versions as they stood at one time; a history that others change meanwhile is read again."""
         rows: list[Item] = []

@@ -39,6 +39,13 @@ class SqliteReader:
         ).fetchone()
         return _sample(row) if row else None
 
+    def sample_at(self, truck_id: str, instant: str) -> StoredSample | None:
+        row = self._db.execute(
+            f"SELECT {_SAMPLE} FROM samples s WHERE truck_id = ? AND order_key < ? ORDER BY order_key DESC LIMIT 1",
+            [truck_id, instant + "$"],  # '$' sorts just after the '#' that follows the instant in an order key
+        ).fetchone()
+        return _sample(row) if row else None
+
     def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]:
         rows = self._db.execute(
             f"SELECT {_VERSION}, {_SAMPLE} {_JOIN} WHERE v.truck_id = ? ORDER BY v.order_key", [truck_id]
