@@ -108,10 +108,13 @@ def up(  # noqa: PLR0913 - one parameter an option
 
     from collector.beacon.settings import BeaconSettings
     from collector.cli import settings_of
+    from commerce.settings import CommerceSettings
     from contract import timestamps
+    from contract.http_access import HttpSettings
     from contract.settings import load
     from simulator import sent_ledger
     from standalone.balanced_run import Run, Simulation, balanced
+    from standalone.commerce_doors import open_commerce_doors
     from standalone.live_view import View, show_summary
     from standalone.standalone import Standalone
 
@@ -120,7 +123,9 @@ def up(  # noqa: PLR0913 - one parameter an option
     console = Console(stderr=as_json)
     identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
     settings = load("beacon", BeaconSettings, config)
-    box: Any = Standalone(collector, settings, port=port, broker_url=broker, identities=identities)
+    http, shop = load("http", HttpSettings, config), load("commerce", CommerceSettings, config)
+    doors = [lambda stack: open_commerce_doors(stack, collector, shop, http)]
+    box: Any = Standalone(collector, settings, port=port, broker_url=broker, identities=identities, doors=doors)
     store_url = collector.store_url
     if aws:
         from deploy.local_stack import STORE, LocalStack, refuse_broker

@@ -10,10 +10,13 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from starlette.routing import BaseRoute
 
 from collector.beacon.app import create_app
 from collector.beacon.settings import BeaconSettings
@@ -35,14 +38,17 @@ log = logging.getLogger(__name__)
 
 READY = "up.json"
 
+Doors = Callable[[ExitStack], Sequence[BaseRoute]]
+
 
 class Standalone:
     """Use as a context: inside it everything runs. Errors as its parts raise them (Misconfigured, Unreachable).
 
-    broker_url: of another broker than its own. identities: those of the data directory, which it closes.
+    broker_url: of another broker than its own. identities: those of the data directory, which it closes. doors: what
+    other rooms serve on the same port; each opens what it needs on the stack that it is given, and returns its routes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is composed of
         self,
         collector: CollectorSettings,
         beacon: BeaconSettings,
@@ -50,6 +56,7 @@ class Standalone:
         port: int,
         broker_url: str | None = None,
         identities: Identities | None = None,
+        doors: Sequence[Doors] = (),
     ) -> None:
         self.folder = collector.data_dir
         self._collector = collector
@@ -60,6 +67,7 @@ class Standalone:
         self._stop = threading.Event()
         self.broker: Broker | None = None
         self.identities = identities
+        self._doors = doors
 
     def __enter__(self) -> "Standalone":
         with ExitStack() as stack:
@@ -85,7 +93,10 @@ class Standalone:
         vouch_for_policy(store, policy)
         writer = stack.enter_context(Writer(store, Ingest(store, policy)))
         beacon = self._beacon.closed() if self.identities else self._beacon
-        self.web = Web(create_app(writer.submit, settings=beacon, stats=writer.stats), self._port)
+        app = create_app(writer.submit, settings=beacon, stats=writer.stats)
+        for open_doors in self._doors:
+            app.router.routes.extend(open_doors(stack))
+        self.web = Web(app, self._port)
         stack.callback(self.web.stop)
         self.children = Children(self.folder)
         stack.callback(self.children.stop, 3.0)

@@ -1,0 +1,47 @@
+"""Joins commerce to one machine: its database in the data directory, its doors in the same HTTP server."""
+
+from contextlib import ExitStack
+
+from starlette.routing import BaseRoute
+
+from collector import queries
+from collector.settings import CollectorSettings
+from collector.stores.factory import open_reader
+from commerce.deliveries import Locate
+from commerce.http.access import Access
+from commerce.http.orders import OrderDoors
+from commerce.orders.service import Orders
+from commerce.settings import CommerceSettings
+from commerce.storage.database import open_database
+from contract.http_access import HttpSettings
+
+
+def open_commerce_doors(
+    stack: ExitStack, collector: CollectorSettings, commerce: CommerceSettings, http: HttpSettings
+) -> list[BaseRoute]:
+    """The routes of commerce, with what stands behind them open until the stack closes.
+
+    Raises:
+        Misconfigured: a database URL of another kind, or a newer schema.
+        Unreachable: the database does not answer.
+    """
+    database = open_database(commerce.database_url(collector.data_dir))
+    stack.callback(database.close)
+    locate = reading_positions(collector.store_url)
+    orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None)
+    return [*OrderDoors(orders, Access(commerce.keys, http.networks), locate=locate).routes]
+
+
+def reading_positions(store_url: str) -> Locate:
+    """Positions from the collector's store, through a connection of each call's own: calls come from many threads."""
+
+    def locate(truck_id: str, at: str | None) -> dict[str, object] | None:
+        reader = open_reader(store_url)
+        if reader is None:
+            return None
+        try:
+            return queries.position(reader, truck_id, at)
+        finally:
+            reader.close()
+
+    return locate
