@@ -134,7 +134,7 @@ def up(  # noqa: PLR0913 - one parameter an option
         typer.echo(f"Deploying the stack to a ministack in {collector.data_dir / 'aws'}, kept there", err=True)
         box, store_url = LocalStack(collector.data_dir, port=port, track=collector.track), STORE
     with box:
-        self_call = [sys.executable, "-m", "milepost", "simulate"]
+        self_call = [sys.executable, "-P", "-m", "milepost", "simulate"]  # -P: nothing of the caller's folder
         shared = ["--data-dir", str(box.folder), *(["--config", str(config)] if config else [])]
         ends_at = None if minutes is None else time.time() + minutes * 60
         until = [] if ends_at is None else ["--until", timestamps.from_ms(int(ends_at * 1000))]
@@ -144,8 +144,9 @@ def up(  # noqa: PLR0913 - one parameter an option
             "trucks": [*self_call, "trucks", *driving, *shared],
             "shoppers": [*self_call, "shoppers", *shopping, *shared],
         }
-        wanted = {name: argv for name, argv in commands.items() if {"trucks": trucks, "shoppers": shoppers}[name]}
-        run = Run(box, store_url, Simulation(wanted, sent_ledger.sampled, sent_ledger.clicks), stop)
+        asked = {"trucks": trucks, "shoppers": shoppers}
+        wanted = {name: argv for name, argv in commands.items() if asked[name]}
+        run = Run(box, store_url, Simulation(wanted, asked, sent_ledger.sampled, sent_ledger.clicks), stop)
         with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:
             summary = run.go(ends_at, view)
     if as_json:

@@ -79,7 +79,7 @@ class Ministack:
 
     def argv(self) -> list[str]:
         """How it is started."""
-        return [sys.executable, "-m", "ministack"]
+        return [sys.executable, "-P", "-m", "ministack"]
 
     def environ(self) -> dict[str, str]:
         """Its environment: AWS_ENDPOINT_URL reaches the functions that it runs."""

@@ -42,9 +42,13 @@ class SentClicks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """commands: name → argv of a child process, given the box. sampled, clicks: what they say they sent."""
+    """commands: name → argv of a child process, given the box. sampled, clicks: what they say they sent.
+
+    asked: name → how many trucks or shoppers that process was told to run.
+    """
 
     commands: Mapping[str, Sequence[str]]
+    asked: Mapping[str, int]
     sampled: Callable[[Path], Mapping[str, int]]
     clicks: Callable[[Path], SentClicks]
 
@@ -58,6 +62,9 @@ class Run:
     simulation: Simulation
     stop: threading.Event
     _children: dict[str, Child] = field(default_factory=dict)
+    _restarts: dict[str, int] = field(default_factory=dict)
+    _alive_until_the_end: set[str] = field(default_factory=set)
+    _sampled_before: Mapping[str, int] = field(default_factory=dict)
 
     def go(self, ends_at: float | None, show: Callable[[Reader, float | None], None]) -> dict[str, Any]:
         """Run until `ends_at` (Unix seconds) or `stop`; the summary. `show` is called about once a second.
@@ -65,6 +72,7 @@ class Run:
         At the end the shoppers send what they have and go. The trucks have stopped sampling, and stay for up to
         DRAIN_SECONDS: only a truck that is there can be asked for a hole.
         """
+        self._sampled_before = self.simulation.sampled(self.box.folder)
         for name in self.simulation.commands:
             self._spawn(name)
         reader = open_reader(self.store_url)
@@ -76,6 +84,7 @@ class Run:
                     break
                 self._revive()
                 show(reader, left)
+            self._alive_until_the_end = {name for name, child in self._children.items() if _lives(child)}
             if not self.stop.is_set():
                 deadline = time.monotonic() + DRAIN_SECONDS
                 self._end_children(DRAIN_SECONDS / 2, but="trucks")
@@ -86,7 +95,7 @@ class Run:
     def _settle(self, reader: Reader, show: Callable[[Reader, float | None], None], deadline: float) -> None:
         """Give gap repair time to make it balance."""
         while not self.stop.wait(0.25) and time.monotonic() < deadline:
-            if balanced(self.summary(reader)):
+            if delivered(self.summary(reader)):
                 return
             show(reader, 0.0)
 
@@ -98,8 +107,9 @@ class Run:
 
     def _revive(self) -> None:
         for name, child in self._children.items():
-            if not child.alive and child.returncode != 0:
+            if not _lives(child):
                 log.warning("simulator_died name=%s returncode=%s", name, child.returncode)
+                self._restarts[name] = self._restarts.get(name, 0) + 1
                 self._spawn(name)
 
     def _end_children(self, seconds: float, *, but: str = "") -> None:
@@ -112,19 +122,44 @@ class Run:
             child.wait(max(0.0, deadline - time.monotonic()))
 
     def summary(self, reader: Reader) -> dict[str, Any]:
-        """`{trucks: […], clicks: {sent, counted, rejected}}` of everything in this data directory."""
+        """`{trucks: […], clicks: {sent, counted, rejected}}` of everything in this data directory.
+
+        And `simulation`: for each process of this run `{asked, ran, restarts, log}`, in trucks or shoppers.
+        """
         sent = self.simulation.clicks(self.box.folder)
         ids = sent.event_ids()
         counted = 0
         while some := list(islice(ids, _IDS)):
             counted += len(reader.has_clicks(some))
+        sampled = self.simulation.sampled(self.box.folder)
         return {
-            "trucks": queries.balanced(reader, self.simulation.sampled(self.box.folder)),
+            "trucks": queries.balanced(reader, sampled),
             "clicks": {"sent": sent.sent, "counted": counted, "rejected": sent.rejected},
+            "simulation": {name: self._process(name, sampled) for name in self.simulation.commands},
         }
+
+    def _process(self, name: str, sampled: Mapping[str, int]) -> dict[str, Any]:
+        """A truck ran if it took a sample in this run; shoppers ran if their process lived to the end."""
+        asked = self.simulation.asked[name]
+        if name == "trucks":
+            ran = sum(count > self._sampled_before.get(truck, 0) for truck, count in sampled.items())
+        else:
+            ran = asked if name in self._alive_until_the_end else 0
+        restarts = self._restarts.get(name, 0)
+        return {"asked": asked, "ran": ran, "restarts": restarts, "log": str(self.box.folder / f"{name}.log")}
+
+
+def _lives(child: Child) -> bool:
+    """It runs, or has ended by itself as it should."""
+    return child.alive or child.returncode == 0
 
 
 def balanced(summary: Mapping[str, Any]) -> bool:
+    """All that was asked for ran, and `delivered`."""
+    return delivered(summary) and all(each["ran"] >= each["asked"] for each in summary["simulation"].values())
+
+
+def delivered(summary: Mapping[str, Any]) -> bool:
     """Every sample stored or dead-lettered, no hole, nothing twice, every click counted or refused."""
     clicks = summary["clicks"]
     return clicks["sent"] == clicks["counted"] + clicks["rejected"] and all(map(truck_balanced, summary["trucks"]))

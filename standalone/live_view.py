@@ -17,7 +17,7 @@ from rich.text import Text
 from collector import queries
 from collector.stores import Reader
 from contract.records import at
-from standalone.balanced_run import balanced, truck_balanced
+from standalone.balanced_run import balanced, delivered, truck_balanced
 
 _ROWS = 15
 _LINE_SECONDS = 5.0
@@ -123,7 +123,14 @@ def show_summary(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(table)
     clicks = summary["clicks"]
     console.print(f"Clicks: {clicks['sent']} sent, {clicks['counted']} counted, {clicks['rejected']} rejected.")
+    for name, process in summary["simulation"].items():
+        if process["ran"] < process["asked"]:
+            console.print(
+                f"[red]{process['asked']} {name} were asked for, {process['ran']} ran[/red] (restarted"
+                f" {process['restarts']} times): see {escape(process['log'])}",
+                soft_wrap=True,
+            )
     if balanced(summary):
         console.print("[green]It balances: nothing lost, nothing counted twice.[/green]")
-    else:
+    elif not delivered(summary):
         console.print("[red]It does not balance: see `milepost audit` and `milepost dead-letters list`.[/red]")

@@ -149,3 +149,40 @@ def test_http_answers_only_what_is_stored(up: Up) -> None:
     up.kill()
     assert answer.json()["receipts"][0]["status"] == "accepted"
     assert len(up.ask("history", "H-1")) == 1
+
+
+def test_a_folder_of_the_caller_that_is_named_like_a_room_is_not_imported(up: Up, tmp_path: Path) -> None:
+    """The children import the installed Milepost, not `agent/` of whoever starts it."""
+    here = tmp_path / "work"
+    for room in ("agent", "simulator", "contract"):
+        (here / room).mkdir(parents=True)
+        (here / room / "__init__.py").write_text("raise SystemExit('the wrong one')\n")
+    code = "import sys, milepost; sys.argv[0] = 'milepost'; milepost.main()"
+    options = ["--port", "0", "--trucks", "1", "--shoppers", "1", "--minutes", "0.1", "--speedup", "60", "--json"]
+    done = subprocess.run(
+        [MILEPOST[0], "-P", "-c", code, "up", "--data-dir", str(up.folder), *options],
+        cwd=here,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["simulation"]["trucks"]["restarts"] == 0
+
+
+def test_trucks_that_were_asked_for_and_never_ran_are_no_balance(up: Up) -> None:
+    """Their process dies at once, each time: nothing was sampled, so nothing is missing, and it is no success."""
+    up.folder.mkdir(parents=True, exist_ok=True)
+    (up.folder / "trucks").write_text("a file where the trucks' folder should be")
+    up.start("--trucks", "2", "--shoppers", "1", "--minutes", "0.05")
+    code, summary = up.finish()
+    assert code == 1
+    trucks = summary["simulation"]["trucks"]
+    assert (trucks["asked"], trucks["ran"]) == (2, 0)
+    assert trucks["restarts"] > 0
+    assert summary["simulation"]["shoppers"] == {
+        "asked": 1,
+        "ran": 1,
+        "restarts": 0,
+        "log": str(up.folder / "shoppers.log"),
+    }
