@@ -1,7 +1,8 @@
 """The rows that stores keep and queries return: samples, clicks, counters and dead letters. Plain data, no I/O."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 
 class StoredSample(NamedTuple):
@@ -52,3 +53,19 @@ class DeadLetter:
     reason: str
     payload: bytes
     times: int = 1
+
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[Row]):
+    """Rows that were stored after a mark, in the order of their storing.
+
+    rows: to be read once. whole: these are all rows of the store, not only those after the mark. mark: what to ask
+    with next time; it covers exactly `rows`, also where the store grows while they are read. None: ask for all again.
+    """
+
+    rows: Iterator[Row]
+    whole: bool
+    mark: str | None

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Steps, Version
-from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
+from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
 from contract.errors import Retryable
 
 
@@ -77,6 +77,21 @@ class Reader(Protocol):
     def status(self, truck_id: str) -> str | None: ...
     def sample_counts(self, truck_id: str) -> tuple[int, int]: ...
     def samples(self, truck_id: str) -> Iterator[StoredSample]: ...
+    def samples_after(self, mark: str | None) -> Received[tuple[str, StoredSample]]:
+        """Samples of all trucks, each with its truck_id, that were stored after a mark; all of them where it is None.
+
+        A store that cannot tell what came after the mark (it keeps no order of storing, another file was put in its
+        place, its rows were renumbered) gives all rows again and says so in `whole`.
+        """
+        ...
+
+    def clicks_after(self, mark: str | None, since_ms: int) -> Received[StoredClick]:
+        """Events stored after a mark, as `samples_after`, and those received at or after `since_ms` (Unix ms).
+
+        A delivery that takes the place of one already counted keeps the older one's row: only `since_ms` finds it.
+        """
+        ...
+
     def click_counts(self) -> Iterator[tuple[Counter, int]]: ...
     def recountable_from(self) -> str: ...
     def clicks(self) -> Iterator[StoredClick]: ...

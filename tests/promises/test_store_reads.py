@@ -172,3 +172,24 @@ def test_counters_can_be_made_anew(store: Store) -> None:
         store.replace_click_counts()
     assert list(store.click_counts()) == before
     assert [number for _, number in before] == [2]
+
+
+def test_what_was_stored_after_a_mark(store: Store) -> None:
+    """The next mark leaves out nothing that is stored later; a mark that means nothing gives all."""
+    with store.unit():
+        store.put_samples("T1", [a_sample(f"{LATER}#a")])
+        applied(store, "T1", TruckHead(), opening(Point(f"{LATER}#a", "k")), f"{LATER}#a")
+        store.put_clicks([a_click("e1")])
+    samples, clicks = store.samples_after(None), store.clicks_after(None, 2**62)
+    assert [(truck, sample.order_key) for truck, sample in samples.rows] == [("T1", f"{LATER}#a")]
+    assert [click.event_id for click in clicks.rows] == ["e1"]
+    with store.unit():
+        store.put_samples("T1", [a_sample(f"{NOON}#b")])
+        store.put_clicks([a_click("e2")])
+    later, more = store.samples_after(samples.mark), store.clicks_after(clicks.mark, 2**62)
+    keys, ids = {sample.order_key for _, sample in later.rows}, {click.event_id for click in more.rows}
+    assert keys == ({f"{NOON}#b", f"{LATER}#a"} if later.whole else {f"{NOON}#b"})
+    assert ids == ({"e1", "e2"} if more.whole else {"e2"})
+    assert {click.event_id for click in store.clicks_after(more.mark, 0).rows} == {"e1", "e2"}
+    other = store.samples_after("1:another file's row")
+    assert (len(list(other.rows)), other.whole) == (2, True)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from collector.completeness.ledger import StreamLedger
 from collector.history import Version
-from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
+from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
 from collector.stores.sqlite.schema import connect
+from collector.stores.sqlite.storing_order import span
 
 _SAMPLE = "s.order_key, s.key, s.stream_id, s.seq, s.content, s.received_ms, s.by_arrival, s.text"
 _VERSION = "v.order_key, v.key, v.end"
@@ -94,6 +95,22 @@ class SqliteReader:
     def samples(self, truck_id: str) -> Iterator[StoredSample]:
         rows = self._db.execute(f"SELECT {_SAMPLE} FROM samples s WHERE truck_id = ? ORDER BY order_key", [truck_id])
         return (_sample(row) for row in rows)
+
+    def samples_after(self, mark: str | None) -> Received[tuple[str, StoredSample]]:
+        start, end, text = span(self._db, "samples", mark)
+        rows = self._db.execute(
+            f"SELECT s.truck_id, {_SAMPLE} FROM samples s WHERE s.rowid > ? AND s.rowid <= ? ORDER BY s.rowid",
+            [start, end],
+        )
+        return Received(((row[0], _sample(row[1:])) for row in rows), not start, text)
+
+    def clicks_after(self, mark: str | None, since_ms: int) -> Received[StoredClick]:
+        start, end, text = span(self._db, "clicks", mark)
+        rows = self._db.execute(
+            f"SELECT {_CLICK} FROM clicks WHERE rowid <= ? AND (rowid > ? OR received_ms >= ?) ORDER BY rowid",
+            [end, start, since_ms],
+        )
+        return Received(map(_click, rows), not start, text)
 
     def click_counts(self) -> Iterator[tuple[Counter, int]]:
         rows = self._db.execute(
