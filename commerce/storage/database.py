@@ -6,10 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -80,26 +76,41 @@ class Database:
 
     def migrate(self) -> None:
         """Run the migrations that this database has not seen; see `open_database` for errors."""
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        newest = max(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
         try:
-            with self._engine.connect() as connection:
-                if self.is_sqlite:
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # two programs may open it at once
-                else:
-                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4867251)")
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                connection.commit()
-        except CommandError:
-            newest = ScriptDirectory.from_config(config).get_current_head()
-            raise Misconfigured(
-                f"the orders' database is newer than this program (which knows {newest}): upgrade milepost"
-            ) from None
+            found = self._revision()
+            if found > newest:
+                raise Misconfigured(
+                    f"the orders' database is of revision {found} and this program knows {newest}: upgrade milepost"
+                )
+            if found < newest:
+                self._upgrade()
         except DBAPIError as error:
             raise Unreachable(
                 f"the orders' database cannot be used ({_first_line(error)}): check [commerce] database"
             ) from error
+
+    def _revision(self) -> str:
+        """The newest migration that has run, "" where none has."""
+        with self._engine.connect() as connection:
+            if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+                return ""
+            return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or "")
+
+    def _upgrade(self) -> None:
+        from alembic import command  # half of this module's start-up, needed once in a database's life
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        with self._engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # two programs may open it at once
+            else:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4867251)")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
 
     def close(self) -> None:
         """Close every connection."""

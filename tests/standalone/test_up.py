@@ -30,7 +30,7 @@ def _alive(pid: int) -> bool:
 
 
 def test_a_run_with_an_end_balances_and_exits_0(up: Up) -> None:
-    up.start("--trucks", "2", "--shoppers", "1", "--minutes", "0.1", "--speedup", "60")
+    up.start("--trucks", "2", "--shoppers", "1", "--minutes", "0.2", "--speedup", "60")
     code, summary = up.finish()
     assert code == 0
     assert [row["truck_id"] for row in summary["trucks"]] == ["TRUCK-001", "TRUCK-002"]
