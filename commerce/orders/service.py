@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeVar, cast
 
 from sqlalchemy import Connection, Table, select, update
 
+from commerce.fields import Accepted, CardData, identifier
 from commerce.orders.state import Content, order_state
-from commerce.orders.wire import Accepted, CardData, identifier, read_event, read_order
+from commerce.orders.wire import read_event, read_order
 from commerce.storage.database import Database
 from commerce.storage.dead_letters import Arrival, keep_dead_letter
 from commerce.storage.schema import order_contents, order_events, order_states, orders, tracking_tokens

@@ -1,0 +1,206 @@
+"""Reading the fields of a document: each has a reader that returns its value or refuses it by name.
+
+A field that is refused is set to null, kept as it came under `refused_fields`, and named as a warning.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from commerce import currencies
+from commerce.card_numbers import find_card_data
+from contract import timestamps
+from contract.codec import Json, canonical, content_hash
+from contract.errors import Rejected
+from contract.topics import ID
+
+MAX_DOCUMENT = 256 * 1024
+_MAX_TEXT = 2048
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_BOOKKEEPING = frozenset({"received_at"})
+
+Read = Callable[[Json], Json]
+"""Takes what came, returns what is kept, raises Rejected."""
+
+
+class CardData(Rejected):
+    """A document that holds payment card data: its bytes must be kept nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A document that was judged.
+
+    id: what it is about, or its event_id. content: SHA-256 of the canonical JSON that came. text: that JSON with what
+    was refused set aside, canonical. record: the same, parsed. warnings: field → why it was set to null.
+    """
+
+    id: str
+    content: str
+    text: str
+    record: dict[str, Json]
+    warnings: dict[str, str] = field(default_factory=dict)
+
+
+def own_fields(document: Json) -> dict[str, Json]:
+    """The producer's own fields.
+
+    Raises:
+        Rejected: it is no JSON object. CardData: some field holds card data.
+    """
+    if not isinstance(document, dict):
+        raise Rejected("", "must be a JSON object")
+    if found := find_card_data(document):
+        raise CardData(found, "holds payment card data: send payment_method only; nothing of this was stored")
+    return {key: value for key, value in document.items() if key not in _BOOKKEEPING}
+
+
+def read_fields(record: dict[str, Json], readers: Mapping[str, Read], warnings: dict[str, str]) -> None:
+    """Read optional fields in place; what is refused becomes null and goes to `warnings`."""
+    for name, read in readers.items():
+        try:
+            record[name] = read(record.get(name))
+        except Rejected as error:
+            record[name] = None
+            warnings[error.field or name] = error.reason
+
+
+def accepted(id: str, own: dict[str, Json], record: dict[str, Json], warnings: dict[str, str]) -> Accepted:
+    """The judged document.
+
+    Raises:
+        Rejected: over MAX_DOCUMENT bytes.
+    """
+    if warnings:
+        record["refused_fields"] = {name: {"value": _at(own, name), "reason": why} for name, why in warnings.items()}
+    text = canonical(record)
+    if len(text) > MAX_DOCUMENT:
+        raise Rejected("", f"over {MAX_DOCUMENT} bytes: leave out what does not belong to it")
+    return Accepted(id, content_hash(canonical(own)), text, record, warnings)
+
+
+def identifier(value: Json, name: str) -> str:
+    """An id as text: text or a whole number of 1 to 128 characters without control characters.
+
+    Raises:
+        Rejected: anything else, naming `name`.
+    """
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not 1 <= len(text) <= 128 or _CONTROL.search(text):
+        found = "missing" if value is None else f"{value!r:.40}"
+        raise Rejected(name, f"must be text of 1 to 128 characters without control characters, not {found}")
+    return text
+
+
+def truck_id(value: Json, name: str = "truck_id") -> str:
+    """A truck's name.
+
+    Raises:
+        Rejected: anything that no truck can be called.
+    """
+    if not isinstance(value, str) or not ID.fullmatch(value):
+        raise Rejected(name, f"must be 1 to 64 of A-Z, a-z, 0-9, _ and -, not {value!r:.40}")
+    return value
+
+
+def optional(read: Read) -> Read:
+    """The same, but null stays null."""
+    return lambda value: None if value is None else read(value)
+
+
+def an_id(name: str) -> Read:
+    """An optional identifier."""
+    return optional(lambda value: identifier(value, name))
+
+
+def a_time(name: str) -> Read:
+    """An optional RFC 3339 time, in this project's form."""
+    return optional(lambda value: timestamps.parse(value, name))
+
+
+def a_text(name: str) -> Read:
+    """An optional text of at most 2,048 characters."""
+
+    def read(value: Json) -> Json:
+        if not isinstance(value, str) or len(value) > _MAX_TEXT:
+            raise Rejected(name, f"must be text of at most {_MAX_TEXT} characters, not {value!r:.40}")
+        return value
+
+    return optional(read)
+
+
+def a_choice(name: str, choices: Sequence[str]) -> Read:
+    """An optional one of some words."""
+
+    def read(value: Json) -> Json:
+        if value not in choices:
+            raise Rejected(name, f"must be one of {', '.join(choices)}, not {value!r:.40}")
+        return value
+
+    return optional(read)
+
+
+def a_truth(name: str) -> Read:
+    """An optional true or false."""
+
+    def read(value: Json) -> Json:
+        if not isinstance(value, bool):
+            raise Rejected(name, f"must be true or false, not {value!r:.40}")
+        return value
+
+    return optional(read)
+
+
+def a_number(name: str, least: float, most: float, *, whole: bool = False) -> Read:
+    """An optional number within bounds."""
+    wanted = "a whole number" if whole else "a number"
+
+    def read(value: Json) -> Json:
+        kinds: Any = int if whole else int | float | Decimal
+        if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
+            raise Rejected(name, f"must be {wanted} from {least:g} to {most:g}, not {value!r:.40}")
+        return value
+
+    return optional(read)
+
+
+def an_amount(name: str) -> Read:
+    """An optional amount of money, as decimal text."""
+    return optional(lambda value: currencies.text(currencies.amount(value, name)))
+
+
+def a_currency(value: Json) -> str:
+    """A currency code.
+
+    Raises:
+        Rejected: not in ISO 4217.
+    """
+    code = value.strip().upper() if isinstance(value, str) else value
+    if code not in currencies.CODES:
+        raise Rejected("currency", f"must be an ISO 4217 code such as EUR, not {value!r:.40}")
+    return str(code)
+
+
+def place_reader(prefix: str) -> Read:
+    """An optional object whose latitude and longitude, if any, are a pair on Earth."""
+    latitude = a_number(f"{prefix}.latitude", -90, 90)
+    longitude = a_number(f"{prefix}.longitude", -180, 180)
+
+    def read(value: Json) -> Json:
+        if not isinstance(value, dict):
+            raise Rejected(prefix, f"must be an object such as {{latitude, longitude}}, not {value!r:.40}")
+        pair = latitude(value.get("latitude")), longitude(value.get("longitude"))
+        if (pair[0] is None) != (pair[1] is None):
+            raise Rejected(f"{prefix}.latitude", "latitude and longitude go together: send both or neither")
+        return value
+
+    return optional(read)
+
+
+def _at(document: dict[str, Json], path: str) -> Json:
+    value: Json = document
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
