@@ -34,6 +34,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "provision": ("provisioning.cli", "An identity for every truck: init, truck, bundle, import, status."),
     "cost": ("deploy.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
     "orders": ("commerce.cli", "Orders: what was placed, and how far it is."),
+    "customers": ("commerce.cli", "Customers: profiles and what they ordered."),
+    "items": ("commerce.cli", "The catalogue: import, list, show."),
+    "fleet": ("commerce.cli", "Vehicles: tank, capacity, depot, driver: import, list, show."),
     "simulate": ("simulator.cli", "Virtual trucks and shoppers on their own."),
 }
 """Command → the module whose `app` has a command of that name (or is that group), and its line in the help."""

@@ -10,6 +10,7 @@ from collector.stores.factory import open_reader
 from commerce.deliveries import Locate
 from commerce.http.access import Access
 from commerce.http.orders import OrderDoors
+from commerce.http.registers import RegisterDoors
 from commerce.orders.service import Orders
 from commerce.settings import CommerceSettings
 from commerce.storage.database import open_database
@@ -29,7 +30,8 @@ def open_commerce_doors(
     stack.callback(database.close)
     locate = reading_positions(collector.store_url)
     orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None)
-    return [*OrderDoors(orders, Access(commerce.keys, http.networks), locate=locate).routes]
+    access = Access(commerce.keys, http.networks)
+    return [*OrderDoors(orders, access, locate=locate).routes, *RegisterDoors(database, access).routes]
 
 
 def reading_positions(store_url: str) -> Locate:

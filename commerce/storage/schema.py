@@ -67,3 +67,34 @@ dead_letters = Table(
     Column("times", Integer, nullable=False, default=1),
     comment="What was refused.",
 )
+
+register_subjects = Table(
+    "register_subjects",
+    metadata,
+    Column("kind", String(16), primary_key=True, comment="customer, item or vehicle"),
+    Column("subject_id", String(128), primary_key=True),
+    comment="One row per customer, item and vehicle: what writers lock.",
+)
+
+register_documents = Table(
+    "register_documents",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("subject_id", String(128), primary_key=True),
+    Column("order_key", String(96), primary_key=True, comment="valid_from # content hash"),
+    Column("key", String(64), nullable=False, comment="hash of what is said, without from when"),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    comment="Every document that was put.",
+)
+
+register_versions = Table(
+    "register_versions",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("subject_id", String(128), primary_key=True),
+    Column("order_key", String(96), primary_key=True, comment="of the document that opens it"),
+    Column("key", String(64), nullable=False),
+    Column("end", String(24), comment="start of the next version; null is current"),
+    comment="SCD Type 2 versions of customers, items and vehicles.",
+)

@@ -1,0 +1,74 @@
+"""What the commands of commerce share: options, the open database, tables that fit a terminal."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from collector.settings import CollectorSettings
+from commerce.settings import CommerceSettings
+from commerce.storage.database import Database, open_database
+from contract.errors import Misconfigured
+from contract.settings import load
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="The data directory (else $MILEPOST_DATA_DIR, else ./milepost-data)")
+]
+Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
+
+
+@contextmanager
+def open_commerce(config: Path | None, data_dir: Path | None, *, make: bool = False) -> Iterator[Database]:
+    """The commerce database of an installation, until the end of the block.
+
+    Args:
+        config: of `--config`.
+        data_dir: of `--data-dir`.
+        make: whether to make one where there is none yet.
+
+    Raises:
+        Misconfigured: there is none yet.
+    """
+    folder = data_dir or load("collector", CollectorSettings, config).data_dir
+    settings = load("commerce", CommerceSettings, config)
+    if make:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif settings.database is None and not (folder / "commerce.db").exists():
+        raise Misconfigured(f"no orders in {folder} yet: `milepost up` makes the database, or give --data-dir")
+    database = open_database(settings.database_url(folder))
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def cells(row: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
+    """The named values of a row, as text."""
+    return (as_text(row.get(name)) for name in names)
+
+
+def as_text(value: object) -> str:
+    """A value for a table cell; control characters of strangers never reach the terminal raw."""
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    text = str(value)
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+def show_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+    """Print a table, or `empty` where it has no rows."""
+    console = Console()
+    if not rows:
+        console.print(empty)
+        return
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

@@ -1,0 +1,94 @@
+"""`PUT` and `GET` of customers, items and vehicles: `/v1/customers/{id}`, `/v1/items/{id}`, `/v1/vehicles/{id}`."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from commerce.customers import unified_view
+from commerce.fields import CardData
+from commerce.http.access import Access
+from commerce.http.replies import Endpoint, Refused, answering, read_json, reply
+from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES, Kind
+from commerce.registers.register import Register
+from commerce.storage.database import Database
+from commerce.storage.dead_letters import Arrival, keep_dead_letter
+from contract.errors import Rejected
+
+_STATUS = {"accepted": 201, "duplicate": 200}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class RegisterDoors:
+    """The doors of the three registers. A put is answered when it is durable."""
+
+    def __init__(self, database: Database, access: Access, *, clock: Callable[[], int] = _now_ms) -> None:
+        """
+        Args:
+            database: where the registers are kept.
+            access: who may.
+            clock: Unix ms.
+        """
+        self._database, self._access, self._clock = database, access, clock
+
+    @property
+    def routes(self) -> list[Route]:
+        """What an application mounts."""
+        found = []
+        for path, kind in (("customers", CUSTOMERS), ("items", ITEMS), ("vehicles", VEHICLES)):
+            one = f"/v1/{path}/{{subject_id}}"
+            found.append(Route(one, answering(self._putting(kind)), methods=["PUT"]))
+            found.append(Route(one, answering(self._getting(kind)), methods=["GET"]))
+            if kind is not CUSTOMERS:
+                found.append(Route(f"/v1/{path}", answering(self._listing(kind)), methods=["GET"]))
+        return found
+
+    def _putting(self, kind: Kind) -> Endpoint:
+        async def put(request: Request) -> Response:
+            self._access.demand(request)
+            document, payload = await read_json(request)
+            arrival = Arrival(self._clock(), payload, f"http:{kind.name}")
+            judge = partial(kind.read, document, request.path_params["subject_id"])
+            try:
+                read = judge()
+            except Rejected as error:
+                if isinstance(error, CardData):
+                    arrival = Arrival(arrival.received_ms, b"", arrival.source)
+                await run_in_threadpool(keep_dead_letter, self._database, arrival, error)
+                raise
+            register = Register(self._database, kind)
+            status = await run_in_threadpool(register.put, read, received_ms=arrival.received_ms)
+            body = {kind.id_name: read.id, "status": status, "warnings": read.warnings}
+            return reply(body, _STATUS[status])
+
+        return put
+
+    def _getting(self, kind: Kind) -> Endpoint:
+        async def get(request: Request) -> Response:
+            self._access.demand(request)
+            name = request.path_params["subject_id"]
+            read = unified_view if kind is CUSTOMERS else partial(_current, kind)
+            found = await run_in_threadpool(read, self._database, name)
+            if found is None:
+                raise Refused(404, f"no {kind.name} {name!r:.80} is known", field=kind.id_name)
+            return reply(found)
+
+        return get
+
+    def _listing(self, kind: Kind) -> Endpoint:
+        async def every(request: Request) -> Response:
+            self._access.demand(request)
+            return reply(await run_in_threadpool(Register(self._database, kind).all_current))
+
+        return every
+
+
+def _current(kind: Kind, database: Database, subject_id: str) -> dict[str, object] | None:
+    return Register(database, kind).current(subject_id)

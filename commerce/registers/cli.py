@@ -1,0 +1,148 @@
+"""`milepost customers|items|fleet`: import from CSV, list and show."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commerce.cli_options import AsJson, Config, DataDir, as_text, cells, open_commerce, show_table
+from commerce.customers import unified_view
+from commerce.registers.csv_rows import read_csv
+from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES, Kind
+from commerce.registers.register import Register
+from contract.codec import dump
+from contract.errors import Misconfigured, Rejected
+
+customers = typer.Typer(no_args_is_help=True, help="Customers: profiles and what they ordered.")
+items = typer.Typer(no_args_is_help=True, help="The catalogue: what the shop sells.")
+fleet = typer.Typer(no_args_is_help=True, help="Vehicles: tank, capacity, depot, service, driver.")
+
+File = Annotated[Path, typer.Argument(metavar="FILE.csv", help="Comma-separated, with a header line")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id of one")]
+
+_COLUMNS = {
+    "customer": ("customer_id", "name", "country", "loyalty_tier", "marketing_consent"),
+    "item": ("item_id", "item_name", "category", "price", "currency", "stock", "active"),
+    "vehicle": ("truck_id", "plate", "group", "tank_litres", "capacity", "driver_id"),
+}
+
+
+def _import(kind: Kind, file: Path, *, data_dir: Path | None, config: Path | None, as_json: bool) -> None:
+    counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
+    received_ms = time.time_ns() // 1_000_000
+    try:
+        with (
+            file.open(newline="", encoding="utf-8-sig") as source,
+            open_commerce(config, data_dir, make=True) as database,
+        ):
+            register = Register(database, kind)
+            for line, document in read_csv(source, kind):
+                try:
+                    read = kind.read(document)
+                except Rejected as error:
+                    typer.echo(f"{file}, line {line}: {error}", err=True)
+                    counts["rejected"] += 1
+                    continue
+                for field, reason in read.warnings.items():
+                    typer.echo(f"{file}, line {line}: {field} left empty: {reason}", err=True)
+                counts[register.put(read, received_ms=received_ms)] += 1
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Misconfigured(f"{file} cannot be read as CSV in UTF-8: {error}") from None
+    typer.echo(dump(counts) if as_json else ", ".join(f"{count} {name}" for name, count in counts.items()))
+    raise typer.Exit(1 if counts["rejected"] else 0)
+
+
+def _list(kind: Kind, *, data_dir: Path | None, config: Path | None, as_json: bool) -> None:
+    with open_commerce(config, data_dir) as database:
+        rows = Register(database, kind).all_current()
+    if as_json:
+        typer.echo(dump(rows))
+        return
+    names = _COLUMNS[kind.name]
+    show_table(
+        f"{kind.name.capitalize()}s", names, [[*cells(row, names)] for row in rows], empty=f"No {kind.name}s yet."
+    )
+
+
+def _show(kind: Kind, subject_id: str, *, data_dir: Path | None, config: Path | None, as_json: bool) -> None:
+    with open_commerce(config, data_dir) as database:
+        versions = Register(database, kind).versions(subject_id)
+    if not versions:
+        typer.echo(f"No {kind.name} {as_text(subject_id)} is known.", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(dump(versions))
+        return
+    documents = [row["document"] for row in versions]
+    shown = [name for name in kind.fields if any(document.get(name) is not None for document in documents)]
+    rows: list[list[str]] = []
+    for row in versions:
+        until = _minute(row["effective_end_date"]) if row["effective_end_date"] else "now"
+        rows.append([_minute(row["effective_start_date"]), until, *cells(row["document"], shown)])
+    show_table(as_text(subject_id), ("from", "until", *shown), rows, empty="")
+
+
+def _minute(instant: str) -> str:
+    return f"{instant[:10]} {instant[11:16]}"
+
+
+@items.command("import")
+def import_items(file: File, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Put the items of a CSV file into the catalogue. The same file again changes nothing."""
+    _import(ITEMS, file, data_dir=data_dir, config=config, as_json=as_json)
+
+
+@items.command("list")
+def list_items(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """List the items as they are now."""
+    _list(ITEMS, data_dir=data_dir, config=config, as_json=as_json)
+
+
+@items.command("show")
+def show_item(item_id: Id, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Show one item's versions, oldest first."""
+    _show(ITEMS, item_id, data_dir=data_dir, config=config, as_json=as_json)
+
+
+@fleet.command("import")
+def import_vehicles(file: File, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Put the vehicles of a CSV file into the register. The same file again changes nothing."""
+    _import(VEHICLES, file, data_dir=data_dir, config=config, as_json=as_json)
+
+
+@fleet.command("list")
+def list_vehicles(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """List the vehicles as they are now."""
+    _list(VEHICLES, data_dir=data_dir, config=config, as_json=as_json)
+
+
+@fleet.command("show")
+def show_vehicle(truck_id: Id, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Show one vehicle's versions, oldest first."""
+    _show(VEHICLES, truck_id, data_dir=data_dir, config=config, as_json=as_json)
+
+
+@customers.command("list")
+def list_customers(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """List the customers' profiles as they are now."""
+    _list(CUSTOMERS, data_dir=data_dir, config=config, as_json=as_json)
+
+
+@customers.command("show")
+def show_customer(customer_id: Id, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Show all that is held about one customer: profile, versions, orders, revenue."""
+    with open_commerce(config, data_dir) as database:
+        found = unified_view(database, customer_id)
+    if found is None:
+        typer.echo(f"No customer {as_text(customer_id)} is known.", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(dump(found))
+        return
+    profile = found["profile"] or {}
+    facts = [[name, as_text(value)] for name, value in profile.items() if value is not None]
+    show_table(as_text(customer_id), ("field", "value"), facts, empty="No profile has come; there are orders:")
+    names = ("order_id", "state", "total", "currency", "placed_at")
+    show_table("Orders", names, [[*cells(row, names)] for row in found["orders"]], empty="No orders yet.")
