@@ -1,0 +1,239 @@
+"""The lake holds exactly what the store holds, whatever was built before and wherever a build was killed."""
+
+import datetime
+import fcntl
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.stores.factory import open_reader
+from contract.errors import Retryable, Unreachable
+from tests.milepost_process import REPOSITORY, environment
+from tests.warehouse.fleet import Fleet, drive
+from warehouse.lake import catalog, schema
+from warehouse.lake.schema import Column, Table
+
+START = "2024-06-01T23:50:00.000Z"
+SPEEDS = [0, 50, 60, 0, 0, 0, 70, 30, 0, 0, 40, 50, 60, 0, 0, 0, 0, 0, 0, 20]
+
+
+def _clicks(count: int) -> list[dict[str, Any]]:
+    kinds = ("page_view", "view", "add_to_cart", "purchase")
+    return [
+        {
+            "event_id": f"e{n}",
+            "event_type": kinds[n % 4],
+            "timestamp": f"2024-06-0{1 + n % 3}T12:{n % 60:02d}:00.000Z",
+            "session_id": f"v{n % 5}",
+            "price": 1.5,
+            "title": "\ud800 half",
+        }
+        for n in range(count)
+    ]
+
+
+def test_every_row_once_typed_and_whole(fleet: Fleet) -> None:
+    fleet.take([*drive("T1", START, SPEEDS), *drive("T2", START, SPEEDS[::-1], brakes="worn")])
+    fleet.take(
+        [{"truck_id": "T3", "timestamp": "2024-05-01T00:00:00Z", "engine_diagnostics": {"temperature": 80}}],
+        received=START,
+    )
+    fleet.take([{"truck_id": "T1", "sampled_at": "no time"}], received=START)
+    fleet.click(_clicks(10))
+    made = fleet.build()
+    assert {name: table["rows"] for name, table in made["tables"].items()}["telemetry"] == 2 * len(SPEEDS) + 1
+    rows = fleet.lake_rows()
+    columns = [column.name for column in schema.TELEMETRY.columns]
+    legacy = dict(zip(columns, next(row for row in rows["telemetry"] if row[0] == "T3"), strict=True))
+    assert (legacy["engine_temperature"], legacy["stream_id"], legacy["day"]) == (80, None, datetime.date(2024, 5, 1))
+    assert [len(rows[name]) for name in ("click", "dead_letter")] == [10, 1]
+    assert fleet.check()["ok"]
+
+
+def test_a_late_day_writes_only_its_day_and_where_versions_ended(fleet: Fleet) -> None:
+    fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
+    fleet.take(drive("T1", "2024-06-05T12:00:00.000Z", SPEEDS, seq=100))
+    fleet.build()
+    assert fleet.build()["tables"]["telemetry"]["days"] == []
+    fleet.take(drive("T1", "2024-06-03T12:00:00.000Z", [50], seq=50, brakes="worn"))
+    made = fleet.build()["tables"]
+    assert made["telemetry"]["days"] == ["2024-06-03"]
+    # the version of the 1st now ends on the 3rd; that of the 5th did not begin a version before
+    assert made["truck_version"]["days"] == ["2024-06-01", "2024-06-03", "2024-06-05"]
+    assert fleet.check()["ok"]
+
+
+def test_a_click_that_moves_to_another_day_leaves_its_old_one(fleet: Fleet) -> None:
+    """What ingest keeps of an event may be replaced by an earlier delivery: the lake follows the store."""
+    import sqlite3
+
+    fleet.click(_clicks(6))
+    fleet.build()
+    with sqlite3.connect(fleet.folder / "milepost.db") as store:
+        now = int(time.time() * 1000)
+        store.execute(
+            "UPDATE clicks SET timestamp = '2024-06-09T00:00:00.000Z', received_ms = ? WHERE event_id='e1'", [now]
+        )
+    assert fleet.build()["tables"]["click"]["days"] == ["2024-06-02", "2024-06-09"]
+    assert sorted(row[0] for row in fleet.lake_rows()["click"]) == [f"e{n}" for n in range(6)]
+    assert fleet.check()["ok"]
+
+
+@settings(max_examples=3)
+@given(st.randoms(use_true_random=False), st.integers(1, 4))
+def test_any_order_any_batches_one_lake(order: random.Random, builds: int) -> None:
+    samples = [*drive("T1", START, SPEEDS), *drive("T2", "2024-06-02T00:05:00.000Z", SPEEDS, brakes="worn")]
+    events = _clicks(12)
+    with tempfile.TemporaryDirectory() as folder:
+        one, other = Fleet(Path(folder, "one")), Fleet(Path(folder, "other"))
+        one.take(samples)
+        one.click(events)
+        one.build()
+        shuffled = [*samples, *order.sample(samples, 10)]
+        order.shuffle(shuffled)
+        order.shuffle(events)
+        for part in range(builds):
+            other.take(shuffled[part::builds])
+            other.click(events[part::builds])
+            other.build()
+        assert other.lake_rows() == one.lake_rows()
+        assert other.check()["ok"]
+        one.close()
+        other.close()
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(25, marks=pytest.mark.prove)])
+def test_killed_anywhere_and_run_again(fleet: Fleet, kills: int) -> None:
+    fleet.take(drive("T1", START, SPEEDS))
+    fleet.click(_clicks(12))
+    fleet.build()
+    held = fleet.lake_rows()
+    fleet.take(drive("T1", "2024-06-01T20:00:00.000Z", SPEEDS, stream="s2", brakes="worn"))
+    command = [sys.executable, "-m", "milepost", "lake", "build", "--data-dir", str(fleet.folder)]
+    dice = random.Random(kills)
+    for _ in range(kills):
+        build = subprocess.Popen(
+            command, env=environment(), cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 30
+        stage = fleet.folder / "lake" / ".stage"
+        while build.poll() is None and not stage.exists() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(dice.random() * 0.4)
+        build.send_signal(signal.SIGKILL)
+        build.communicate()
+        seen = fleet.lake_rows()
+        assert seen == held or len(seen["telemetry"]) == 2 * len(SPEEDS)
+    fleet.build()
+    assert len(fleet.lake_rows()["telemetry"]) == 2 * len(SPEEDS)
+    assert fleet.check()["ok"]
+
+
+def test_a_second_build_is_refused(fleet: Fleet) -> None:
+    fleet.build()
+    with (fleet.folder / "lake" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Retryable, match="another build"):
+            fleet.build()
+
+
+def test_a_damaged_file_is_named_and_the_next_build_heals_it(fleet: Fleet) -> None:
+    fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
+    fleet.build()
+    (path,) = (fleet.folder / "lake" / "telemetry").rglob("*.parquet")
+    path.write_bytes(b"PAR1 nonsense PAR1")
+    found = fleet.check()
+    assert not found["ok"]
+    assert str(path) in found["checks"][0]["problem"]
+    fleet.take(drive("T1", "2024-06-01T20:00:00.000Z", SPEEDS, seq=100))
+    fleet.build()
+    assert fleet.check()["ok"]
+    assert len(fleet.lake_rows()["telemetry"]) == 2 * len(SPEEDS)
+
+
+def test_a_write_that_fails_leaves_the_lake_as_it_was(fleet: Fleet) -> None:
+    fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
+    fleet.build()
+    held = fleet.lake_rows()
+    fleet.take(drive("T1", "2024-06-02T12:00:00.000Z", SPEEDS, seq=100))
+    in_the_way = fleet.folder / "lake" / "telemetry" / "data" / "day=2024-06-02"
+    in_the_way.write_text("a file where the day's folder should be")
+    with pytest.raises((Unreachable, OSError)):
+        fleet.build()
+    assert fleet.lake_rows() == held
+    in_the_way.unlink()
+    fleet.build()
+    assert fleet.check()["ok"]
+
+
+def test_a_lake_that_was_moved_is_made_anew(fleet: Fleet, tmp_path: Path) -> None:
+    fleet.take(drive("T1", START, SPEEDS))
+    fleet.build()
+    held = fleet.lake_rows()["telemetry"]
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (tmp_path / "lake").rename(moved / "lake")
+    for name in ("milepost.db", "milepost.db-wal", "milepost.db-shm"):
+        if (tmp_path / name).exists():
+            (moved / name).write_bytes((tmp_path / name).read_bytes())
+    other = Fleet(moved)
+    other.build()
+    assert other.lake_rows()["telemetry"] == held
+    other.close()
+
+
+def test_a_column_that_is_new_is_null_in_older_files(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
+    fleet.build()
+    older = schema.TELEMETRY
+    cargo = Column("cargo_temperature", "double", "cargo temperature, °C", ("cargo_temperature",))
+    newer = Table(older.name, older.comment, (*older.columns, cargo), older.key, older.sort)
+    for module in ("build.schema", "tables"):
+        monkeypatch.setattr(f"warehouse.lake.{module}.TELEMETRY", newer)
+    monkeypatch.setattr("warehouse.lake.tables.TABLES", (newer,))
+    fleet.take(
+        [{**record, "cargo_temperature": -18.5} for record in drive("T1", "2024-06-02T12:00:00.000Z", [50], seq=100)]
+    )
+    fleet.build()
+    lake = catalog.LakeCatalog(fleet.folder / "lake")
+    assert lake.table(newer).schema().find_field("cargo_temperature").doc == "cargo temperature, °C"
+    build = lake.newest()
+    assert build
+    values = (
+        lake.table(newer).scan(snapshot_id=build.snapshots["telemetry"]).to_arrow()["cargo_temperature"].to_pylist()
+    )
+    assert sorted(values, key=lambda value: value is None) == [-18.5, *[None] * len(SPEEDS)]
+
+
+def test_duckdb_and_pyiceberg_read_it_as_iceberg(fleet: Fleet) -> None:
+    import duckdb
+    from duckdb_extensions import import_extension
+
+    fleet.take(drive("T1", START, SPEEDS))
+    fleet.build()
+    table = fleet.lake.catalog.table(schema.TELEMETRY)
+    assert table.scan().to_arrow().num_rows == len(SPEEDS)
+    with duckdb.connect() as db:
+        for name in ("avro", "iceberg"):
+            import_extension(name)
+            db.execute(f"LOAD {name}")
+        scan = f"iceberg_scan('{table.metadata_location}')"
+        query = f"SELECT count(*), max(vehicle_speed) FROM {scan} WHERE day = '2024-06-02'"
+        assert db.execute(query).fetchone() == (len(SPEEDS) - 10, 60.0)
+
+
+def test_no_store_makes_empty_tables(tmp_path: Path) -> None:
+    from warehouse.lake.build import Lake
+
+    assert open_reader(f"sqlite:///{tmp_path / 'none.db'}") is None
+    made = Lake(tmp_path / "lake").build(None)
+    assert made["build"] == 1

@@ -1,0 +1,229 @@
+"""`lake build`: what the store received since the last finished build, into the lake."""
+
+import contextlib
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from collector.queries.changes import clicks_received, samples_received
+from collector.stores import Reader
+from contract import timestamps
+from contract.errors import Retryable
+from warehouse.lake import schema, store_rows
+from warehouse.lake.catalog import Build, LakeCatalog
+from warehouse.lake.tables import TABLES, click_select, dead_letter_select, telemetry_select, version_select
+from warehouse.lake.writing import DamagedFile, TableWriter, connection
+
+_OVERLAP_MS = 600_000  # a click's row may be replaced by one received a little before the last build began
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What one build has written so far."""
+
+    snapshots: dict[str, int | None] = field(default_factory=dict)
+    days: dict[str, list[str]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+class Lake:
+    """A lake folder and how to bring it up to date with a store.
+
+    Args:
+        folder: the lake's folder; made where it is missing.
+        memory: what DuckDB may use at most, as it writes sizes.
+        keep_days: how long snapshots of earlier builds are kept.
+    """
+
+    def __init__(self, folder: Path, *, memory: str = "1GB", keep_days: float = 7) -> None:
+        self.folder = folder.resolve()
+        self.catalog = LakeCatalog(self.folder)
+        self._memory, self._keep_days = memory, keep_days
+
+    def build(self, reader: Reader | None, *, whole: bool = False, started_ms: int | None = None) -> dict[str, Any]:
+        """Bring every table up to date with the store.
+
+        Args:
+            reader: the store; None where there is none yet, which makes empty tables.
+            whole: read everything again, whatever was read before.
+            started_ms: Unix ms of the build's begin; the clock's where it is None.
+
+        Returns:
+            `{build, finished_at, tables: {name: {days: [day], rows}}}`: the days written anew and the rows they have;
+            `build` is that of the last one where nothing was new.
+
+        Raises:
+            Retryable: another build runs on this lake.
+            Misconfigured: the catalogue cannot be used.
+            Unreachable: the disk is full, or a data file cannot be read or written.
+        """
+        started = int(time.time() * 1000) if started_ms is None else started_ms
+        with self._alone():
+            if self.catalog.was_moved():
+                self.catalog.clear()
+            last = self.catalog.newest()
+            whole = whole or last is None
+            try:
+                return self._build(reader, None if whole else last, last, started)
+            except DamagedFile:
+                if whole or last is None:
+                    raise
+                return self._build(reader, None, last, started)  # the store still has every row
+
+    def _build(self, reader: Reader | None, base: Build | None, last: Build | None, started: int) -> dict[str, Any]:
+        scratch = self.folder / ".stage"
+        shutil.rmtree(scratch, ignore_errors=True)
+        run = _Run(self.catalog, reader, base, started, self._memory)
+        try:
+            marks = run.all_tables()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        done = run.progress
+        if last is None or done.snapshots != last.snapshots or _read(marks) != _read(last.marks):
+            last = self.catalog.record(
+                timestamps.from_ms(int(time.time() * 1000)), snapshots=done.snapshots, marks=marks, days=done.days
+            )
+            self._expire(started)
+        tables = {name: {"days": done.days[name], "rows": done.rows.get(name, 0)} for name in done.days}
+        return {"build": last.id, "finished_at": last.finished_at, "tables": tables}
+
+    def _expire(self, now_ms: int) -> None:
+        self.catalog.forget_builds(timestamps.from_ms(now_ms - int(self._keep_days * 86_400_000)))
+        builds = self.catalog.builds()
+        for table in TABLES:
+            kept = {build.snapshots.get(table.name) for build in builds}
+            self.catalog.expire(table, {id for id in kept if id is not None})
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Retryable(f"another build runs on the lake {self.folder}: try again when it is done") from None
+            yield
+
+
+def _read(marks: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: mark for name, mark in marks.items() if name != "started_ms"}
+
+
+class _Run:
+    """One build under way. base: the build whose rows are kept and whose marks are read from; None reads all."""
+
+    def __init__(
+        self, catalog: LakeCatalog, reader: Reader | None, base: Build | None, started: int, memory: str
+    ) -> None:
+        self._catalog, self._reader, self._base, self._started = catalog, reader, base, started
+        self._db = connection(catalog.folder / ".stage", memory)
+        self._marks: Mapping[str, Any] = base.marks if base else {}
+        self._first_keys: dict[str, str] = {}
+        self.progress = _Progress()
+
+    def all_tables(self) -> dict[str, Any]:
+        """Read and commit every table; the marks of what was read."""
+        marks: dict[str, Any] = {"folder": str(self._catalog.folder), "started_ms": self._started}
+        policy = self._reader.policy() if self._reader else None
+        marks["samples"] = self._telemetry(policy)
+        marks["policy"] = policy
+        self._versions(every=policy != self._marks.get("policy"))
+        marks["clicks"] = self._clicks()
+        self._snapshot(schema.DEAD_LETTER, "letters", store_rows.DEAD_LETTER, dead_letter_select())
+        self._snapshot(schema.STREAM_GAP, "gaps", store_rows.STREAM_GAP, "SELECT * FROM gaps")
+        return marks
+
+    def _writer(self, table: schema.Table, *, fresh: bool = False) -> TableWriter:
+        """fresh: as if the table held nothing."""
+        snapshot = self._base.snapshots.get(table.name) if self._base and not fresh else None
+        held = self._catalog.files(table, snapshot)
+        ids = self._catalog.field_ids(table)
+        return TableWriter(self._db, table, self._catalog.folder, held=held, ids=ids)
+
+    def _commit(self, table: schema.Table, writer: TableWriter, written: Mapping[str, Sequence[str]]) -> None:
+        untouched = {day: paths for day, paths in writer.files.items() if day not in written}
+        paths = [path for each in (untouched, written) for group in each.values() for path in group]
+        self.progress.snapshots[table.name] = self._catalog.commit(table, paths)
+        self.progress.days[table.name] = sorted(written)
+        self.progress.rows[table.name] = writer.rows
+        writer.close()
+
+    def _telemetry(self, policy: str | None) -> str | None:
+        table = schema.TELEMETRY
+        if self._reader is None:
+            self._commit(table, self._writer(table), {})
+            return None
+        mark = self._marks.get("samples") if policy == self._marks.get("policy") else None
+        received = samples_received(self._reader, mark)
+        writer = self._writer(table, fresh=received.whole)
+        rows = store_rows.samples(received.rows, self._saw)
+        self._db.register("samples", store_rows.batches(store_rows.SAMPLE, rows))
+        days = writer.stage(telemetry_select())
+        self._db.unregister("samples")
+        self._commit(table, writer, {day: writer.write(day, writer.merged(day)) for day in days})
+        return received.mark
+
+    def _saw(self, truck_id: str, order_key: str) -> None:
+        first = self._first_keys.get(truck_id)
+        if first is None or order_key < first:
+            self._first_keys[truck_id] = order_key
+
+    def _versions(self, *, every: bool) -> None:
+        """Trucks that received something have their versions compared, from the one before the first new sample."""
+        table = schema.TRUCK_VERSION
+        writer = self._writer(table, fresh=every)
+        trucks = self._reader.truck_ids() if self._reader and every else sorted(self._first_keys)
+        rows = (row for truck in trucks for row in store_rows.versions(truck, self._versions_of(truck)))
+        self._db.register("incoming", store_rows.batches(store_rows.VERSION, rows))
+        self._db.execute("CREATE OR REPLACE TEMP TABLE versions AS SELECT * FROM incoming")
+        self._db.unregister("incoming")
+        of = "truck_id IN (SELECT truck_id FROM versions)"
+        self._commit(table, writer, self._changed(writer, version_select(), of))
+
+    def _versions_of(self, truck_id: str) -> Iterator[Any]:
+        return self._reader.versions(truck_id) if self._reader else iter(())
+
+    def _clicks(self) -> str | None:
+        table = schema.CLICK
+        if self._reader is None:
+            self._commit(table, self._writer(table), {})
+            return None
+        since = int(self._marks.get("started_ms", 0)) - _OVERLAP_MS
+        received = clicks_received(self._reader, self._marks.get("clicks"), max(since, 0))
+        writer = self._writer(table, fresh=received.whole)
+        self._db.register("clicks", store_rows.batches(store_rows.CLICK, store_rows.clicks(received.rows)))
+        days = writer.stage(click_select())
+        self._db.unregister("clicks")
+        query = (
+            f"SELECT DISTINCT CAST(held.day AS VARCHAR) FROM {writer.held()} AS held"
+            f" SEMI JOIN {writer.staged()} USING (event_id)"
+        )
+        earlier = {row[0] for row in self._db.execute(query).fetchall()} if days else set()
+        gone = f"(SELECT event_id FROM {writer.staged()})" if earlier - set(days) else None
+        every = sorted({*days, *earlier})
+        self._commit(table, writer, {day: writer.write(day, writer.merged(day, gone)) for day in every})
+        return received.mark
+
+    def _snapshot(self, table: schema.Table, name: str, columns: Any, query: str) -> None:
+        """A table that is read whole each time; only days whose rows differ are written."""
+        writer = self._writer(table)
+        self._db.register("incoming", store_rows.batches(columns, self._whole(name)))
+        self._db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM incoming")
+        self._db.unregister("incoming")
+        self._commit(table, writer, self._changed(writer, query, "true"))
+
+    def _whole(self, name: str) -> Iterator[tuple[Any, ...]]:
+        if self._reader is None:
+            return iter(())
+        if name == "letters":
+            return store_rows.dead_letters(self._reader.dead_letters())
+        return store_rows.stream_gaps(self._reader)
+
+    def _changed(self, writer: TableWriter, query: str, of: str) -> dict[str, list[str]]:
+        """Write the days on which the rows of a query differ from those held; `of` says which held rows it replaces."""
+        writer.stage(query)
+        return {day: writer.write(day, writer.replaced(day, of)) for day in writer.different(of)}

@@ -1,0 +1,211 @@
+"""The lake's tables: columns, types, units and where each value stands in the wire's document.
+
+Names are those of the earlier Snowflake table in lower case; units come from the wire's own models. A column is only
+ever added, at the end of its table: files written before it was known read as null there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from contract.clicks import Click
+from contract.telemetry import LEAVES, Telemetry
+
+Type = Literal["text", "double", "long", "boolean", "instant", "day"]
+DUCKDB: dict[str, str] = {
+    "text": "VARCHAR",
+    "double": "DOUBLE",
+    "long": "BIGINT",
+    "boolean": "BOOLEAN",
+    "instant": "TIMESTAMPTZ",
+    "day": "DATE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `path` is where its value stands in the wire's document, None where the lake gives it itself.
+
+    json: the value is kept as JSON text.
+    """
+
+    name: str
+    type: Type
+    comment: str
+    path: tuple[str, ...] | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; `key` names a row, `sort` is the order of rows in a file, and `day` is what it is partitioned by."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    sort: tuple[str, ...]
+
+    @property
+    def by_day(self) -> bool:
+        """Partitioned by its column `day`; else the table is one file."""
+        return any(column.name == "day" for column in self.columns)
+
+
+_SHORT = {
+    "gps_location": "gps_",
+    "engine_diagnostics": "",
+    "vehicle_health_and_maintenance.tire_pressure": "tire_pressure_",
+    "vehicle_health_and_maintenance": "",
+    "environmental_conditions": "environment_",
+}
+_NAMES = {"environmental_conditions.atmospheric_pressure": "environment_pressure"}
+_FIRST = """
+    gps_latitude gps_longitude gps_altitude gps_speed vehicle_speed engine_rpm fuel_level engine_temperature
+    oil_pressure battery_voltage odometer_reading fuel_consumption brake_status tire_pressure_front_left
+    tire_pressure_front_right tire_pressure_rear_left tire_pressure_rear_right transmission_status
+    environment_temperature environment_humidity environment_pressure
+"""  # in the order of the earlier table
+
+
+def flat_name(leaf: str) -> str:
+    """The column of a dotted wire field: `gps_location.latitude` → `gps_latitude`."""
+    group, _, name = leaf.rpartition(".")
+    return _NAMES.get(leaf, f"{_SHORT.get(group, '')}{name}")
+
+
+def _measured() -> tuple[Column, ...]:
+    found = {flat_name(leaf): Column(flat_name(leaf), *_typed(leaf)) for leaf in LEAVES}
+    faults = "vehicle_health_and_maintenance.active_faults"
+    found["active_faults"] = Column(
+        "active_faults", "text", "JSON: [{spn, fmi, count, source}]", tuple(faults.split(".")), json=True
+    )
+    return tuple(found.pop(name) for name in _FIRST.split()) + tuple(found.values())
+
+
+def _typed(leaf: str) -> tuple[Type, str, tuple[str, ...]]:
+    path = tuple(leaf.split("."))
+    unit, title = _field(leaf)
+    if not unit:
+        return "text", title or "as the vehicle reports it", path
+    return "double", f"{title or path[-1]}, {unit}", path
+
+
+def _field(leaf: str) -> tuple[str, str]:
+    """Unit and title of a measured field, from the wire's model."""
+    group, _, name = leaf.rpartition(".")
+    schema: dict[str, Any] = Telemetry.model_json_schema()
+    node = schema
+    for part in [*(group.split(".") if group else []), name]:
+        node = node["properties"][part]
+        for choice in node.get("anyOf", ()):
+            if "$ref" in choice:
+                node = schema["$defs"][choice["$ref"].rsplit("/", 1)[1]]
+    return str(node.get("unit", "")), str(node.get("title", ""))
+
+
+MEASURED = _measured()
+"""A column for each measured field of a sample."""
+
+_TELEMETRY = (
+    Column("truck_id", "text", "the truck"),
+    Column("sampled_at", "instant", "when the sample was taken, or the date the collector gave it"),
+    Column("received_at", "instant", "when the collector first received it"),
+    Column("stream_id", "text", "the buffer file that numbered it; null for earlier producers"),
+    Column("seq", "long", "its number in the stream, 1, 2, 3 …"),
+    Column("order_key", "text", "what history sorts by: sampled_at#stream_id#seq#content hash"),
+    Column("content_hash", "text", "SHA-256 of the producer's canonical document"),
+    Column("tracked_key", "text", "a version opens where it differs from the sample before"),
+    Column("dated_by_arrival", "boolean", "the sample had no usable time of its own"),
+    Column("time_quality", "text", "gps, ntp, cloud or estimated", ("time_quality",)),
+    *MEASURED,
+    Column("quality", "text", "JSON: field or group → why it is null", ("quality",), json=True),
+    Column("interval_s", "double", "since_last: seconds that the summary covers, s", ("since_last", "seconds")),
+    Column("moving_s", "double", "since_last: time moving, s", ("since_last", "moving_seconds")),
+    Column("idle_s", "double", "since_last: time idling, s", ("since_last", "idle_seconds")),
+    Column("distance_km", "double", "since_last: distance driven, km", ("since_last", "distance_km")),
+    Column("fuel_l", "double", "since_last: fuel used, L", ("since_last", "fuel_l")),
+    Column("since_last", "text", "JSON: what happened since the sample before", ("since_last",), json=True),
+    Column("custom", "text", "JSON: the fleet's own signals", ("custom",), json=True),
+    Column("document", "text", "the producer's document as it came"),
+    Column("day", "day", "UTC day of sampled_at"),
+)
+_VERSION = (
+    Column("truck_id", "text", "the truck"),
+    Column("effective_start_date", "instant", "when the version began"),
+    Column("effective_end_date", "instant", "when the next version began; null while current"),
+    Column("is_current", "boolean", "no later version is known"),
+    Column("load_timestamp", "instant", "when the opening sample was first received"),
+    Column("order_key", "text", "order key of the opening sample"),
+    Column("tracked_key", "text", "the tracked fields' values or bands, as JSON"),
+    *MEASURED,
+    Column("document", "text", "the opening sample as it came"),
+    Column("day", "day", "UTC day of effective_start_date"),
+)
+_CLICK_TYPES: dict[str, Type] = {
+    "click_count": "long",
+    "price": "double",
+    "quantity": "double",
+    "is_bot": "boolean",
+    "search_results": "long",
+    "engaged_seconds": "double",
+    "scroll_percent": "double",
+}
+_CLICK_COMMENTS = {
+    "event_type": "page_view, view, click, add_to_cart, remove_from_cart, purchase, search, or a custom name",
+    "price": "unit price, in `currency`",
+    "quantity": "pieces",
+    "engaged_seconds": "time the page was in use, s",
+    "scroll_percent": "how far the page was scrolled, %",
+}
+_CLICK_EXTRA = """
+    title language screen utm_source utm_medium utm_campaign utm_term utm_content currency lines properties
+    refused_fields time_quality search_term search_results engaged_seconds scroll_percent is_bot os country
+    customer_id recommendation_id model_version position placement
+"""
+_JSON_FIELDS = {"lines", "properties", "refused_fields"}
+
+
+def _click_columns() -> Iterator[Column]:
+    yield Column("event_id", "text", "the event's identity")
+    yield Column("occurred_at", "instant", "when it happened, corrected for the browser's clock")
+    yield Column("received_at", "instant", "when the collector first received it")
+    known = [name for name in Click.model_fields if name not in ("event_id", "timestamp")]
+    for name in dict.fromkeys([*known, *_CLICK_EXTRA.split()]):
+        kind = _CLICK_TYPES.get(name, "text")
+        yield Column(name, kind, _CLICK_COMMENTS.get(name, name.replace("_", " ")), (name,), name in _JSON_FIELDS)
+    yield Column("document", "text", "the event as it came, under the wire's names")
+    yield Column("day", "day", "UTC day of occurred_at")
+
+
+_DEAD_LETTER = (
+    Column("id", "text", "hash of source and payload"),
+    Column("received_at", "instant", "when it came first"),
+    Column("source", "text", "the door: mqtt:…, http:…, file:…, lake:…"),
+    Column("field", "text", "the field that was wrong; null for the whole document"),
+    Column("reason", "text", "what was wrong and what would be right"),
+    Column("payload", "text", "as it came; base64 where it is not UTF-8"),
+    Column("payload_is_base64", "boolean", "the payload is not UTF-8"),
+    Column("times", "long", "how often it came"),
+    Column("day", "day", "UTC day of received_at"),
+)
+
+TELEMETRY = Table("telemetry", "one row per sample", _TELEMETRY, ("truck_id", "order_key"), ("truck_id", "order_key"))
+TRUCK_VERSION = Table(
+    "truck_version", "SCD type 2: one row per version", _VERSION, ("truck_id", "order_key"), ("truck_id", "order_key")
+)
+CLICK = Table("click", "one row per event", tuple(_click_columns()), ("event_id",), ("occurred_at", "event_id"))
+DEAD_LETTER = Table("dead_letter", "one row per refused record", _DEAD_LETTER, ("id",), ("received_at", "id"))
+STREAM_GAP = Table(
+    "stream_gap",
+    "numbers of a truck's stream that did not come: one row per range",
+    (
+        Column("truck_id", "text", "the truck"),
+        Column("stream_id", "text", "the buffer file that numbered them"),
+        Column("state", "text", "missing, lost, thinned or refused"),
+        Column("first_seq", "long", "first number of the range"),
+        Column("last_seq", "long", "last number of the range, inclusive"),
+    ),
+    ("truck_id", "stream_id", "state", "first_seq"),
+    ("truck_id", "stream_id", "first_seq"),
+)

@@ -1,0 +1,64 @@
+"""The lake's tables and the SQL that makes their rows of what the store gave (warehouse.lake.store_rows)."""
+
+from warehouse.lake.schema import CLICK, DEAD_LETTER, STREAM_GAP, TELEMETRY, TRUCK_VERSION
+from warehouse.lake.typing_sql import select
+
+TABLES = (TELEMETRY, TRUCK_VERSION, CLICK, DEAD_LETTER, STREAM_GAP)
+"""Every table of the lake."""
+
+_RECEIVED = "make_timestamptz(received_ms * 1000)"
+
+
+def telemetry_select() -> str:
+    """Rows of `telemetry` from a relation `samples`."""
+    given = {
+        "truck_id": "truck_id",
+        "sampled_at": "order_key[:24]",
+        "received_at": _RECEIVED,
+        "stream_id": "stream_id",
+        "seq": "seq",
+        "order_key": "order_key",
+        "content_hash": "content",
+        "tracked_key": "key",
+        "dated_by_arrival": "by_arrival",
+        "document": "text",
+        "day": "order_key[:10]",
+    }
+    return select(TELEMETRY, "samples", given)
+
+
+def version_select() -> str:
+    """Rows of `truck_version` from a relation `versions`."""
+    given = {
+        "truck_id": "truck_id",
+        "effective_start_date": "order_key[:24]",
+        "effective_end_date": "ends",
+        "is_current": "ends IS NULL",
+        "load_timestamp": _RECEIVED,
+        "order_key": "order_key",
+        "tracked_key": "key",
+        "document": "text",
+        "day": "order_key[:10]",
+    }
+    return select(TRUCK_VERSION, "versions", given)
+
+
+def click_select() -> str:
+    """Rows of `click` from a relation `clicks`."""
+    given = {
+        "event_id": "event_id",
+        "occurred_at": "occurred",
+        "received_at": _RECEIVED,
+        "document": "text",
+        "day": "occurred[:10]",
+    }
+    return select(CLICK, "clicks", given)
+
+
+def dead_letter_select() -> str:
+    """Rows of `dead_letter` from a relation `letters`."""
+    columns = ", ".join(column.name for column in DEAD_LETTER.columns[2:-1])
+    return (
+        f"SELECT id, {_RECEIVED} AS received_at, {columns},"
+        f" CAST({_RECEIVED} AT TIME ZONE 'UTC' AS DATE) AS day FROM letters"
+    )
