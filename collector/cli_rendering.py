@@ -1,4 +1,7 @@
-"""How the commands show their answers to people: rich tables of the very rows that `--json` prints."""
+"""How the commands show their answers to people: rich tables of the very rows that `--json` prints.
+
+Numbers are rounded and times cut to seconds here; `--json` has them in full.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +15,9 @@ from rich.text import Text
 from contract.records import at
 
 Row = Mapping[str, Any]
+_WHOLE_WORD = 20
+"""Characters: shorter words are never broken, whatever the width of the terminal."""
+_INSTANT_WIDTH = len("2026-01-31 00:00:00")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -26,20 +32,42 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, e
     for index, column in enumerate(columns):
         numbers = all(isinstance(row[index], int | float | None) for row in rows)
         instants = any(isinstance(row[index], str) and _INSTANT.fullmatch(row[index]) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=instants)
+        table.add_column(
+            column,
+            justify="right" if numbers else "left",
+            overflow="fold",
+            no_wrap=numbers or instants,
+            min_width=_INSTANT_WIDTH if instants else _longest_word([column, *(_cell(row[index]) for row in rows)]),
+        )
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))  # Text: what came may look like markup
+    unbounded = console.options.update_width(1_000)
+    if console.measure(table, options=unbounded).minimum > console.width:
+        table.padding = (0, 0, 0, 0)
     console.print(table)
+
+
+def _longest_word(cells: Sequence[str]) -> int:
+    words = [len(word) for cell in cells for word in cell.split()]
+    return max((length for length in words if length <= _WHOLE_WORD), default=1)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, float):
+        return _rounded(value)
     if isinstance(value, list):
         return " ".join(f"{a}–{b}" if a != b else str(a) for a, b in value) or "none"
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         return f"{value[:10]} {value[11:19]}"
     return str(value)
+
+
+def _rounded(value: float) -> str:
+    """Three or four digits that say something: 1000.375 is 1000, 49.82 is 49.8, 0.2857 is 0.29."""
+    size = abs(value)
+    return f"{value:.{0 if size >= 1000 else 1 if size >= 1 else 2}f}"
 
 
 def faults(sample: Row) -> str:

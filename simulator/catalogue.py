@@ -20,44 +20,67 @@ class Device(NamedTuple):
     user_agent: str
 
 
-ITEMS: tuple[Item, ...] = tuple(
-    Item(f"item-{number:03}", name, category, price)
-    for number, (name, category, price) in enumerate(
+_ARTICLES: tuple[tuple[str, str, tuple[tuple[str, float], ...]], ...] = (
+    (
+        "MOB",
+        "mobile phones",
         (
-            ("Moka pot, 6 cups", "kitchen", 34.9),
-            ("Cast-iron pan, 28 cm", "kitchen", 49.0),
-            ("Chef's knife, 20 cm", "kitchen", 79.5),
-            ("Enamel kettle", "kitchen", 38.0),
-            ("Bread tin", "kitchen", 17.9),
-            ("Pepper mill, beech", "kitchen", 27.5),
-            ("Wool blanket", "home", 89.0),
-            ("Linen curtain, pair", "home", 64.0),
-            ("Desk lamp, brass", "home", 112.0),
-            ("Door mat, coir", "home", 24.9),
-            ("Bookends, cast iron", "home", 31.0),
-            ("Wall clock", "home", 45.0),
-            ("Trail shoes", "outdoor", 119.0),
-            ("Rain jacket", "outdoor", 149.0),
-            ("Two-person tent", "outdoor", 229.0),
-            ("Head torch", "outdoor", 39.9),
-            ("Water bottle, 1 l", "outdoor", 18.5),
-            ("Trekking poles, pair", "outdoor", 74.0),
-            ("Bicycle pump", "bicycle", 29.0),
-            ("Pannier, 20 l", "bicycle", 68.0),
-            ("Dynamo light", "bicycle", 54.0),
-            ("Bicycle bell", "bicycle", 12.5),
-            ("Inner tube, 28 inch", "bicycle", 8.9),
-            ("Secateurs", "garden", 42.0),
-            ("Watering can, 9 l", "garden", 33.0),
-            ("Seed box, spring", "garden", 21.0),
-            ("Garden hose, 20 m", "garden", 47.5),
-            ("Wooden trains, set", "toys", 58.0),
-            ("Building blocks, 100", "toys", 36.0),
-            ("Kite, delta", "toys", 26.0),
-            ("Jigsaw, 1000 pieces", "toys", 19.9),
+            ("Mobile phone, 6.1 inch, 128 GB", 599.0),
+            ("Mobile phone, 6.7 inch, 256 GB", 849.0),
+            ("Mobile phone, compact, 64 GB", 329.0),
+            ("Mobile phone, rugged, 128 GB", 449.0),
+            ("Mobile phone, large keys", 79.0),
+            ("Mobile phone, folding, 512 GB", 1399.0),
         ),
-        start=1,
-    )
+    ),
+    (
+        "LAP",
+        "laptops",
+        (
+            ("Laptop, 13 inch, 16 GB", 1099.0),
+            ("Laptop, 14 inch, 32 GB", 1549.0),
+            ("Laptop, 15 inch, 8 GB", 649.0),
+            ("Laptop, 16 inch, 64 GB", 2399.0),
+            ("Laptop, 11 inch, for school", 399.0),
+        ),
+    ),
+    (
+        "CAM",
+        "cameras",
+        (
+            ("Camera, compact, 20 megapixels", 429.0),
+            ("Camera, mirrorless, with lens", 1199.0),
+            ("Camera, action, waterproof", 289.0),
+            ("Camera, instant film", 99.0),
+            ("Camera, bridge, 60x zoom", 479.0),
+        ),
+    ),
+    (
+        "ACC",
+        "accessories",
+        (
+            ("Phone case, clear", 14.9),
+            ("Screen protector, 2 pieces", 12.5),
+            ("Charger, USB-C, 65 W", 39.0),
+            ("Charging cable, USB-C, 2 m", 11.9),
+            ("Power bank, 20 Ah", 45.0),
+            ("Headphones, wireless", 129.0),
+            ("Car mount for a phone", 24.9),
+            ("Laptop sleeve, 14 inch", 29.0),
+            ("Docking station, USB-C", 179.0),
+            ("Mouse, wireless", 34.0),
+            ("Memory card, 128 GB", 27.5),
+            ("Camera battery", 59.0),
+            ("Tripod, aluminium", 68.0),
+            ("Camera bag", 54.0),
+            ("Lens cleaning kit", 16.5),
+        ),
+    ),
+)
+ITEMS: tuple[Item, ...] = tuple(
+    Item(f"{prefix}{number:03}", name, category, price)
+    for prefix, category, articles in _ARTICLES
+    for number, (name, price) in enumerate(articles, start=1)
 )
 
 _WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
@@ -95,4 +118,4 @@ REFERRERS = (
     "https://mail.example/newsletter",
 )
 
-SEARCHES = ("lamp", "tent", "gift", "pan", "jacket", "bicycle light", "clock", "toys", "garden")
+SEARCHES = ("phone", "laptop", "camera", "charger", "case", "headphones", "usb-c cable", "gift", "memory card")

@@ -10,13 +10,17 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from sqlite_utils import Database
-
 from contract.codec import dump
 from contract.errors import Misconfigured
 from simulator.shopper import Event
 
 VERSION = 1
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, event_id TEXT NOT NULL, state TEXT NOT NULL,"
+    " body TEXT, reason TEXT)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS idx_events_event_id ON events (event_id)",
+    "CREATE INDEX IF NOT EXISTS idx_events_state_number ON events (state, number)",
+)
 CLOSED = ("accepted", "duplicate", "rejected")
 
 
@@ -95,16 +99,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         raise Misconfigured(f"{path} has version {version}, this simulator knows {VERSION}: install the newer Milepost")
     if version == VERSION:
         return
-    database = Database(connection, execute_plugins=False)
     connection.execute("BEGIN IMMEDIATE")
-    events = database.table("events")
-    events.create(
-        {"number": int, "event_id": str, "state": str, "body": str, "reason": str},
-        pk="number",
-        not_null={"event_id", "state"},
-        if_not_exists=True,
-    )
-    events.create_index(["event_id"], unique=True, if_not_exists=True)
-    events.create_index(["state", "number"], if_not_exists=True)
+    for statement in _TABLES:
+        connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")

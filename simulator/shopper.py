@@ -66,7 +66,7 @@ class Shopper:
         if self._dice.random() < 0.25:
             yield {"event_type": "search", "page": f"/search?q={self._dice.choice(SEARCHES).replace(' ', '+')}"}
         elif self._dice.random() < 0.3:
-            yield {"event_type": "page_view", "page": f"/category/{item.category}"}
+            yield {"event_type": "page_view", "page": f"/category/{item.category.replace(' ', '-')}"}
         page = f"/items/{item.item_id}"
         yield {"event_type": "view", "page": page, **_about(item)}
         if self._dice.random() < 0.7:

@@ -15,6 +15,7 @@ PACKAGED = [
     "agent/milepost.example.toml",
     "collector/beacon/beacon.js",
     "collector/beacon/openapi.json",
+    "contract/py.typed",
     "contract/schemas/telemetry.schema.json",
     "iot_rules/documents/milepost_telemetry.json",
     "simulator/routes.json",

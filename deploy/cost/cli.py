@@ -7,7 +7,7 @@ import typer
 from contract.codec import dump
 from deploy.cost.model import USUAL, Fleet, answer
 
-app = typer.Typer(help="What a fleet costs a month on AWS.")
+app = typer.Typer(help="What a fleet costs a month on AWS.", add_completion=False)
 
 
 _COLUMNS = {
@@ -48,7 +48,7 @@ def cost(
     trucks: Annotated[int, typer.Option(min=1, help="How many")],
     interval: Annotated[float, typer.Option(min=1.0, help="Seconds between two samples of a truck")] = 60,
     send_interval: Annotated[
-        float, typer.Option(min=0.0, help="Seconds that samples may wait to go together ([agent] send_interval)")
+        float, typer.Option(min=0.0, help="Seconds that samples may wait to go together (\\[agent] send_interval)")
     ] = 300,
     window: Annotated[float, typer.Option(min=0.0, max=300.0, help="Seconds that batches gather")] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")] = False,
