@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from collector.history import define
+from collector.history import Point, define
 from collector.ingest import Ingest
 from collector.stores.dynamodb import DynamoDbStore
 from collector.stores.dynamodb.retries import Calls
@@ -91,3 +91,66 @@ def test_a_whole_history_is_read_at_once() -> None:
     reader = slow.reader()
     assert [version for version, _ in reader.versions("T1")] == _defined(reader)
     assert slow.waits == 0
+
+
+FIRST_STORED = [(3, "b"), (11, "a")]
+INSERTED = (0, "c")
+LATE = [(1, "c"), (6, "a")]
+
+
+def _taken(store: DynamoDbStore, samples: list[tuple[int, str]]) -> None:
+    records = [
+        put({"truck_id": "T1", "sampled_at": f"2024-06-01T02:{minute:02}:00.000Z"}, BRAKES, status)
+        for minute, status in samples
+    ]
+    items = [Item("telemetry", "file:telemetry", record, NOW_MS) for record in records]
+    receipts = Ingest(store, POLICIES["exact"]).ingest(items)
+    assert [receipt.status for receipt in receipts] == ["accepted"] * len(samples)
+
+
+@pytest.mark.parametrize("visible", range(4))
+@pytest.mark.parametrize("call", range(24))
+def test_one_version_read_before_and_after_a_rivals_commit_is_no_snapshot(visible: int, call: int) -> None:
+    """Two late runs of one chunk read a version twice; a rival's transaction shows the rest of itself between.
+
+    visible: how much of the rival's transaction shows from the start, its head first. call: which of the late writer's
+    calls finds the rest visible.
+    """
+    slow = Slow(())
+    _taken(slow.writer(slow.commit_all), FIRST_STORED)
+    slow.commit_all()
+
+    def dies(ready: Callable[[], bool] | None = None) -> None:
+        if ready is not None:
+            raise Gone
+
+    with pytest.raises(Gone):
+        _taken(slow.writer(dies), [INSERTED])
+    for _ in range(min(visible, len(slow.events))):
+        slow.events.pop(0)()
+    rest = list(slow.events)
+    slow.events.clear()
+    calls = iter(range(10_000))
+
+    def show_the_rest(*_: Any) -> None:
+        while rest:
+            rest.pop(0)()
+        slow.commit_all()
+
+    def turn(ready: Callable[[], bool] | None = None) -> None:
+        if next(calls) == call or ready is not None:
+            show_the_rest()
+
+    late = DynamoDbStore(
+        "torn",
+        calls=Calls(TornClient(slow.tables, turn), sleep=show_the_rest),
+        clock=lambda: NOW_MS / 1000,
+        writers=1,
+    )
+    _taken(late, LATE)
+    slow.commit_all()
+    expected = define(
+        [Point(f"2024-06-01T02:{minute:02}:00.000Z", status) for minute, status in [*FIRST_STORED, INSERTED, *LATE]]
+    )
+    found = [(version.order_key[:24], version.end) for version, _ in slow.reader().versions("T1")]
+    assert found == [(version.order_key, version.end) for version in expected]

@@ -28,8 +28,12 @@ _FEWEST_VERSIONS = 6
 
 @dataclass(slots=True)
 class Seen:
-    """What was read of a truck's history for a plan. before: order key → the version found before it, None if none.
-    revs: order key → `rev` of each version. torn: one that must stand between two of them was not there."""
+    """What was read of a truck's history for a plan.
+
+    before: order key → the version found before it, None if none. revs: order key → `rev` of each version. torn: what
+    was read is no snapshot, since a version that must stand between two others was not there, or one version was read
+    twice and had changed meanwhile.
+    """
 
     before: dict[str, Item | None] = field(default_factory=dict)
     revs: dict[str, int] = field(default_factory=dict)
@@ -39,7 +43,10 @@ class Seen:
         """`item` was found next after `before`; None: there was none."""
         for each in (before, item):
             if each:
-                self.revs[each["order_key"]["S"]] = int(each["rev"]["N"])
+                rev = int(each["rev"]["N"])
+                # Two late runs of one chunk may read one version. The later rev alone would be confirmed, while the
+                # earlier run was planned from the state before it.
+                self.torn |= self.revs.setdefault(each["order_key"]["S"], rev) != rev
         if before is None:
             self.torn |= item is None or "first" not in item  # where the head knows a version there is one
         elif (item is None) != ("next" not in before):
