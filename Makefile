@@ -33,8 +33,7 @@ check: .venv/ready
 
 bench: .venv/ready
 	@scripts/system-packages mosquitto:mosquitto
-	@for figure in benchmarks/[a-z]*.py; do echo "== $$figure"; \
-		$(BIN)/python -m benchmarks.$$(basename $$figure .py) || exit 1; done
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # For the other machines, gateways among them: pip install 'dist/milepost-….whl[agent]'.
 wheel: .venv/ready

@@ -11,15 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGED = [
-    "agent/milepost.example.toml",
-    "collector/beacon/beacon.js",
-    "collector/beacon/openapi.json",
-    "contract/py.typed",
-    "contract/schemas/telemetry.schema.json",
-    "iot_rules/documents/milepost_telemetry.json",
-    "simulator/routes.json",
-]
+ROOMS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +30,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_ships_data_and_no_tests(wheel: Path) -> None:
+    """Whatever lies in a room beside its Python: schemas, settings examples, pages, SQL, templates."""
     names = zipfile.ZipFile(wheel).namelist()
-    assert [name for name in PACKAGED if name not in names] == []
+    tracked = subprocess.run(["git", "ls-files", "-z", *ROOMS], cwd=ROOT, capture_output=True, check=True)
+    wanted = [name for name in tracked.stdout.decode().rstrip("\0").split("\0") if (ROOT / name).is_file()]
+    assert [name for name in wanted if name not in names] == []
+    assert [room for room in ROOMS if f"{room}/py.typed" not in names] == []
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 
