@@ -152,20 +152,25 @@ def trucks(data_dir: DataDir = None, config: Config = None, as_json: AsJson = Fa
 
 
 @app.command()
-def history(
+def history(  # noqa: PLR0913 - one parameter an option
     truck: Truck,
     at: Annotated[str | None, typer.Option(help="Only the version that held at this time (no zone = UTC)")] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="As it was known at this time: without the samples received later")
+    ] = None,
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """A truck's versions, oldest first: what was true from when until when."""
-    try:
-        instant = None if at is None else timestamps.parse(at, "--at")
-    except Rejected as error:
-        raise Misconfigured(str(error)) from None
+    instant, known = _instant(at, "--at"), _instant(known_at, "--known-at")
     with _reading(settings_of(config, data_dir)) as reader:
-        rows = queries.history(reader, truck, instant)
+        if known is None:
+            rows = queries.history(reader, truck, instant)
+        else:
+            rows, retained_from = queries.history_known_at(reader, truck, known, instant)
+            if retained_from:
+                typer.echo(f"before {retained_from}: not known any more", err=True)
     if as_json:
         _print(rows)
         return
@@ -178,6 +183,13 @@ def history(
         ],
         empty=f"Nothing is known of {truck}{f' at {at}' if at else ''}. `milepost trucks` lists the trucks.",
     )
+
+
+def _instant(text: str | None, option: str) -> str | None:
+    try:
+        return None if text is None else timestamps.parse(text, option)
+    except Rejected as error:
+        raise Misconfigured(str(error)) from None
 
 
 @app.command()

@@ -6,7 +6,7 @@ Every function takes a `Reader`, or None where there is no store yet, which read
 from collector.queries.clicks import VIEWS, clicks
 from collector.queries.completeness import audit, balanced, complete
 from collector.queries.dead_letters import dead_letter, dead_letters
-from collector.queries.trucks import history, position, trucks
+from collector.queries.trucks import history, history_known_at, position, trucks
 
 __all__ = [
     "VIEWS",
@@ -17,6 +17,7 @@ __all__ = [
     "dead_letter",
     "dead_letters",
     "history",
+    "history_known_at",
     "position",
     "trucks",
 ]

@@ -1,5 +1,6 @@
 """Trucks and their history."""
 
+from itertools import chain
 from typing import Any
 
 from collector.history import Version, start
@@ -20,6 +21,50 @@ def trucks(reader: Reader | None, only: str | None = None) -> list[dict[str, Any
         if latest and current:
             rows.append({"truck_id": truck_id, "latest": _sample(latest), "current": _row(truck_id, *current)})
     return rows
+
+
+def history_known_at(
+    reader: Reader | None, truck_id: str, known_at: str, at: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A truck's history as it was known at an instant: that of the samples which had been received by then.
+
+    Args:
+        reader: of the store, None where there is none yet.
+        truck_id: the truck.
+        known_at: RFC 3339 in this project's form, inclusive, against the first receipt of each sample.
+        at: only the version that held at this instant.
+
+    Returns:
+        The rows of `history`, oldest first, each with `reconstructed`: False for the version in force before the
+        earliest retained sample, which is taken as it is stored today. Then the time of that earliest sample, before
+        which nothing is known any more; None where all samples are retained.
+    """
+    if reader is None:
+        return [], None
+    known_ms = timestamps.to_ms(known_at)
+    samples = reader.samples(truck_id)
+    earliest = next(samples, None)
+    older = reader.version_before_samples(truck_id)
+    retained_from = start(earliest.order_key) if earliest and older else None
+    if retained_from and known_at < retained_from:
+        return [], retained_from
+    opened: list[StoredSample] = []
+    key = older[0].key if older else None
+    for sample in chain([earliest] if earliest else [], samples):
+        if sample.received_ms <= known_ms and sample.key != key:
+            opened.append(sample)
+            key = sample.key
+    ends = [*(start(sample.order_key) for sample in opened), None]
+    rows = []
+    if older:
+        version = Version(older[0].order_key, older[0].key, ends[0])
+        rows.append({**_row(truck_id, version, older[1]), "reconstructed": False})
+    for sample, end in zip(opened, ends[1:], strict=True):
+        version = Version(sample.order_key, sample.key, end)
+        rows.append({**_row(truck_id, version, sample), "reconstructed": True})
+    if at is not None:
+        rows = [row for row in rows if row["effective_start_date"] <= at < (row["effective_end_date"] or "9999")]
+    return rows, retained_from
 
 
 def history(reader: Reader | None, truck_id: str, at: str | None = None) -> list[dict[str, Any]]:

@@ -121,6 +121,13 @@ class DynamoDbReader:
         item = self._get("trucks", part_key(truck_id, STATUS))
         return item["text"]["S"] if item else None
 
+    def version_before_samples(self, truck_id: str) -> tuple[Version, StoredSample] | None:
+        earliest = next(self._samples(truck_id, items.FIRST_PLACE, first=1), None)
+        if earliest is None:
+            return None
+        found = self._last_before("truck_history", truck_id, earliest["order_key"]["S"])
+        return (items.read_version(found), items.read_sample(found)) if found else None
+
     def sample_counts(self, truck_id: str) -> tuple[int, int]:
         """Retained samples with a stream_id, and how many different (stream_id, seq) they have."""
         found = [items.identity_of(item, item["order_key"]["S"]) for item in self._samples(truck_id, items.FIRST_PLACE)]

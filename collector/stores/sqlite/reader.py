@@ -84,6 +84,10 @@ class SqliteReader:
         row = self._db.execute("SELECT text FROM statuses WHERE truck_id = ?", [truck_id]).fetchone()
         return row[0] if row else None
 
+    def version_before_samples(self, truck_id: str) -> tuple[Version, StoredSample] | None:
+        """None: every sample is kept."""
+        return None
+
     def sample_counts(self, truck_id: str) -> tuple[int, int]:
         """Stored samples with a stream_id, and how many different (stream_id, seq) they have."""
         return self._db.execute(  # type: ignore[no-any-return]
