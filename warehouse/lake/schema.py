@@ -125,6 +125,7 @@ _TELEMETRY = (
     Column("idle_s", "double", "since_last: time idling, s", ("since_last", "idle_seconds")),
     Column("distance_km", "double", "since_last: distance driven, km", ("since_last", "distance_km")),
     Column("fuel_l", "double", "since_last: fuel used, L", ("since_last", "fuel_l")),
+    Column("speed_max", "double", "since_last: highest vehicle speed, km/h", ("since_last", "max", "vehicle_speed")),
     Column("since_last", "text", "JSON: what happened since the sample before", ("since_last",), json=True),
     Column("custom", "text", "JSON: the fleet's own signals", ("custom",), json=True),
     Column("document", "text", "the producer's document as it came"),

@@ -1,0 +1,65 @@
+MODEL (
+  name base.truck_leg,
+  kind FULL,
+  grain (truck_id, leg_no),
+  description 'The runs of a truck over all days, each with the time and the way since the run before (the link).',
+  audits (unique_combination_of_columns(columns := (truck_id, leg_no)))
+);
+
+WITH ordered AS (
+  SELECT
+    *,
+    ROW_NUMBER() OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS leg_no,
+    LAG(state) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_state,
+    LAG(end_ms) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_ms,
+    LAG(last_odometer) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_odometer,
+    LAG(last_rate) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_rate,
+    LAG(last_rpm) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_rpm,
+    LAG(last_latitude) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_latitude,
+    LAG(last_longitude) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_longitude
+  FROM base.truck_run
+), linked AS (
+  SELECT
+    *,
+    (start_ms - before_ms) / 1000.0 AS gap_s,
+    CASE WHEN start_ms - before_ms <= 120000 THEN (start_ms - before_ms) / 1000.0 ELSE 0.0 END AS near_s,
+    CASE
+      WHEN NOT first_moving_s IS NULL AND NOT first_idle_s IS NULL
+        AND first_interval_s <= (start_ms - before_ms) / 1000.0 + 5 THEN first_interval_s
+      ELSE 0.0
+    END AS covered_s,
+    CASE
+      WHEN NOT first_fuel_l IS NULL AND first_interval_s <= (start_ms - before_ms) / 1000.0 + 5 THEN first_interval_s
+      ELSE 0.0
+    END AS fuel_covered_s,
+    12742.0176 * ASIN(SQRT(
+      POWER(SIN(RADIANS(first_latitude - before_latitude) / 2), 2)
+      + COS(RADIANS(before_latitude)) * COS(RADIANS(first_latitude))
+      * POWER(SIN(RADIANS(first_longitude - before_longitude) / 2), 2))) AS straight_km
+  FROM ordered
+), guessed AS (
+  SELECT
+    *,
+    CASE WHEN near_s > covered_s THEN near_s - covered_s ELSE 0.0 END AS guessed_s,
+    CASE WHEN near_s > fuel_covered_s THEN near_s - fuel_covered_s ELSE 0.0 END AS fuel_guessed_s
+  FROM linked
+)
+SELECT
+  truck_id, day, leg_no, state, start_at, end_at, start_ms, end_ms, observed_s, moving_s, idle_s, engine_s, fuel_l,
+  fuel_known_s, odometer_falls, first_odometer, last_odometer, first_level, last_level, max_speed, gps_km,
+  first_latitude, first_longitude, last_latitude, last_longitude, gap_s, straight_km AS link_straight_km,
+  CASE WHEN covered_s > near_s THEN covered_s ELSE near_s END AS link_observed_s,
+  CASE WHEN covered_s > 0 THEN first_moving_s ELSE 0.0 END
+    + CASE WHEN before_state = 'moving' THEN guessed_s ELSE 0.0 END AS link_moving_s,
+  CASE WHEN covered_s > 0 THEN first_idle_s ELSE 0.0 END
+    + CASE WHEN before_state = 'idle' THEN guessed_s ELSE 0.0 END AS link_idle_s,
+  CASE WHEN before_rpm > 0 THEN near_s ELSE 0.0 END AS link_engine_s,
+  CASE WHEN fuel_covered_s > 0 THEN first_fuel_l ELSE 0.0 END
+    + COALESCE(fuel_guessed_s * (before_rate + first_rate) / 7200.0, 0.0) AS link_fuel_l,
+  fuel_covered_s + CASE
+    WHEN before_state = 'off' OR (NOT before_rate IS NULL AND NOT first_rate IS NULL) THEN fuel_guessed_s
+    ELSE 0.0
+  END AS link_fuel_known_s,
+  CASE WHEN first_odometer < before_odometer THEN 1 ELSE 0 END AS link_odometer_falls,
+  CASE WHEN first_odometer >= before_odometer THEN first_odometer - before_odometer END AS link_odometer_km
+FROM guessed
