@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),
     "provision": ("provisioning.cli", "An identity for every truck: init, truck, bundle, import, status."),
     "lake": ("warehouse.cli", "The lake: Iceberg tables by day, made of what the store holds: build, check, info."),
+    "warehouse": ("warehouse.cli", "The marts, every number defined once: build, query, models."),
     "cost": ("deploy.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
     "orders": ("commerce.cli", "Orders: what was placed, and how far it is."),
     "customers": ("commerce.cli", "Customers: profiles and what they ordered."),

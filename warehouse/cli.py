@@ -1,5 +1,6 @@
 """The commands `lake` and `warehouse`: build both, check the lake against the store, and query the marts."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from collector.settings import CollectorSettings
 from collector.stores import Reader
 from collector.stores.factory import open_reader
 from contract.codec import dump
+from contract.errors import Misconfigured
 from contract.settings import load
-from warehouse.settings import LakeSettings, lake_folder
+from warehouse.settings import LakeSettings, WarehouseSettings, lake_folder
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="The data directory (else $MILEPOST_DATA_DIR, else ./milepost-data)")
@@ -108,3 +110,107 @@ def check_lake(data_dir: DataDir = None, config: Config = None, as_json: AsJson 
         if not found["ok"]:
             typer.echo("The lake differs from the store: run `milepost lake build --whole`.", err=True)
     raise typer.Exit(0 if found["ok"] else 1)
+
+
+warehouse = typer.Typer(no_args_is_help=True, help="The marts: every number defined once, made of the lake.")
+app.add_typer(warehouse, name="warehouse")
+EngineOption = Annotated[
+    str | None, typer.Option("--engine", help="duckdb (the default), or postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+]
+
+
+@warehouse.command("build")
+def build_warehouse(
+    whole: Annotated[bool, typer.Option("--whole", help="Build every mart from the start")] = False,
+    engine: EngineOption = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the marts those of the newest lake build. Readers see the old marts or the new ones, nothing between."""
+    from warehouse.build import build
+    from warehouse.engines.factory import open_engine
+
+    collector, settings = _collector(config, data_dir), load("warehouse", WarehouseSettings, config)
+    folder = lake_folder(load("lake", LakeSettings, config), collector.data_dir)
+    began = time.monotonic()
+    done = build(folder, open_engine(engine, settings, collector.data_dir), settings, whole=whole)
+    if as_json:
+        _print(done)
+        return
+    show("Marts", ["mart", "rows"], [[name, rows] for name, rows in done["marts"].items()], empty="")
+    typer.echo(f"Of lake build {done['lake_build']}, {time.monotonic() - began:.1f} s")
+
+
+def _show_rows(rows: list[dict[str, Any]]) -> None:
+    """A table where it fits the terminal, else a block for each row: columns are never cut off."""
+    names = list(rows[0]) if rows else []
+    widths = [max(len(name), *(len(_shown(row[name])) for row in rows)) for name in names]
+    if sum(widths) + 2 * len(widths) <= shutil.get_terminal_size().columns:
+        show("", names, [list(row.values()) for row in rows], empty="No rows.")
+        return
+    for number, row in enumerate(rows, 1):
+        typer.echo(f"── row {number}")
+        for name, value in row.items():
+            typer.echo(f"{name:<{max(map(len, names))}}  {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@warehouse.command()
+def query(  # noqa: PLR0913 - one parameter an option
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; the marts' names need no schema")],
+    *,
+    engine: EngineOption = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the marts. `milepost warehouse models` lists them with their columns."""
+    from warehouse.engines.factory import open_engine
+    from warehouse.read import as_csv, plain
+
+    collector, settings = _collector(config, data_dir), load("warehouse", WarehouseSettings, config)
+    rows = [plain(row) for row in open_engine(engine, settings, collector.data_dir).query(sql)]
+    if as_json:
+        _print(rows)
+    elif csv:
+        typer.echo(as_csv(rows), nl=False)
+    else:
+        _show_rows(rows)
+
+
+@warehouse.command("models")
+def list_models(
+    name: Annotated[str | None, typer.Argument(metavar="[MART]", help="Only this mart, with its columns")] = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL in the dialect of --engine")] = False,
+    engine: Annotated[str, typer.Option(help="duckdb, postgresql, athena, snowflake or spark")] = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """The marts and what each of their columns means."""
+    from warehouse.rendering import DIALECTS, models
+
+    if engine not in DIALECTS:
+        raise Misconfigured(f"--engine {engine!r}: give one of {', '.join(DIALECTS)}")
+    found = [model for model in models(engine) if model.name.startswith("marts.")]
+    if name is not None:
+        found = [model for model in found if model.name == f"marts.{name.removeprefix('marts.')}"]
+        if not found:
+            raise Misconfigured(f"no mart {name!r}: `milepost warehouse models` lists them")
+    if as_json:
+        shown = ("name", "description", "grain", "columns", *(["query"] if sql else []))
+        _print([{key: getattr(model, key) for key in shown} for model in found])
+        return
+    if sql:
+        typer.echo(";\n\n".join(f"-- {model.name}\n{model.query}" for model in found))
+        return
+    if name is not None:
+        show(found[0].description, ["column", "meaning"], [[*pair] for pair in found[0].columns.items()], empty="")
+        return
+    rows = [[model.name.removeprefix("marts."), model.description] for model in found]
+    show("Marts", ["mart", "what it holds"], rows, empty="")

@@ -12,10 +12,15 @@ from collector.ingest import Ingest
 from collector.stores.factory import open_reader, open_store
 from contract import timestamps
 from contract.ingest_items import Item, Receipt
+from warehouse.build import build
+from warehouse.engines import Engine
+from warehouse.engines.duckdb import DuckDbEngine
 from warehouse.lake.build import Lake
 from warehouse.lake.check import check
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import relation
+from warehouse.read import plain
+from warehouse.settings import WarehouseSettings
 
 Record = dict[str, Any]
 
@@ -63,6 +68,20 @@ class Fleet:
             return check(self.folder / "lake", reader, memory="1GB")
         finally:
             reader.close()
+
+    def build_marts(self, engine: Engine | None = None, **options: Any) -> dict[str, int]:
+        """The marts of the newest lake build; mart → rows."""
+        made: dict[str, int] = build(self.folder / "lake", engine or self.engine, WarehouseSettings(), **options)[
+            "marts"
+        ]
+        return made
+
+    @property
+    def engine(self) -> DuckDbEngine:
+        return DuckDbEngine(self.folder / "warehouse.duckdb")
+
+    def query(self, sql: str) -> list[Record]:
+        return [plain(row) for row in self.engine.query(sql)]
 
     def lake_rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of the newest finished build, received times and documents included."""

@@ -1,0 +1,26 @@
+"""What SQLMesh renders of the project is what the warehouse runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.milepost_process import REPOSITORY, environment
+from warehouse import rendering
+
+
+def test_rendered_files_are_those_of_the_models(tmp_path: Path) -> None:
+    """Run `python -m warehouse.rendering` after a change of a model."""
+    command = [sys.executable, "-m", "warehouse.rendering", str(tmp_path)]
+    subprocess.run(command, cwd=REPOSITORY, env=environment(), check=True)
+    made = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert set(made) == {f"{engine}.json" for engine in rendering.DIALECTS}
+    for name, text in made.items():
+        assert (rendering.RENDERED / name).read_text(encoding="utf-8") == text, name
+
+
+def test_every_mart_says_what_it_holds() -> None:
+    for model in rendering.models("duckdb"):
+        assert model.description, model.name
+        if model.name.startswith("marts."):
+            assert model.audits, model.name
+            assert model.grain, model.name

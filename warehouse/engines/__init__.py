@@ -1,0 +1,50 @@
+"""Where the models run: `Engine` builds the marts of one finished lake build, whole or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class LakeView:
+    """A finished lake build as an engine reads it.
+
+    build: its id. files: table → day ("" in tables without days) → Parquet paths. sources: name in schema `lake` →
+    DuckDB query over `raw_TABLE`. changed: table → days whose rows may differ from those of the build that the engine
+    holds; None where all may.
+    """
+
+    build: int
+    files: Mapping[str, Mapping[str, Sequence[str]]]
+    sources: Mapping[str, str]
+    changed: Mapping[str, frozenset[str]] | None
+
+
+class Engine(Protocol):
+    """A database that holds the marts."""
+
+    def holds(self) -> tuple[int, str] | None:
+        """The lake build that the marts are made of and the digest of the models that made them; None: no marts yet."""
+        ...
+
+    def build(self, lake: LakeView, models_digest: str) -> dict[str, int]:
+        """Make the marts those of a lake build, in one transaction: a reader sees the old ones or the new ones.
+
+        Returns:
+            Mart → rows.
+
+        Raises:
+            AuditFailed: an audit found rows; nothing was changed.
+            Unreachable: the database cannot be reached or written.
+        """
+        ...
+
+    def query(self, sql: str) -> Rows:
+        """The rows of one SELECT over the marts; it can change nothing.
+
+        Raises:
+            Misconfigured: the SQL is wrong, or there are no marts yet.
+        """
+        ...

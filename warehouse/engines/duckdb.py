@@ -1,0 +1,135 @@
+"""The marts in one DuckDB file, the default: built beside the finished file, which is then replaced.
+
+So readers, which open the finished file read-only, are never locked out and never see half a build, and a build that
+is killed leaves a file that the next one overwrites.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from contract.errors import Misconfigured, Unreachable
+from warehouse.engines import LakeView, Rows
+from warehouse.engines.building import AuditFailed, audits, statements
+from warehouse.lake.tables import TABLES
+from warehouse.lake.writing import relation
+from warehouse.rendering import models
+
+_SCHEMAS = ("lake", "base", "marts")
+_FUNCTIONS_OFF = "SET enable_external_access = false"
+
+
+_BARE_AT = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|--[^\n]*|\bat\b(?!\s*(?:\(|time\s+zone\b))""", re.IGNORECASE)
+
+
+def _one(db: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+    """The one statement that a text is. A column named at, as in fuel_event, needs no quotes, as in other engines."""
+    try:
+        parsed = db.extract_statements(sql)
+    except duckdb.ParserException:
+        quoted = _BARE_AT.sub(lambda found: '"at"' if found[0].lower() == "at" else found[0], sql)
+        if quoted == sql:
+            raise
+        parsed = db.extract_statements(quoted)
+    if len(parsed) != 1:
+        raise Misconfigured("give one SQL statement")
+    return parsed[0]
+
+
+class DuckDbEngine:
+    """The `Engine` on a DuckDB file.
+
+    Args:
+        path: the file.
+        memory: what DuckDB may use at most while it builds, as it writes sizes.
+    """
+
+    def __init__(self, path: Path, *, memory: str = "1GB") -> None:
+        self._path, self._memory = path, memory
+
+    def holds(self) -> tuple[int, str] | None:
+        if not self._path.exists():
+            return None
+        try:
+            with self._reading() as db:
+                return db.execute("SELECT build, models FROM marts.build").fetchone()
+        except duckdb.CatalogException:
+            return None
+
+    def build(self, lake: LakeView, models_digest: str) -> dict[str, int]:
+        made = self._path.with_name(f".{self._path.name}.new")
+        made.unlink(missing_ok=True)
+        made.with_name(f"{made.name}.wal").unlink(missing_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if lake.changed is not None:
+                shutil.copyfile(self._path, made)
+            with duckdb.connect(str(made)) as db:
+                counts = self._fill(db, lake, models_digest)
+            made.replace(self._path)
+        except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise Unreachable(f"{self._path} cannot be built: {str(error).splitlines()[0]}") from None
+        finally:
+            made.unlink(missing_ok=True)
+        return counts
+
+    def _fill(self, db: duckdb.DuckDBPyConnection, lake: LakeView, models_digest: str) -> dict[str, int]:
+        db.execute("SET TimeZone = 'UTC'")
+        db.execute("SET enable_progress_bar = false")
+        db.execute(f"SET memory_limit = '{self._memory}'")
+        db.execute("BEGIN")
+        for name in _SCHEMAS:
+            db.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+        days = lake.changed["telemetry"] if lake.changed is not None else None
+        counts: dict[str, int] = {}
+        self._sources(db, lake)
+        for model in models("duckdb"):
+            for statement in statements(model, days):
+                db.execute(statement)
+            for name, query in audits(model, days):
+                found = db.execute(query).fetchone()
+                if found and found[0]:
+                    raise AuditFailed(f"{model.name}: {found[0]} rows break {name}; the marts stay as they were")
+            if model.name.startswith("marts."):
+                counted = db.execute(f"SELECT count(*) FROM {model.name}").fetchone()
+                counts[model.name.removeprefix("marts.")] = counted[0] if counted else 0
+        db.execute("CREATE OR REPLACE TABLE marts.build AS SELECT ? AS build, ? AS models", [lake.build, models_digest])
+        for name in lake.sources:
+            db.execute(f"DROP VIEW lake.{name}")
+        db.execute("COMMIT")
+        db.execute("CHECKPOINT")
+        return counts
+
+    def _sources(self, db: duckdb.DuckDBPyConnection, lake: LakeView) -> None:
+        """A lasting view may not name a temporary one: the raw relation is written into it."""
+        for name, query in lake.sources.items():
+            for table in TABLES:
+                files = [path for paths in lake.files.get(table.name, {}).values() for path in paths]
+                query = query.replace(f"FROM raw_{table.name}", f"FROM {relation(table, files)} AS raw_{table.name}")
+            db.execute(f"CREATE OR REPLACE VIEW lake.{name} AS {query}")
+
+    def query(self, sql: str) -> Rows:
+        if not self._path.exists():
+            raise Misconfigured(f"no warehouse at {self._path}: `milepost warehouse build` makes one")
+        with self._reading() as db:
+            db.execute("SET TimeZone = 'UTC'")
+            db.execute(_FUNCTIONS_OFF)
+            try:
+                cursor = db.execute(_one(db, sql))
+            except duckdb.Error as error:
+                raise Misconfigured(f"the warehouse refuses the SQL: {error}") from None
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _reading(self) -> duckdb.DuckDBPyConnection:
+        try:
+            db = duckdb.connect(str(self._path), read_only=True)
+            db.execute("SET search_path = 'marts,base'")
+        except duckdb.Error as error:
+            raise Misconfigured(
+                f"{self._path} cannot be read as a warehouse: {str(error).splitlines()[0]};"
+                " remove it and run `milepost warehouse build`"
+            ) from None
+        return db

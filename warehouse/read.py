@@ -1,0 +1,66 @@
+"""Reading the marts: for dashboards, recommendations and routes. Imports nothing that builds.
+
+Values are plain: instants as `…sssZ`, days as `YYYY-MM-DD`, numbers, texts, booleans, null.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from contract import timestamps
+from warehouse.engines.factory import open_engine
+from warehouse.settings import WarehouseSettings
+
+
+def query(sql: str, data_dir: Path, settings: WarehouseSettings | None = None) -> list[dict[str, Any]]:
+    """The rows of one SELECT over the marts, as plain JSON values.
+
+    Args:
+        sql: in the engine's dialect; the marts' names need no schema.
+        data_dir: whose warehouse.
+        settings: which engine; DuckDB in the data directory where None.
+
+    Raises:
+        Misconfigured: the SQL is wrong, or no warehouse was built yet.
+        Unreachable: the engine cannot be reached.
+    """
+    rows = open_engine(None, settings or WarehouseSettings(), data_dir).query(sql)
+    return [plain(row) for row in rows]
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in JSON's values."""
+    return {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return timestamps.from_datetime(value if value.tzinfo else value.replace(tzinfo=UTC))
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV with a header line (RFC 4180); null is an empty field. No rows: no text."""
+    if not rows:
+        return ""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,152 @@
+"""The models as SQL of one engine: SQLMesh loads and renders the project, and what it renders is kept in `rendered/`.
+
+`python -m warehouse.rendering` writes one JSON file per engine; a test fails where they are not those of the models.
+So a warehouse is built without SQLMesh (380 MB, seconds to import), by the very SQL that SQLMesh runs.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+Model = Any
+"""sqlmesh.core.model.SqlModel; named so since SQLMesh is imported only where the project is rendered."""
+
+PROJECT = Path(__file__).parent / "models"
+RENDERED = Path(__file__).parent / "rendered"
+DIALECTS = {
+    "duckdb": "duckdb",
+    "postgresql": "postgres",
+    "athena": "athena",
+    "snowflake": "snowflake",
+    "spark": "spark",
+}
+"""Engine → sqlglot's name of its SQL."""
+
+FIRST, LAST = "1111-11-11", "2222-02-22"
+"""What stands in an incremental query for the first and the last day to build."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedModel:
+    """A model in one engine's SQL.
+
+    name: `schema.table`. by_day: rows of a day depend on the lake's rows of that day alone, and are replaced by day.
+    grain: the columns that name a row. columns: those with a description. audits: name → query that finds bad rows.
+    """
+
+    name: str
+    description: str
+    by_day: bool
+    grain: list[str]
+    columns: dict[str, str]
+    query: str
+    audits: dict[str, str]
+
+
+@cache
+def models(engine: str) -> tuple[RenderedModel, ...]:
+    """All models in an engine's SQL, each after those that it reads; from `rendered/`."""
+    text = (RENDERED / f"{engine}.json").read_text(encoding="utf-8")
+    return tuple(RenderedModel(**each) for each in json.loads(text))
+
+
+def render() -> dict[str, list[RenderedModel]]:
+    """Engine → its models, rendered from the project by SQLMesh."""
+    loaded = _in_order(_loaded())
+    return {engine: [_rendered(model, dialect) for model in loaded] for engine, dialect in DIALECTS.items()}
+
+
+def _loaded() -> Iterator[Model]:
+    from sqlmesh.core.audit import load_audit
+    from sqlmesh.core.dialect import parse
+    from sqlmesh.core.model import load_sql_based_model
+
+    audits = {}
+    for path in sorted((PROJECT / "audits").glob("*.sql")):
+        audit = load_audit(
+            parse(path.read_text(encoding="utf-8"), default_dialect="duckdb"), path=path, dialect="duckdb"
+        )
+        audits[audit.name] = audit
+    for path in sorted((PROJECT / "models").rglob("*.sql")):
+        expressions = parse(path.read_text(encoding="utf-8"), default_dialect="duckdb")
+        yield load_sql_based_model(
+            expressions,
+            path=path,
+            dialect="duckdb",
+            defaults={"dialect": "duckdb", "start": "2000-01-01"},
+            audit_definitions=audits,
+        )
+
+
+def _in_order(loaded: Iterable[Model]) -> list[Model]:
+    left = {model.name: model for model in loaded}
+    needs = {name: {_plain(each) for each in model.depends_on} & set(left) for name, model in left.items()}
+    ordered: list[Model] = []
+    while left:
+        ready = [name for name in left if not needs[name] & set(left)]
+        if not ready:
+            raise ValueError(f"models that read each other: {', '.join(left)}")
+        ordered.extend(left.pop(name) for name in sorted(ready))
+    return ordered
+
+
+def _rendered(model: Model, dialect: str) -> RenderedModel:
+    from sqlmesh.core.model import FullKind
+
+    by_day = model.kind.is_incremental_by_time_range
+    query = model._query_renderer.render(start=FIRST, end=LAST, needs_optimization=False)
+    assert query is not None
+    audits = {}
+    whole = model.copy(update={"kind": FullKind()})  # else SQLMesh asks for types of every column
+    for audit, arguments in model.audits_with_args:
+        checked = whole.render_audit_query(audit, **arguments)
+        if by_day:
+            checked = checked.transform(_only_days, model.name)
+        named = f"{audit.name} {', '.join(each.sql() for each in arguments.values())}".strip()
+        audits[named] = checked.sql(dialect=dialect)
+    return RenderedModel(
+        name=_plain(model.name),
+        description=model.description or "",
+        by_day=by_day,
+        grain=[column.sql() for grain in model.grains for column in getattr(grain, "expressions", None) or [grain]],
+        columns=dict(model.column_descriptions or {}),
+        query=query.sql(dialect=dialect, pretty=True),
+        audits=audits,
+    )
+
+
+def _only_days(node: Any, name: str) -> Any:
+    """In an audit of a model by day: the days that were built stand for the table."""
+    from sqlglot import exp, parse_one
+
+    if not isinstance(node, exp.Table) or _plain(f"{node.db}.{node.name}") != _plain(name):
+        return node
+    days = parse_one(f"SELECT * FROM {name} WHERE day BETWEEN CAST('{FIRST}' AS DATE) AND CAST('{LAST}' AS DATE)")
+    return exp.Subquery(this=days, alias=exp.TableAlias(this=exp.to_identifier(node.alias or "built")))
+
+
+def _plain(name: str) -> str:
+    return name.replace('"', "")
+
+
+def texts() -> dict[str, str]:
+    """File name in `rendered/` → its text."""
+    return {
+        f"{engine}.json": json.dumps([asdict(model) for model in rendered], indent=1, ensure_ascii=False) + "\n"
+        for engine, rendered in render().items()
+    }
+
+
+def main(folder: Path = RENDERED) -> None:
+    """Write the rendered files anew."""
+    folder.mkdir(exist_ok=True)
+    for name, text in texts().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))
