@@ -30,7 +30,11 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class StoredClick:
-    """An event as kept, with the counter that it adds `count` to."""
+    """An event as kept, with the counter that it adds `count` to.
+
+    content: hash of what its producer sent, "" for an event that was stored before hashes were. sent_at: the browser's
+    clock at the delivery, "" where it was not said.
+    """
 
     event_id: str
     timestamp: str
@@ -40,6 +44,13 @@ class StoredClick:
     count: int
     received_ms: int
     text: str
+    content: str = ""
+    sent_at: str = ""
+
+    @property
+    def rank(self) -> tuple[str, int, str]:
+        """Of several deliveries under one event_id the one of the lowest rank counts, in whatever order they came."""
+        return (self.content, self.received_ms, self.sent_at)
 
 
 @dataclass(frozen=True, slots=True)

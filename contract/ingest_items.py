@@ -1,9 +1,12 @@
 """What any door hands to ingest, and what it gets back: one shape for MQTT, HTTP, streams and files."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from contract.codec import Json
 
+NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
 Kind = Literal["telemetry", "click", "report", "status"]
 
 
@@ -32,9 +35,11 @@ class Receipt(NamedTuple):
     """What became of one item; given only when that is durable.
 
     id: the event_id of a click, the seq of a sample, None where there is none. field and reason: only if rejected.
+    warnings: optional fields of an accepted event that were set to null, each with the reason.
     """
 
     status: Literal["accepted", "duplicate", "rejected"]
     id: str | int | None = None
     field: str | None = None
     reason: str | None = None
+    warnings: Mapping[str, str] = NO_WARNINGS

@@ -1,24 +1,21 @@
-"""From a parsed JSON record to a `Sample` or a `ClickEvent`: judged, dated and identified.
+"""From a parsed JSON record to a `Sample`: judged, dated and identified. contract.click_records reads shop events.
 
 The one door to the contract for whoever receives: it applies the earlier producers' spellings, the models' types and
 bounds, the limits on time, and computes the identity. Nothing here reads a clock: `received_at` is an argument.
 """
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from contract import legacy_records, timestamps
-from contract.clicks import Click
 from contract.codec import Json, canonical, content_hash
 from contract.errors import Rejected
 from contract.telemetry import GROUPS, LEAVES, Telemetry
 
 HOUR_MS = 3_600_000
-CLICK_MAX_AGE_MS = 7 * 24 * HOUR_MS
 
 
 class Sample(NamedTuple):
@@ -43,16 +40,6 @@ class Sample(NamedTuple):
     @property
     def order_key(self) -> str:
         return order_key(self.sampled_at, self.stream_id, self.seq, self.content)
-
-
-@dataclass(frozen=True, slots=True)
-class ClickEvent:
-    """One shop event, accepted; `text` is its canonical JSON under the wire's names, without `received_at`."""
-
-    event_id: str
-    timestamp: str
-    record: dict[str, Json]
-    text: str
 
 
 def order_key(sampled_at: str, stream_id: str | None, seq: int | None, content: str) -> str:
@@ -105,35 +92,6 @@ def _time_of(wire: dict[str, Json], received_ms: int, date_by_arrival: bool) -> 
     if sampled_at > (latest := timestamps.from_ms(received_ms + HOUR_MS)):
         raise Rejected(field, f"{sampled_at} is over an hour after it was received ({latest} at most): set the clock")
     return sampled_at, False
-
-
-def read_click(record: Json, *, received_ms: int, date_by_arrival: bool) -> ClickEvent:
-    """Judge one parsed shop event of any known producer; arguments and errors as for `read_sample`.
-
-    An event without an event_id is identified by its content. Older than 7 days is rejected, since identities are
-    not kept for ever.
-    """
-    if not isinstance(record, dict):
-        raise Rejected("", "an event must be a JSON object")
-    own = {key: value for key, value in record.items() if key != "received_at"}
-    wire = legacy_records.click(own)
-    if wire.get("event_id") is None:
-        wire = {**wire, "event_id": f"content-{content_hash(canonical(own))}"}
-    wire.setdefault("event_type", "click" if "item_id" in wire else None)
-    if wire.get("timestamp") is None and date_by_arrival:
-        wire = {**wire, "timestamp": timestamps.from_ms(received_ms)}
-    _validate(Click, wire)
-    timestamp = timestamps.parse(wire["timestamp"], "timestamp")
-    if timestamp < (oldest := timestamps.from_ms(received_ms - CLICK_MAX_AGE_MS)):
-        raise Rejected(
-            "timestamp", f"{timestamp} is older than 7 days (before {oldest}): identities are not kept longer"
-        )
-    if timestamp > (latest := timestamps.from_ms(received_ms + HOUR_MS)):
-        raise Rejected(
-            "timestamp", f"{timestamp} is over an hour after it was received ({latest} at most): set the clock"
-        )
-    wire = {**wire, "timestamp": timestamp}
-    return ClickEvent(event_id=wire["event_id"], timestamp=timestamp, record=wire, text=canonical(wire))
 
 
 def _validate(model: type[BaseModel], wire: dict[str, Json]) -> None:

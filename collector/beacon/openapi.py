@@ -30,6 +30,7 @@ class ClickReceipt(_Receipt):
     """What became of one event; field and reason only if it was rejected."""
 
     event_id: str | None
+    warnings: dict[str, str] = {}
 
 
 class TelemetryReceipt(_Receipt):
@@ -140,6 +141,7 @@ def _telemetry() -> dict[str, Any]:
 def _pixel() -> dict[str, Any]:
     fields = Click.model_json_schema()["properties"]
     rejected = {"description": "field: reason, if the event was rejected", "schema": {"type": "string"}}
+    warnings = {"description": "field: reason, for fields that were set aside", "schema": {"type": "string"}}
     return {
         "summary": "One event in a query string; what is missing is filled in",
         "parameters": [
@@ -148,7 +150,7 @@ def _pixel() -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "A transparent pixel, also for an event that was rejected",
-                "headers": {"X-Milepost-Rejected": rejected},
+                "headers": {"X-Milepost-Rejected": rejected, "X-Milepost-Warnings": warnings},
                 "content": {"image/gif": {}},
             },
             "503": _unavailable(),

@@ -47,7 +47,7 @@ class Pixel:
         except Refused as refused:
             await refused.send(send, _HEADERS)
         else:
-            await reply(send, GIF, media=b"image/gif", headers=[*_HEADERS, *_rejection(receipt)])
+            await reply(send, GIF, media=b"image/gif", headers=[*_HEADERS, *_remarks(receipt)])
 
 
 def read_query(query: bytes, referrer: str | None, now_ms: int) -> dict[str, Json]:
@@ -79,9 +79,15 @@ def _number(text: str) -> Json:
     return value if is_number and abs(value) != float("inf") and value == value else text
 
 
-def _rejection(receipt: Receipt) -> Headers:
+def _remarks(receipt: Receipt) -> Headers:
+    """Why it was rejected, or which fields were set aside."""
     if receipt.status != "rejected":
-        return ()
+        words = "; ".join(f"{field}: {reason}" for field, reason in receipt.warnings.items())
+        return ((b"x-milepost-warnings", _header_text(words)),) if words else ()
     words = f"{receipt.field}: {receipt.reason}" if receipt.field else receipt.reason or "rejected"
+    return ((b"x-milepost-rejected", _header_text(words)),)
+
+
+def _header_text(words: str) -> bytes:
     plain = words.encode("ascii", "backslashreplace").decode("ascii")
-    return ((b"x-milepost-rejected", "".join(c if c.isprintable() else " " for c in plain).encode("ascii")),)
+    return "".join(c if c.isprintable() else " " for c in plain).encode("ascii")

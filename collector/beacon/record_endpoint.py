@@ -8,6 +8,7 @@ from json.encoder import encode_basestring_ascii
 from starlette.types import Receive, Scope, Send
 
 from collector.beacon.http import Disconnected, Headers, Refused, header, read_body, reply
+from collector.beacon.http import encode as _encode
 from collector.beacon.writer_bridge import Durable
 from collector.ingest.envelope import unpack
 from contract.codec import Json, parse
@@ -127,7 +128,8 @@ class Records:
 
 def _verdict(receipt: Receipt) -> str:
     if receipt.status != "rejected":
-        return f'"status":"{receipt.status}","field":null,"reason":null'
+        warned = f',"warnings":{_encode(dict(receipt.warnings))}' if receipt.warnings else ""
+        return f'"status":"{receipt.status}","field":null,"reason":null{warned}'
     return f'"status":"rejected","field":{_plain(receipt.field)},"reason":{_plain(receipt.reason)}'
 
 

@@ -1,7 +1,7 @@
 """What is counted of a shop event: pure, from the event alone, so that counters can be rebuilt from events."""
 
 from collector.rows import Counter, StoredClick
-from contract.records import ClickEvent
+from contract.click_records import ClickEvent
 
 _MINUTE = len("2026-01-01T00:00")
 
@@ -24,4 +24,6 @@ def stored(event: ClickEvent, received_ms: int) -> StoredClick:
         count=record.get("click_count", 1),
         received_ms=received_ms,
         text=event.text,
+        content=event.content,
+        sent_at=event.sent_at,
     )

@@ -20,9 +20,10 @@ from collector.ingest.validation import Refusal, judge
 from collector.streams import Stream
 from collector.streams.envelope import records_of_items
 from collector.streams.kinesis import connect
+from contract.click_records import ClickEvent
 from contract.errors import Rejected
 from contract.ingest_items import Item, Kind, Receipt
-from contract.records import ClickEvent, Sample
+from contract.records import Sample
 from contract.settings import load
 
 door = Door("milepost-beacon")
@@ -77,7 +78,9 @@ def _receipt(item: Item) -> Receipt:
         return Receipt("rejected", verdict.id, verdict.letter.field or None, verdict.letter.reason)
     if isinstance(verdict, Sample):
         return Receipt("accepted", verdict.seq)
-    return Receipt("accepted", verdict.event_id if isinstance(verdict, ClickEvent) else None)
+    if isinstance(verdict, ClickEvent):
+        return Receipt("accepted", verdict.event_id, warnings=verdict.warnings)
+    return Receipt("accepted")
 
 
 def _refusal(fault: Rejected) -> Receipt:

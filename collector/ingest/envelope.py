@@ -2,7 +2,8 @@
 
 import base64
 
-from contract.codec import elements, parse
+from contract.click_records import with_sent_at
+from contract.codec import Json, dump, elements, parse
 from contract.errors import Rejected
 from contract.ingest_items import Item, Kind
 
@@ -46,5 +47,17 @@ def unpack(item: Item) -> list[Item]:
     key = _LIST_KEY.get(item.kind)
     if key and isinstance(record, dict) and isinstance(record.get(key), list) and text is not None:
         cuts = elements(text, key)
-        return [item._replace(record=each, text=cut) for each, cut in zip(record[key], cuts, strict=True)]
+        sent_at = record.get("sent_at") if item.kind == "click" else None
+        return [
+            item._replace(record=with_sent_at(each, sent_at), text=_cut_with(cut, each, sent_at))
+            for each, cut in zip(record[key], cuts, strict=True)
+        ]
     return [item._replace(record=record, text=text)]
+
+
+def _cut_with(cut: str, event: Json, sent_at: Json) -> str:
+    """An event's source text with its batch's `sent_at`, so that it is a whole event by itself."""
+    if with_sent_at(event, sent_at) is event:
+        return cut
+    inside = cut[1:].lstrip()
+    return f'{{"sent_at":{dump(sent_at)}{"" if inside.startswith("}") else ","}{inside}'

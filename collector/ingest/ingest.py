@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from collector.clicks.counting import stored as stored_click
 from collector.history import Policy
@@ -10,10 +10,11 @@ from collector.ingest.history_writer import HistoryWriter
 from collector.ingest.validation import Refusal, TruckReport, TruckStatus, ValidationResult, judge, letter, too_late
 from collector.stores import Store
 from contract import timestamps
+from contract.click_records import ClickEvent
 from contract.errors import Misconfigured, Rejected, Retryable
-from contract.ingest_items import Item, Receipt
+from contract.ingest_items import NO_WARNINGS, Item, Receipt
 from contract.ranges import Ranges
-from contract.records import ClickEvent, Sample
+from contract.records import Sample
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,8 @@ class Ingest:
                     receipts[i] = _receipt(new, sample.seq)
         fresh = self._store.put_clicks([stored_click(verdicts[i], items[i].received_ms) for i in clicks])  # type: ignore[arg-type]
         for i, new in zip(clicks, fresh, strict=True):
-            receipts[i] = _receipt(new, verdicts[i].event_id)  # type: ignore[union-attr]
+            event: ClickEvent = verdicts[i]  # type: ignore[assignment]
+            receipts[i] = _receipt(new, event.event_id, event.warnings)
         for i, verdict in enumerate(verdicts):
             if receipts[i] is None:
                 receipts[i] = self._take_other(items[i], verdict)
@@ -152,5 +154,5 @@ class Ingest:
             )
 
 
-def _receipt(new: bool, identity: str | int | None) -> Receipt:
-    return Receipt("accepted" if new else "duplicate", identity)
+def _receipt(new: bool, identity: str | int | None, warnings: Mapping[str, str] = NO_WARNINGS) -> Receipt:
+    return Receipt("accepted" if new else "duplicate", identity, warnings=warnings)

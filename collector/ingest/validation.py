@@ -8,11 +8,12 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from collector.rows import DeadLetter
+from contract.click_records import ClickEvent, read_click
 from contract.codec import Json, canonical, dump, parse
 from contract.control_messages import Report, Status
 from contract.errors import Rejected
 from contract.ingest_items import Item
-from contract.records import ClickEvent, Sample, read_click, read_sample, rejection
+from contract.records import Sample, read_sample, rejection
 from contract.topics import ID
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def judge(item: Item) -> ValidationResult:
 
 def _judge(item: Item, record: Json) -> ValidationResult:
     if item.kind == "click":
-        return read_click(record, received_ms=item.received_ms, date_by_arrival=item.date_by_arrival)
+        return read_click(record, received_ms=item.received_ms, trusted=item.source.startswith("file:"))
     if item.truck_id is not None and not ID.fullmatch(item.truck_id):
         raise Rejected("truck_id", f"the topic's {item.truck_id!r:.80} must match {ID.pattern}")
     if item.kind == "telemetry":

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import timestamps
+from contract.click_records import ClickEvent, read_click
 from contract.codec import Json, parse
 from contract.errors import Rejected
-from contract.records import CLICK_MAX_AGE_MS, HOUR_MS, ClickEvent, read_click
 from tests.contract.examples import RECEIVED, RECEIVED_MS, click
 
 
-def _read(record: Json, *, date_by_arrival: bool = True) -> ClickEvent:
-    return read_click(record, received_ms=RECEIVED_MS, date_by_arrival=date_by_arrival)
+def _read(record: Json) -> ClickEvent:
+    return read_click(record, received_ms=RECEIVED_MS)
 
 
 def test_an_event_is_its_event_id() -> None:
@@ -35,75 +35,115 @@ def test_the_seven_kinds(kind: str) -> None:
     assert _read(click(event_type=kind)).record["event_type"] == kind
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("event_id", ""),
-        ("event_id", "x" * 129),
-        ("event_id", 5),
-        ("event_id", "\ud800"),
-        ("event_type", "hover"),
-        ("event_type", 5),
-        ("timestamp", 5),
-        ("timestamp", "now"),
-        ("user_id", ""),
-        ("user_id", 5),
-        ("item_id", "x" * 257),
-        ("page", "x" * 2049),
-        ("click_count", -1),
-        ("click_count", 1.5),
-        ("click_count", "1"),
-        ("click_count", True),
-        ("click_count", None),
-        ("click_count", 10**9 + 1),
-        ("price", -1),
-        ("price", "1"),
-        ("price", float("nan")),
-        ("price", 10**400),
-        ("quantity", -0.5),
-        ("user_type", "old"),
-    ],
-)
-def test_what_cannot_be_is_rejected_by_name(field: str, value: Json) -> None:
+@pytest.mark.parametrize("value", ["x" * 129, "\ud800", "a\0b", True, [], {"a": 1}])
+def test_only_an_unusable_event_id_refuses_an_event(value: Json) -> None:
     with pytest.raises(Rejected) as caught:
-        _read(click(**{field: value}))
-    assert caught.value.field == field
+        _read(click(event_id=value))
+    assert caught.value.field == "event_id"
 
 
-@pytest.mark.parametrize("record", [None, [], "click", 5, {}])
-def test_an_event_is_an_object_with_a_type(record: Json) -> None:
+@pytest.mark.parametrize("record", [None, [], "click", 5])
+def test_an_event_is_an_object(record: Json) -> None:
     with pytest.raises(Rejected):
         _read(record)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_an_event_id_the_content_is_the_identity(value: Json) -> None:
+    one, other = click(event_id=value), click(event_id=value, page="/other")
+    assert _read(one).event_id == _read({**one, "sent_at": RECEIVED}).event_id
+    assert _read(one).event_id != _read(other).event_id
+
+
+@pytest.mark.parametrize(("value", "text"), [(5, "5"), (12.5, "12.5")])
+def test_numeric_ids_are_text(value: Json, text: str) -> None:
+    event = _read(click(event_id=value, user_id=value, item_id=value))
+    assert (event.event_id, event.record["user_id"], event.record["item_id"]) == (text, text, text)
+    assert not event.warnings
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kept"),
+    [
+        ("event_type", "no name", "unknown"),
+        ("event_type", 5, "unknown"),
+        ("user_id", "", None),
+        ("item_id", "x" * 257, None),
+        ("item_id", "a\0b", None),
+        ("item_name", "half \ud83d", None),
+        ("page", "x" * 2049, None),
+        ("click_count", -1, 1),
+        ("click_count", 1.5, 1),
+        ("click_count", "1", 1),
+        ("click_count", True, 1),
+        ("click_count", None, 1),
+        ("click_count", 1001, 1),
+        ("price", -1, None),
+        ("price", "12,50", None),
+        ("price", float("nan"), None),
+        ("price", 10**400, None),
+        ("quantity", -0.5, None),
+        ("user_type", "old", None),
+        ("lines", [1], None),
+        ("properties", "red", None),
+        ("scroll_percent", 101, None),
+        ("my_own", 10**41, None),
+        ("sent_at", "now", None),
+    ],
+)
+def test_a_bad_optional_field_costs_itself_alone(field: str, value: Json, kept: Json) -> None:
+    event = _read(click(**{field: value}))
+    assert event.record[field] == kept
+    assert list(event.warnings) == list(event.record["refused_fields"]) == [field]
+    assert field in event.record["refused_values"]
+    assert _read({**click(), field: value}).event_id == _read(click()).event_id
+
+
+@pytest.mark.parametrize(("said", "kind"), [("Purchase", "purchase"), (" VIEW ", "view"), ("my_event", "my_event")])
+def test_a_type_is_trimmed_and_lower_case_and_may_be_ones_own(said: str, kind: str) -> None:
+    event = _read(click(event_type=said))
+    assert (event.record["event_type"], event.warnings) == (kind, {})
 
 
 def test_an_event_counts_once_unless_it_says_otherwise() -> None:
     assert "click_count" not in _read(click()).record
     assert _read(click(click_count=0)).record["click_count"] == 0
+    many = read_click(click(click_count=10**9), received_ms=RECEIVED_MS, trusted=True)
+    assert (many.record["click_count"], many.warnings) == (10**9, {})
 
 
-def test_seven_days_is_the_limit() -> None:
-    oldest = timestamps.from_ms(RECEIVED_MS - CLICK_MAX_AGE_MS)
-    assert _read(click(timestamp=oldest)).timestamp == oldest
-    with pytest.raises(Rejected, match="7 days"):
-        _read(click(timestamp=timestamps.from_ms(RECEIVED_MS - CLICK_MAX_AGE_MS - 1)))
+@pytest.mark.parametrize(
+    ("happened", "sent", "timestamp", "quality"),
+    [
+        (-1000, 0, -1000, "client"),
+        (-1000, -5_000, -1000, "client"),
+        (7_199_000, 7_200_000, -1000, "corrected"),
+        (-8 * 86_400_000 - 1000, -8 * 86_400_000, -1000, "corrected"),
+        (3_600_000, None, 0, "received"),
+        (None, 7_200_000, 0, "received"),
+        (-400 * 86_400_000, None, -400 * 86_400_000, "client"),
+    ],
+)
+def test_a_wrong_clock_is_corrected_by_when_it_sent(
+    happened: int | None, sent: int | None, timestamp: int, quality: str
+) -> None:
+    """Milliseconds after the arrival, by the browser's clock."""
+
+    def said(offset: int | None) -> Json:
+        return None if offset is None else timestamps.from_ms(RECEIVED_MS + offset)
+
+    event = _read(click(timestamp=said(happened), sent_at=said(sent)))
+    assert (event.timestamp, event.record["time_quality"]) == (timestamps.from_ms(RECEIVED_MS + timestamp), quality)
 
 
-def test_an_hour_ahead_is_the_limit() -> None:
-    _read(click(timestamp=timestamps.from_ms(RECEIVED_MS + HOUR_MS)))
-    with pytest.raises(Rejected, match="over an hour"):
-        _read(click(timestamp=timestamps.from_ms(RECEIVED_MS + HOUR_MS + 1)))
-
-
-def test_no_time_is_the_arrival_in_a_stream_and_refused_in_a_file() -> None:
-    record = {key: value for key, value in click().items() if key != "timestamp"}
-    assert _read(record).timestamp == RECEIVED
-    with pytest.raises(Rejected) as caught:
-        _read(record, date_by_arrival=False)
-    assert caught.value.field == "timestamp"
+def test_an_unreadable_time_counts_as_none() -> None:
+    event = _read(click(timestamp="yesterday"))
+    assert (event.timestamp, list(event.warnings)) == (RECEIVED, ["timestamp"])
 
 
 def test_unknown_keys_are_kept() -> None:
-    assert parse(_read(click(colour="red", **{"a.b": {"c": 1}})).text) == click(colour="red", **{"a.b": {"c": 1}})
+    sent = click(colour="red", **{"a.b": {"c": 1}})
+    assert parse(_read(sent).text) == {**sent, "timestamp": _read(sent).timestamp, "time_quality": "client"}
 
 
 values = st.recursive(

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from contract import legacy_records
+from contract.click_records import ClickEvent, read_click
 from contract.codec import Json
 from contract.errors import Rejected
-from contract.records import ClickEvent, at, read_click
+from contract.records import at
 from contract.telemetry import LEAVES
 from tests.contract.examples import RECEIVED, RECEIVED_MS, flat, read, sample
 
@@ -92,8 +93,8 @@ def test_a_record_of_today_is_not_touched() -> None:
     assert legacy_records.telemetry(record) is record
 
 
-def _click(record: Json, *, date_by_arrival: bool = False) -> ClickEvent:
-    return read_click(record, received_ms=RECEIVED_MS, date_by_arrival=date_by_arrival)
+def _click(record: Json) -> ClickEvent:
+    return read_click(record, received_ms=RECEIVED_MS, trusted=True)
 
 
 EARLY = {"Item_ID": "A13", "Item_Name": "Boots", "Click_Counts": 3, "Timestamp": "2024-06-01 10:00:00"}

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from contract.click_records import read_click
 from contract.errors import Misconfigured
-from contract.records import read_click
 from simulator import sent_ledger
 from simulator.outbox import Closing, Outbox
 from simulator.shopper import Shopper
@@ -35,7 +35,7 @@ def test_shoppers_walk_through_the_funnel() -> None:
     shopper, seen, carts = Shopper(1, 1), Counter[str](), Counter[tuple[str, str]]()
     for _ in range(2000):
         event = shopper.next(now)
-        read_click(event, received_ms=int(now.timestamp() * 1000), date_by_arrival=False)
+        assert not read_click(event, received_ms=int(now.timestamp() * 1000)).warnings
         seen[event["event_type"]] += 1
         place = (event["session_id"], event.get("item_id", ""))
         if event["event_type"] == "add_to_cart":

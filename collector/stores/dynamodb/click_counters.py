@@ -12,8 +12,8 @@ from collector.rows import Counter, StoredClick
 from collector.stores.dynamodb.items import CLICKS_KEPT_MS, Item, expiry, fitting, number, pack, size, text, unpack
 from collector.stores.dynamodb.retries import Calls, ConditionFailed
 from contract import timestamps
+from contract.click_records import ClickEvent
 from contract.codec import parse
-from contract.records import ClickEvent
 
 MOST_EVENTS = 80
 MOST_ITEMS = 100
@@ -29,8 +29,12 @@ def click_item(click: StoredClick) -> Item:
         "received_ms": number(click.received_ms),
         "text": pack(click.text.encode("ascii")),
         "expires": number(expiry(click.timestamp, CLICKS_KEPT_MS)),
+        **({"content": text(click.content)} if click.content else {}),
+        **({"sent_at": text(click.sent_at)} if click.sent_at else {}),
     }
-    if _derived(click.event_id, click.text, click.received_ms) != click:  # not so for what ingest puts
+    if (
+        _derived(click.event_id, click.text, click.received_ms, _told_apart(item)) != click
+    ):  # not so for what ingest puts
         item["derived"] = text(json.dumps(astuple(click)))
     return fitting(item)
 
@@ -40,17 +44,23 @@ def read_click(item: Item) -> StoredClick:
     if "derived" in item:
         values = json.loads(item["derived"]["S"])
         return StoredClick(**{**dict(zip(_FIELDS, values, strict=True)), "counter": Counter(*values[4])})
-    derived = _derived(item["event_id"]["S"], unpack(item["text"]).decode("ascii"), int(item["received_ms"]["N"]))
+    said, received_ms = unpack(item["text"]).decode("ascii"), int(item["received_ms"]["N"])
+    derived = _derived(item["event_id"]["S"], said, received_ms, _told_apart(item))
     if derived is None:
         raise ValueError(f"the event {item['event_id']['S']} is not what was stored")
     return derived
 
 
-def _derived(event_id: str, said: str, received_ms: int) -> StoredClick | None:
+def _told_apart(item: Item) -> tuple[str, str]:
+    """The content hash and sent_at of a stored event."""
+    return item.get("content", {"S": ""})["S"], item.get("sent_at", {"S": ""})["S"]
+
+
+def _derived(event_id: str, said: str, received_ms: int, told_apart: tuple[str, str]) -> StoredClick | None:
     record = parse(said)
     if "timestamp" not in record or "event_type" not in record:
         return None
-    return stored(ClickEvent(event_id, record["timestamp"], record, said), received_ms)
+    return stored(ClickEvent(event_id, record["timestamp"], record, said, *told_apart), received_ms)
 
 
 def read_counter(item: Item) -> tuple[Counter, int]:
@@ -120,6 +130,43 @@ def count_batch(
             continue
         return {click.event_id for click, _ in batch}
     return set()
+
+
+def settle_rivals(calls: Calls, names: tuple[str, str], known: Sequence[StoredClick], shard: Callable[[], int]) -> None:
+    """Of several deliveries of one event that of the lowest rank counts: put it in the place of one that came before.
+
+    One transaction replaces the event, if it is still the one that was read, takes its count back and adds the new one.
+
+    Args:
+        calls: of the client.
+        names: the tables of clicks and of click_counts.
+        known: deliveries whose event_id was stored already.
+        shard: the part of a counter to change.
+    """
+    clicks, counts = names
+    for click in known:
+        while True:
+            key = {"event_id": text(click.event_id)}
+            found = calls("get_item", TableName=clicks, Key=key, ConsistentRead=True).get("Item")
+            if found is None or read_click(found).rank <= click.rank:
+                break
+            loser = read_click(found)
+            replaced = {
+                "TableName": clicks,
+                "Item": click_item(click),
+                "ConditionExpression": "#text = :text AND #received_ms = :received_ms",
+                "ExpressionAttributeNames": {"#text": "text", "#received_ms": "received_ms"},
+                "ExpressionAttributeValues": {":text": found["text"], ":received_ms": found["received_ms"]},
+            }
+            tally: Tally[Counter] = Tally({click.counter: click.count})
+            tally[loser.counter] -= loser.count
+            chosen = shard()
+            adds = [addition(counts, counter, count, chosen) for counter, count in tally.items() if count]
+            try:
+                calls("transact_write_items", TransactItems=[{"Put": replaced}, *({"Update": a} for a in adds)])
+            except ConditionFailed:
+                continue  # another delivery was first: compare with that
+            break
 
 
 def recountable_from(now: float) -> str:

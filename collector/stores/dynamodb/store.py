@@ -307,6 +307,8 @@ class DynamoDbStore(DynamoDbReader):
         for click in clicks:
             said.append(click.event_id in fresh)
             fresh.discard(click.event_id)
+        known = [click for click, new in zip(clicks, said, strict=True) if not new]
+        click_counters.settle_rivals(self._calls, names, known, lambda: random.randrange(click_counters.SHARDS))
         return said
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:

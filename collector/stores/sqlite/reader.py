@@ -1,9 +1,9 @@
 """Reading the SQLite store: what the queries need, from a read-only connection, while others write."""
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from collector.completeness.ledger import StreamLedger
 from collector.history import Version
@@ -13,7 +13,10 @@ from collector.stores.sqlite.storing_order import span
 
 _SAMPLE = "s.order_key, s.key, s.stream_id, s.seq, s.content, s.received_ms, s.by_arrival, s.text"
 _VERSION = "v.order_key, v.key, v.end"
-_CLICK = "event_id, timestamp, session_id, page, minute, item_id, item_name, event_type, count, received_ms, text"
+CLICK = (
+    "event_id, timestamp, session_id, page, minute, item_id, item_name, event_type, count, received_ms, text, content,"
+    " sent_at"
+)
 _LETTER = "id, received_ms, source, field, reason, payload, times"
 _JOIN = "FROM versions v JOIN samples s ON s.truck_id = v.truck_id AND s.order_key = v.order_key"
 
@@ -111,10 +114,10 @@ class SqliteReader:
     def clicks_after(self, mark: str | None, since_ms: int) -> Received[StoredClick]:
         start, end, text = span(self._db, "clicks", mark)
         rows = self._db.execute(
-            f"SELECT {_CLICK} FROM clicks WHERE rowid <= ? AND (rowid > ? OR received_ms >= ?) ORDER BY rowid",
+            f"SELECT {CLICK} FROM clicks WHERE rowid <= ? AND (rowid > ? OR received_ms >= ?) ORDER BY rowid",
             [end, start, since_ms],
         )
-        return Received(map(_click, rows), not start, text)
+        return Received(map(read_click, rows), not start, text)
 
     def click_counts(self) -> Iterator[tuple[Counter, int]]:
         rows = self._db.execute(
@@ -129,7 +132,7 @@ class SqliteReader:
         return ""
 
     def clicks(self) -> Iterator[StoredClick]:
-        return map(_click, self._db.execute(f"SELECT {_CLICK} FROM clicks ORDER BY timestamp, event_id"))
+        return map(read_click, self._db.execute(f"SELECT {CLICK} FROM clicks ORDER BY timestamp, event_id"))
 
     def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
         """Which of these events are stored."""
@@ -152,7 +155,9 @@ def _sample(row: Sequence[object]) -> StoredSample:
     return StoredSample(order_key, key, stream_id, seq, content, received_ms, bool(by_arrival), text)  # type: ignore[arg-type]
 
 
-def _click(row: sqlite3.Row) -> StoredClick:
-    event_id, timestamp, session_id, page, minute, item_id, item_name, event_type, count, received_ms, text = row
-    counter = Counter(minute, item_id, item_name, event_type)
-    return StoredClick(event_id, timestamp, session_id, page, counter, count, received_ms, text)
+def read_click(row: Sequence[Any]) -> StoredClick:
+    """The event of a row of the columns CLICK."""
+    event_id, timestamp, session_id, page, *counter, count, received_ms, text, content, sent_at = row
+    return StoredClick(
+        event_id, timestamp, session_id, page, Counter(*counter), count, received_ms, text, content, sent_at
+    )

@@ -81,7 +81,18 @@ def _first(db: Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first,)
+def _several_deliveries_of_a_click(db: Database) -> None:
+    """What tells deliveries of one event_id apart, and the contents that are not counted."""
+    db.execute("ALTER TABLE clicks ADD COLUMN content TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE clicks ADD COLUMN sent_at TEXT NOT NULL DEFAULT ''")
+    db.table("click_rivals").create(
+        {"event_id": str, "content": str, "received_ms": int, "text": str},
+        pk=("event_id", "content"),
+        not_null={"received_ms", "text"},
+    )
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first, _several_deliveries_of_a_click)
 VERSION = len(MIGRATIONS)
 _PATIENCE = 30.0
 

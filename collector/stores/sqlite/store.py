@@ -16,7 +16,7 @@ from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Version
 from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
-from collector.stores.sqlite.reader import SqliteReader
+from collector.stores.sqlite.reader import CLICK, SqliteReader, read_click
 from contract.errors import Retryable
 
 _SAMPLE_ROW = attrgetter(
@@ -177,17 +177,39 @@ class SqliteStore(SqliteReader):
         self._db.execute("INSERT OR REPLACE INTO statuses VALUES (?, ?)", [truck_id, text])
 
     def put_clicks(self, clicks: Sequence[StoredClick]) -> list[bool]:
-        """True for each event that was not there; exactly those are counted."""
-        known = self.has_clicks([click.event_id for click in clicks]) if clicks else set()
+        """True for each event that was not there. Of several deliveries of one event that of the lowest rank counts."""
+        stored = self._stored_clicks([click.event_id for click in clicks])
+        before = dict(stored)
         fresh = []
+        rivals: list[StoredClick] = []
         for click in clicks:
-            fresh.append(click.event_id not in known)
-            known.add(click.event_id)
-        new = [click for click, is_new in zip(clicks, fresh, strict=True) if is_new]
-        self._db.executemany("INSERT INTO clicks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_click_row, new))
+            known = stored.get(click.event_id)
+            fresh.append(known is None)
+            if known is None or click.rank < known.rank:
+                stored[click.event_id] = click
+            if known is not None and known.content and known.content != click.content:
+                rivals.append(max(known, click, key=lambda each: each.rank))
+        changed = [click for event_id, click in stored.items() if before.get(event_id) is not click]
+        self._db.executemany(f"INSERT OR REPLACE INTO clicks VALUES ({', '.join('?' * 13)})", map(_click_row, changed))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO click_rivals VALUES (?, ?, ?, ?)",
+            [(each.event_id, each.content, each.received_ms, each.text) for each in rivals],
+        )
         tally: Tally[Counter] = Tally()
-        for click in new:
+        for click in changed:
             tally[click.counter] += click.count
+            if loser := before.get(click.event_id):
+                tally[loser.counter] -= loser.count
+        self._count(tally)
+        return fresh
+
+    def _stored_clicks(self, event_ids: Sequence[str]) -> dict[str, StoredClick]:
+        rows = self._db.execute(
+            f"SELECT {CLICK} FROM clicks WHERE event_id IN (SELECT value FROM json_each(?))", [json.dumps(event_ids)]
+        )
+        return {click.event_id: click for click in map(read_click, rows)} if event_ids else {}
+
+    def _count(self, tally: Tally[Counter]) -> None:
         self._db.executemany(
             "INSERT INTO click_counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
             [
@@ -196,7 +218,6 @@ class SqliteStore(SqliteReader):
                 if count
             ],
         )
-        return fresh
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep each; one that is already there is counted."""
@@ -231,4 +252,6 @@ def _click_row(click: StoredClick) -> tuple[str | int | None, ...]:
         click.count,
         click.received_ms,
         click.text,
+        click.content,
+        click.sent_at,
     )

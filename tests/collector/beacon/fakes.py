@@ -1,12 +1,14 @@
 """A writer in memory: judges with the real contract, and fails in the ways that the real one can."""
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Literal
 
+from contract.click_records import read_click
 from contract.errors import Rejected, Retryable
 from contract.ingest_items import Item, Receipt
-from contract.records import read_click, read_sample
+from contract.records import read_sample
 
 Mode = Literal["commits", "is full", "fails", "hangs"]
 
@@ -40,10 +42,11 @@ class FakeWriter:
 
     def _judge(self, item: Item) -> Receipt:
         identity: str | int | None
+        warnings: Mapping[str, str] = {}
         try:
             if item.kind == "click":
-                event = read_click(item.record, received_ms=item.received_ms, date_by_arrival=item.date_by_arrival)
-                identity, key = event.event_id, event.event_id
+                event = read_click(item.record, received_ms=item.received_ms)
+                identity, key, warnings = event.event_id, event.event_id, event.warnings
             else:
                 sample = read_sample(item.record, received_ms=item.received_ms, date_by_arrival=item.date_by_arrival)
                 identity, key = sample.seq, sample.content
@@ -53,4 +56,4 @@ class FakeWriter:
             return Receipt("rejected", field=error.field, reason=error.reason)
         status: Literal["accepted", "duplicate"] = "duplicate" if key in self._seen else "accepted"
         self._seen.add(key)
-        return Receipt(status, identity)
+        return Receipt(status, identity, warnings=warnings)

@@ -67,11 +67,17 @@ def test_what_is_missing_is_filled_in(client: httpx.Client, writer: FakeWriter) 
         ({"item_id": "x" * 300}, "item_id"),
     ],
 )
-def test_a_rejected_event_still_shows_the_pixel_and_says_why(client: httpx.Client, query: Any, field: str) -> None:
+def test_a_field_that_is_set_aside_is_named_beside_the_pixel(client: httpx.Client, query: Any, field: str) -> None:
     answer = client.get(PIXEL, params=query)
     assert answer.status_code == 200
-    assert answer.headers["x-milepost-rejected"].startswith(f"{field}: ")
+    assert answer.headers["x-milepost-warnings"].startswith(f"{field}: ")
     assert "x-evil" not in answer.headers
+
+
+def test_a_rejected_event_still_shows_the_pixel_and_says_why(client: httpx.Client) -> None:
+    answer = client.get(PIXEL, params={"event_id": "a\x00b"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
+    assert answer.headers["x-milepost-rejected"].startswith("event_id: ")
 
 
 @pytest.mark.parametrize("mode", ["is full", "fails"])

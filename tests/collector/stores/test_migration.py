@@ -13,6 +13,8 @@ from contract.errors import Misconfigured, Retryable
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import sample
 
+TODAY = schema.VERSION
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -30,15 +32,15 @@ def _version(path: Path) -> int:
     return int(version)
 
 
-def _now_at_version_2(monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> None:
-    def second(db: Any) -> None:
+def _one_version_further(monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> None:
+    def another(db: Any) -> None:
         db.table("extra").create({"name": str}, pk="name")
         db.table("meta").add_column("more", str)
         if fails:
             raise RuntimeError("power cut")
 
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, second))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, another))
+    monkeypatch.setattr(schema, "VERSION", TODAY + 1)
 
 
 @pytest.mark.parametrize("opening", [open_store, open_reader])
@@ -51,17 +53,17 @@ def test_a_newer_file_is_refused_and_left_alone(path: Path, opening: Any) -> Non
 
 
 def test_an_older_file_is_copied_and_brought_forward(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _now_at_version_2(monkeypatch)
+    _one_version_further(monkeypatch)
     store = open_store(f"sqlite:///{path}")
     assert [row["truck_id"] for row in queries.trucks(store)] == ["T1"]
     store.close()
-    assert _version(path) == 2
-    assert _version(path.with_name("milepost.db.v1.bak")) == 1
+    assert _version(path) == TODAY + 1
+    assert _version(path.with_name(f"milepost.db.v{TODAY}.bak")) == TODAY
 
 
 def test_the_copy_is_a_store_of_the_older_milepost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
-        _now_at_version_2(later)
+        _one_version_further(later)
         open_store(f"sqlite:///{path}").close()
     reader = open_reader(f"sqlite:///{path.with_name('milepost.db.v1.bak')}")
     assert [row["truck_id"] for row in queries.trucks(reader)] == ["T1"]
@@ -71,10 +73,10 @@ def test_the_copy_is_a_store_of_the_older_milepost(path: Path, monkeypatch: pyte
 
 def test_a_migration_that_fails_leaves_the_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
-        _now_at_version_2(later, fails=True)
+        _one_version_further(later, fails=True)
         with pytest.raises(RuntimeError, match="power cut"):
             open_store(f"sqlite:///{path}")
-    assert _version(path) == 1
+    assert _version(path) == TODAY
     store = open_store(f"sqlite:///{path}")
     assert [row["truck_id"] for row in queries.trucks(store)] == ["T1"]
     store.close()
@@ -82,7 +84,7 @@ def test_a_migration_that_fails_leaves_the_older_file(path: Path, monkeypatch: p
 
 def test_an_older_file_is_not_read_before_it_was_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading changes no file, so it says what will."""
-    _now_at_version_2(monkeypatch)
+    _one_version_further(monkeypatch)
     with pytest.raises(Misconfigured, match="milepost verify"):
         open_reader(f"sqlite:///{path}")
 
@@ -109,7 +111,7 @@ def test_a_store_url_that_names_none_is_refused(url: str) -> None:
 
 def test_a_store_locked_by_another_is_no_configuration_fault(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It passes: the caller may try again."""
-    _now_at_version_2(monkeypatch)
+    _one_version_further(monkeypatch)
     monkeypatch.setattr(schema, "_PATIENCE", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

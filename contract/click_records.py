@@ -1,0 +1,230 @@
+"""From a parsed shop event to a `ClickEvent`: identified, dated, and freed of what cannot be.
+
+A sale is worth more than a field: an event is refused only when it is no object or its event_id is unusable. Nothing
+here reads a clock: `received_ms` is an argument.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from contract import legacy_records, timestamps
+from contract.clicks import Click
+from contract.codec import Json, canonical, content_hash
+from contract.errors import Rejected
+
+MOST_ANONYMOUS_COUNT = 1000
+"""The largest click_count that is believed of a request without a key."""
+
+_CLOCK_ERROR_MS = 5_000
+_MOST_COUNT = 1_000_000_000
+_LONGEST_NUMBER = 40
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+_BOOKKEEPING = ("received_at", "time_quality", "refused_fields", "refused_values")
+
+Read = Callable[[Json], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class ClickEvent:
+    """One shop event, accepted.
+
+    timestamp: RFC 3339, corrected by the clock's error. content: SHA-256 of what the producer sent, without sent_at.
+    text: canonical JSON under the wire's names, without `received_at`. sent_at: as it came, "" where there is none.
+    warnings: field → why it was set to null.
+    """
+
+    event_id: str
+    timestamp: str
+    record: dict[str, Json]
+    text: str
+    content: str = ""
+    sent_at: str = ""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_click(record: Json, *, received_ms: int, trusted: bool = False) -> ClickEvent:
+    """Judge one parsed shop event of any known producer.
+
+    Args:
+        record: the event, with its batch's `sent_at` in it where it has none of its own.
+        received_ms: Unix ms of its arrival.
+        trusted: from a file or a keyed producer; others may not say a click_count over 1,000.
+
+    Raises:
+        Rejected: it is no object, or its event_id is neither absent nor text of 1 to 128 plain characters.
+    """
+    if not isinstance(record, dict):
+        raise Rejected("", "an event must be a JSON object")
+    own = {key: value for key, value in record.items() if key not in _BOOKKEEPING}
+    warnings: dict[str, str] = {}
+    refused: dict[str, Json] = {}
+    own = _writable(own, warnings, refused)
+    content = content_hash(canonical({key: value for key, value in own.items() if key != "sent_at"}))
+    wire = dict(legacy_records.click(own))
+    event_id = _identity(wire.get("event_id")) or f"content-{content}"
+    readers = _READERS if trusted else _ANONYMOUS
+    for name in readers.keys() & wire.keys():
+        try:
+            wire[name] = readers[name](wire[name])
+        except Rejected as error:
+            refused[name], wire[name] = wire[name], 1 if name == "click_count" else None
+            warnings[name] = error.reason
+    wire["event_id"], wire["event_type"] = event_id, _event_type(wire, warnings, refused)
+    timestamp, quality = _time(wire, received_ms)
+    wire |= {"timestamp": timestamp, "time_quality": quality}
+    if warnings:
+        wire |= {"refused_fields": dict(sorted(warnings.items())), "refused_values": refused}
+    sent_at = wire.get("sent_at") or ""
+    return ClickEvent(event_id, timestamp, wire, canonical(wire), content, sent_at, warnings)
+
+
+def with_sent_at(record: Json, sent_at: Json) -> Json:
+    """The event of a batch with the batch's `sent_at`, where it has none of its own."""
+    if sent_at is None or not isinstance(record, dict) or record.get("sent_at") is not None:
+        return record
+    return {**record, "sent_at": sent_at}
+
+
+def _writable(own: dict[str, Json], warnings: dict[str, str], refused: dict[str, Json]) -> dict[str, Json]:
+    """The record, without values that canonical JSON cannot say, or says at many times the length."""
+    kept = {}
+    for key, value in own.items():
+        if _is_writable(value):
+            kept[key] = value
+            continue
+        kept[key] = None
+        refused[key] = f"{value!r:.80}"
+        warnings[key] = f"holds a number of over {_LONGEST_NUMBER} digits, or none that JSON can say"
+    return kept
+
+
+def _is_writable(value: Json) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_writable, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_writable, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return bool(-(10**_LONGEST_NUMBER) < value < 10**_LONGEST_NUMBER)
+    return not isinstance(value, Decimal) or len(str(value)) <= _LONGEST_NUMBER
+
+
+def _identity(value: Json) -> str | None:
+    """The producer's own id; None where there is none."""
+    if value is None or value == "":
+        return None
+    text = str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or len(text) > 128 or _CONTROL.search(text):
+        raise Rejected("event_id", f"must be text of 1 to 128 characters without control characters, not {value!r:.60}")
+    return text
+
+
+def _event_type(wire: dict[str, Json], warnings: dict[str, str], refused: dict[str, Json]) -> str:
+    said = wire.get("event_type")
+    if said is None:
+        return "click" if wire.get("item_id") is not None else "unknown"
+    kind = said.strip().lower() if isinstance(said, str) else said
+    if isinstance(kind, str) and _EVENT_TYPE.fullmatch(kind):
+        return kind
+    refused["event_type"] = said
+    warnings["event_type"] = f"must be a name such as page_view or my_event, not {said!r:.60}; counted as unknown"
+    return "unknown"
+
+
+def _time(wire: dict[str, Json], received_ms: int) -> tuple[str, str]:
+    """When it happened, and how that is known: client, corrected or received."""
+    timestamp, sent_at = wire.get("timestamp"), wire.get("sent_at")
+    if timestamp is None:
+        return timestamps.from_ms(received_ms), "received"
+    happened_ms, quality = timestamps.to_ms(timestamp), "client"
+    if sent_at is not None:
+        error_ms = received_ms - timestamps.to_ms(sent_at)
+        if abs(error_ms) > _CLOCK_ERROR_MS:
+            happened_ms, quality = happened_ms + error_ms, "corrected"
+    if happened_ms > received_ms or happened_ms < 0:
+        return timestamps.from_ms(received_ms), "received"
+    return timestamps.from_ms(happened_ms), quality
+
+
+def _key(value: Json) -> Json:
+    if value is None:
+        return None
+    text = str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not 1 <= len(text) <= 256 or _CONTROL.search(text):
+        raise Rejected("", f"must be text of 1 to 256 characters without control characters, not {value!r:.60}")
+    return text
+
+
+def _text(value: Json) -> Json:
+    if value is not None and (not isinstance(value, str) or not 1 <= len(value) <= 2048 or _HALF_PAIR.search(value)):
+        raise Rejected("", f"must be text of 1 to 2048 whole characters, not {value!r:.60}")
+    return value
+
+
+def _amount(value: Json) -> Json:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float | Decimal) or value < 0):
+        raise Rejected("", f"must be a number of 0 or more, such as 12.5, not {value!r:.60}")
+    return value
+
+
+def _percent(value: Json) -> Json:
+    if _amount(value) is not None and value > 100:
+        raise Rejected("", f"must be from 0 to 100, not {value!r:.60}")
+    return value
+
+
+def _count(value: Json) -> Json:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST_COUNT:
+        raise Rejected("", f"must be a whole number from 0 to {_MOST_COUNT}, not {value!r:.60}; counted as 1")
+    return value
+
+
+def _anonymous_count(value: Json) -> Json:
+    if _count(value) > MOST_ANONYMOUS_COUNT:
+        raise Rejected("", f"over {MOST_ANONYMOUS_COUNT} is believed only of files and keyed producers; counted as 1")
+    return value
+
+
+def _moment(value: Json) -> Json:
+    return None if value is None else timestamps.parse(value, "")
+
+
+def _user_type(value: Json) -> Json:
+    if value not in ("new", "returning", None):
+        raise Rejected("", f"must be new or returning, not {value!r:.60}")
+    return value
+
+
+def _list(value: Json) -> Json:
+    if value is not None and (not isinstance(value, list) or not all(isinstance(each, dict) for each in value)):
+        raise Rejected("", f"must be a list of objects with item_id, price and quantity, not {value!r:.60}")
+    return value
+
+
+def _object(value: Json) -> Json:
+    if value is not None and not isinstance(value, dict):
+        raise Rejected("", f"must be an object, not {value!r:.60}")
+    return value
+
+
+_SPECIAL: dict[str, Read] = {
+    "timestamp": _moment,
+    "sent_at": _moment,
+    "click_count": _count,
+    "user_type": _user_type,
+    "lines": _list,
+    "properties": _object,
+    "scroll_percent": _percent,
+    **dict.fromkeys(("user_id", "session_id", "item_id", "order_id"), _key),
+    **dict.fromkeys(("price", "quantity", "search_results", "engaged_seconds"), _amount),
+}
+_READERS: dict[str, Read] = {
+    name: _SPECIAL.get(name, _text) for name in Click.model_fields if name not in ("event_id", "event_type")
+}
+_ANONYMOUS: dict[str, Read] = {**_READERS, "click_count": _anonymous_count}
