@@ -72,15 +72,19 @@ def stored(name: str) -> list[Any]:
 
 def test_events_are_in_the_stream_when_they_are_answered(call: Call, names: dict[str, str]) -> None:
     """Also base64-encoded bodies; one stream record a request."""
-    answer = call("POST", "/v1/clicks", json.dumps({"events": [click(1), click(2), {"event_id": "e3"}]}).encode())
+    answer = call(
+        "POST", "/v1/clicks", json.dumps({"events": [click(1), click(2), {"event_id": "e3", "price": "1"}, 7]}).encode()
+    )
     assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
     receipts = json.loads(answer["body"])["receipts"]
     assert [(row["event_id"], row["status"]) for row in receipts] == [
-        ("e1", "accepted"), ("e2", "accepted"), ("e3", "rejected"),
+        ("e1", "accepted"), ("e2", "accepted"), ("e3", "accepted"), (None, "rejected"),
     ]  # fmt: skip
+    assert list(receipts[2]["warnings"]) == ["price"]
     (envelope,) = stored(names["CLICKS"])
     assert envelope["door"] == "http:clicks"
-    assert [event["event_id"] for event in json.loads(envelope["body"])["events"]] == ["e1", "e2", "e3"]
+    *events, seven = json.loads(envelope["body"])["events"]
+    assert ([event["event_id"] for event in events], seven) == (["e1", "e2", "e3"], 7)
     assert answer["headers"]["access-control-allow-origin"] == "*"
 
 

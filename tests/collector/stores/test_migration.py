@@ -65,7 +65,8 @@ def test_the_copy_is_a_store_of_the_older_milepost(path: Path, monkeypatch: pyte
     with monkeypatch.context() as later:
         _one_version_further(later)
         open_store(f"sqlite:///{path}").close()
-    reader = open_reader(f"sqlite:///{path.with_name('milepost.db.v1.bak')}")
+    copy = path.with_name(f"milepost.db.v{TODAY}.bak")
+    reader = open_reader(f"sqlite:///{copy}")
     assert [row["truck_id"] for row in queries.trucks(reader)] == ["T1"]
     assert reader
     reader.close()
