@@ -56,9 +56,9 @@ class Identities:
     @property
     def collector(self) -> tuple[str, str]:
         """The collector's name and password at the broker."""
-        from provisioning.broker import dynamic_security
+        from provisioning import reserved_names
 
-        return dynamic_security.COLLECTOR, self._guarding.passwords.collector
+        return reserved_names.COLLECTOR, self._guarding.passwords.collector
 
     @property
     def _guarding(self) -> "Gatekeeper":

@@ -10,56 +10,14 @@ and trucks there must enroll and renew too.
 """
 
 import importlib.util
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from agent.enrollment import Granted
 from agent.enrollment.csr import signing_request
+from agent.enrollment.provisioning_client import Line, OpenDesk
 from contract.errors import Misconfigured, Rejected
-
-SECONDS = 20.0
-"""For which a desk waits for an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Where a desk is, and as whom it is asked."""
-
-    host: str
-    port: int
-    client_id: str
-    ca_file: Path
-    certificate: str
-    key: bytes
-
-    def __repr__(self) -> str:
-        return f"Line({self.client_id} at {self.host}:{self.port})"
-
-
-class Made(NamedTuple):
-    """A certificate that is not active yet (PEM), and the token that owns it."""
-
-    certificate: str
-    ownership: str
-
-
-class Desk(Protocol):
-    """One connection. Rejected with AWS's reason, also where it ends the connection; Unreachable for no answer."""
-
-    def create(self, csr: str) -> Made:
-        """CreateCertificateFromCsr."""
-        ...
-
-    def register(self, template: str, ownership: str, parameters: dict[str, str]) -> str:
-        """RegisterThing; the thing's name."""
-        ...
-
-
-OpenDesk = Callable[[Line], AbstractContextManager[Desk]]
 
 
 def installed_desk() -> OpenDesk:

@@ -10,7 +10,7 @@ from awscrt.exceptions import AwsCrtError
 from awscrt.mqtt_request_response import ClientOptions
 from awsiot import V2ServiceException, iotidentity, mqtt5_client_builder
 
-from agent.enrollment.fleet_provisioning import SECONDS, Line, Made
+from agent.enrollment.provisioning_client import SECONDS, Line, Made
 from contract.errors import Misconfigured, Rejected, Unreachable
 
 _CONNECT_SECONDS = 40.0  # s2n sits out a penalty of up to 30 s before it tells of a handshake that failed

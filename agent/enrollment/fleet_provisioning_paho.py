@@ -13,7 +13,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent.enrollment.credential_store import write
-from agent.enrollment.fleet_provisioning import SECONDS, Line, Made
+from agent.enrollment.provisioning_client import SECONDS, Line, Made
 from contract.errors import Rejected, Unreachable
 
 CREATE = "$aws/certificates/create-from-csr/json"

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.sensors import Reading, Sensor, merge
+from agent.sensors import Reading, Sensor
+from agent.sensors.merge import merge
 from agent.sensors.source_conflicts import Disputes
 from agent.timing.clock import Clock, Moment
 from contract.codec import Json

@@ -1,7 +1,7 @@
 """The truck's sensors behind one protocol, and how their readings become one sample.
 
 Everything that measures is a `Sensor`: the live CAN bus, the satellite receiver, a replayed recording. The sampler asks
-each for a `Reading` once a tick and lets `merge` make the wire's document of them. Implementations are named by
+each for a `Reading` once a tick and lets `merge.py` make the wire's document of them. Implementations are named by
 technology and imported only when one is opened, so that a truck loads what it runs and nothing else.
 """
 
@@ -13,11 +13,10 @@ from importlib.metadata import entry_points
 from typing import Protocol, cast, runtime_checkable
 
 from agent.sensors.fields import GROUPS, LEAVES, REASONS, Reason
-from agent.sensors.merge import merge
 from agent.sensors.plausibility import Disagreement
 from contract.errors import Misconfigured
 
-__all__ = ["KINDS", "Listening", "Reading", "Reason", "Sensor", "known_kinds", "merge", "open_sensor"]
+__all__ = ["KINDS", "Listening", "Reading", "Reason", "Sensor", "known_kinds", "open_sensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Reading:
     def __post_init__(self) -> None:
         for leaf in self.values:
             if leaf not in LEAVES:
-                raise ValueError(f"{leaf}: no such leaf on the wire; use one of agent.sensors.leaves.LEAVES")
+                raise ValueError(f"{leaf}: no such leaf on the wire; use one of agent.sensors.fields.LEAVES")
         for name, reason in self.quality.items():
             if name not in LEAVES and name not in GROUPS:
                 raise ValueError(f"{name}: no such leaf or group on the wire")

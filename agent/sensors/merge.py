@@ -4,17 +4,15 @@ Pure. Promises the sampler a document that always has the same shape, and beside
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from agent.sensors import Reading
 from agent.sensors.fields import GROUPS, LEAVES, REASONS
-
-if TYPE_CHECKING:
-    from agent.sensors import Reading
 
 _TELLING: dict[str, int] = {reason: rank for rank, reason in enumerate(REASONS)}
 
 
-def merge(readings: Sequence["Reading"]) -> tuple[dict[str, Any], dict[str, str]]:
+def merge(readings: Sequence[Reading]) -> tuple[dict[str, Any], dict[str, str]]:
     """(the nested document, the quality map) of one moment.
 
     The first reading that has a value for a leaf wins. Where none has, the most telling reason stands (implausible,
@@ -40,7 +38,7 @@ def _put(document: dict[str, Any], leaf: str, value: object) -> None:
     document[name] = value
 
 
-def _reason(leaf: str, readings: Sequence["Reading"]) -> str:
+def _reason(leaf: str, readings: Sequence[Reading]) -> str:
     names = (leaf, *(group for group in GROUPS if leaf.startswith(group + ".")))
     given = [reading.quality[name] for reading in readings for name in names if name in reading.quality]
     return max(given, key=_TELLING.__getitem__, default=REASONS[0])

@@ -8,8 +8,8 @@ import base64
 from typing import Any
 
 from collector.handlers.observability import Door
+from collector.ingest.stream_records import bare, items_of_record
 from collector.ingest.validation import payload_of
-from collector.streams.envelope import bare, items_of_record
 from contract import timestamps
 from contract.codec import Json, dump
 from contract.errors import Rejected

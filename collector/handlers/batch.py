@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.ingest import Ingest
+from collector.ingest.stream_records import bare, items_of_record
 from collector.ingest.validation import letter
 from collector.rows import DeadLetter
 from collector.stores import Store
-from collector.streams.envelope import bare, items_of_record
 from contract.errors import Rejected, Retryable
 from contract.ingest_items import Item, Kind
 

@@ -16,9 +16,9 @@ from collector.beacon.settings import BeaconSettings
 from collector.handlers.function_url import App, answer
 from collector.handlers.observability import Door
 from collector.handlers.settings import Streams
+from collector.ingest.stream_records import records_of_items
 from collector.ingest.validation import Refusal, judge
 from collector.streams import Stream
-from collector.streams.envelope import records_of_items
 from collector.streams.kinesis import connect
 from contract.click_records import ClickEvent
 from contract.errors import Rejected

@@ -23,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from contract.errors import MilepostError, Unreachable
 from contract.timestamps import from_datetime
-from provisioning import secure_files
+from provisioning import reserved_names, secure_files
 from provisioning.broker import dynamic_security
 from provisioning.registry.sqlite import LocalRegistry
 
@@ -160,11 +160,11 @@ class Control:
         self._saw = saw
         self._client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=dynamic_security.ADMIN,
+            client_id=reserved_names.ADMIN,
             protocol=mqtt.MQTTv5,
             reconnect_on_failure=False,
         )
-        client.username_pw_set(dynamic_security.ADMIN, password)
+        client.username_pw_set(reserved_names.ADMIN, password)
         client.on_connect = self._on_connect
         client.on_subscribe = lambda *_: self._ready.set()
         client.on_message = self._on_message

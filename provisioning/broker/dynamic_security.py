@@ -29,12 +29,10 @@ from typing import Any
 
 from contract import topics
 from contract.errors import Unreachable
+from provisioning.reserved_names import ADMIN, ANYONE_HERE, COLLECTOR
 
 MANY = 20
 CONTROL = "$CONTROL/dynamic-security/v1"
-ADMIN = "milepost-admin"
-COLLECTOR = "milepost-collector"
-_ANONYMOUS = "this-machine"
 _ITERATIONS = 101  # of a password that is 256 random bits and lives as long as one start of the box
 _PLUGIN_FOLDERS = ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
 _PLUGIN = "mosquitto_dynamic_security.so"
@@ -110,8 +108,8 @@ def security(trucks: Iterable[str], passwords: Passwords, *, simulated: Iterable
             "unsubscribe": True,
         },
         "clients": [*own, *(_client(name) for name in names)],
-        "groups": [{"groupname": _ANONYMOUS, "roles": [{"rolename": _ANONYMOUS}]}],
-        "anonymousGroup": _ANONYMOUS,
+        "groups": [{"groupname": ANYONE_HERE, "roles": [{"rolename": ANYONE_HERE}]}],
+        "anonymousGroup": ANYONE_HERE,
         "roles": [_this_machine(simulated), *_OWN_ROLES, *(_role(name) for name in names)],
     }
 
@@ -188,7 +186,7 @@ _HEARING = _EVERY_WAY[1:]
 
 def _this_machine(simulated: Iterable[str]) -> Json:
     return {
-        "rolename": _ANONYMOUS,
+        "rolename": ANYONE_HERE,
         "acls": [
             *(acl for name in simulated for acl in _sends(name)),
             *(_acl(kind, topic) for kind in _HEARING for topic in ("fleet/#", "$SYS/#")),
@@ -212,9 +210,4 @@ _OWN_ROLES: list[Json] = [
         ],
     },
 ]
-"""A truck cannot be called like these: its name would be that of a role with other rights (see `reserved`)."""
-
-
-def reserved(truck_id: str) -> bool:
-    """Whether a name is taken by the box itself."""
-    return truck_id in (ADMIN, COLLECTOR, _ANONYMOUS)
+"""A truck cannot be called like these: its name would be that of a role with other rights (reserved_names.py)."""

@@ -10,23 +10,21 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from provisioning import certificate_authority, secure_files
 from provisioning.registry import aws_policies
+from provisioning.registry.aws_client import AwsClients
 from provisioning.registry.aws_throttling import Paced
-
-if TYPE_CHECKING:
-    from provisioning.registry.aws import AwsRegistry
 
 _RUNTIME = "python3.12"
 _ROLE_WAIT = 30.0
 _MOST_VERSIONS = 5
 
 
-def prepare(registry: "AwsRegistry") -> list[str]:
+def prepare(registry: AwsClients) -> list[str]:
     """Everything, in the order in which parts need each other; what was made or changed."""
     names, iot = registry.names, registry.iot
     made: list[str] = []
@@ -49,7 +47,7 @@ def prepare(registry: "AwsRegistry") -> list[str]:
     return made
 
 
-def missing(registry: "AwsRegistry") -> list[str]:
+def missing(registry: AwsClients) -> list[str]:
     """What `prepare` would make or change, but for the hook's code."""
     names, iot = registry.names, registry.iot
     others = {name: Paced(registry.client(name), registry.settings.requests_per_second) for name in ("iam", "lambda")}
@@ -83,7 +81,7 @@ def _present(iot: Paced, name: str) -> Any:
     return json.loads(iot("get_policy", policyName=name)["policyDocument"])
 
 
-def renew_claim(registry: "AwsRegistry") -> str:
+def renew_claim(registry: AwsClients) -> str:
     """A new claim on this machine; the one before it is revoked. The certificate's id."""
     secure_files.private_folder(registry.folder)
     record = registry.folder / "claim.id"
@@ -139,7 +137,7 @@ def _role(iam: Paced, name: str, service: str, rights: aws_policies.Json) -> boo
     return new
 
 
-def _hook(registry: "AwsRegistry", names: aws_policies.Names) -> bool:
+def _hook(registry: AwsClients, names: aws_policies.Names) -> bool:
     functions = Paced(registry.client("lambda"), registry.settings.requests_per_second)
     code = _zipped(Path(__file__).with_name("aws_pre_provisioning_hook.py"))
     settings: dict[str, Any] = {
@@ -168,7 +166,7 @@ def _hook(registry: "AwsRegistry", names: aws_policies.Names) -> bool:
     return new
 
 
-def _template(registry: "AwsRegistry", names: aws_policies.Names) -> bool:
+def _template(registry: AwsClients, names: aws_policies.Names) -> bool:
     hook = f"arn:aws:lambda:{names.region}:{names.account}:function:{names.hook}"
     return _once(
         lambda: registry.iot(

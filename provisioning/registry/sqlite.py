@@ -18,11 +18,11 @@ from contract.errors import Misconfigured, Rejected
 from contract.timestamps import from_datetime
 from contract.topics import ID
 from provisioning import certificate_authority, secure_files
-from provisioning.broker.dynamic_security import reserved
 from provisioning.certificate_authority import Authority, Revoked
 from provisioning.errors import Unknown
 from provisioning.registry import Certificate, Truck
 from provisioning.registry.sqlite_schema import connect
+from provisioning.reserved_names import reserved
 from provisioning.settings import ProvisioningSettings
 
 log = logging.getLogger(__name__)

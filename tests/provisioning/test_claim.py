@@ -12,7 +12,8 @@ from agent.enrollment.connection_test import MqttProof
 from agent.enrollment.credential_store import Identity, Wallet
 from agent.enrollment.csr import new_key, signing_request
 from agent.enrollment.enrollment_file import EnrolmentFile, keep
-from agent.enrollment.fleet_provisioning import SECONDS, ClaimOffice
+from agent.enrollment.fleet_provisioning import ClaimOffice
+from agent.enrollment.provisioning_client import SECONDS
 from agent.enrollment.renewal import open_office
 from agent.enrollment.rotation import Rotation
 from contract.errors import Rejected, Unreachable

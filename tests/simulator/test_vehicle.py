@@ -6,7 +6,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.sensors import Reading, merge
+from agent.sensors import Reading
+from agent.sensors.merge import merge
 from contract import codec, timestamps
 from contract.records import at, read_sample
 from contract.telemetry import LEAVES

@@ -3,29 +3,13 @@
 A check looks and never changes anything; it never raises, and never takes longer than a few seconds.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from logging import getLogger
-from typing import Literal
 
+from agent.operations.doctor.finding import Check, Finding
 from agent.settings import AgentSettings
 
 log = getLogger(__name__)
-
-State = Literal["ok", "warning", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found. remedy: what to do, one sentence; empty where all is well."""
-
-    check: str
-    state: State
-    found: str
-    remedy: str = ""
-
-
-Check = Callable[[AgentSettings], Iterator[Finding]]
 
 
 def examine(settings: AgentSettings) -> Iterator[Finding]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from agent.buffer.inspection import glance
-from agent.operations.doctor import Finding
 from agent.operations.doctor.certificate import valid_until
+from agent.operations.doctor.finding import Finding
 from agent.operations.lock_owner import holder
 from agent.settings import AgentSettings
 from agent.transport import Connected, Event

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.buffer.inspection import glance
-from agent.operations.doctor import Finding
+from agent.operations.doctor.finding import Finding
 from agent.operations.systemd_unit import NAME
 from agent.settings import AgentSettings
 from agent.timing.clock import kernel_synchronised

@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent.operations.doctor import Finding
+from agent.operations.doctor.finding import Finding
 from agent.sensors import known_kinds
 from agent.settings import AgentSettings, SensorSettings
 

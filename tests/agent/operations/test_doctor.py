@@ -12,8 +12,9 @@ import pytest
 from cryptography import x509
 
 from agent.buffer.sqlite import SqliteBuffer
-from agent.operations.doctor import Finding, connection, examine, machine, sensors
+from agent.operations.doctor import connection, examine, machine, sensors
 from agent.operations.doctor.certificate import valid_until
+from agent.operations.doctor.finding import Finding
 from agent.operations.lock_owner import holder
 from agent.settings import AgentSettings, SensorSettings
 from agent.transport.endpoint import Tls

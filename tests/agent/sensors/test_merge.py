@@ -2,8 +2,9 @@
 
 import pytest
 
-from agent.sensors import Reading, merge
+from agent.sensors import Reading
 from agent.sensors.fields import LEAVES
+from agent.sensors.merge import merge
 
 RPM = "engine_diagnostics.engine_rpm"
 FAULTS = "vehicle_health_and_maintenance.active_faults"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.sensors import Reading, merge
+from agent.sensors import Reading
+from agent.sensors.merge import merge
 from agent.sensors.replay import LEAD_IN, ReplaySensor
 from contract.telemetry import Telemetry
 

@@ -14,8 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from contract import topics
-from provisioning import certificate_authority, secure_files
-from provisioning.broker import dynamic_security
+from provisioning import certificate_authority, reserved_names, secure_files
 from provisioning.broker.access_reconciler import CUT_OFF_SECONDS
 from provisioning.certificate_authority import Authority
 from provisioning.registry.sqlite import LocalRegistry
@@ -53,7 +52,7 @@ def peer(broker: Broker, name: str, files: Files | None, version: int = mqtt.MQT
 def collector_of(broker: Broker) -> Peer:
     """As the box's own collector connects: by name and password, on the loopback listener."""
     peer = Peer(broker.port, "collector")
-    peer.client.username_pw_set(dynamic_security.COLLECTOR, broker.gatekeeper.passwords.collector)
+    peer.client.username_pw_set(reserved_names.COLLECTOR, broker.gatekeeper.passwords.collector)
     assert peer.connect() == "Success"
     return peer
 
@@ -357,7 +356,7 @@ def test_the_collector_asks_and_configures_and_is_no_truck(broker: Broker) -> No
     assert collector.publish(topics.telemetry("A")) == "Not authorized"
     assert collector.publish("$CONTROL/dynamic-security/v1", b'{"commands":[]}') == "Not authorized"
     guess = Peer(broker.port, "guess")
-    guess.client.username_pw_set(dynamic_security.COLLECTOR, "guess")
+    guess.client.username_pw_set(reserved_names.COLLECTOR, "guess")
     assert guess.connect() == "Not authorized"
 
 

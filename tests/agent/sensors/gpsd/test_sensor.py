@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.sensors import Reading, merge
+from agent.sensors import Reading
 from agent.sensors.gpsd import sensor as module
 from agent.sensors.gpsd.receiver import LATITUDE, LEAVES, SPEED
 from agent.sensors.gpsd.sensor import GpsdSensor
+from agent.sensors.merge import merge
 from contract.telemetry import Telemetry
 from tests.agent.sensors.gpsd.daemon import Server, free_port
 from tests.agent.sensors.waiting import expect

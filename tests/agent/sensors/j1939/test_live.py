@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from agent.sensors import Reading, merge
+from agent.sensors import Reading
 from agent.sensors.can_address import Address
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import ACTIVE_FAULTS, Reason
 from agent.sensors.j1939.frame import Frame
 from agent.sensors.j1939.sensor import J1939Sensor
+from agent.sensors.merge import merge
 from agent.sensors.plausibility import Disagreement
 from contract.telemetry import Telemetry
 from tests.agent.sensors.waiting import expect

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from collector.streams.envelope import bare, items_of_record, records_of_items
+from collector.ingest.stream_records import bare, items_of_record, records_of_items
 from collector.streams.kinesis import MAX_RECORD, size_of
 from contract.codec import parse
 from contract.errors import Rejected
