@@ -29,7 +29,9 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        return {0: "met", 1: "missed"}.get(self.code, f"failed (exit {self.code})")
+        if self.code == 1 and "Traceback (most recent call last)" not in self.said:
+            return "missed"
+        return "met" if not self.code else f"failed (exit {self.code})"
 
 
 def names() -> list[str]:

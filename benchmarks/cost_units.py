@@ -42,7 +42,7 @@ from contract.codec import dump, parse
 from deploy.ministack import Ministack, environment
 from deploy.render import render
 
-FILE = Path(__file__).parent.parent / "collector" / "cost" / "units.json"
+FILE = Path(__file__).parent.parent / "deploy" / "cost" / "units.json"
 TRUCKS, MINUTES, FIVE = 4, 240, 5
 MB_OF_A_VCPU = 1769
 """A function has one vCPU at 1,769 MB, and a part of it below (AWS Lambda developer guide, "Configure memory")."""

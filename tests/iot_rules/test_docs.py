@@ -35,7 +35,7 @@ def test_every_command_has_an_example() -> None:
 
 
 def test_the_page_names_every_code_that_check_finds() -> None:
-    sources = [(ROOT / "iot_rules" / f"{name}.py").read_text("utf-8") for name in ("check", "fleet")]
+    sources = [(ROOT / "iot_rules" / f"{name}.py").read_text("utf-8") for name in ("lint", "quotas")]
     codes = {code for source in sources for code in re.findall(r'Finding\(\s*\S+,\s*"([a-z_-]+)"', source)}
     assert len(codes) > 15
     assert all(f"`{code}`" in TEXT for code in codes), sorted(codes)
