@@ -6,7 +6,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 
 class StoredSample(NamedTuple):
-    """A sample as kept; `text` is the producer's canonical JSON (contract.records.Sample.text)."""
+    """A sample as kept.
+
+    by_arrival: it is dated by its arrival. text: the producer's canonical JSON (contract.records.Sample.text).
+    estimated: nobody vouches for its time, so its content is its identity.
+    """
 
     order_key: str
     key: str
@@ -16,6 +20,7 @@ class StoredSample(NamedTuple):
     received_ms: int
     by_arrival: bool
     text: str
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

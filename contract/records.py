@@ -5,6 +5,7 @@ bounds, the limits on time, and computes the identity. Nothing here reads a cloc
 """
 
 import re
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -13,9 +14,11 @@ from pydantic import BaseModel, ValidationError
 from contract import legacy_records, timestamps
 from contract.codec import Json, canonical, content_hash
 from contract.errors import Rejected
-from contract.telemetry import GROUPS, LEAVES, Telemetry
+from contract.telemetry import ESTIMATED, GROUPS, LEAVES, Telemetry
 
 HOUR_MS = 3_600_000
+ESTIMATE_MAX_AGE_MS = 35 * 24 * HOUR_MS
+"""An estimated time is taken for the date of a sample when it lies within this before the arrival."""
 
 
 class Sample(NamedTuple):
@@ -23,7 +26,8 @@ class Sample(NamedTuple):
 
     order_key: `sampled_at # stream_id # seq # content hash`, which sorts as history does.
     text: canonical JSON of what the producer sent, the very bytes that were hashed.
-    record: the same under the wire's names. by_arrival: it had no time of its own and was given its arrival's.
+    record: the same under the wire's names. own_time: the time that its producer gave it, None where it gave none that
+    can be read. estimated: nobody vouches for that time: the delivery that is committed first decides the date.
     unknown: dotted keys that the contract does not know, kept in `text`.
     """
 
@@ -34,8 +38,14 @@ class Sample(NamedTuple):
     content: str
     text: str
     record: dict[str, Json]
-    by_arrival: bool
+    own_time: str | None
+    estimated: bool
     unknown: tuple[str, ...]
+
+    @property
+    def by_arrival(self) -> bool:
+        """It is dated by its arrival."""
+        return self.own_time != self.sampled_at
 
     @property
     def order_key(self) -> str:
@@ -65,7 +75,7 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
     stream_id, seq = wire.get("stream_id"), wire.get("seq")
     if (stream_id is None) != (seq is None):
         raise Rejected("seq" if seq is None else "stream_id", "stream_id and seq go together: send both or neither")
-    sampled_at, by_arrival = _time_of(wire, received_ms, date_by_arrival)
+    sampled_at, own_time, estimated = _time_of(wire, received_ms, date_by_arrival)
     text = canonical(own)
     return Sample(
         truck_id=wire["truck_id"],
@@ -75,23 +85,37 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
         content=content_hash(text),
         text=text,
         record=wire,
-        by_arrival=by_arrival,
+        own_time=own_time,
+        estimated=estimated,
         unknown=tuple(".".join(path) for path in _unknown(wire)),
     )
 
 
-def _time_of(wire: dict[str, Json], received_ms: int, date_by_arrival: bool) -> tuple[str, bool]:
+def _time_of(wire: dict[str, Json], received_ms: int, date_by_arrival: bool) -> tuple[str, str | None, bool]:
+    """The date, the producer's own time, and whether that is one which nobody vouches for."""
+    if wire.get("time_quality") == ESTIMATED:
+        own = _own_time(wire)
+        earliest, latest = timestamps.from_ms(received_ms - ESTIMATE_MAX_AGE_MS), timestamps.from_ms(received_ms)
+        return (own if own and earliest <= own <= latest else latest), own, True
     field = next((key for key in legacy_records.TIME_KEYS if wire.get(key) is not None), None)
     if field is None:
         if not date_by_arrival:
             raise Rejected("sampled_at", "missing: a record in a file needs sampled_at, timestamp or LOAD_TIMESTAMP")
-        return timestamps.from_ms(received_ms), True
+        return timestamps.from_ms(received_ms), None, True
     sampled_at = timestamps.parse(wire[field], field)
     if sampled_at < timestamps.EARLIEST:
         raise Rejected(field, f"{sampled_at} is before the year 2000: set the producer's clock")
     if sampled_at > (latest := timestamps.from_ms(received_ms + HOUR_MS)):
         raise Rejected(field, f"{sampled_at} is over an hour after it was received ({latest} at most): set the clock")
-    return sampled_at, False
+    return sampled_at, sampled_at, False
+
+
+def _own_time(wire: dict[str, Json]) -> str | None:
+    for field in legacy_records.TIME_KEYS:
+        with suppress(Rejected):
+            if wire.get(field) is not None:
+                return timestamps.parse(wire[field], field)
+    return None
 
 
 def _validate(model: type[BaseModel], wire: dict[str, Json]) -> None:
@@ -164,7 +188,9 @@ def document(text_record: dict[str, Json], *, sampled_at: str, by_arrival: bool)
     wire = legacy_records.telemetry(text_record)
     whole: dict[str, Any] = {key: wire.get(key) for key in ("schema_version", "truck_id", "stream_id", "seq")}
     whole["sampled_at"] = sampled_at
-    whole["time_quality"] = "estimated" if by_arrival else wire.get("time_quality")
+    whole["time_quality"] = ESTIMATED if by_arrival else wire.get("time_quality")
+    if by_arrival and wire.get("sampled_at") is not None:
+        whole["producer_sampled_at"] = wire["sampled_at"]
     for leaf in LEAVES:
         *groups, name = leaf.split(".")
         home = whole

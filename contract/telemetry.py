@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-TIME_QUALITIES = ("gps", "ntp", "estimated")
+ESTIMATED = "estimated"
+"""The `time_quality` of a time that nobody vouches for: such a sample is never refused for its time."""
+
 QualityReason = Literal["not_available", "error", "stale", "implausible"]
 
 
@@ -97,7 +99,7 @@ class Telemetry(_Group):
     stream_id: Identifier | None = None
     seq: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
     sampled_at: Annotated[str | None, Field(json_schema_extra={"format": "date-time"})] = None
-    time_quality: Literal["gps", "ntp", "estimated"] | None = None
+    time_quality: Literal["gps", "ntp", "cloud", "estimated"] | None = None
     gps_location: GpsLocation | None = None
     vehicle_speed: Speed = None
     engine_diagnostics: EngineDiagnostics | None = None

@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from collector.completeness.ledger import StreamLedger
-from collector.history import Point, Policy, Steps, parts
+from collector.history import Point, Policy, Steps, parts, start
 from collector.ingest.affected_runs import neighbourhood
 from collector.rows import StoredSample
 from collector.stores import Change, Conflict, Store, TruckHead
 from contract import timestamps
 from contract.errors import Retryable
 from contract.ranges import Ranges
-from contract.records import Sample, order_key
+from contract.records import Sample
 
 _REPLANS = 50
 Arrivals = Mapping[str, list[tuple[int, bool]]]
@@ -64,25 +64,27 @@ class HistoryWriter:
         self._apply(truck_id, head, [], lambda ledgers: {stream_id: change(ledgers[stream_id])})
 
     def _rows(self, truck_id: str, samples: Sequence[Sample], received_ms: Sequence[int]) -> list[StoredSample]:
-        arrived = {sample.content: sample.order_key for sample in reversed(samples) if sample.by_arrival}
-        claimed = self._store.claim(truck_id, arrived) if arrived else {}
+        estimated = {sample.content: sample.order_key for sample in reversed(samples) if sample.estimated}
+        claimed = self._store.claim(truck_id, estimated) if estimated else {}
         return [
-            self._row(sample, claimed.get(sample.content) if sample.by_arrival else None, at)
+            self._row(sample, claimed.get(sample.content) if sample.estimated else None, at)
             for sample, at in zip(samples, received_ms, strict=True)
         ]
 
     def _row(self, sample: Sample, claimed: str | None, received_ms: int) -> StoredSample:
-        """`claimed`: where a record dated by its arrival was put when it first came, which is its place for ever."""
-        place = claimed or order_key(sample.sampled_at, sample.stream_id, sample.seq, sample.content)
+        """`claimed`: where a record whose time nobody vouches for was put when it first came: its place for ever."""
+        place = claimed or sample.order_key
+        by_arrival = sample.own_time != start(place)
         return StoredSample(
             order_key=place,
             key=self._policy.key(sample.record, place),
             stream_id=sample.stream_id,
             seq=sample.seq,
             content=sample.content,
-            received_ms=timestamps.to_ms(place) if claimed else received_ms,
-            by_arrival=sample.by_arrival,
+            received_ms=timestamps.to_ms(place) if by_arrival else received_ms,
+            by_arrival=by_arrival,
             text=sample.text,
+            estimated=sample.estimated,
         )
 
     def _points(self, rows: Sequence[StoredSample], fresh: Sequence[bool]) -> list[Point]:

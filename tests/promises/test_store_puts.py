@@ -24,7 +24,7 @@ def test_a_content_dated_by_its_arrival_keeps_its_first_place(store: Store) -> N
     first, later = f"{NOON}#a", f"{LATER}#a"
     with store.unit():
         assert store.claim("T1", {"c": first, "d": later}) == {"c": first, "d": later}
-        store.put_samples("T1", [a_sample(first, content="c", by_arrival=True)])
+        store.put_samples("T1", [a_sample(first, content="c", by_arrival=True, estimated=True)])
     with store.unit():
         assert store.claim("T1", {"c": later, "new": later}) == {"c": first, "new": later}
         assert store.claim("T2", {"c": later}) == {"c": later}

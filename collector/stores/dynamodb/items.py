@@ -102,19 +102,21 @@ def part_key(truck_id: str, part: str) -> Item:
 
 def body(sample: StoredSample) -> Item:
     """The attributes of a sample that its version, and perhaps its truck's head, have too."""
-    arrival = {"by_arrival": {"BOOL": True}} if sample.by_arrival else {}
+    arrival = {name: {"BOOL": True} for name in ("by_arrival", "estimated") if getattr(sample, name)}
     stored = {"text": pack(sample.text.encode("ascii")), "received_ms": number(sample.received_ms)}
     return {**stored, **arrival, **_identity(sample)}
 
 
 def body_of(item: Item) -> Item:
     """Those attributes of a sample's or a version's item."""
-    return {name: item[name] for name in ("text", "received_ms", "by_arrival", "identity") if name in item}
+    return {name: item[name] for name in ("text", "received_ms", "by_arrival", "estimated", "identity") if name in item}
 
 
 def sample_item(truck_id: str, sample: StoredSample) -> Item:
     item = {**sample_key(truck_id, sample.order_key), **body(sample), **_tracked(sample.order_key, sample.key)}
-    item["expires"] = number(expiry(start(sample.order_key), SAMPLES_KEPT_MS))
+    # An estimated sample may be dated weeks before it came, and must be known as long as any other.
+    since = timestamps.from_ms(sample.received_ms) if sample.estimated else start(sample.order_key)
+    item["expires"] = number(expiry(since, SAMPLES_KEPT_MS))
     return fitting(item)
 
 
@@ -144,6 +146,7 @@ def read_sample(item: Item, order_key: str | None = None, key: str | None = None
         received_ms=int(item["received_ms"]["N"]),
         by_arrival="by_arrival" in item,
         text=unpack(item["text"]).decode("ascii"),
+        estimated="estimated" in item,
     )
 
 
@@ -156,9 +159,9 @@ def identity_of(item: Item, order_key: str) -> tuple[str | None, int | None, str
     return stream_id, seq, content
 
 
-def claim_item(truck_id: str, content: str, order_key: str) -> Item:
-    """What remembers under which order key a record dated by its arrival came first."""
-    expires = number(expiry(start(order_key), SAMPLES_KEPT_MS))
+def claim_item(truck_id: str, content: str, order_key: str, *, now_ms: int) -> Item:
+    """What remembers under which order key a record whose time nobody vouches for came first."""
+    expires = number(expiry(timestamps.from_ms(now_ms), SAMPLES_KEPT_MS))
     return {**sample_key(truck_id, _CLAIM + content), "place": text(order_key), "expires": expires}
 
 

@@ -98,12 +98,12 @@ class DynamoDbStore(DynamoDbReader):
     # -- samples
 
     def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]:
-        """The order key that each content dated by its arrival is known under: the given one where it is new."""
+        """The order key that each estimated content is known under: the given one where it is new."""
         places = self._each(list(contents.items()), lambda pair: self._claim(truck_id, *pair))
         return dict(zip(contents, places, strict=True))
 
     def _claim(self, truck_id: str, content: str, order_key: str) -> str:
-        item = items.claim_item(truck_id, content, order_key)
+        item = items.claim_item(truck_id, content, order_key, now_ms=int(self._clock() * 1000))
         condition = {
             "ConditionExpression": "attribute_not_exists(#id) OR #expires <= :now",
             "ExpressionAttributeNames": {"#id": "truck_id", "#expires": "expires"},

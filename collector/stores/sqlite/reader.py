@@ -11,7 +11,7 @@ from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSam
 from collector.stores.sqlite.schema import connect
 from collector.stores.sqlite.storing_order import span
 
-_SAMPLE = "s.order_key, s.key, s.stream_id, s.seq, s.content, s.received_ms, s.by_arrival, s.text"
+_SAMPLE = "s.order_key, s.key, s.stream_id, s.seq, s.content, s.received_ms, s.by_arrival, s.text, s.estimated"
 _VERSION = "v.order_key, v.key, v.end"
 CLICK = (
     "event_id, timestamp, session_id, page, minute, item_id, item_name, event_type, count, received_ms, text, content,"
@@ -151,8 +151,8 @@ class SqliteReader:
 
 
 def _sample(row: Sequence[object]) -> StoredSample:
-    order_key, key, stream_id, seq, content, received_ms, by_arrival, text = row
-    return StoredSample(order_key, key, stream_id, seq, content, received_ms, bool(by_arrival), text)  # type: ignore[arg-type]
+    order_key, key, stream_id, seq, content, received_ms, by_arrival, text, estimated = row
+    return StoredSample(order_key, key, stream_id, seq, content, received_ms, bool(by_arrival), text, bool(estimated))  # type: ignore[arg-type]
 
 
 def read_click(row: Sequence[Any]) -> StoredClick:

@@ -92,7 +92,21 @@ def _several_deliveries_of_a_click(db: Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first, _several_deliveries_of_a_click)
+def _estimated_samples_are_known_by_content(db: Database) -> None:
+    """Also those that are stored already, whichever date they got."""
+    db.execute("ALTER TABLE samples ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        "UPDATE samples SET estimated = 1 WHERE by_arrival = 1 OR json_extract(text, '$.time_quality') = 'estimated'"
+    )
+    db.execute("DROP INDEX samples_by_content")
+    db.execute("CREATE INDEX samples_by_content ON samples (truck_id, content) WHERE estimated = 1")
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    _first,
+    _several_deliveries_of_a_click,
+    _estimated_samples_are_known_by_content,
+)
 VERSION = len(MIGRATIONS)
 _PATIENCE = 30.0
 

@@ -20,7 +20,7 @@ from collector.stores.sqlite.reader import CLICK, SqliteReader, read_click
 from contract.errors import Retryable
 
 _SAMPLE_ROW = attrgetter(
-    "order_key", "key", "stream_id", "seq", "content", "received_ms", "by_arrival", "text"
+    "order_key", "key", "stream_id", "seq", "content", "received_ms", "by_arrival", "text", "estimated"
 )  # as the columns stand
 
 
@@ -62,7 +62,7 @@ class SqliteStore(SqliteReader):
             fresh.append(each.order_key not in known)
             known.add(each.order_key)
         self._db.executemany(
-            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(truck_id, *_SAMPLE_ROW(each)) for each, new in zip(samples, fresh, strict=True) if new],
         )
         return fresh
@@ -76,10 +76,10 @@ class SqliteStore(SqliteReader):
         return {row[0] for row in rows}
 
     def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]:
-        """The order key that each content dated by its arrival is known under: the given one where it is new."""
+        """The order key that each estimated content is known under: the given one where it is new."""
         rows = self._db.execute(
             "SELECT content, order_key FROM samples"
-            " WHERE by_arrival = 1 AND truck_id = ? AND content IN (SELECT value FROM json_each(?))",
+            " WHERE estimated = 1 AND truck_id = ? AND content IN (SELECT value FROM json_each(?))",
             [truck_id, json.dumps(list(contents))],
         )
         return {**contents, **dict(rows)}
