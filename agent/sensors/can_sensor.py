@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from agent.sensors import Reading
 from agent.sensors.can_address import Address, Bus
+from agent.sensors.can_frame import Frame
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import Reason
-from agent.sensors.j1939.frame import Frame
 from agent.sensors.plausibility import Disagreement
 from agent.sensors.uptime import uptime
 

@@ -6,8 +6,8 @@ but these nine identifiers, each of its own length, is heard on it; one foreign 
 
 from collections.abc import Callable
 
+from agent.sensors.can_frame import Frame
 from agent.sensors.fields import Reason, settle
-from agent.sensors.j1939.frame import Frame
 
 LIMIT = 5.0
 """Seconds of silence (due once a second) after which a value is stale."""

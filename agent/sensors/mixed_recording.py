@@ -5,10 +5,10 @@ recorded it and of its receiver. Else each decoder takes what it knows; what sev
 `merge` does.
 """
 
+from agent.sensors.can_frame import Frame
 from agent.sensors.canmod import Canmod
 from agent.sensors.fields import REASONS, Reason
 from agent.sensors.j1939.decoder import Decoder
-from agent.sensors.j1939.frame import Frame
 from agent.sensors.obd2.decoder import Obd2Decoder
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 from agent.sensors import Reading
+from agent.sensors.candump import Candump, parse_line
 from agent.sensors.fields import Reason
-from agent.sensors.j1939.candump import Candump, parse_line
 from agent.sensors.mixed_recording import Mixed
 from agent.sensors.recording_clock import Tape
 from agent.sensors.trip_csv import TripState, layout_of, rows

@@ -13,9 +13,9 @@ in for it.
 from collections import Counter
 from collections.abc import Iterable
 
+from agent.sensors.can_frame import Frame
 from agent.sensors.fields import ACTIVE_FAULTS, REASONS, Reason
 from agent.sensors.j1939.faults import DM1_LIMIT, DM1_PGN, decode_dm1
-from agent.sensors.j1939.frame import Frame
 from agent.sensors.j1939.signals import CORNERS, PGNS, SIGNALS, TIRE_PGN, TIRE_PRESSURE, Signal, corners
 from agent.sensors.j1939.transport_protocol import TP_CM, TP_DT, Reassembler
 from agent.sensors.plausibility import Belief, Disagreement, Heard, disagreements, odometer_follows

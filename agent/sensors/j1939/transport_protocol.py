@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agent.sensors.j1939.frame import GLOBAL, Frame
+from agent.sensors.can_frame import GLOBAL, Frame
 
 TP_CM = 60416
 TP_DT = 60160

@@ -7,7 +7,7 @@ once in `REST` seconds whether it is back.
 
 from collections import Counter
 
-from agent.sensors.j1939.frame import Frame
+from agent.sensors.can_frame import Frame
 from agent.sensors.obd2.decoder import Obd2Decoder
 from agent.sensors.obd2.pids import PIDS, SUPPORTED
 

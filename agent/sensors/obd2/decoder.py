@@ -7,8 +7,8 @@ counted in `disagreements`. An odometer that leaps is `implausible` until the ne
 
 from collections import Counter
 
+from agent.sensors.can_frame import Frame
 from agent.sensors.fields import Reason
-from agent.sensors.j1939.frame import Frame
 from agent.sensors.obd2.isotp import IsoTp
 from agent.sensors.obd2.pids import PIDS, SUPPORTED, Pid, answers, supported
 from agent.sensors.plausibility import Belief, Disagreement, Heard, disagreements, odometer_follows

@@ -8,7 +8,7 @@ into single frames, and whoever asks for more controls the flow himself.
 from collections import Counter
 from dataclasses import dataclass
 
-from agent.sensors.j1939.frame import Frame
+from agent.sensors.can_frame import Frame
 
 FIRST_ANSWER, LAST_ANSWER = 0x7E8, 0x7EF
 TIMEOUT = 1.0

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensors import Reading
+from agent.sensors.can_frame import Frame
+from agent.sensors.candump import Candump
 from agent.sensors.canmod import LIMIT, MAX_INTERFACES, Canmod
-from agent.sensors.j1939.candump import Candump
-from agent.sensors.j1939.frame import Frame
 from agent.sensors.replay import open_recording
 
 LATITUDE = "gps_location.latitude"

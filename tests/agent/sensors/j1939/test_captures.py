@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agent.sensors.j1939.candump import Candump
+from agent.sensors.can_frame import Frame
+from agent.sensors.candump import Candump
 from agent.sensors.j1939.faults import DM1_PGN, decode_dm1
-from agent.sensors.j1939.frame import Frame
 from agent.sensors.j1939.signals import SIGNALS, Signal
 from agent.sensors.j1939.transport_protocol import TP_CM, Message, Reassembler
 from agent.sensors.replay import open_recording

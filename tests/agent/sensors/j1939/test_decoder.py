@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensors import Reading
+from agent.sensors.can_frame import Frame
 from agent.sensors.fields import ACTIVE_FAULTS, TIRES
 from agent.sensors.j1939.decoder import MAX_TYRES, Decoder
-from agent.sensors.j1939.frame import Frame
 from agent.sensors.j1939.signals import PGNS, SIGNALS
 
 RPM = "engine_diagnostics.engine_rpm"

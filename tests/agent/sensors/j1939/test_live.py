@@ -12,9 +12,9 @@ import pytest
 
 from agent.sensors import Reading
 from agent.sensors.can_address import Address
+from agent.sensors.can_frame import Frame
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import ACTIVE_FAULTS, Reason
-from agent.sensors.j1939.frame import Frame
 from agent.sensors.j1939.sensor import J1939Sensor
 from agent.sensors.merge import merge
 from agent.sensors.plausibility import Disagreement
@@ -223,7 +223,7 @@ def test_a_read_does_not_wait_for_a_bus_that_blocks(monkeypatch: pytest.MonkeyPa
 
 def test_filters_pass_every_frame_of_ours(recording: Callable[[str], Path]) -> None:
     """The kernel's rule, (id & mask) == (filter & mask), on a real capture: nothing that the decoder reads is lost."""
-    from agent.sensors.j1939.candump import Candump
+    from agent.sensors.candump import Candump
     from agent.sensors.j1939.decoder import Decoder
     from agent.sensors.j1939.sensor import _filters
     from agent.sensors.replay import open_recording

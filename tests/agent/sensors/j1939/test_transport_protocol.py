@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sensors.j1939.frame import GLOBAL, Frame
+from agent.sensors.can_frame import GLOBAL, Frame
 from agent.sensors.j1939.transport_protocol import MAX_BYTES, TP_CM, TP_DT, Message, Reassembler
 
 PGN = 65226

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from agent.sensors.candump import Candump
 from agent.sensors.canmod import Canmod
-from agent.sensors.j1939.candump import Candump
 from agent.sensors.mixed_recording import Mixed
 from agent.sensors.obd2.isotp import IsoTp
 from agent.sensors.obd2.pids import PIDS, answers

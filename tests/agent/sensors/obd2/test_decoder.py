@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensors import Reading
-from agent.sensors.j1939.frame import Frame
+from agent.sensors.can_frame import Frame
 from agent.sensors.obd2.decoder import Obd2Decoder
 from agent.sensors.obd2.pids import PIDS, answers, supported
 

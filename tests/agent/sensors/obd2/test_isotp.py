@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sensors.j1939.frame import Frame
+from agent.sensors.can_frame import Frame
 from agent.sensors.obd2.isotp import TIMEOUT, IsoTp
 
 VIN = b"\x49\x02\x011D4GP00R55B123456"

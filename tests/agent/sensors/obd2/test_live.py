@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.sensors.j1939.frame import Frame
+from agent.sensors.can_frame import Frame
 from agent.sensors.obd2.asker import REST, SILENCE, SPACING, TRIES, Asker
 from agent.sensors.obd2.decoder import Obd2Decoder
 from agent.sensors.obd2.pids import PIDS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.sensors.j1939.frame import Frame
+from agent.sensors.can_frame import Frame
 
 
 @pytest.mark.parametrize("can_id", [0x0CFEF100, 0x18FEF100, 0x18FEF131, 0x00FEF1FF])

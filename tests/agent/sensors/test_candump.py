@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sensors.j1939.candump import Candump, parse_line
-from agent.sensors.j1939.frame import Frame
+from agent.sensors.can_frame import Frame
+from agent.sensors.candump import Candump, parse_line
 
 
 def test_a_line_becomes_a_frame() -> None:

@@ -8,7 +8,7 @@ go back: what to make of that is the reader's business.
 import re
 from collections.abc import Iterable, Iterator
 
-from agent.sensors.j1939.frame import Frame
+from agent.sensors.can_frame import Frame
 
 _LINE = re.compile(
     r"\s*\(([0-9]{1,12}(?:\.[0-9]{0,12})?)\)\s+(\S{1,32})\s+"  # time, interface
