@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from contract.errors import MilepostError, Misconfigured
+from contract.log_format import configure_logging
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("milepost", "Run everything on this machine, with simulated trucks and shoppers."),
@@ -195,7 +196,7 @@ def _stop_on_signals() -> threading.Event:
 
 def main() -> None:
     """Run the command line; errors that Milepost raises on purpose become one line and an exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure_logging(logging.WARNING)
     try:
         app()
     except Misconfigured as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.settings import AgentSettings
 from contract.codec import dump
 from contract.errors import MilepostError, Misconfigured
+from contract.log_format import configure_logging
 from contract.settings import load
 
 
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(config: Path | None, *, as_json: bool) -> int:
     """The service as a process: logs to stderr, the tally to stdout if asked; returns the exit code."""
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure_logging(logging.WARNING)
     logging.getLogger().setLevel(logging.INFO)  # the `milepost` command has configured warnings only
     try:
         settings = load("agent", AgentSettings, config)

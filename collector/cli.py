@@ -13,7 +13,7 @@ import typer
 from collector import cli_rendering, queries
 from collector.history import Policy
 from collector.ingest import Ingest, unpack, vouch_for_policy
-from collector.ingest.jsonl import KINDS, ingest_lines
+from collector.ingest.jsonl import KINDS, ingest_lines, open_lines
 from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
 from collector.settings import CollectorSettings, speak_to
@@ -126,7 +126,7 @@ def ingest(
 def _ingest_file(taker: Ingest, file: str, stream: str) -> Iterator[dict[str, int]]:
     yield {"accepted": 0, "duplicate": 0, "rejected": 0}
     with ExitStack() as stack:
-        lines = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+        lines = sys.stdin.buffer if file == "-" else stack.enter_context(open_lines(Path(file)))
         for sums in ingest_lines(taker, lines, stream, clock_ms=_now_ms):
             if sys.stderr.isatty():
                 typer.echo(f"\r{file}: {sum(sums.values()):,} records", err=True, nl=False)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from contract.log_format import printable
 from contract.records import at
 
 Row = Mapping[str, Any]
@@ -61,7 +62,7 @@ def _cell(value: Any) -> str:
         return " ".join(f"{a}–{b}" if a != b else str(a) for a, b in value) or "none"
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         return f"{value[:10]} {value[11:19]}"
-    return str(value)
+    return printable(str(value))
 
 
 def _rounded(value: float) -> str:

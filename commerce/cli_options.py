@@ -13,6 +13,7 @@ from collector.settings import CollectorSettings
 from commerce.settings import CommerceSettings
 from commerce.storage.database import Database, open_database
 from contract.errors import Misconfigured
+from contract.log_format import printable
 from contract.settings import load
 
 DataDir = Annotated[
@@ -56,8 +57,7 @@ def as_text(value: object) -> str:
     """A value for a table cell; control characters of strangers never reach the terminal raw."""
     if value is None or isinstance(value, bool):
         return {None: "", True: "yes", False: "no"}[value]
-    text = str(value)
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return printable(str(value))
 
 
 def show_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:

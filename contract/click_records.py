@@ -4,7 +4,6 @@ A sale is worth more than a field: an event is refused only when it is no object
 here reads a clock: `received_ms` is an argument.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,15 +11,15 @@ from decimal import Decimal
 
 from contract import legacy_records, timestamps
 from contract.clicks import Click
-from contract.codec import Json, canonical, content_hash
+from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
+from contract.records import MAX_RECORD
 
 MOST_ANONYMOUS_COUNT = 1000
 """The largest click_count that is believed of a request without a key."""
 
 _CLOCK_ERROR_MS = 5_000
 _MOST_COUNT = 1_000_000_000
-_LONGEST_NUMBER = 40
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
@@ -79,8 +78,10 @@ def read_click(record: Json, *, received_ms: int, trusted: bool = False) -> Clic
     wire |= {"timestamp": timestamp, "time_quality": quality}
     if warnings:
         wire |= {"refused_fields": dict(sorted(warnings.items())), "refused_values": refused}
-    sent_at = wire.get("sent_at") or ""
-    return ClickEvent(event_id, timestamp, wire, canonical(wire), content, sent_at, warnings)
+    text = canonical(wire)
+    if len(text) > MAX_RECORD:
+        raise Rejected("", f"over {MAX_RECORD} bytes of JSON: leave out what is no part of the event")
+    return ClickEvent(event_id, timestamp, wire, text, content, wire.get("sent_at") or "", warnings)
 
 
 def with_sent_at(record: Json, sent_at: Json) -> Json:
@@ -94,25 +95,13 @@ def _writable(own: dict[str, Json], warnings: dict[str, str], refused: dict[str,
     """The record, without values that canonical JSON cannot say, or says at many times the length."""
     kept = {}
     for key, value in own.items():
-        if _is_writable(value):
+        if has_bounded_numbers(value):
             kept[key] = value
             continue
         kept[key] = None
         refused[key] = f"{value!r:.80}"
-        warnings[key] = f"holds a number of over {_LONGEST_NUMBER} digits, or none that JSON can say"
+        warnings[key] = f"holds a number of over {MOST_DIGITS} digits, or none that JSON can say"
     return kept
-
-
-def _is_writable(value: Json) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_writable, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_writable, value))
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, int):
-        return bool(-(10**_LONGEST_NUMBER) < value < 10**_LONGEST_NUMBER)
-    return not isinstance(value, Decimal) or len(str(value)) <= _LONGEST_NUMBER
 
 
 def _identity(value: Json) -> str | None:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from math import isfinite
 from typing import Any
 
 from contract.errors import Rejected
@@ -23,6 +24,8 @@ Json = Any
 """A parsed JSON value: dict, list, str, int, float, Decimal, bool or None."""
 
 MAX_DEPTH = 64
+MOST_DIGITS = 40
+_TOO_MANY_DIGITS = 10**MOST_DIGITS
 _EXACT_FLOAT_TEXT = 16  # any decimal text of up to 15 digits (and a point) survives float and back
 _MAX_EXPONENT = 400  # beyond it ten bytes of text would make a number that takes gigabytes to reckon with
 _EVERY_DIGIT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -130,6 +133,22 @@ def _write(value: Json, encode: Callable[[Json], str], *, sort: bool) -> str:
         if isinstance(value, list):
             return "[" + ",".join(_write(item, encode, sort=sort) for item in value) + "]"
         raise
+
+
+def has_bounded_numbers(value: Json) -> bool:
+    """Whether every number in it is finite and has a canonical text of at most 40 characters.
+
+    A whole number is written out in full: `1e400`, five characters, would be 401, and a megabyte of them 68.
+    """
+    if isinstance(value, dict):
+        return all(map(has_bounded_numbers, value.values()))
+    if isinstance(value, list):
+        return all(map(has_bounded_numbers, value))
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, int):
+        return bool(-_TOO_MANY_DIGITS < value < _TOO_MANY_DIGITS)
+    return not isinstance(value, Decimal) or len(str(value)) <= MOST_DIGITS
 
 
 def content_hash(canonical_text: str) -> str:

@@ -36,11 +36,22 @@ FLAT: dict[str, str] = {
     "ENVIRONMENT_TEMPERATURE": "environmental_conditions.temperature",
     "ENVIRONMENTAL_TEMPERATURE": "environmental_conditions.temperature",
     "HUMIDITY": "environmental_conditions.humidity",
+    "ENVIRONMENT_HUMIDITY": "environmental_conditions.humidity",
     "ENVIRONMENTAL_HUMIDITY": "environmental_conditions.humidity",
     "ATMOSPHERIC_PRESSURE": "environmental_conditions.atmospheric_pressure",
+    "ENVIRONMENT_PRESSURE": "environmental_conditions.atmospheric_pressure",
+    "ENVIRONMENTAL_PRESSURE": "environmental_conditions.atmospheric_pressure",
     "ENVIRONMENTAL_ATMOSPHERIC_PRESSURE": "environmental_conditions.atmospheric_pressure",
 }
 """Key of the flat record → dotted wire field."""
+
+NESTED: dict[str, dict[str, str]] = {
+    "gps_location": {"lat": "latitude", "lon": "longitude", "lng": "longitude"},
+    "engine_diagnostics": {"RPM": "engine_rpm", "rpm": "engine_rpm", "temperature": "engine_temperature"},
+    _HEALTH: {"tire_pressures": "tire_pressure"},
+    "environmental_conditions": {"pressure": "atmospheric_pressure"},
+}
+"""Group of a nested record → earlier producers' name in it → the wire's name."""
 
 TIME_KEYS = ("sampled_at", "timestamp", "LOAD_TIMESTAMP")
 """Where a sample's own time may stand, in the order of preference."""
@@ -74,7 +85,7 @@ def telemetry(record: dict[str, Json]) -> dict[str, Json]:
         record = {"truck_id" if key == "Truck_ID" else key: value for key, value in record.items()}
     elif "stream_id" in record:
         return record
-    return _engine_temperature(record)
+    return _todays_names(record)
 
 
 def _nested(record: dict[str, Json]) -> dict[str, Json]:
@@ -100,12 +111,18 @@ def _place(nested: dict[str, Any], path: str, value: Json) -> None:
         home[leaf] = value
 
 
-def _engine_temperature(record: dict[str, Json]) -> dict[str, Json]:
-    engine = record.get("engine_diagnostics")
-    if not isinstance(engine, dict) or "temperature" not in engine or "engine_temperature" in engine:
-        return record
-    renamed = {"engine_temperature" if key == "temperature" else key: value for key, value in engine.items()}
-    return {**record, "engine_diagnostics": renamed}
+def _todays_names(record: dict[str, Json]) -> dict[str, Json]:
+    """The names within the groups of a nested record; a value under today's name wins."""
+    for group, names in NESTED.items():
+        inner = record.get(group)
+        if not isinstance(inner, dict) or names.keys().isdisjoint(inner):
+            continue
+        renamed = {key: value for key, value in inner.items() if key not in names}
+        for key, name in names.items():
+            if key in inner and renamed.get(name) is None:
+                renamed[name] = inner[key]
+        record = {**record, group: renamed}
+    return record
 
 
 def flat_name(field: str, record: dict[str, Json]) -> str:

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from contract import legacy_records, timestamps
-from contract.codec import Json, canonical, content_hash
+from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
 from contract.telemetry import ESTIMATED, GROUPS, LEAVES, Telemetry
 
 HOUR_MS = 3_600_000
+MAX_RECORD = 256 * 1024
+"""Bytes of the canonical text of one record."""
 ESTIMATE_MAX_AGE_MS = 35 * 24 * HOUR_MS
 """An estimated time is taken for the date of a sample when it lies within this before the arrival."""
 
@@ -76,7 +78,13 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
     if (stream_id is None) != (seq is None):
         raise Rejected("seq" if seq is None else "stream_id", "stream_id and seq go together: send both or neither")
     sampled_at, own_time, estimated = _time_of(wire, received_ms, date_by_arrival)
+    unknown = _unknown(wire)
+    for path in unknown:  # the model has bounded what it knows
+        if not has_bounded_numbers(_value(wire, path)):
+            raise Rejected(".".join(path), f"holds a number of over {MOST_DIGITS} digits: send it as text, or null")
     text = canonical(own)
+    if len(text) > MAX_RECORD:
+        raise Rejected("", f"over {MAX_RECORD} bytes of JSON: leave out what is no measurement")
     return Sample(
         truck_id=wire["truck_id"],
         sampled_at=sampled_at,
@@ -87,7 +95,7 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
         record=wire,
         own_time=own_time,
         estimated=estimated,
-        unknown=tuple(".".join(path) for path in _unknown(wire)),
+        unknown=tuple(".".join(path) for path in unknown),
     )
 
 
@@ -170,6 +178,13 @@ def _unknown(wire: dict[str, Json]) -> list[tuple[str, ...]]:
         if value and not known.issuperset(value):
             found.extend((*path, key) for key in value.keys() - known)
     return sorted(found)
+
+
+def _value(wire: dict[str, Json], path: tuple[str, ...]) -> Json:
+    value: Json = wire
+    for part in path:
+        value = value[part]
+    return value
 
 
 def at(record: dict[str, Json], path: str) -> Json:

@@ -41,6 +41,8 @@ def to_datetime(instant: str) -> datetime:
 def parse(text: object, field: str) -> str:
     """The instant that an RFC 3339 text means; a space for the T is allowed, and no zone means UTC.
 
+    A leap second, 23:59:60, is the second before it.
+
     Raises Rejected, naming `field`, for anything else.
     """
     if not isinstance(text, str):
@@ -51,7 +53,10 @@ def parse(text: object, field: str) -> str:
             return text
         if not _FORM.fullmatch(text):
             raise ValueError
-        moment = datetime.fromisoformat(f"{text[:10]}T{text[11:].replace(' ', '')}".upper().replace(",", "."))
+        plain = f"{text[:10]}T{text[11:].replace(' ', '')}".upper().replace(",", ".")
+        if plain[13:19] == ":59:60":  # a leap second is taken for the one before it, which Python knows
+            plain = f"{plain[:17]}59{plain[19:]}"
+        moment = datetime.fromisoformat(plain)
         return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         raise Rejected(field, f"{text!r:.60} is not a time: use RFC 3339 such as 2026-01-31T12:00:00.000Z") from None

@@ -15,6 +15,7 @@ import typer
 
 from contract import settings, timestamps
 from contract.errors import Misconfigured, Rejected
+from contract.log_format import configure_logging
 from simulator.settings import DataFolder, SimulatorSettings
 
 app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add_completion=False)
@@ -123,7 +124,7 @@ def _print(document: object) -> None:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure_logging(logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request
 
 

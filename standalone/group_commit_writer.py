@@ -55,9 +55,20 @@ class Writer:
         self._thread.join()
 
     def submit(self, items: list[Item]) -> "Future[list[Receipt]]":
-        """A receipt for each item, in order, once all are durable. Raises Retryable at once when the queue is full."""
+        """Queue items for the next commit.
+
+        Args:
+            items: of any number. Those that come to an empty queue are always taken, however many they are: a group
+                that could never be taken would be sent again for ever.
+
+        Returns:
+            A receipt for each item, in order, once all are durable.
+
+        Raises:
+            Retryable: the queue is full.
+        """
         with self._guard:
-            if self._queued + len(items) > MAX_QUEUED:
+            if self._queued and self._queued + len(items) > MAX_QUEUED:
                 raise Retryable(f"{self._queued} records wait to be written: send again later")
             self._queued += len(items)
         job = _Job(items)

@@ -9,7 +9,7 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _SESSION_SECONDS = 0xFFFFFFFF  # never expires
 _WINDOW = 1_000
 _GROUP = 500
+_RECORDS = 5_000
 _CONNECT_SECONDS = 15.0
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -143,11 +144,25 @@ class MqttConsumer:
 
     def _work(self) -> None:
         while (group := self._gather()) is not None:
-            items = [item for arrival in group for item in self._items(arrival)]
-            if self._store(items):
-                for arrival in group:
-                    if arrival.session == self._session:  # a packet id means nothing to another connection
-                        self._client.ack(arrival.mid, 1)
+            for some in self._cut(group):
+                if self._store([item for _, items in some for item in items]):
+                    for arrival, _ in some:
+                        if arrival.session == self._session:  # a packet id means nothing to another connection
+                            self._client.ack(arrival.mid, 1)
+
+    def _cut(self, group: list[_Arrival]) -> Iterator[list[tuple[_Arrival, list[Item]]]]:
+        """The group in parts of about _RECORDS records, each message whole: batches may hold thousands."""
+        part: list[tuple[_Arrival, list[Item]]] = []
+        records = 0
+        for arrival in group:
+            items = self._items(arrival)
+            if part and records + len(items) > _RECORDS:
+                yield part
+                part, records = [], 0
+            part.append((arrival, items))
+            records += len(items)
+        if part:
+            yield part
 
     def _gather(self) -> list[_Arrival] | None:
         arrival = self._arrivals.get()

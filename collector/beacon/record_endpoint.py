@@ -10,13 +10,12 @@ from starlette.types import Receive, Scope, Send
 from collector.beacon.http import Disconnected, Headers, Refused, header, read_body, reply
 from collector.beacon.http import encode as _encode
 from collector.beacon.writer_bridge import Durable
-from collector.ingest.envelope import unpack
+from collector.ingest.envelope import MOST_RECORDS, unpack
 from contract.codec import Json, parse
 from contract.errors import Rejected
 from contract.ingest_items import Item, Kind, Receipt
 
 Clock = Callable[[], int]
-MAX_RECORDS = 10_000  # a megabyte of `1,1,1,…` would otherwise be half a million dead letters
 
 ANY_ORIGIN: Headers = ((b"access-control-allow-origin", b"*"),)
 _EXPOSED: Headers = (*ANY_ORIGIN, (b"access-control-expose-headers", b"Retry-After"))
@@ -113,8 +112,8 @@ class Records:
         batch = document.get(form.batch_key, [])
         if not isinstance(batch, list):
             raise Refused(400, f"not a list: {self._wanted}", field=form.batch_key)
-        if len(batch) > MAX_RECORDS:
-            raise Refused(413, f"over {MAX_RECORDS} {form.noun}s: send them in several requests", field=form.batch_key)
+        if len(batch) > MOST_RECORDS:
+            raise Refused(413, f"over {MOST_RECORDS} {form.noun}s: send them in several requests", field=form.batch_key)
 
     @property
     def _wanted(self) -> str:

@@ -79,6 +79,11 @@ def _open(record: Mapping[str, Any], kind: Kind) -> _Opened:
         return _Opened(key, number, items_of_record(data, whole))
     except Rejected as error:
         return _Opened(key, number, [], letter(whole, error))
+    except Exception as error:  # a record's door: what one holds must not cost the batch
+        log.exception("record_not_opened origin=%s", origin)
+        return _Opened(
+            key, number, [], letter(whole, Rejected("", f"could not be opened ({error!r:.200}): report this"))
+        )
 
 
 def _take(records: Sequence[_Opened], store: Store, ingest: Ingest, outcome: Outcome) -> None:

@@ -7,8 +7,11 @@ from contract.codec import Json, dump, elements, parse
 from contract.errors import Rejected
 from contract.ingest_items import Item, Kind
 
-_LIST_KEY = {"telemetry": "records", "click": "events"}
+LIST_KEY = {"telemetry": "records", "click": "events"}
+"""Kind → the key of its batches."""
 _NO_TIME_MS = 10**14  # the year 5138
+MOST_RECORDS = 10_000
+"""Records that one message or request may hold."""
 _CONTROL: dict[str, Kind] = {"report": "report", "status": "status"}
 
 
@@ -44,7 +47,9 @@ def unpack(item: Item) -> list[Item]:
         return [item]
     if text is None and isinstance(raw, bytes):
         text = raw.decode()
-    key = _LIST_KEY.get(item.kind)
+    key = LIST_KEY.get(item.kind)
+    if key and isinstance(record, dict) and isinstance(record.get(key), list) and len(record[key]) > MOST_RECORDS:
+        return [item._replace(record=record, text=text)]  # ingest refuses it as one
     if key and isinstance(record, dict) and isinstance(record.get(key), list) and text is not None:
         cuts = elements(text, key)
         sent_at = record.get("sent_at") if item.kind == "click" else None

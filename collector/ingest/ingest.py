@@ -18,6 +18,8 @@ from contract.records import Sample
 
 log = logging.getLogger(__name__)
 
+_MOST_UNKNOWN_KEYS = 1_000
+
 
 def vouch_for_policy(store: Store, policy: Policy) -> None:
     """Remember the policy in a new store. Raises Misconfigured where the store's history was made with another."""
@@ -78,6 +80,8 @@ class Ingest:
         for verdict in verdicts:
             for key in verdict.unknown if isinstance(verdict, Sample) else ():
                 if key not in self.unknown_keys:
+                    if len(self.unknown_keys) == _MOST_UNKNOWN_KEYS:
+                        continue  # a producer may make up a key for each sample
                     log.warning("unknown_key_kept key=%s truck=%s", key, verdict.truck_id)  # type: ignore[union-attr]
                 self.unknown_keys[key] += 1
 

@@ -21,6 +21,9 @@ _BATCH_KEY: dict[str, str] = {"click": "events", "telemetry": "records"}
 _ROOM = MAX_RECORD - 1024  # for the envelope around the body, and the key
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _NO_TIME_MS = 10**14
+_BEACON_KEYS = frozenset({"door", "received_at", "truck_id", "body"})
+_RULE_KEYS = frozenset({"data", "truck_id", "client_id", "received_at", "kind"})
+"""All keys of an envelope: a record of a producer's own may well have one of them, but it has others too."""
 
 
 def items_of_record(data: bytes, whole: Item) -> list[Item]:
@@ -40,9 +43,9 @@ def _other(data: bytes, whole: Item, error: Rejected) -> list[Item]:
         document = parse(data)
     except Rejected:
         document = None
-    if isinstance(document, dict) and "door" in document:
+    if isinstance(document, dict) and {"door", "received_at"} <= document.keys() <= _BEACON_KEYS:
         return _posted(document, whole.origin)
-    if isinstance(document, dict) and {"data", "received_at"} <= document.keys():
+    if isinstance(document, dict) and {"data", "received_at"} <= document.keys() <= _RULE_KEYS:
         raise error
     return unpack(whole)
 
@@ -58,7 +61,7 @@ def bare(data: bytes, *, kind: Kind, arrived_ms: int, origin: str) -> Item:
 def _posted(envelope: dict[str, Json], origin: str) -> list[Item]:
     door, body, received_ms = envelope["door"], envelope.get("body"), envelope.get("received_at")
     truck_id = envelope.get("truck_id")
-    known = door in DOORS and isinstance(truck_id, str | None)
+    known = isinstance(door, str) and door in DOORS and isinstance(truck_id, str | None)
     if not known or not isinstance(body, str) or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
         raise Rejected("", "a beacon's record needs door, body (text) and received_at, Unix milliseconds")
     payload = body.encode("utf-8", "surrogatepass")

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from collector.ingest.envelope import LIST_KEY, MOST_RECORDS
 from collector.rows import DeadLetter
 from contract.click_records import ClickEvent, read_click
 from contract.codec import Json, canonical, dump, parse
@@ -66,6 +67,9 @@ def judge(item: Item) -> ValidationResult:
 
 
 def _judge(item: Item, record: Json) -> ValidationResult:
+    key = LIST_KEY.get(item.kind, "")
+    if isinstance(record, dict) and isinstance(batch := record.get(key), list) and len(batch) > MOST_RECORDS:
+        raise Rejected(key, f"{len(batch)} records in one message, over {MOST_RECORDS}: send them in several")
     if item.kind == "click":
         return read_click(record, received_ms=item.received_ms, trusted=item.source.startswith("file:"))
     if item.truck_id is not None and not ID.fullmatch(item.truck_id):

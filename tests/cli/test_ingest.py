@@ -1,5 +1,6 @@
 """`milepost ingest`: any file of JSON Lines, a last line with the sum, and again all duplicate."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,19 @@ def test_garbage_is_rejected_line_by_line(cli: Milepost) -> None:
 def test_a_file_record_without_a_time_is_rejected(cli: Milepost) -> None:
     assert cli("ingest", write("t.jsonl", {"truck_id": "T1"}), "--json").json["rejected"] == 1
     assert cli("dead-letters", "list", "--json").json[0]["field"] == "sampled_at"
+
+
+def test_a_byte_order_mark_and_gzip_cost_no_record(cli: Milepost) -> None:
+    Path("bom.jsonl").write_bytes(b"\xef\xbb\xbf" + lines(sample()))
+    Path("packed.jsonl.gz").write_bytes(gzip.compress(lines(sample(seq=2), sample(seq=3))))
+    assert cli("ingest", "bom.jsonl", "packed.jsonl.gz", "--json").json == {
+        "accepted": 3,
+        "duplicate": 0,
+        "rejected": 0,
+    }
+
+
+def test_another_encoding_is_refused_once_by_its_name(cli: Milepost) -> None:
+    Path("wide.jsonl").write_bytes(lines(sample(), sample(seq=2)).decode().encode("utf-16"))
+    ran = cli("ingest", "wide.jsonl")
+    assert (ran.code, "UTF-16" in ran.err, "iconv" in ran.err) == (2, True, True)

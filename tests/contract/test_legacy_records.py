@@ -144,3 +144,30 @@ def test_two_names_for_one_thing_are_decided_whatever_their_order() -> None:
     assert _click(record) == _click(dict(reversed(record.items())))
     assert _click(record).record["item_id"] == "A13"
     assert _click(record).record["product_id"] == "B1"
+
+
+@pytest.mark.parametrize(
+    ("path", "spelled", "field", "value"),
+    [
+        ("", "ENVIRONMENT_TEMPERATURE", "environmental_conditions.temperature", 22.5),
+        ("", "ENVIRONMENT_HUMIDITY", "environmental_conditions.humidity", 61.5),
+        ("", "ENVIRONMENT_PRESSURE", "environmental_conditions.atmospheric_pressure", 1008.4),
+        ("engine_diagnostics", "RPM", "engine_diagnostics.engine_rpm", 1500),
+        ("engine_diagnostics", "rpm", "engine_diagnostics.engine_rpm", 1500),
+        ("engine_diagnostics", "temperature", "engine_diagnostics.engine_temperature", 90),
+        ("environmental_conditions", "pressure", "environmental_conditions.atmospheric_pressure", 1008.4),
+        ("gps_location", "lat", "gps_location.latitude", 52.5),
+        ("gps_location", "lon", "gps_location.longitude", 13.4),
+        (
+            "vehicle_health_and_maintenance",
+            "tire_pressures",
+            "vehicle_health_and_maintenance.tire_pressure",
+            {"front_left": 32, "front_right": 33, "rear_left": 34, "rear_right": 35},
+        ),
+    ],
+)
+def test_each_earlier_spelling_reaches_its_wire_field(path: str, spelled: str, field: str, value: Json) -> None:
+    record = {path: {spelled: value}, "truck_id": "T1"} if path else {"TRUCK_ID": "T1", spelled: value}
+    stored = read({**record, "timestamp": "2024-05-01T00:00:00Z"})
+    assert at(stored.record, field) == value
+    assert stored.unknown == ()

@@ -107,3 +107,8 @@ def test_an_offset_is_taken_off(moment: datetime, minutes: int) -> None:
     zoned = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     expected = zoned.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
     assert timestamps.parse(zoned.isoformat(), "t") == expected
+
+
+def test_a_leap_second_is_the_second_before_it() -> None:
+    assert timestamps.parse("2016-12-31T23:59:60Z", "t") == "2016-12-31T23:59:59.000Z"
+    assert timestamps.parse("2016-12-31T18:59:60.5-05:00", "t") == "2016-12-31T23:59:59.500Z"

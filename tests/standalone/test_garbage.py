@@ -136,12 +136,13 @@ def test_over_http(up: Up, ready: dict[str, Any]) -> None:
     assert all(receipt["field"] and receipt["reason"] for receipt in receipts[:-1])
     assert len(up.ask("dead-letters", "list")) == len(wrong)
     click = {"event_id": "e", "event_type": "click", "timestamp": NOW}
-    old = {**click, "timestamp": "1970-01-01T00:00:00Z"}
-    answers = httpx.post(f"{url}/v1/clicks", json={"events": [old, {**click, "click_count": "2"}, click]}).json()
-    assert [(each["status"], each["field"]) for each in answers["receipts"]] == [
-        ("rejected", "timestamp"),
-        ("rejected", "click_count"),
-        ("accepted", None),
+    wrong_clicks = [7, {**click, "event_id": "\0"}, {**click, "event_id": "f", "price": "1.299,00"}, click]
+    answers = httpx.post(f"{url}/v1/clicks", json={"events": wrong_clicks}).json()["receipts"]
+    assert [(each["status"], each["field"], [*each.get("warnings", ())]) for each in answers] == [
+        ("rejected", None, []),
+        ("rejected", "event_id", []),
+        ("accepted", None, ["price"]),
+        ("accepted", None, []),
     ]
 
 

@@ -92,3 +92,12 @@ def test_a_broken_envelope_is_rejected_not_taken_for_a_sample(envelope: dict[str
     """Its keys would otherwise be kept as a sample's unknown ones."""
     with pytest.raises(Rejected, match=r"a stream record needs|a beacon's record needs"):
         opened(json.dumps(envelope).encode())
+
+
+@pytest.mark.parametrize("door", ["open", {"rear": "open"}, [1], None])
+def test_a_field_called_door_makes_no_envelope(door: object) -> None:
+    """A bare record of a producer may have any key of an envelope among its own."""
+    record = {"TRUCK_ID": "D1", "LOAD_TIMESTAMP": "2026-11-27 10:00:00", "GPS_SPEED": 1, "door": door}
+    data = json.dumps(record).encode()
+    [item] = items_of_record(data, bare(data, kind="telemetry", arrived_ms=5, origin=""))
+    assert item.record == record
