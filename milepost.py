@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("collector.cli", "A truck's versions: what was true from when until when."),
     "clicks": ("collector.cli", "What the shoppers did, by item, minute, page, session or funnel."),
     "audit": ("collector.cli", "Is anything missing, per truck and stream."),
-    "dead-letters": ("collector.cli", "Input that was refused: list, show, retry."),
+    "dead-letters": ("collector.cli", "Input that was refused: list, show, retry, discard."),
     "rebuild": ("collector.cli", "Recompute history and counters from what is stored."),
     "verify": ("collector.cli", "Compare history and counters with what is stored."),
     "agent": ("agent.cli", "The on-truck agent: run, once, status, doctor, enroll, install."),
@@ -113,7 +113,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from rich.console import Console
 
     from collector.beacon.settings import BeaconSettings
-    from collector.cli import settings_of
+    from collector.cli_options import settings_of
     from commerce.settings import CommerceSettings
     from contract import timestamps
     from contract.http_access import HttpSettings

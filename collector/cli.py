@@ -1,94 +1,39 @@
 """The collector's commands: ingest, the queries, dead letters, rebuild and verify (DESIGN §6)."""
 
-import json
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from collector import cli_rendering, queries
-from collector.history import Policy
-from collector.ingest import Ingest, unpack, vouch_for_policy
+from collector.cli_dead_letters import dead_letters
+from collector.cli_options import (
+    AsJson,
+    Config,
+    DataDir,
+    SomeTruck,
+    Truck,
+    now_ms,
+    print_json,
+    reading,
+    settings_of,
+    writing,
+)
+from collector.ingest import Ingest, vouch_for_policy
+from collector.ingest.history_writer import HistoryWriter
 from collector.ingest.jsonl import KINDS, ingest_lines, open_lines
 from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
-from collector.settings import CollectorSettings, speak_to
-from collector.stores import Reader, Store
-from collector.stores.factory import open_reader, open_store
+from collector.settings import CollectorSettings
 from contract import timestamps
-from contract.codec import dump
-from contract.errors import Misconfigured, Rejected, Unreachable
-from contract.ingest_items import Item, Kind
-from contract.settings import load
-
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="The data directory (else $MILEPOST_DATA_DIR, else ./milepost-data)")
-]
-Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
-Truck = Annotated[str, typer.Argument(metavar="TRUCK", help="The truck_id")]
-SomeTruck = Annotated[str | None, typer.Argument(metavar="TRUCK", help="Only this truck_id")]
+from contract.control_messages import Report
+from contract.errors import Misconfigured, Rejected
 
 app = typer.Typer(help="What the collector keeps, and what can be asked of it.")
-dead_letters = typer.Typer(no_args_is_help=True, help="Input that was refused, with the reason.")
 app.add_typer(dead_letters, name="dead-letters")
-
-
-def settings_of(config: Path | None, data_dir: Path | None) -> CollectorSettings:
-    """The room's settings, with `--data-dir` above all."""
-    settings = load("collector", CollectorSettings, config)
-    return settings.model_copy(update={"data_dir": data_dir}) if data_dir else settings
-
-
-def _store_url(settings: CollectorSettings) -> str:
-    """The settings' store; but that of the `milepost up --aws` that runs on the data directory, where one does."""
-    try:
-        said = json.loads((settings.data_dir / "up.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return settings.store_url
-    if settings.store is not None or "store" not in said:
-        return settings.store_url
-    if not Path(f"/proc/{said['pid']}").exists():
-        raise Unreachable(
-            f"{settings.data_dir}: its `milepost up --aws` was killed: start it again, it goes on from there"
-        )
-    speak_to(said["aws"])
-    return str(said["store"])
-
-
-@contextmanager
-def _reading(settings: CollectorSettings) -> Iterator[Reader | None]:
-    url = _store_url(settings)
-    reader = open_reader(url)
-    with ExitStack() as stack:
-        if reader:
-            stack.callback(reader.close)
-        else:
-            typer.echo(f"No store at {url} yet: `milepost up` or `milepost ingest` makes one.", err=True)
-        yield reader
-
-
-@contextmanager
-def _writing(settings: CollectorSettings, *, make: bool = False) -> Iterator[tuple[Store, Policy]]:
-    """make: also where there is no store yet."""
-    policy = Policy.of(settings.track)
-    store = open_store(_store_url(settings), make=make)
-    try:
-        yield store, policy
-    finally:
-        store.close()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _print(document: Any) -> None:
-    typer.echo(dump(document))
 
 
 @app.command()
@@ -110,7 +55,7 @@ def ingest(
         if file != "-" and (not Path(file).exists() or Path(file).is_dir()):
             raise Misconfigured(f"no file {file!r}: give the path of a JSON Lines file, or - for stdin")
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
-    with _writing(settings_of(config, data_dir), make=True) as (store, policy):
+    with writing(settings_of(config, data_dir), make=True) as (store, policy):
         vouch_for_policy(store, policy)
         taker = Ingest(store, policy)
         for file in files:
@@ -119,7 +64,7 @@ def ingest(
             counts = {status: count + done[status] for status, count in counts.items()}
     if not as_json and counts["rejected"]:
         typer.echo("Rejected records are kept with their reasons: `milepost dead-letters list`.", err=True)
-    _print(counts)
+    print_json(counts)
     raise typer.Exit(1 if counts["rejected"] else 0)
 
 
@@ -127,7 +72,7 @@ def _ingest_file(taker: Ingest, file: str, stream: str) -> Iterator[dict[str, in
     yield {"accepted": 0, "duplicate": 0, "rejected": 0}
     with ExitStack() as stack:
         lines = sys.stdin.buffer if file == "-" else stack.enter_context(open_lines(Path(file)))
-        for sums in ingest_lines(taker, lines, stream, clock_ms=_now_ms):
+        for sums in ingest_lines(taker, lines, stream, clock_ms=now_ms):
             if sys.stderr.isatty():
                 typer.echo(f"\r{file}: {sum(sums.values()):,} records", err=True, nl=False)
             yield sums
@@ -138,10 +83,10 @@ def _ingest_file(taker: Ingest, file: str, stream: str) -> Iterator[dict[str, in
 @app.command()
 def trucks(data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
     """Every truck: its latest sample and its current version."""
-    with _reading(settings_of(config, data_dir)) as reader:
+    with reading(settings_of(config, data_dir)) as reader:
         rows = queries.trucks(reader)
     if as_json:
-        _print(rows)
+        print_json(rows)
         return
     cli_rendering.show(
         "Trucks",
@@ -164,7 +109,7 @@ def history(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """A truck's versions, oldest first: what was true from when until when."""
     instant, known = _instant(at, "--at"), _instant(known_at, "--known-at")
-    with _reading(settings_of(config, data_dir)) as reader:
+    with reading(settings_of(config, data_dir)) as reader:
         if known is None:
             rows = queries.history(reader, truck, instant)
         else:
@@ -172,7 +117,7 @@ def history(  # noqa: PLR0913 - one parameter an option
             if retained_from:
                 typer.echo(f"before {retained_from}: not known any more", err=True)
     if as_json:
-        _print(rows)
+        print_json(rows)
         return
     cli_rendering.show(
         f"History of {truck}",
@@ -193,14 +138,33 @@ def _instant(text: str | None, option: str) -> str | None:
 
 
 @app.command()
-def audit(truck: SomeTruck = None, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Is anything missing: received, holes, thinned, gone, per truck and stream. Exit 1 if something is."""
+def audit(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TRUCK] | close TRUCK STREAM", help="Only this truck; or close a stream"),
+    ] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Report received, missing, thinned, lost and refused samples per truck and stream.
+
+    Exits 1 if any sample is lost, or missing without explanation. `audit close TRUCK STREAM` ends the waiting for a
+    stream whose truck or buffer is gone for good: what is missing of it counts as lost from then on.
+    """
     settings = settings_of(config, data_dir)
-    with _reading(settings) as reader:
-        found = queries.audit(reader, now_ms=_now_ms(), grace_ms=int(settings.resend_after * 1000), truck_id=truck)
+    given = words or []
+    if given[:1] == ["close"] and len(given) == 3:
+        _close_stream(settings, given[1], given[2], as_json=as_json)
+        return
+    if len(given) > 1:
+        raise Misconfigured("give `audit`, `audit TRUCK` or `audit close TRUCK STREAM`")
+    truck = given[0] if given else None
+    with reading(settings) as reader:
+        found = queries.audit(reader, now_ms=now_ms(), grace_ms=int(settings.resend_after * 1000), truck_id=truck)
     complete = queries.complete(found)
     if as_json:
-        _print(found)
+        print_json(found)
     else:
         shown = {"truck": "truck_id", "received": "received", "highest": "highest_seq", "holes": "holes"}
         shown |= {
@@ -212,9 +176,29 @@ def audit(truck: SomeTruck = None, data_dir: DataDir = None, config: Config = No
         }
         rows = [[row[name] for name in shown.values()] for row in found["trucks"]]
         cli_rendering.show("Audit", list(shown), rows, empty="No streams yet.")
-        verdict = "Nothing is missing." if complete else f"Incomplete: {found['lost']} lost for certain; see the holes."
-        typer.echo(verdict)
+        typer.echo(_verdict(found, complete=complete))
     raise typer.Exit(0 if complete else 1)
+
+
+def _verdict(found: dict[str, Any], *, complete: bool) -> str:
+    refused = sum(len(row["refused"]) for row in found["trucks"])
+    also = f"{refused} refused: `milepost dead-letters list` says why." if refused else ""
+    if not complete:
+        return f"Incomplete: {found['lost']} lost for certain; see the holes. {also}".rstrip()
+    return f"Nothing else is missing. {also}" if refused else "Nothing is missing."
+
+
+def _close_stream(settings: CollectorSettings, truck_id: str, stream_id: str, *, as_json: bool) -> None:
+    with writing(settings) as (store, policy):
+        ledger = store.ledgers(truck_id).get(stream_id)
+        if ledger is None:
+            raise Misconfigured(f"no stream {stream_id!r} of {truck_id!r}: `milepost audit` lists them")
+        lost = ledger.missing().count
+        said = Report(stream_id=stream_id, oldest_retained=ledger.highest + 1, highest_seq=ledger.highest, closed=True)
+        with store.unit():
+            HistoryWriter(store, policy).revise(truck_id, stream_id, lambda known: known.report(said, now_ms()))
+    answer = {"truck_id": truck_id, "stream_id": stream_id, "lost": lost}
+    print_json(answer) if as_json else typer.echo(f"Closed: {lost} samples of {stream_id} are lost for certain.")
 
 
 @app.command()
@@ -227,104 +211,35 @@ def clicks(
     """What the shoppers did, counted by item, minute, page, session or as a funnel."""
     if by not in queries.VIEWS:
         raise Misconfigured(f"--by {by!r}: give one of {', '.join(queries.VIEWS)}")
-    with _reading(settings_of(config, data_dir)) as reader:
+    with reading(settings_of(config, data_dir)) as reader:
         rows = queries.clicks(reader, by)
     if as_json:
-        _print(rows)
+        print_json(rows)
         return
     names = list(rows[0]) if rows else []
     cli_rendering.show(f"Clicks by {by}", names, [list(row.values()) for row in rows], empty="No clicks yet.")
 
 
-@dead_letters.command("list")
-def list_letters(data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Everything that was refused, oldest first."""
-    with _reading(settings_of(config, data_dir)) as reader:
-        rows = queries.dead_letters(reader)
-    if as_json:
-        _print(rows)
-        return
-    names = ["id", "received_at", "source", "field", "reason"]
-    cli_rendering.show(
-        "Dead letters", names, [[row[name] for name in names] for row in rows], empty="Nothing was refused."
-    )
-
-
-@dead_letters.command("show")
-def show_letter(
-    id: Annotated[str, typer.Argument(help="The id that `list` shows")],
-    data_dir: DataDir = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """One dead letter whole, as it came."""
-    with _reading(settings_of(config, data_dir)) as reader:
-        row = queries.dead_letter(reader, id)
-    if row is None:
-        raise Misconfigured(f"no dead letter {id!r}: `milepost dead-letters list` shows the ids")
-    if as_json:
-        _print(row)
-        return
-    for name, value in row.items():
-        typer.echo(f"{name}: {value}")
-
-
-@dead_letters.command("retry")
-def retry_letters(
-    id: Annotated[str | None, typer.Argument(help="Only this one, else all")] = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take dead letters in again, after whatever refused them was mended. Exit 1 if any is refused again."""
-    counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
-    with _writing(settings_of(config, data_dir)) as (store, policy):
-        vouch_for_policy(store, policy)
-        letters = [letter for letter in store.dead_letters() if id in (None, letter.id)]
-        if id and not letters:
-            raise Misconfigured(f"no dead letter {id!r}: `milepost dead-letters list` shows the ids")
-        taker = Ingest(store, policy)
-        for letter in letters:
-            receipts = taker.ingest(unpack(_item_of(letter.source, letter.payload, letter.received_ms)))
-            for receipt in receipts:
-                counts[receipt.status] += 1
-            if all(receipt.status != "rejected" for receipt in receipts):
-                with store.unit():
-                    store.remove_dead_letter(letter.id)
-    _print(counts) if as_json else typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()))
-    raise typer.Exit(1 if counts["rejected"] else 0)
-
-
-def _item_of(source: str, payload: bytes, received_ms: int) -> Item:
-    """The item that a dead letter was; its source is like mqtt:fleet/T1/report, http:telemetry/T1 or file:clicks."""
-    door, _, what = source.partition(":")
-    parts = what.split("/")
-    at_topic = door == "mqtt" and len(parts) > 2
-    name, truck_id = (parts[2], parts[1]) if at_topic else (parts[0], parts[1] if len(parts) > 1 else None)
-    kinds: dict[str, Kind] = {"telemetry": "telemetry", "report": "report", "status": "status", "clicks": "click"}
-    kind = kinds.get(name, "telemetry")
-    from_door = source if at_topic else f"{door}:{name}"
-    return Item(kind, from_door, payload, received_ms, truck_id=truck_id, date_by_arrival=door != "file")
-
-
 @app.command()
 def rebuild(truck: SomeTruck = None, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
     """Recompute history from the stored samples under the current `track` policy, and the click counters."""
-    with _writing(settings_of(config, data_dir)) as (store, policy):
+    with writing(settings_of(config, data_dir)) as (store, policy):
         if truck:
             vouch_for_policy(store, policy)
         counts = rebuild_store(store, policy, truck)
-    _print(counts) if as_json else typer.echo(f"Rebuilt {counts['versions']} versions of {counts['trucks']} trucks.")
+    print_json(counts) if as_json else typer.echo(
+        f"Rebuilt {counts['versions']} versions of {counts['trucks']} trucks."
+    )
 
 
 @app.command()
 def verify(truck: SomeTruck = None, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
     """Compare history and counters with what the stored samples and events make. Exit 1 where they differ."""
-    with _writing(settings_of(config, data_dir)) as (store, policy):
+    with writing(settings_of(config, data_dir)) as (store, policy):
         vouch_for_policy(store, policy)
         faults = verify_store(store, policy, truck)
     if as_json:
-        _print(faults)
+        print_json(faults)
     else:
         cli_rendering.show(
             "Faults",

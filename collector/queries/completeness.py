@@ -5,21 +5,73 @@ from typing import Any
 
 from collector.completeness.ledger import StreamLedger
 from collector.stores import Reader
+from contract.codec import parse
+from contract.errors import Rejected
 
 
 def audit(reader: Reader | None, *, now_ms: int, grace_ms: int, truck_id: str | None = None) -> dict[str, Any]:
-    """`{"lost": n, "trucks": [row a stream]}`; ranges are `[[a, b]]`, `received` is a count."""
+    """`{"lost": n, "trucks": [one row per stream]}`; ranges are `[[a, b]]`, `received` is a count.
+
+    A truck's refused samples stand in its rows, those that name no known stream in a row of their own, so that a truck
+    of which everything was refused has a row.
+    """
     if reader is None:
         return {"lost": 0, "trucks": []}
+    refused = refused_samples(reader, truck_id)
     rows, lost = [], 0
-    for truck in [truck_id] if truck_id else reader.ledger_trucks():
-        for stream_id, ledger in reader.ledgers(truck).items():
-            rows.append(_row(truck, stream_id, ledger, ledger.late(now_ms, grace_ms).as_lists()))
+    for truck in [truck_id] if truck_id else sorted({*reader.ledger_trucks(), *(truck for truck, _ in refused)}):
+        ledgers: dict[str | None, StreamLedger] = dict(reader.ledgers(truck).items())
+        unplaced = [stream_id for each, stream_id in refused if each == truck and stream_id not in ledgers]
+        ledgers |= dict.fromkeys(unplaced, StreamLedger())
+        for stream_id, ledger in ledgers.items():
+            row = _row(truck, stream_id, ledger, ledger.late(now_ms, grace_ms).as_lists())
+            rows.append({**row, "refused": refused.get((truck, stream_id), [])})
             lost += ledger.lost().count
     return {"lost": lost, "trucks": rows}
 
 
-def _row(truck_id: str, stream_id: str, ledger: StreamLedger, late: list[list[int]]) -> dict[str, Any]:
+def refused_samples(reader: Reader, truck_id: str | None = None) -> dict[tuple[str, str | None], list[dict[str, Any]]]:
+    """The dead letters of trucks: (truck_id, stream_id) → `[{id, seq, reason}]`, oldest first.
+
+    Args:
+        reader: of the store.
+        truck_id: only this truck's.
+
+    Returns:
+        Only what came through a door that vouches for the truck; stream_id and seq are None where the record does not
+        say them.
+    """
+    found: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for letter in reader.dead_letters():
+        owner = _owner(letter.source)
+        if owner is None or truck_id not in (None, owner):
+            continue
+        stream_id, seq = _place(letter.payload)
+        found.setdefault((owner, stream_id), []).append({"id": letter.id, "seq": seq, "reason": letter.reason})
+    return found
+
+
+def _owner(source: str) -> str | None:
+    """The truck whose door it came through: mqtt:fleet/T1/telemetry, http:telemetry/T1."""
+    door, _, place = source.partition(":")
+    parts = place.split("/")
+    if door == "mqtt":
+        return parts[1] if len(parts) > 2 and parts[2] == "telemetry" else None
+    return parts[1] if len(parts) > 1 and parts[0] == "telemetry" else None
+
+
+def _place(payload: bytes) -> tuple[str | None, int | None]:
+    try:
+        record = parse(payload)
+    except Rejected:
+        return None, None
+    said = record if isinstance(record, dict) else {}
+    stream_id, seq = said.get("stream_id"), said.get("seq")
+    is_number = isinstance(seq, int) and not isinstance(seq, bool)
+    return stream_id if isinstance(stream_id, str) else None, seq if is_number else None
+
+
+def _row(truck_id: str, stream_id: str | None, ledger: StreamLedger, late: list[list[int]]) -> dict[str, Any]:
     return {
         "truck_id": truck_id,
         "stream_id": stream_id,

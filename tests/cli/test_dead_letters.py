@@ -23,9 +23,9 @@ def test_a_dead_letter_is_listed_and_shown_whole(filled: Milepost) -> None:
 
 
 def test_a_payload_that_is_no_text_is_base64(cli: Milepost) -> None:
-    Path("t.jsonl").write_bytes(b"\xff\xfe\n")
+    Path("t.jsonl").write_bytes(b"\xff\xfd\n")
     cli("ingest", "t.jsonl")
-    assert cli("dead-letters", "list", "--json").json[0]["payload"] == {"$base64": "//4="}
+    assert cli("dead-letters", "list", "--json").json[0]["payload"] == {"$base64": "//0="}
     assert cli("dead-letters", "list").code == 0
 
 
@@ -87,3 +87,13 @@ def test_what_a_key_vouched_for_heals_its_trucks_ledger_when_it_is_retried(
     assert cli("dead-letters", "retry", "--json").json["accepted"] == 1
     [row] = cli("audit", "--json").json["trucks"]
     assert (row["received"], row["dead_lettered"]) == (1, [])
+
+
+def test_one_or_all_may_be_discarded_but_not_by_accident(filled: Milepost) -> None:
+    [letter] = filled("dead-letters", "list", "--json").json
+    assert filled("dead-letters", "discard").code == 2
+    assert filled("dead-letters", "discard", letter["id"], "--all").code == 2
+    assert filled("dead-letters", "discard", letter["id"], "--json").json == {"discarded": 1}
+    assert filled("dead-letters", "list", "--json").json == []
+    assert filled("dead-letters", "discard", letter["id"]).code == 2
+    assert filled("dead-letters", "discard", "--all", "--json").json == {"discarded": 0}

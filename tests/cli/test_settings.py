@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli import settings_of
+from collector.cli_options import settings_of
 from tests.cli.conftest import Milepost, write
 from tests.contract.examples import sample
 

@@ -39,6 +39,7 @@ def test_a_row_a_stream_with_everything_that_became_of_its_numbers(collector: Co
                 "late": [[6, 6]],
                 "dead_lettered": [[2, 2]],
                 "conflicts": [[8, 8]],
+                "refused": [],
             }
         ],
     }
