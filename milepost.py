@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "warehouse": ("warehouse.cli", "The marts, every number defined once: build, query, models."),
     "cost": ("deploy.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
     "orders": ("commerce.cli", "Orders: what was placed, and how far it is."),
+    "recommend": ("commerce.cli", "Recommendations: train, evaluate, for."),
     "customers": ("commerce.cli", "Customers: profiles and what they ordered."),
     "items": ("commerce.cli", "The catalogue: import, list, show."),
     "fleet": ("commerce.cli", "Vehicles: tank, capacity, depot, driver: import, list, show."),

@@ -23,6 +23,12 @@ Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml t
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
 
 
+def collector_settings(config: Path | None, data_dir: Path | None) -> CollectorSettings:
+    """Where the installation's data are, with `--data-dir` above all."""
+    settings = load("collector", CollectorSettings, config)
+    return settings.model_copy(update={"data_dir": data_dir}) if data_dir else settings
+
+
 @contextmanager
 def open_commerce(config: Path | None, data_dir: Path | None, *, make: bool = False) -> Iterator[Database]:
     """The commerce database of an installation, until the end of the block.
@@ -35,7 +41,7 @@ def open_commerce(config: Path | None, data_dir: Path | None, *, make: bool = Fa
     Raises:
         Misconfigured: there is none yet.
     """
-    folder = data_dir or load("collector", CollectorSettings, config).data_dir
+    folder = collector_settings(config, data_dir).data_dir
     settings = load("commerce", CommerceSettings, config)
     if make:
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,12 +6,15 @@ from starlette.routing import BaseRoute
 
 from collector import queries
 from collector.settings import CollectorSettings
-from collector.stores.factory import open_reader
 from commerce.deliveries import Locate
 from commerce.http.access import Access
 from commerce.http.orders import OrderDoors
+from commerce.http.recommendations import RecommendationDoors, SeenBy
 from commerce.http.registers import RegisterDoors
 from commerce.orders.service import Orders
+from commerce.recommendations.serving import FOLDER, Recommendations, is_unavailable
+from commerce.registers.documents import ITEMS
+from commerce.registers.register import Register
 from commerce.settings import CommerceSettings
 from commerce.storage.database import open_database
 from contract.http_access import HttpSettings
@@ -31,19 +34,34 @@ def open_commerce_doors(
     locate = reading_positions(collector.store_url)
     orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None)
     access = Access(commerce.keys, http.networks)
-    return [*OrderDoors(orders, access, locate=locate).routes, *RegisterDoors(database, access).routes]
+    items = Register(database, ITEMS)
+    served = Recommendations(
+        collector.data_dir / FOLDER,
+        unavailable=lambda: [str(item["item_id"]) for item in items.all_current() if is_unavailable(item)],
+    )
+    recommended = RecommendationDoors(served, access, seen_by=reading_sessions(collector.store_url))
+    return [
+        *OrderDoors(orders, access, locate=locate).routes,
+        *RegisterDoors(database, access).routes,
+        *recommended.routes,
+    ]
+
+
+def reading_sessions(store_url: str) -> SeenBy:
+    """What sessions looked at, through a connection of each call's own."""
+
+    def seen_by(session_id: str) -> list[str]:
+        with queries.opened_reader(store_url) as reader:
+            return queries.items_of_session(reader, session_id)
+
+    return seen_by
 
 
 def reading_positions(store_url: str) -> Locate:
     """Positions from the collector's store, through a connection of each call's own: calls come from many threads."""
 
     def locate(truck_id: str, at: str | None) -> dict[str, object] | None:
-        reader = open_reader(store_url)
-        if reader is None:
-            return None
-        try:
+        with queries.opened_reader(store_url) as reader:
             return queries.position(reader, truck_id, at)
-        finally:
-            reader.close()
 
     return locate

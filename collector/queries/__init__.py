@@ -6,6 +6,7 @@ Every function takes a `Reader`, or None where there is no store yet, which read
 from collector.queries.clicks import VIEWS, clicks
 from collector.queries.completeness import audit, balanced, complete
 from collector.queries.dead_letters import dead_letter, dead_letters
+from collector.queries.item_sessions import item_sessions, items_of_session, items_of_user, opened_reader
 from collector.queries.trucks import history, history_known_at, position, trucks
 
 __all__ = [
@@ -18,6 +19,10 @@ __all__ = [
     "dead_letters",
     "history",
     "history_known_at",
+    "item_sessions",
+    "items_of_session",
+    "items_of_user",
+    "opened_reader",
     "position",
     "trucks",
 ]

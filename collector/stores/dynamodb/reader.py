@@ -161,6 +161,10 @@ class DynamoDbReader:
         found = [click_counters.read_click(item) for item in self._scan("clicks") if self._lives(item)]
         return iter(sorted(found, key=lambda click: (click.timestamp, click.event_id)))
 
+    def clicks_of_session(self, session_id: str) -> Iterator[StoredClick]:
+        """Reads every event: the table is keyed by event_id alone."""
+        return (click for click in self.clicks() if click.session_id == session_id)
+
     def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
         """Which of these events are stored."""
         keys = [{"event_id": text(event_id)} for event_id in dict.fromkeys(event_ids)]

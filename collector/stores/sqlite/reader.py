@@ -134,6 +134,12 @@ class SqliteReader:
     def clicks(self) -> Iterator[StoredClick]:
         return map(read_click, self._db.execute(f"SELECT {CLICK} FROM clicks ORDER BY timestamp, event_id"))
 
+    def clicks_of_session(self, session_id: str) -> Iterator[StoredClick]:
+        rows = self._db.execute(
+            f"SELECT {CLICK} FROM clicks WHERE session_id = ? ORDER BY timestamp, event_id", [session_id]
+        )
+        return map(read_click, rows)
+
     def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
         """Which of these events are stored."""
         rows = self._db.execute(

@@ -102,10 +102,15 @@ def _estimated_samples_are_known_by_content(db: Database) -> None:
     db.execute("CREATE INDEX samples_by_content ON samples (truck_id, content) WHERE estimated = 1")
 
 
+def _clicks_are_found_by_session(db: Database) -> None:
+    db.execute("CREATE INDEX clicks_by_session ON clicks (session_id, timestamp) WHERE session_id IS NOT NULL")
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _first,
     _several_deliveries_of_a_click,
     _estimated_samples_are_known_by_content,
+    _clicks_are_found_by_session,
 )
 VERSION = len(MIGRATIONS)
 _PATIENCE = 30.0

@@ -25,6 +25,7 @@ def test_a_row_a_stream_with_everything_that_became_of_its_numbers(collector: Co
     collector.on_topic("T1", sample(seq=1), put(sample(seq=2), "vehicle_speed", -1), sample(seq=8))
     collector.on_topic("T1", sample(seq=8, vehicle_speed=1))
     _report(collector, gone=[[3, 3]], thinned=[{"from": 4, "to": 5, "keep_every": 9}], pending=[[6, 6]])
+    [letter] = queries.dead_letters(collector.store)
     assert _audit(collector, GRACE) == {
         "lost": 1,
         "trucks": [
@@ -39,7 +40,7 @@ def test_a_row_a_stream_with_everything_that_became_of_its_numbers(collector: Co
                 "late": [[6, 6]],
                 "dead_lettered": [[2, 2]],
                 "conflicts": [[8, 8]],
-                "refused": [],
+                "refused": [{"id": letter["id"], "seq": 2, "reason": letter["reason"]}],
             }
         ],
     }

@@ -1,0 +1,83 @@
+"""`GET /v1/recommendations`, and SageMaker's container contract: `GET /ping`, `POST /invocations`.
+
+By item (`item_id=`, `items=a,b,c`) the answer is public: it says nothing that the page did not say itself. By session
+it tells what somebody looked at, so it needs a key.
+"""
+
+from collections.abc import Callable, Sequence
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from commerce.http.access import Access
+from commerce.http.replies import Refused, answering, read_json, reply
+from commerce.recommendations.serving import MOST, Recommendations
+from contract.errors import Misconfigured
+
+_DEFAULT = 10
+_MOST_SEEN = 50
+_PUBLIC = {"access-control-allow-origin": "*", "cache-control": "public, max-age=60"}
+
+SeenBy = Callable[[str], Sequence[str]]
+"""session_id → item_ids that it looked at, the newest last."""
+
+
+class RecommendationDoors:
+    """The doors of recommendations, answered from memory."""
+
+    def __init__(self, recommendations: Recommendations, access: Access, *, seen_by: SeenBy) -> None:
+        """
+        Args:
+            recommendations: what answers.
+            access: who may ask by session.
+            seen_by: what a session has looked at.
+        """
+        self._recommendations, self._access, self._seen_by = recommendations, access, seen_by
+
+    @property
+    def routes(self) -> list[Route]:
+        """What an application mounts."""
+        return [
+            Route("/v1/recommendations", answering(self._get), methods=["GET"]),
+            Route("/ping", answering(self._ping), methods=["GET"]),
+            Route("/invocations", answering(self._invoke), methods=["POST"]),
+        ]
+
+    async def _get(self, request: Request) -> Response:
+        query = request.query_params
+        n = _count(query.get("n", str(_DEFAULT)))
+        if session_id := query.get("session_id"):
+            self._access.demand(request)
+            seen: Sequence[str] = await run_in_threadpool(self._seen_by, session_id)
+            return self._answer(seen, n, {})
+        named = query.get("items", query.get("item_id", ""))
+        return self._answer([item for item in named.split(",") if item][-_MOST_SEEN:], n, _PUBLIC)
+
+    async def _ping(self, _: Request) -> Response:
+        return Response(status_code=200 if self._recommendations.model() else 503)
+
+    async def _invoke(self, request: Request) -> Response:
+        """`{"items": [item_id, …], "n": 10}` → the same answer as by items."""
+        self._access.demand(request)
+        document, _ = await read_json(request)
+        said = document if isinstance(document, dict) else {}
+        items = said.get("items", [])
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise Refused(422, "must be a list of item_ids", field="items")
+        return self._answer(items[-_MOST_SEEN:], _count(str(said.get("n", _DEFAULT))), {})
+
+    def _answer(self, seen: Sequence[str], n: int, headers: dict[str, str]) -> Response:
+        model = self._recommendations.model()
+        try:
+            items = self._recommendations.top(seen, n)
+        except Misconfigured as error:
+            raise Refused(503, str(error), retry_after=60) from None
+        return reply({"model_version": model.version if model else None, "items": items}, headers=headers)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise Refused(422, f"must be a whole number from 1 to {MOST}, not {text[:40]!r}", field="n")
+    return int(text)
