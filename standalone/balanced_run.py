@@ -65,6 +65,7 @@ class Run:
     _restarts: dict[str, int] = field(default_factory=dict)
     _alive_until_the_end: set[str] = field(default_factory=set)
     _sampled_before: Mapping[str, int] = field(default_factory=dict)
+    _clicks_before: int = 0
 
     def go(self, ends_at: float | None, show: Callable[[Reader, float | None], None]) -> dict[str, Any]:
         """Run until `ends_at` (Unix seconds) or `stop`; the summary. `show` is called about once a second.
@@ -73,6 +74,7 @@ class Run:
         DRAIN_SECONDS: only a truck that is there can be asked for a hole.
         """
         self._sampled_before = self.simulation.sampled(self.box.folder)
+        self._clicks_before = self.simulation.clicks(self.box.folder).sent
         for name in self.simulation.commands:
             self._spawn(name)
         reader = open_reader(self.store_url)
@@ -135,18 +137,24 @@ class Run:
         return {
             "trucks": queries.balanced(reader, sampled),
             "clicks": {"sent": sent.sent, "counted": counted, "rejected": sent.rejected},
-            "simulation": {name: self._process(name, sampled) for name in self.simulation.commands},
+            "simulation": {name: self._process(name, sampled, sent.sent) for name in self.simulation.commands},
         }
 
-    def _process(self, name: str, sampled: Mapping[str, int]) -> dict[str, Any]:
-        """A truck ran if it took a sample in this run; shoppers ran if their process lived to the end."""
-        asked = self.simulation.asked[name]
-        if name == "trucks":
+    def _process(self, name: str, sampled: Mapping[str, int], clicks: int) -> dict[str, Any]:
+        """All ran if their process lived from start to end; else those count from which something came in this run."""
+        asked, restarts = self.simulation.asked[name], self._restarts.get(name, 0)
+        if name in self._alive_until_the_end and not restarts and _well(self._children[name]):
+            ran = asked
+        elif name == "trucks":
             ran = sum(count > self._sampled_before.get(truck, 0) for truck, count in sampled.items())
         else:
-            ran = asked if name in self._alive_until_the_end else 0
-        restarts = self._restarts.get(name, 0)
+            ran = asked if clicks > self._clicks_before else 0
         return {"asked": asked, "ran": ran, "restarts": restarts, "log": str(self.box.folder / f"{name}.log")}
+
+
+def _well(child: Child) -> bool:
+    """It runs, has ended as it should, or was ended by this process."""
+    return child.alive or child.returncode in (0, -signal.SIGTERM, -signal.SIGKILL)
 
 
 def _lives(child: Child) -> bool:
