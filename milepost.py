@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cost": ("deploy.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
     "orders": ("commerce.cli", "Orders: what was placed, and how far it is."),
     "recommend": ("commerce.cli", "Recommendations: train, evaluate, for."),
+    "routes": ("commerce.cli", "Plan a day's deliveries over the trucks."),
     "customers": ("commerce.cli", "Customers: profiles and what they ordered."),
     "items": ("commerce.cli", "The catalogue: import, list, show."),
     "fleet": ("commerce.cli", "Vehicles: tank, capacity, depot, driver: import, list, show."),

@@ -72,7 +72,7 @@ def show_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], 
     if not rows:
         console.print(empty)
         return
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title or None, title_justify="left")
     for name in names:
         table.add_column(name, overflow="fold")
     for row in rows:

@@ -1,0 +1,131 @@
+"""Route plans: short, within every bound, and plain about what cannot be served."""
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from commerce.routes.distances import estimated
+from commerce.routes.planning import plan
+from commerce.routes.problem import read_problem
+from contract import timestamps
+from contract.errors import Misconfigured
+from tests.milepost_process import run
+
+NOON = "2026-11-30T12:00:00.000Z"
+NOON_MS = timestamps.to_ms(NOON)
+DEPOT = {"latitude": 52.52, "longitude": 13.40}
+
+
+def a_day(stops: int, trucks: int, *, seed: int = 1, **more: Any) -> dict[str, Any]:
+    """Stops spread over a town and its surroundings."""
+    dice = Random(seed)
+    return {
+        "depot": DEPOT,
+        "stops": [
+            {
+                "order_id": f"A-{number}",
+                "latitude": 52.52 + dice.uniform(-0.25, 0.25),
+                "longitude": 13.40 + dice.uniform(-0.4, 0.4),
+                **more,
+            }
+            for number in range(stops)
+        ],
+        "trucks": [
+            {"truck_id": f"T{number}", "capacity": -(-stops // trucks) + 1, "litres_per_100km": 25}
+            for number in range(trucks)
+        ],
+    }
+
+
+def planned(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    file = folder / "day.json"
+    file.write_text(json.dumps(document))
+    problem = read_problem(file)
+    return plan(problem, estimated([problem.depot, *(stop.place for stop in problem.stops)]), now_ms=NOON_MS)
+
+
+def test_eighty_stops_take_at_most_eight_tenths_of_nearest_first(tmp_path: Path) -> None:
+    found = planned(a_day(80, 6), tmp_path)
+    served = [stop["order_id"] for truck in found["trucks"] for stop in truck["stops"]]
+    assert sorted(served) == sorted(f"A-{number}" for number in range(80))
+    assert found["km"] <= 0.8 * found["nearest_km"]
+    assert found["saved_litres"] == pytest.approx(found["saved_km"] / 4, abs=0.2)
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 1000), st.integers(1, 3))
+def test_windows_capacities_and_hours_are_never_broken(tmp_path: Path, seed: int, trucks: int) -> None:
+    dice = Random(seed)
+    document = a_day(8, trucks, seed=seed)
+    windows = {}
+    for stop in document["stops"]:
+        first = NOON_MS + dice.randrange(0, 4) * 3_600_000
+        windows[stop["order_id"]] = (first, first + 3_600_000)
+        stop["earliest"], stop["latest"] = map(timestamps.from_ms, windows[stop["order_id"]])
+        stop["demand"] = dice.randint(1, 4)
+    for truck in document["trucks"]:
+        truck |= {"capacity": 6, "start": NOON, "end": timestamps.from_ms(NOON_MS + 5 * 3_600_000)}
+    demands = {stop["order_id"]: stop["demand"] for stop in document["stops"]}
+    found = planned(document, tmp_path)
+    for truck in found["trucks"]:
+        assert sum(demands[stop["order_id"]] for stop in truck["stops"]) <= 6
+        for stop in truck["stops"]:
+            first, last = windows[stop["order_id"]]
+            assert first <= timestamps.to_ms(stop["arrive_at"]) <= last
+    assert len(found["unassigned"]) + sum(len(truck["stops"]) for truck in found["trucks"]) == 8
+    assert all(stop["reason"] for stop in found["unassigned"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"demand": 99}, "more than any truck's capacity"),
+        (
+            {"latest": timestamps.from_ms(NOON_MS + 1000), "earliest": NOON, "latitude": 53.5},
+            "no truck can be there by",
+        ),
+        ({"latitude": 48.1}, "hours"),
+    ],
+)
+def test_what_cannot_be_served_says_why(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    document = a_day(4, 1)
+    document["trucks"][0] |= {"start": NOON, "end": timestamps.from_ms(NOON_MS + 8 * 3_600_000)}
+    document["stops"][2] |= change
+    [left] = planned(document, tmp_path)["unassigned"]
+    assert (left["order_id"], reason in left["reason"]) == ("A-2", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"stops": []}, "stops"),
+        ({"depot": {"latitude": 91, "longitude": 0}}, "depot.latitude"),
+        ({"stops": [{"order_id": "1", "latitude": 1, "longitude": 2, "demand": 1.5}]}, "stops.0.demand"),
+        ({"stops": [{"order_id": "1", "latitude": 1, "longitude": 2, "latest": "noon"}]}, "stops.0.latest"),
+        ({"stops": [{"order_id": "1", "latitude": 1, "longitude": 2}] * 2}, "stops.1.order_id"),
+        ({"trucks": [{"truck_id": "a b"}]}, "trucks.0.truck_id"),
+    ],
+)
+def test_wrong_input_is_named(tmp_path: Path, change: dict[str, Any], field: str) -> None:
+    (tmp_path / "day.json").write_text(json.dumps({**a_day(2, 1), **change}))
+    with pytest.raises(Misconfigured, match=field):
+        read_problem(tmp_path / "day.json")
+
+
+def test_the_command_plans_a_csv_and_writes_geojson(tmp_path: Path) -> None:
+    rows = ["order_id,latitude,longitude", "depot,52.52,13.40", *(f"A-{n},52.{50 + n},13.{30 + n}" for n in range(6))]
+    (tmp_path / "day.csv").write_text("\n".join(rows))
+    options = ("--data-dir", tmp_path, "--geojson", tmp_path / "day.geojson")
+    done = run("routes", "plan", tmp_path / "day.csv", "--trucks", "2", *options, "--json")
+    assert done.code == 0, done.err
+    assert sum(len(truck["stops"]) for truck in done.json["trucks"]) == 6
+    kinds = [each["geometry"]["type"] for each in json.loads((tmp_path / "day.geojson").read_text())["features"]]
+    assert kinds.count("Point") == 6
+    shown = run("routes", "plan", tmp_path / "day.csv", *options, COLUMNS="80")
+    assert max(map(len, shown.out.decode().splitlines())) <= 80
+    assert "Saved against the order given" in shown.out.decode()
