@@ -1,4 +1,4 @@
-"""What the agent costs while it has little to do: memory, CPU and start-up, for both transports (DESIGN §8).
+"""What the agent costs while it has little to do: memory, CPU and start-up, for both transports.
 
     python -m benchmarks.agent_idle [--seconds 60] [--json]
 

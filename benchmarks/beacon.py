@@ -1,4 +1,4 @@
-"""Shop events acknowledged after the durable write, against the same server answering an empty 204 (DESIGN §8).
+"""Shop events acknowledged after the durable write, against the same server answering an empty 204.
 
     python -m benchmarks.beacon [--seconds 3] [--connections 64] [--rounds 3] [--json]
 

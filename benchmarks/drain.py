@@ -1,4 +1,4 @@
-"""How fast a full buffer drains to a real broker at QoS 1, against a bare paho loop in the same run (DESIGN §8).
+"""How fast a full buffer drains to a real broker at QoS 1, against a bare paho loop in the same run.
 
     python -m benchmarks.drain [--samples 20000] [--window 100] [--json]
 

@@ -1,4 +1,4 @@
-"""Bytes written to the disk for each sample: what wears out a truck's card (DESIGN §5, issue 3).
+"""Bytes written to the disk for each sample: what wears out a truck's card.
 
     python -m benchmarks.flash_wear [--samples 1440] [--json]
 

@@ -1,4 +1,4 @@
-"""DynamoDB write units per truck-day on recorded trips, from ReturnConsumedCapacity on ministack. Aims: DESIGN §4.
+"""DynamoDB write units per truck-day on recorded trips, from ReturnConsumedCapacity on ministack.
 
 The drives of tests/recordings, one sample a minute as the agent takes them: alone as they arrive, and ten together as a
 backlog comes. What version changes cost is printed apart: the rest must be 2.0 a sample alone and 1.1 with ten. Run by

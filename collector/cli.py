@@ -1,4 +1,4 @@
-"""The collector's commands: ingest, the queries, dead letters, rebuild and verify (DESIGN §6)."""
+"""The collector's commands: ingest, the queries, dead letters, rebuild and verify (docs/commands.md)."""
 
 import sys
 from collections.abc import Iterator

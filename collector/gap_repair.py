@@ -1,4 +1,4 @@
-"""Gap repair, the cloud's end: which trucks to ask for what, remembered before it is asked (DESIGN §5.2)."""
+"""Gap repair, the cloud's end: which trucks to ask for what, remembered before it is asked (docs/architecture.md)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The control messages of gap repair: report, status and resend (DESIGN §3, §5.2)."""
+"""The control messages of gap repair: report, status and resend (docs/architecture.md, "Gap repair")."""
 
 from typing import Annotated, Literal
 

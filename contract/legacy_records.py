@@ -1,4 +1,4 @@
-"""Earlier producers keep working: the one file that knows their spellings (DESIGN §3).
+"""Earlier producers keep working: the one file that knows their spellings (docs/wire.md, "Earlier producers").
 
 Known are the flat upper-case record (`TRUCK_ID, LOAD_TIMESTAMP, GPS_LATITUDE, …`), the nested record with groups or
 fields missing (also with `Truck_ID`, and `temperature` among the engine's readings), the click record

@@ -55,7 +55,7 @@ class Sample(NamedTuple):
 
 
 def order_key(sampled_at: str, stream_id: str | None, seq: int | None, content: str) -> str:
-    """The text that history is sorted by (DESIGN §4); a record without stream_id and seq has those parts empty."""
+    """The text that history is sorted by (docs/history.md); without stream_id and seq those parts are empty."""
     return f"{sampled_at}#{stream_id or ''}#{'' if seq is None else f'{seq:019d}'}#{content}"
 
 

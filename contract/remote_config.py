@@ -1,4 +1,4 @@
-"""What the cloud may set on a truck, by the retained topic `fleet/{truck_id}/config` (DESIGN §3).
+"""What the cloud may set on a truck, by the retained topic `fleet/{truck_id}/config` (docs/agent.md).
 
 Every key but `config_version` may be left out: then the truck's own file decides. An unknown key or a value out of
 bounds makes the truck refuse the whole document, with the reason in its status.

@@ -1,4 +1,4 @@
-"""One settings file for all rooms: `milepost.toml`, with a table a room, overridden by the environment (DESIGN §2).
+"""One settings file for all rooms: `milepost.toml`, one table per room, overridden by the environment.
 
 Found by `--config`, else `MILEPOST_CONFIG`, else `./milepost.toml`, else `/etc/milepost/milepost.toml`. A variable
 `MILEPOST_AGENT__INTERVAL` overrides `[agent] interval`. An unknown table, key or variable is refused by name, because

@@ -1,4 +1,4 @@
-"""One telemetry sample on the wire: field names, units and the values that cannot be (DESIGN §3).
+"""One telemetry sample on the wire: field names, units and the values that cannot be (docs/wire.md).
 
 Any measured field may be null; `quality` says why. Bounds reject only what cannot be true of any vehicle on earth;
 what is merely odd is kept. Unknown keys are allowed everywhere: an older collector keeps what a newer agent says.

@@ -1,4 +1,4 @@
-"""The MQTT topics between truck and cloud, and the limits that AWS IoT Core sets on them (DESIGN §3)."""
+"""The MQTT topics between truck and cloud, and the limits that AWS IoT Core sets on them (docs/wire.md, "Topics")."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Golden cases of statements and templates: `milepost rules test CASES.jsonl` (DESIGN §6 fixes the form).
+"""Golden cases of statements and templates: `milepost rules test CASES.jsonl` (docs/rules.md has the form).
 
 A case is `{"id", "sql", "topic", "payload", "expect"}` and, optional, `template`, `aws_iot_sql_version`, `clientid`,
 `timestamp`, `accountid`, `traceid`, `principal`, `rule_name`; other keys are ignored. Numbers are compared by value,

@@ -1,4 +1,4 @@
-"""Asks trucks for the holes in their streams, once a second, for as long as the box runs (DESIGN §5.2)."""
+"""Asks trucks for the holes in their streams, once a second, for as long as the box runs (docs/architecture.md)."""
 
 import logging
 import threading

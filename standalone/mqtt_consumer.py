@@ -1,6 +1,6 @@
 """The collector's end of MQTT: everything the trucks send, through the rules, to the writer; acknowledged after commit.
 
-A persistent session with manual acknowledgement (DESIGN §1): what the broker hands out stays its own until the store
+A persistent session with manual acknowledgement: what the broker hands out stays its own until the store
 has committed it, so a kill of this process loses nothing. What the broker forgets in a kill, gap repair asks for.
 """
 

@@ -62,6 +62,24 @@ def test_every_command_that_the_documents_name_exists() -> None:
     assert named <= set(COMMANDS), named - set(COMMANDS)
 
 
+def test_every_command_is_in_the_page_of_commands() -> None:
+    from milepost import COMMANDS
+
+    page = (ROOT / "docs/commands.md").read_text()
+    assert [command for command in COMMANDS if f"`milepost {command}`" not in page] == []
+
+
+def test_the_code_cites_only_documents_of_this_repository() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "*.py"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.decode()
+    missing = []
+    for name in listed.rstrip("\0").split("\0"):
+        text = (ROOT / name).read_text()
+        missing += [f"{name}: {word}" for word in re.findall(r"\bDESIGN\b", text) if name != "tests/test_house.py"]
+    assert missing == []
+
+
 def test_every_link_in_the_documents_leads_somewhere() -> None:
     dead = []
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:

@@ -1,4 +1,4 @@
-"""Keeps a buffer file below its limit: evicts what was sent, then thins what was not (DESIGN §5.4)."""
+"""Keeps a buffer file below its limit: evicts what was sent, then thins what was not (docs/architecture.md)."""
 
 from collections.abc import Callable, Iterable
 from logging import getLogger

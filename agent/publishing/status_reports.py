@@ -1,4 +1,4 @@
-"""What the agent says of itself: reports for gap repair, and the retained status (DESIGN §3, §5.2)."""
+"""What the agent says of itself: reports for gap repair, and the retained status (docs/wire.md)."""
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version

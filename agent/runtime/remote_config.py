@@ -1,4 +1,4 @@
-"""Settings from the cloud: tried, proved, and only then kept (DESIGN §3, issue 3 part 6).
+"""Settings from the cloud: tried, proved, and only then kept (docs/agent.md, "Settings from the cloud").
 
 A document from the retained `config` topic goes through these states:
 

@@ -1,10 +1,10 @@
 """From a tick to a stored sample that may be sent: dates it, keeps it, and settles the time of what had to wait.
 
 Two promises. A sample is taken at every tick, whatever the disk does: while it refuses, samples are held in memory, in
-order and bounded, and go to the disk when that takes them; what finally had no place is counted as never stored. And
-no sample is sent before its time is known, or known to stay unknown (DESIGN §5.5): one whose time is witnessed goes at
-once; one of a boot that is dated later is repaired by that boot's own time line; one that nobody will ever date is
-placed between its neighbours and sent as `estimated`.
+order and bounded, and go to the disk when that takes them; what finally had no place is counted as never stored. And no
+sample is sent before its time is known, or known to stay unknown (docs/architecture.md): one whose time is witnessed
+goes at once; one of a boot that is dated later is repaired by that boot's own time line; one that nobody will ever date
+is placed between its neighbours and sent as `estimated`.
 """
 
 from collections.abc import Callable, Sequence

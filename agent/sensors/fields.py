@@ -1,4 +1,4 @@
-"""The measured leaves of the wire (DESIGN §3) as a sensor needs them: name, bounds, decimals.
+"""The measured leaves of the wire (docs/wire.md) as a sensor needs them: name, bounds, decimals.
 
 A copy of what contract/telemetry.py says, kept here because the agent's service must not import pydantic; a test holds
 the two together. `settle` is the one gate through which every measured number passes on its way to the wire.

@@ -13,7 +13,7 @@ from contract.topics import MAX_PAYLOAD
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a broker allows one client; the defaults are AWS IoT Core's (DESIGN §5.3).
+    """What a broker allows one client; the defaults are AWS IoT Core's (docs/wire.md).
 
     publishes_per_second, bytes_per_second: over any second. window: publishes that may be unacknowledged.
     payload: bytes of one message. records, batch_bytes: of one backlog batch. backlog_in_flight: bytes of backlog

@@ -1,4 +1,4 @@
-"""The beacon's ASGI application: DESIGN §3's HTTP, composed.
+"""The beacon's ASGI application: the paths of docs/wire.md, composed.
 
 It keeps nothing itself: `submit` hands records to the single durable writer, and a request is answered when the
 writer's commit has them. Run it in one process with the writer (`milepost up`), access log off: a line a click says

@@ -1,4 +1,4 @@
-"""The completeness ledger of one truck's stream: what came, what is missing, what to ask for (DESIGN §4, §5.2).
+"""The completeness ledger of one truck's stream: what came, what is missing, what to ask for (docs/architecture.md).
 
 Pure: every method gives a new `StreamLedger`; time is an argument (Unix ms). A sequence number is *settled* when it was
 received, thinned, reported gone or dead-lettered. What lies between 1 and the highest number known and is not settled

@@ -1,4 +1,4 @@
-"""The Lambda functions: doors of a few lines onto the same ingest as the box (DESIGN §1).
+"""The Lambda functions: doors of a few lines onto the same ingest as the box (docs/architecture.md, "On AWS").
 
 - `telemetry`, `clicks`: Kinesis batches to the store; what failed is reported by sequence number.
 - `beacon`: the HTTP doors, behind a function URL; durable means in the stream.

@@ -1,8 +1,8 @@
 """The HTTP doors behind a function URL: the box's own application, whose durable writer is here the stream.
 
 A record that is judged wrong goes into the stream like the others, whose handler dead-letters it; the receipt tells
-its field and reason at once. A duplicate is not known here (DESIGN §3). Telemetry by HTTP is closed until keys are
-configured: this address is public.
+its field and reason at once. A duplicate is not known here (docs/deploy-aws.md). Telemetry by HTTP is closed until keys
+are configured: this address is public.
 """
 
 from collections.abc import Mapping

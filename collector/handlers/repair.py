@@ -1,4 +1,4 @@
-"""Gap repair from the cloud's side, on a schedule: asks trucks for the samples that the ledger misses (DESIGN §5.2)."""
+"""Gap repair on AWS, on a schedule: asks trucks for the samples that the ledger misses (docs/architecture.md)."""
 
 import time
 from functools import cache

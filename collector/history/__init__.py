@@ -1,4 +1,4 @@
-"""SCD Type 2 that does not care about order: history as a pure function of the set of samples (DESIGN §4).
+"""SCD Type 2 that does not care about order: history as a pure function of the set of samples (docs/history.md).
 
 Sort a truck's samples by order key, drop exact duplicates, take each sample's tracked key, and open a version wherever
 the key differs from the sample before. `define` is that sentence in code. `plan` gets from one such history to the

@@ -1,4 +1,4 @@
-"""What counts as a change: the tracked key of one sample (DESIGN §4).
+"""What counts as a change: the tracked key of one sample (docs/history.md, "What is tracked").
 
 The key is a function of one sample only. A deadband against the previous value would make the result depend on the
 order of arrival; bands and steps of the value itself do not.

@@ -1,4 +1,4 @@
-"""From what a stream or a door delivers to single items: the rule's envelope (DESIGN §3), and batches."""
+"""From what a stream or a door delivers to single items: the rule's envelope (docs/rules.md), and batches."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""A truck's samples into its history, and what it says into its ledgers: put, read, plan, apply (DESIGN §4).
+"""A truck's samples into its history, and what it says into its ledgers: put, read, plan, apply (docs/architecture.md).
 
 The order is the protocol. The head is read and the samples are put; then the versions beside them are read, then the
 samples after them; what is planned from these is applied under the head's `rev`. The head is read once: if the apply

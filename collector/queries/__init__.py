@@ -1,4 +1,4 @@
-"""The one read side: what the CLI prints and a dashboard shows, as plain JSON values (DESIGN §6).
+"""The one read side: what the CLI prints and a dashboard shows, as plain JSON values (docs/commands.md).
 
 Every function takes a `Reader`, or None where there is no store yet, which reads as an empty one.
 """

@@ -1,11 +1,11 @@
-"""Ordered, durable queues between a door and ingest: the `Stream` protocol (DESIGN §1).
+"""Ordered, durable queues between a door and ingest: the `Stream` protocol (docs/architecture.md).
 
 Promises, to whoever puts:
 
 - **Durable.** What `put` does not name as refused is in the stream, replicated, when it returns.
 - **Order.** Records of one key are put in the order given; where the service takes a later one and refuses an earlier
-  one of the same request, the refused one follows as soon as it is taken. History does not care about order (DESIGN
-  §4); this only keeps live data flowing in sequence.
+  one of the same request, the refused one follows as soon as it is taken. History does not depend on order
+  (docs/history.md); this only keeps live data flowing in sequence.
 - **Refused.** A record that no retry can place is named with its reason; the others go.
 - **Who retries.** `put` retries what may pass by itself, with jitter; then it raises Retryable, and part of the
   records may be in the stream. Putting them again is safe, since identities make a repeat harmless.

@@ -3,8 +3,9 @@
 All designs share the way in: a truck's connection, a message a sample, a rule, a stream, a function. They differ in
 what the function does with a sample:
 
-- `milepost`: DESIGN §4, samples put once, a version only where something tracked changes, a head a truck and batch;
-  with gap repair's reports, seven days of retention, and the archive. Samples are kept 42 days, versions for ever.
+- `milepost`: as docs/architecture.md says: samples are put once, a version only where something tracked changes, one
+  head for each truck and batch; with gap repair's reports, seven days of retention, and the archive. Samples are kept
+  42 days, versions for ever.
 - `version_per_record`: what is current is read, a new version is put and the old one closed, for every record.
 - `object_per_record`: one S3 object for every record.
 

@@ -1,4 +1,4 @@
-"""With --json every command prints one document and nothing else; without, a text for people (DESIGN §6)."""
+"""With --json every command prints one document and nothing else; without, a text for people (docs/commands.md)."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Earlier producers' records mean what today's say (DESIGN §3)."""
+"""Earlier producers' records mean what today's say."""
 
 from typing import Any
 

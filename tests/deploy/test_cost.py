@@ -39,7 +39,7 @@ def test_a_bill_reckoned_by_hand() -> None:
 
 
 def test_basic_ingest_saves_the_brokers_charge_and_nothing_else() -> None:
-    """DESIGN §3: the same messages, to the rules directly."""
+    """Basic Ingest: the same messages, to the rules directly."""
     with_broker, basic = costs(Fleet(10))["milepost"], costs(Fleet(10, basic_ingest=True))["milepost"]
     assert basic == {**with_broker, "iot_messages": 0.0}
     assert with_broker["iot_messages"] > 0

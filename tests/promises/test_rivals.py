@@ -1,8 +1,8 @@
 """Any delivery, by up to three handlers whose every call is interleaved, killed after any call: one history.
 
-The proof of DESIGN §4. Three stores: SQLite; DynamoDB in memory, whose transactions others see item by item, as AWS
-allows; and ministack, where the calls are real. Then each rule of the protocol is broken on purpose, and the same
-search must find what goes wrong.
+The proof of docs/decisions/0005-history-on-dynamodb.md. Three stores: SQLite; DynamoDB in memory, whose transactions
+others see item by item, as AWS allows; and ministack, where the calls are real. Then each rule of the protocol is
+broken on purpose, and the same search must find what goes wrong.
 """
 
 import random

@@ -29,7 +29,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 class FlakyBeacon:
-    """`POST /v1/clicks` as DESIGN §3 has it, with the faults it is told to have.
+    """`POST /v1/clicks` as docs/wire.md has it, with the faults it is told to have.
 
     odds: fault → how often. `shed`: 503 before storing. `drop`: stores, then breaks the connection off. `error`:
     stores, then answers 500. `forget`: stores all, gives no receipt for one. refuse: event types it rejects.

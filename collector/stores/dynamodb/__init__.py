@@ -1,4 +1,4 @@
-"""The cloud's store: DynamoDB, any number of writers, no lock (DESIGN §4).
+"""The cloud's store: DynamoDB, any number of writers, no lock (docs/decisions/0005-history-on-dynamodb.md).
 
 What stands in for SQLite's transaction: samples are put first, each under its own condition; a truck's head, versions
 and ledgers then change in one act that holds only if the head's `rev` is still the one that the plan was made with.

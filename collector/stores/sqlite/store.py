@@ -1,4 +1,4 @@
-"""The box's store: one SQLite file in WAL mode, `synchronous=FULL`, any number of processes (DESIGN §1, §4).
+"""The store of one machine: one SQLite file in WAL mode, `synchronous=FULL`, used by any number of processes.
 
 A `unit()` is one write transaction. It takes the write lock at its start, so within it nothing can conflict; `rev` is
 kept all the same, since it is part of what every store promises.

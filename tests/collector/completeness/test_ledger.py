@@ -1,4 +1,4 @@
-"""The completeness ledger, case by case (DESIGN §4, §5.2); test_ledger_model.py holds all of it against a model."""
+"""The completeness ledger, case by case; test_ledger_model.py holds all of it against a model."""
 
 from collections.abc import Callable
 

@@ -52,7 +52,7 @@ class Hole:
 
 @dataclass
 class Model:
-    """What DESIGN §4 and §5.2 say, a number at a time."""
+    """What docs/architecture.md says of gap repair, one number at a time."""
 
     received: set[int] = field(default_factory=set)
     thinned: set[int] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""The tracked key: a function of one sample only, reckoned in decimal on the JSON text (DESIGN §4)."""
+"""The tracked key: a function of one sample only, reckoned in decimal on the JSON text (docs/history.md)."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What the rules put into a stream comes out as single items (DESIGN §3)."""
+"""What the rules put into a stream comes out as single items."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What `trucks` and `history` answer (DESIGN §6)."""
+"""What `trucks` and `history` answer (docs/commands.md)."""
 
 from typing import Any
 

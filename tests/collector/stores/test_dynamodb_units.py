@@ -1,4 +1,4 @@
-"""What DynamoDB bills, by ReturnConsumedCapacity: DESIGN §4's steady cost, and reads that do not grow with history."""
+"""What DynamoDB bills, by ReturnConsumedCapacity: the steady cost, and reads that do not grow with history."""
 
 from typing import Any
 
