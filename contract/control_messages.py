@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from contract.telemetry import Identifier
 
@@ -33,11 +33,29 @@ class Thinned(_Message):
     keep_every: Annotated[int, Field(ge=1)]
 
 
+class NeverStored(_Message):
+    """Samples that one process of the agent took and that found no place on its disk, so that they have no number.
+
+    run: that process's random id. count: how many, never falling within a run, so a receiver keeps the highest per run
+    and adds the runs up. from, to: times of the first and the last of them by the truck's clock, None where unknown.
+    """
+
+    run: Identifier
+    count: Annotated[int, Field(ge=0)]
+    from_: Annotated[str | None, Field(alias="from")] = None
+    to: str | None = None
+
+
+def _as_runs(value: object) -> object:
+    """The release before sent a bare count per process without saying which: it cannot be added up."""
+    return [] if isinstance(value, int) else value
+
+
 class Report(_Message):
     """What a truck's buffer file says of one stream.
 
     `pending`: stored, not yet sent. `thinned`, `gone`: never to be had again. `closed`: the stream has ended and
-    what is neither pending nor received is gone.
+    what is neither pending nor received is gone. `never_stored`: lost before they had a number, by process.
     """
 
     stream_id: Identifier
@@ -47,6 +65,7 @@ class Report(_Message):
     thinned: list[Thinned] = []
     gone: list[Range] = []
     closed: bool = False
+    never_stored: Annotated[list[NeverStored], BeforeValidator(_as_runs), Field(max_length=256)] = []
 
 
 class Status(_Message):
@@ -71,6 +90,19 @@ class Resend(_Message):
 
     stream_id: Identifier
     ranges: list[Range]
+
+
+class TimeAsk(_Message):
+    """A truck without GPS and NTP asks what time it is. id: 128 random bits in hexadecimal, new for each ask."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class TimeAnswer(_Message):
+    """The cloud's clock when it saw the ask of that id. ms: Unix milliseconds; half the round trip bounds the error."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    ms: Annotated[int, Field(ge=0, le=2**53)]
 
 
 MAX_RESEND_RANGES = 20

@@ -213,6 +213,7 @@ def document(text_record: dict[str, Json], *, sampled_at: str, by_arrival: bool)
             home = home.setdefault(group, {})
         home[name] = at(wire, leaf)
     whole["quality"] = wire.get("quality") or {}
+    whole |= {key: wire[key] for key in ("since_last", "custom") if wire.get(key) is not None}
     for *groups, name in _unknown(wire):  # a key of the producer's may have a dot in it
         home, source = whole, wire
         for group in groups:

@@ -13,7 +13,8 @@ Interval = Annotated[float, Field(gt=0, le=86_400)]
 SendInterval = Annotated[float, Field(ge=0, le=86_400)]
 ReportInterval = Annotated[float, Field(ge=10, le=86_400)]
 Megabytes = Annotated[float, Field(gt=0, le=1_000_000)]
-Publishes = Annotated[float, Field(gt=0, le=1_000_000)]
+Publishes = Annotated[float, Field(ge=0.1, le=1_000_000)]
+"""Messages a second: at one in ten seconds, a sample a minute and what belongs to it still pass."""
 Kibibytes = Annotated[float, Field(ge=1, le=10_000_000)]
 Records = Annotated[int, Field(ge=1, le=1000)]
 BatchBytes = Annotated[int, Field(ge=1000, le=120_000)]
@@ -37,12 +38,14 @@ class Config(_Strict):
 
     config_version: the truck confirms it in its status once it has run with it. interval: seconds between samples, at
     least 1. send_interval: seconds that live samples may wait for others to go with in one message, 0 for at once.
-    report_interval: seconds between reports. daily_budget: MB a day (UTC) that samples may cost, null for no bound.
+    report_interval: seconds between reports. since_last: whether samples carry what happened between them.
+    daily_budget: MB a day (UTC) that samples may cost, null for no bound.
     """
 
     config_version: ConfigVersion
     interval: Annotated[Interval, Field(ge=1)] | None = None
     send_interval: SendInterval | None = None
     report_interval: ReportInterval | None = None
+    since_last: bool | None = None
     daily_budget: Megabytes | None = None
     lanes: LaneConfig | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from contract.clicks import Click, ClickBatch
-from contract.control_messages import Report, Resend, Status
+from contract.control_messages import Report, Resend, Status, TimeAnswer, TimeAsk
 from contract.remote_config import Config
 from contract.telemetry import Telemetry, TelemetryBatch
 
@@ -24,6 +24,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "status": Status,
     "resend": Resend,
     "config": Config,
+    "time-ask": TimeAsk,
+    "time": TimeAnswer,
 }
 
 

@@ -91,6 +91,55 @@ class EnvironmentalConditions(_Group):
     atmospheric_pressure: AirPressure = None
 
 
+class HarshEvent(_Group):
+    """A hard manoeuvre. peak: m/s², positive whatever its direction; at: when it was at its peak."""
+
+    kind: Literal["braking", "acceleration", "cornering"]
+    at: str
+    peak: Annotated[float, Field(ge=0, le=1000, json_schema_extra={"unit": "m/s²"})]
+
+
+class FaultSeen(_Group):
+    """A trouble code that was active at some time since the sample before, also one that has gone meanwhile."""
+
+    spn: Annotated[int, Field(ge=0, le=524_287)]
+    fmi: Annotated[int, Field(ge=0, le=31)]
+    source: int | str | None = None
+    first: str
+    last: str
+
+
+Seconds = Annotated[float | None, Field(ge=0, json_schema_extra={"unit": "s"})]
+Measured = dict[str, float]
+
+
+class SinceLast(_Group):
+    """What happened since the sample before, from every reading that came between the two.
+
+    seconds: the time observed. readings: how many signal values came. min, max, mean: dotted field → value in the
+    field's unit, only for fields with two readings or more; the mean is weighted by time. moving_seconds: at 5 km/h or
+    more. idle_seconds: engine running, slower than that. distance_km, fuel_l: integrals of speed and fuel rate over
+    the time observed. harsh, faults: see HarshEvent and FaultSeen.
+    """
+
+    seconds: Seconds = None
+    readings: Annotated[int | None, Field(ge=0)] = None
+    min: Measured | None = None
+    max: Measured | None = None
+    mean: Measured | None = None
+    moving_seconds: Seconds = None
+    idle_seconds: Seconds = None
+    distance_km: Annotated[float | None, Field(ge=0, json_schema_extra={"unit": "km"})] = None
+    fuel_l: Annotated[float | None, Field(ge=0, json_schema_extra={"unit": "L"})] = None
+    harsh: list[HarshEvent] | None = None
+    faults: list[FaultSeen] | None = None
+
+
+CustomName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Custom = Annotated[dict[CustomName, float | bool | str | None], Field(max_length=32)]
+"""A fleet's own signals: at most 32 names, each a number, a text or a boolean; units stand in the fleet's settings."""
+
+
 class Telemetry(_Group):
     """One sample of one truck."""
 
@@ -108,6 +157,8 @@ class Telemetry(_Group):
     vehicle_health_and_maintenance: VehicleHealth | None = None
     environmental_conditions: EnvironmentalConditions | None = None
     quality: dict[str, QualityReason] | None = None
+    since_last: SinceLast | None = None
+    custom: Custom | None = None
 
 
 class TelemetryBatch(BaseModel):

@@ -9,7 +9,10 @@ MAX_PAYLOAD = 128 * 1024
 """Bytes in one MQTT message, IoT Core's limit."""
 
 UPLINK = ("fleet/+/telemetry", "fleet/+/telemetry/batch", "fleet/+/report", "fleet/+/status")
-"""Filters of everything that a truck sends."""
+"""Filters of every message of a truck that is kept."""
+
+TIME_ASK = "fleet/+/time/ask"
+"""Filter of the trucks' questions for the time, which a rule answers and nobody keeps."""
 
 
 def telemetry(truck_id: str) -> str:
@@ -40,3 +43,13 @@ def resend(truck_id: str) -> str:
 def config(truck_id: str) -> str:
     """Cloud to truck, retained: see contract.remote_config.Config."""
     return f"fleet/{truck_id}/config"
+
+
+def time_ask(truck_id: str) -> str:
+    """Truck to cloud, QoS 0: see contract.control_messages.TimeAsk."""
+    return f"fleet/{truck_id}/time/ask"
+
+
+def time(truck_id: str) -> str:
+    """Cloud to truck, QoS 0, never retained: see contract.control_messages.TimeAnswer."""
+    return f"fleet/{truck_id}/time"

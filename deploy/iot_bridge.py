@@ -18,7 +18,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from contract import topics
 from contract.errors import Unreachable
 from deploy.ministack import REGION, Ministack
-from iot_rules.action_targets import Targets
+from iot_rules.action_targets import Publication, Targets
 from iot_rules.clients import Clients
 from iot_rules.engine import Message, Rules, load_documents
 from iot_rules.runner import Runner
@@ -35,10 +35,12 @@ class Carrier:
     def __init__(self, broker_url: str, stack: Ministack) -> None:
         self._arrivals: queue.SimpleQueue[mqtt.MQTTMessage | None] = queue.SimpleQueue()
         rules = load_documents()
-        self._runner = Runner(Rules(rules), Targets(Clients(REGION, stack.url)).send)
+        self._runner = Runner(Rules(rules), Targets(Clients(REGION, stack.url), self._answer).send)
         self._worker = threading.Thread(target=self._work, name="carrier", daemon=True)
         trucks = urlsplit(broker_url)
-        self._trucks = _Session("milepost-carrier", str(trucks.hostname), trucks.port or 1883, list(topics.UPLINK))
+        self._trucks = _Session(
+            "milepost-carrier", str(trucks.hostname), trucks.port or 1883, [*topics.UPLINK, topics.TIME_ASK]
+        )
         self._trucks.client.on_message = lambda _client, _data, message: self._arrivals.put(message)
         self._cloud = _Session("milepost-trial", "127.0.0.1", stack.port, [topics.resend("+")], websockets=True)
         self._cloud.client.on_message = self._pass_on
@@ -65,6 +67,9 @@ class Carrier:
             for name, failures in report.failures.items():
                 log.warning("rule_failed rule=%s reason=%s", name, failures[0].message)
             self._trucks.client.ack(message.mid, message.qos)
+
+    def _answer(self, answer: Publication) -> None:
+        self._trucks.client.publish(answer.topic, answer.payload, qos=answer.qos)
 
     def _pass_on(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self._trucks.client.publish(message.topic, message.payload, qos=1)

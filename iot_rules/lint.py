@@ -10,7 +10,7 @@ from typing import Any
 
 from contract.errors import Misconfigured
 from contract.telemetry import Telemetry
-from contract.topics import MAX_PAYLOAD, UPLINK
+from contract.topics import MAX_PAYLOAD, TIME_ASK, UPLINK
 from iot_rules.actions import Action
 from iot_rules.engine import Rule, read_rule
 from iot_rules.errors import SqlError
@@ -88,7 +88,7 @@ def _filter_findings(rule: Rule) -> list[Finding]:
             rule.name, "basic-ingest", "a rule cannot subscribe to Basic Ingest topics",
             "leave the prefix $aws/rules/<rule>/ out of FROM: it works with the plain filter",
         ))  # fmt: skip
-    elif not any(overlap(topic_filter, uplink) for uplink in UPLINK):
+    elif not any(overlap(topic_filter, uplink) for uplink in (*UPLINK, TIME_ASK)):
         found.append(Finding(
             rule.name, "filter", f"the filter {topic_filter} can match nothing that the fleet publishes",
             f"use one of {', '.join(UPLINK)}, or a part of them",

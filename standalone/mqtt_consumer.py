@@ -70,6 +70,7 @@ class MqttConsumer:
         self._subscribed = threading.Event()
         self._stopping = threading.Event()
         self._session = 0
+        self._time_subscription: int | None = None
         self._worker = threading.Thread(target=self._work, name="uplink", daemon=True)
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
@@ -123,10 +124,15 @@ class MqttConsumer:
             return
         self._session += 1
         client.subscribe([(each, SubscribeOptions(qos=1)) for each in topics.UPLINK])
+        self._time_subscription = client.subscribe(topics.TIME_ASK, options=SubscribeOptions(qos=0))[1]
 
     def _on_subscribe(
-        self, _client: mqtt.Client, _data: object, _mid: int, codes: list[ReasonCode], _properties: object
+        self, _client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
+        if mid == self._time_subscription:  # a broker's own access list may lack it: trucks then have no cloud time
+            if codes[0].is_failure:
+                log.warning("time_asks_not_heard broker=%s topic=%s reason=%s", self._url, topics.TIME_ASK, codes[0])
+            return
         if any(code.is_failure for code in codes):
             log.error("subscribe_refused broker=%s reasons=%s", self._url, [str(code) for code in codes])
             return
@@ -140,7 +146,21 @@ class MqttConsumer:
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         now = time.time_ns() // 1_000_000
+        if message.topic.endswith("/time/ask"):
+            self._republish(message, now)
+            return
         self._arrivals.put(_Arrival(message.topic, bytes(message.payload), message.mid, now, self._session))
+
+    def _republish(self, message: mqtt.MQTTMessage, now: int) -> None:
+        """Publish what the rules make of a message, at once: the round trip bounds the error of the time told."""
+        owner = message.topic.split("/")[1]
+        for delivery in self._rules.run(Message(message.topic, bytes(message.payload), owner, now)):
+            if delivery.error or delivery.action_type != "republish":
+                log.error("rule_failed rule=%s topic=%s", delivery.rule_name, message.topic)
+                continue
+            self._client.publish(
+                delivery.parameters["topic"], delivery.payload, qos=int(delivery.parameters.get("qos", 0))
+            )
 
     def _work(self) -> None:
         while (group := self._gather()) is not None:

@@ -5,7 +5,7 @@ Each file is the input of CreateTopicRule: `{"ruleName", "topicRulePayload": {"s
 brackets clash neither with substitution templates (`${…}`) nor with CloudFormation (`${…}` in Fn::Sub, `{{…}}`):
 
     <MILEPOST_RULES_ROLE_ARN>        the role that AWS IoT assumes: kinesis:PutRecord on the stream, s3:PutObject on
-                                     the bucket
+                                     the bucket, iot:Publish on fleet/*/time
     <MILEPOST_RULE_ERRORS_BUCKET>    where error actions put the messages that could not be delivered
 
 The stream's name, milepost-telemetry, is literal. Locally the placeholders are left as they are.

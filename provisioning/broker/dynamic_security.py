@@ -2,7 +2,7 @@
 
 Promises to the box: whoever comes in by the TLS listener has a certificate of this CA that is not revoked, is called by
 its common name whatever client id or user name he gives, and as that truck may publish exactly its telemetry, batch,
-report and status and hear exactly its resend and config. Tried with Debian's mosquitto 2.0.11:
+report, status and question for the time, and hear exactly its resend, config and time. Tried with mosquitto 2.0.11:
 
 - The plugin is needed since an ACL file grants every SUBSCRIBE (and delivers nothing); the plugin refuses it.
 - It has no `%u`, so each truck has a role of its own. A command rewrites the plugin's whole file in mosquitto's one
@@ -145,7 +145,7 @@ def failures(response: bytes) -> list[str]:
 
 
 def _role(truck_id: str) -> Json:
-    hears = (topics.resend(truck_id), topics.config(truck_id))
+    hears = (topics.resend(truck_id), topics.config(truck_id), topics.time(truck_id))
     return {
         "rolename": truck_id,
         "acls": [
@@ -156,7 +156,7 @@ def _role(truck_id: str) -> Json:
 
 
 def _sends(truck_id: str) -> list[Json]:
-    own = (topics.telemetry, topics.batch, topics.report, topics.status)
+    own = (topics.telemetry, topics.batch, topics.report, topics.status, topics.time_ask)
     return [_acl("publishClientSend", topic(truck_id)) for topic in own]
 
 
@@ -198,7 +198,7 @@ _OWN_ROLES: list[Json] = [
     {
         "rolename": COLLECTOR,
         "acls": [
-            *(_acl("publishClientSend", topic) for topic in ("fleet/+/resend", "fleet/+/config")),
+            *(_acl("publishClientSend", topic) for topic in ("fleet/+/resend", "fleet/+/config", "fleet/+/time")),
             *(_acl(kind, "fleet/#") for kind in _HEARING),
         ],
     },

@@ -11,7 +11,8 @@ from typing import Any
 Json = dict[str, Any]
 _ITSELF = "${iot:Connection.Thing.ThingName}"
 _SENDS = ("telemetry", "telemetry/batch", "report", "status")
-_HEARS = ("resend", "config")
+_ASKS = ("time/ask",)
+_HEARS = ("resend", "config", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,14 @@ class Names:
 
 
 def truck(names: Names, rules: Sequence[str]) -> Json:
-    """Connect as itself; publish its four topics, also by Basic Ingest to these rules; hear its two; renew itself."""
+    """Connect as itself; publish its topics, also by Basic Ingest to these rules; ask the time; hear; renew itself."""
     own = [f"fleet/{_ITSELF}/{topic}" for topic in _SENDS]
+    asks = [f"fleet/{_ITSELF}/{topic}" for topic in _ASKS]
     ingest = [f"$aws/rules/{rule}/{topic}" for rule in rules for topic in own]
     hears = [f"fleet/{_ITSELF}/{topic}" for topic in _HEARS]
     return _document(
         _allow("iot:Connect", [names.arn(f"client/{_ITSELF}")], attached=True),
-        _allow("iot:Publish", [names.arn(f"topic/{topic}") for topic in own + ingest]),
+        _allow("iot:Publish", [names.arn(f"topic/{topic}") for topic in own + asks + ingest]),
         _allow("iot:RetainPublish", [names.arn(f"topic/fleet/{_ITSELF}/status")]),
         _allow("iot:Subscribe", [names.arn(f"topicfilter/{topic}") for topic in hears]),
         _allow("iot:Receive", [names.arn(f"topic/{topic}") for topic in hears]),

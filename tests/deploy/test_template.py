@@ -81,8 +81,12 @@ def test_the_rules_are_the_documents(template: dict[str, Any]) -> None:
     for rule in load_documents():
         said = rule.document["topicRulePayload"]
         assert rules[rule.name]["Sql"] == said["sql"]
-        (kinesis,) = (action["Kinesis"] for action in rules[rule.name]["Actions"])
-        assert kinesis["StreamName"] == said["actions"][0]["kinesis"]["streamName"]
+        (action,) = rules[rule.name]["Actions"]
+        if rule.name == "milepost_time":
+            assert action["Republish"]["Topic"] == said["actions"][0]["republish"]["topic"]
+            assert action["Republish"]["Qos"] == 0
+        else:
+            assert action["Kinesis"]["StreamName"] == said["actions"][0]["kinesis"]["streamName"]
         assert rules[rule.name]["ErrorAction"]["S3"]["Key"] == said["errorAction"]["s3"]["key"]
     assert "<MILEPOST" not in json.dumps(template)
 
@@ -93,7 +97,14 @@ ANY_RESOURCE = {
     "kinesis:ListStreams": "it lists: Kinesis lets it be allowed for all or none, and Lambda's poller needs it",
 }
 """What may be allowed on every resource, and why."""
-WITHIN = ("/aws/lambda/*", "/archive/*", "/rule-errors/*", ":topic/fleet/*/resend", ":log-group:AWSIotLogsV2:*")
+WITHIN = (
+    "/aws/lambda/*",
+    "/archive/*",
+    "/rule-errors/*",
+    ":topic/fleet/*/resend",
+    ":topic/fleet/*/time",
+    ":log-group:AWSIotLogsV2:*",
+)
 """What a resource with a wildcard ends with: a part of one bucket, trucks' resend topics, IoT's own log."""
 
 

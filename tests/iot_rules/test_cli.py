@@ -130,6 +130,7 @@ def test_list_shows_the_shipped_rules() -> None:
         "milepost_status",
         "milepost_telemetry",
         "milepost_telemetry_batch",
+        "milepost_time",
     ]
     assert rows[2]["topic_filter"] == "fleet/+/telemetry"
     assert "milepost_status" in rules("list").output

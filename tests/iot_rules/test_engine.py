@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract.errors import Misconfigured
-from contract.topics import UPLINK
+from contract.topics import TIME_ASK, UPLINK
 from iot_rules.engine import Message, Rule, Rules, Surroundings, load_documents, read_rule
 
 
@@ -31,7 +31,7 @@ def shipped() -> Rules:
 
 def test_every_topic_of_a_truck_has_its_rule() -> None:
     filters = [each.statement.topic_filter for each in load_documents()]
-    assert sorted(map(str, filters)) == sorted(UPLINK)
+    assert sorted(map(str, filters)) == sorted((*UPLINK, TIME_ASK))
 
 
 @pytest.mark.parametrize("rest", ["telemetry", "telemetry/batch"])
@@ -207,3 +207,15 @@ def test_odd_json_passes_through_select_star(text: bytes) -> None:
 
 def test_undefined_is_sent_as_nothing() -> None:
     assert sent({"sqs": {"queueUrl": "q"}}, b"{}", "SELECT VALUE a FROM 'x'") == [("sqs", b"")]
+
+
+def test_an_ask_for_the_time_is_answered_under_its_id_on_the_asking_trucks_topic(shipped: Rules) -> None:
+    (delivery,) = shipped.run(Message("fleet/T1/time/ask", b'{"id":"0af3"}', client_id="T1", timestamp_ms=1234))
+    assert (delivery.action_type, delivery.parameters["topic"]) == ("republish", "fleet/T1/time")
+    assert int(delivery.parameters["qos"]) == 0
+    assert delivery.payload == b'{"id":"0af3","ms":1234}'
+
+
+@pytest.mark.parametrize("ask", [b'{"id":"' + b"a" * 65 + b'"}', b"{}", b"x"])
+def test_an_ask_without_a_proper_id_is_not_answered(shipped: Rules, ask: bytes) -> None:
+    assert not shipped.run(Message("fleet/T1/time/ask", ask, client_id="T1", timestamp_ms=1234))

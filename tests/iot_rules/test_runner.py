@@ -49,7 +49,7 @@ def test_kinesis(run: Any, aws: Aws) -> None:
     client = aws("kinesis")
     client.create_stream(StreamName="milepost-telemetry", ShardCount=1)
     client.get_waiter("stream_exists").wait(StreamName="milepost-telemetry")
-    report = run(*load_documents())
+    report = run(*load_documents(), publish=lambda publication: None)
     assert [each.rule_name for each in report.delivered] == ["milepost_telemetry"]
     shard = client.list_shards(StreamName="milepost-telemetry")["Shards"][0]["ShardId"]
     iterator = client.get_shard_iterator(

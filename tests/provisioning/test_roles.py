@@ -64,16 +64,18 @@ def denied(call: Callable[..., Any], **arguments: Any) -> bool:
     return False
 
 
-def test_of_the_deployment_only_the_repair_role_speaks_to_trucks() -> None:
-    (role,) = statements()
-    assert role.startswith("Repair")
-    (only,) = statements()[role]
-    assert only["Action"] == "iot:Publish"
-    assert only["Resource"] == f"arn:aws:iot:us-east-1:{NAMES.account}:topic/fleet/*/resend"
+def test_of_the_deployment_only_two_roles_speak_to_trucks_each_on_one_topic() -> None:
+    """The repair function asks for holes, the rules' role answers what time it is."""
+    spoken = {"Repair": "resend", "RulesRole": "time"}
+    assert len(statements()) == len(spoken)
+    for role, (only,) in statements().items():
+        (topic,) = (topic for name, topic in spoken.items() if role.startswith(name))
+        assert only["Action"] == "iot:Publish"
+        assert only["Resource"] == f"arn:aws:iot:us-east-1:{NAMES.account}:topic/fleet/*/{topic}"
 
 
 def test_the_repair_role_publishes_resend_and_nothing_else(as_role: Callable[..., Clients]) -> None:
-    (allowed,) = statements().values()
+    (allowed,) = (found for role, found in statements().items() if role.startswith("Repair"))
     clients = as_role(allowed)
     publish = clients("iot-data").publish
     assert not denied(publish, topic="fleet/T1/resend", qos=1, payload=b"{}")
