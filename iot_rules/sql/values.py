@@ -35,7 +35,7 @@ MAX_TEXT = 1 << 20
 """Characters of a String that an operator or function makes; a longer one is TooMuch (AWS IoT takes 128 KB)."""
 
 _TOO_WIDE = 10**MAX_DIGITS
-_OUT_OF_RANGE = 10 ** (MAX_EXPONENT + 1)
+_OUT_OF_RANGE: int = 10 ** (MAX_EXPONENT + 1)
 _DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?")
 _LONGEST_NUMBER = 4000
 _TOO_DEEP = f"the JSON nests more than {codec.MAX_DEPTH} deep: flatten it, or encode(*, 'base64')"
@@ -275,7 +275,7 @@ def _encoder() -> Callable[[Value, int], Iterable[str]]:
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return lambda value, _: slow.iterencode(value)
-    text = json.encoder.encode_basestring  # type: ignore[attr-defined]
+    text = json.encoder.encode_basestring
     encoder: Callable[[Value, int], Iterable[str]] = make(None, slow.default, text, None, ":", ",", False, False, False)
     return encoder
 
