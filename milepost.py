@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from contract.cli_options import Config, DataDir
 from contract.errors import MilepostError, Misconfigured
 from contract.log_format import configure_logging
 
@@ -102,8 +103,8 @@ def up(  # noqa: PLR0913 - one parameter an option
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port on 127.0.0.1; 0 takes a free one")] = 8080,
     broker: Annotated[str | None, typer.Option(metavar="URL", help="Use this MQTT broker, start none")] = None,
     aws: Annotated[bool, typer.Option("--aws", help="The AWS deployment, on a ministack of this machine")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept")] = None,
-    config: Annotated[Path | None, typer.Option(help="A milepost.toml to use instead of the one found")] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the closing summary as one JSON document")] = False,
 ) -> None:
     """Run everything on this machine: broker, rules, collector, beacon, and simulated trucks and shoppers.
