@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from contract.cli_options import Config, DataDir
 from contract.errors import MilepostError, Misconfigured
 from contract.log_format import configure_logging
 
@@ -103,8 +102,8 @@ def up(  # noqa: PLR0913 - one parameter an option
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port on 127.0.0.1; 0 takes a free one")] = 8080,
     broker: Annotated[str | None, typer.Option(metavar="URL", help="Use this MQTT broker, start none")] = None,
     aws: Annotated[bool, typer.Option("--aws", help="The AWS deployment, on a ministack of this machine")] = False,
-    data_dir: DataDir = None,
-    config: Config = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept")] = None,
+    config: Annotated[Path | None, typer.Option(help="A milepost.toml to use instead of the one found")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the closing summary as one JSON document")] = False,
 ) -> None:
     """Run everything on this machine: broker, rules, collector, beacon, and simulated trucks and shoppers.
@@ -124,6 +123,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from simulator import sent_ledger
     from standalone.balanced_run import Run, Simulation, balanced
     from standalone.commerce_doors import open_commerce_doors
+    from standalone.console_doors import open_console_doors
     from standalone.live_view import View, show_summary
     from standalone.standalone import Standalone
 
@@ -133,7 +133,10 @@ def up(  # noqa: PLR0913 - one parameter an option
     identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
     settings = load("beacon", BeaconSettings, config)
     http, shop = load("http", HttpSettings, config), load("commerce", CommerceSettings, config)
-    doors = [lambda stack: open_commerce_doors(stack, collector, shop, http)]
+    doors = [
+        lambda stack, _: open_commerce_doors(stack, collector, shop, http),
+        lambda stack, stats: open_console_doors(stack, collector, shop, health=stats),
+    ]
     box: Any = Standalone(collector, settings, port=port, broker_url=broker, identities=identities, doors=doors)
     store_url = collector.store_url
     if aws:

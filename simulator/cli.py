@@ -14,13 +14,14 @@ from typing import Annotated
 import typer
 
 from contract import settings, timestamps
-from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured, Rejected
 from contract.log_format import configure_logging
 from simulator.settings import DataFolder, SimulatorSettings
 
 app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add_completion=False)
 
+_DataDir = Annotated[Path | None, typer.Option(help="Where the data lies; else MILEPOST_DATA_DIR, ./milepost-data.")]
+_Config = Annotated[Path | None, typer.Option(help="The settings file.")]
 _Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after so many minutes of wall time.")]
 _Until = Annotated[
     str | None,
@@ -30,6 +31,7 @@ _Until = Annotated[
 ]
 _Seed = Annotated[int | None, typer.Option(help="Another number is another fleet, or other shoppers.")]
 _Drain = Annotated[float | None, typer.Option(min=0.0, help="Seconds to send what is left at the end.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")]
 
 
 @app.command()
@@ -38,13 +40,13 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     count: Annotated[int, typer.Option(min=0, help="How many.")] = 5,
     broker: Annotated[str, typer.Option(help="mqtt(s)://HOST:PORT")] = "mqtt://127.0.0.1:1883",
     speedup: Annotated[float, typer.Option(min=0.001, help="Simulated seconds in a second.")] = 1.0,
-    data_dir: DataDir = None,
+    data_dir: _DataDir = None,
     minutes: _Minutes = None,
     until: _Until = None,
     seed: _Seed = None,
     drain: _Drain = None,
-    as_json: AsJson = False,
-    config: Config = None,
+    as_json: _Json = False,
+    config: _Config = None,
 ) -> None:
     """Drive virtual trucks, each with the real agent, until they are stopped."""
     from simulator import sent_ledger
@@ -76,12 +78,12 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     count: Annotated[int, typer.Option(min=0, help="How many.")] = 3,
     url: Annotated[str, typer.Option(help="The beacon's base URL.")] = "http://127.0.0.1:8080",
     rate: Annotated[float | None, typer.Option(min=0.001, max=1000.0, help="Events a second and shopper.")] = None,
-    data_dir: DataDir = None,
+    data_dir: _DataDir = None,
     minutes: _Minutes = None,
     seed: _Seed = None,
     drain: _Drain = None,
-    as_json: AsJson = False,
-    config: Config = None,
+    as_json: _Json = False,
+    config: _Config = None,
 ) -> None:
     """Post shop events to a real beacon, each until it has its receipt."""
     from simulator import sent_ledger

@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 
 READY = "up.json"
 
-Doors = Callable[[ExitStack], Sequence[BaseRoute]]
+Doors = Callable[[ExitStack, Callable[[], dict[str, Any]]], Sequence[BaseRoute]]
+"""Takes the stack to open things on, and what gives the figures of the running service; returns routes."""
 
 
 class Standalone:
@@ -95,7 +96,7 @@ class Standalone:
         beacon = self._beacon.closed() if self.identities else self._beacon
         app = create_app(writer.submit, settings=beacon, stats=writer.stats)
         for open_doors in self._doors:
-            app.router.routes.extend(open_doors(stack))
+            app.router.routes.extend(open_doors(stack, writer.stats))
         self.web = Web(app, self._port)
         stack.callback(self.web.stop)
         self.children = Children(self.folder)

@@ -216,8 +216,6 @@ class ExpressionParser:
     def _postfix_of(self, node: tree.Node) -> tree.Node:
         while self.at_symbol(".", "["):
             position = self.advance().position
-            if self.text[position] == "." and self.take_symbol("*"):
-                return tree.Spread(node, position)
             if self.text[position] == ".":
                 node = self._chained(tree.Member(node, self._word("a key after the dot"), position))
             else:
@@ -256,7 +254,7 @@ class ExpressionParser:
         if self.at_symbol("(") and word not in _RESERVED:
             return self._cast(token) if word == "cast" else self._call(token)
         if word == "select":
-            raise self.error("a nested query stands in parentheses: (SELECT …).a", token)
+            raise self.error("a nested query stands in parentheses of its own: get((SELECT …), 0)", token)
         if word in _RESERVED:
             raise self.error(f"expected an expression here, found the word {token.text}", token)
         return tree.Name(token.text, token.position)
@@ -268,15 +266,11 @@ class ExpressionParser:
     def _list_until(self, closing: str) -> tuple[tree.Node, ...]:
         items: list[tree.Node] = []
         if not self.at_symbol(closing):
-            items.append(self._item())
+            items.append(self.expression())
             while self.take_symbol(","):
-                items.append(self._item())
+                items.append(self.expression())
         self.expect(closing)
         return tuple(items)
-
-    def _item(self) -> tree.Node:
-        """An argument or an item; a nested query stands there without parentheses of its own too."""
-        return self._query(self.token) if self.at_word("select") else self.expression()
 
     def _cast(self, name: Token) -> tree.Node:
         self.advance()

@@ -112,7 +112,6 @@ _PRINTERS: dict[type, Callable[[Any], str]] = {
     tree.Variable: lambda node: "@" + node.name,
     tree.Star: lambda node: "*",
     tree.Member: lambda node: f"{_at_least(_POSTFIX, node.owner)}.{node.name}",
-    tree.Spread: lambda node: f"{_at_least(_POSTFIX, node.owner)}.*",
     tree.Index: lambda node: f"{_at_least(_POSTFIX, node.owner)}[{print_node(node.index)}]",
     tree.ArrayLiteral: lambda node: f"[{_listed(node.items)}]",
     tree.ObjectLiteral: _object,
@@ -128,5 +127,4 @@ _PRINTERS: dict[type, Callable[[Any], str]] = {
 
 def _negated(node: tree.Node) -> str:
     text = _at_least(_UNARY, node)
-    # -(0.a) is not (-0).a, and -- starts no expression
-    return f"({text})" if text[:1].isdigit() or text[:1] == "-" else text
+    return f"({text})" if text[:1].isdigit() else text  # -(0.a) is not (-0).a

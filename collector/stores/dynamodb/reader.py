@@ -3,6 +3,7 @@
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 from collector.completeness.ledger import StreamLedger
@@ -120,6 +121,10 @@ class DynamoDbReader:
     def status(self, truck_id: str) -> str | None:
         item = self._get("trucks", part_key(truck_id, STATUS))
         return item["text"]["S"] if item else None
+
+    def samples_between(self, truck_id: str, first: str, last: str) -> Iterator[StoredSample]:
+        found = (items.read_sample(item) for item in self._samples(truck_id, first))
+        return takewhile(lambda sample: sample.order_key < last + "$", found)
 
     def version_before_samples(self, truck_id: str) -> tuple[Version, StoredSample] | None:
         earliest = next(self._samples(truck_id, items.FIRST_PLACE, first=1), None)

@@ -87,6 +87,14 @@ class SqliteReader:
         row = self._db.execute("SELECT text FROM statuses WHERE truck_id = ?", [truck_id]).fetchone()
         return row[0] if row else None
 
+    def samples_between(self, truck_id: str, first: str, last: str) -> Iterator[StoredSample]:
+        rows = self._db.execute(
+            f"SELECT {_SAMPLE} FROM samples s"
+            " WHERE truck_id = ? AND order_key >= ? AND order_key < ? ORDER BY order_key",
+            [truck_id, first, last + "$"],
+        )
+        return (_sample(row) for row in rows)
+
     def version_before_samples(self, truck_id: str) -> tuple[Version, StoredSample] | None:
         """None: every sample is kept."""
         return None

@@ -1,0 +1,107 @@
+"""The fleet at a glance: where each truck is and what it does, now or at a past instant; its signals over time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from collector.history import start
+from collector.rows import StoredSample
+from collector.stores import Reader
+from contract import timestamps
+from contract.codec import parse
+from contract.records import at, document
+
+MOVING_KMH = 5.0
+SILENT_AFTER_MS = 180_000
+"""Three samples at one a minute."""
+_NEEDS_CARE = ("needs", "service", "worn", "fault", "fail", "bad", "critical", "replace")
+
+
+def fleet(reader: Reader | None, *, now_ms: int, instant: str | None = None) -> list[dict[str, Any]]:
+    """One row per truck, by truck_id.
+
+    Args:
+        reader: of the store, None where there is none yet.
+        now_ms: Unix ms, by which a truck is silent.
+        instant: RFC 3339 in this project's form: the fleet as it was then; None for now.
+
+    Returns:
+        `[{truck_id, state, sampled_at, received_at, latitude, longitude, speed_kmh, fuel_level, faults, attention}]`;
+        state is `moving`, `idle`, `stopped` or `silent`: nothing was received for three minutes, or at a past instant
+        nothing had been sampled for three minutes. attention says in words what needs care, or is null.
+    """
+    if reader is None:
+        return []
+    judged_ms = now_ms if instant is None else timestamps.to_ms(instant)
+    rows = []
+    for truck_id in reader.truck_ids():
+        sample = reader.latest(truck_id) if instant is None else reader.sample_at(truck_id, instant)
+        if sample:
+            heard_ms = sample.received_ms if instant is None else timestamps.to_ms(start(sample.order_key))
+            rows.append(_row(truck_id, sample, silent=judged_ms - heard_ms > SILENT_AFTER_MS))
+    return rows
+
+
+def _row(truck_id: str, sample: StoredSample, *, silent: bool) -> dict[str, Any]:
+    record = whole(sample)
+    place = record["gps_location"]
+    speed = record["vehicle_speed"] if record["vehicle_speed"] is not None else place["speed"]
+    faults = at(record, "vehicle_health_and_maintenance.active_faults")
+    return {
+        "truck_id": truck_id,
+        "state": "silent" if silent else _state(record, speed),
+        "sampled_at": record["sampled_at"],
+        "received_at": timestamps.from_ms(sample.received_ms),
+        "latitude": place["latitude"],
+        "longitude": place["longitude"],
+        "speed_kmh": speed,
+        "fuel_level": at(record, "engine_diagnostics.fuel_level"),
+        "faults": None if faults is None else len(faults),
+        "attention": _attention(record),
+    }
+
+
+def _state(record: dict[str, Any], speed: float | None) -> str:
+    if speed is not None and speed >= MOVING_KMH:
+        return "moving"
+    return "idle" if (at(record, "engine_diagnostics.engine_rpm") or 0) > 0 else "stopped"
+
+
+def _attention(record: dict[str, Any]) -> str | None:
+    health = record["vehicle_health_and_maintenance"]
+    for name in ("brake_status", "transmission_status"):
+        status = health[name]
+        if isinstance(status, str) and any(word in status.lower() for word in _NEEDS_CARE):
+            return f"{name.partition('_')[0]}: {status}"
+    faults = health["active_faults"]
+    return f"fault {faults[0]['spn']}/{faults[0]['fmi']}" if faults else None
+
+
+def signals(reader: Reader | None, truck_id: str, first: str, last: str, *, most: int) -> list[dict[str, Any]]:
+    """A truck's samples over a period, thinned to at most about `most`, ascending in time.
+
+    Args:
+        reader: of the store.
+        truck_id: the truck.
+        first: RFC 3339 in this project's form.
+        last: the same; both included.
+        most: how many at most; of more, every n-th and the last are given.
+
+    Returns:
+        `[{sampled_at, received_at, …}]`, the document of each sample as `milepost history` shows it.
+    """
+    if reader is None:
+        return []
+    samples = list(reader.samples_between(truck_id, first, last))
+    step = -(-len(samples) // most) or 1
+    kept = [sample for number, sample in enumerate(samples) if number % step == 0 or number == len(samples) - 1]
+    return [{**whole(sample), "received_at": timestamps.from_ms(sample.received_ms)} for sample in kept]
+
+
+def whole(sample: StoredSample) -> dict[str, Any]:
+    """The document of a stored sample, as people and programs read it."""
+    return document(parse(sample.text), sampled_at=start(sample.order_key), by_arrival=sample.by_arrival)
+
+
+def changed(rows: list[dict[str, Any]], since: str) -> Iterator[dict[str, Any]]:
+    """The rows of trucks whose newest sample was received after an instant."""
+    return (row for row in rows if row["received_at"] > since)

@@ -1,0 +1,61 @@
+"""The console's page and its static files, under a strict Content-Security-Policy: no foreign request is possible."""
+
+import hashlib
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from console.access import local_only
+
+STATIC = Path(__file__).with_name("static")
+PATHS = ("/", "/fleet", "/truck/{truck_id}", "/shop", "/orders", "/pipeline")
+"""Each is the same page; its script reads the address."""
+
+_POLICY = (
+    "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".geojson": "application/geo+json",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+def routes() -> list[Route]:
+    """What an application mounts; the files are read once."""
+    files = {str(path.relative_to(STATIC)): path for path in STATIC.rglob("*") if path.is_file()}
+    contents = {name: path.read_bytes() for name, path in files.items()}
+    etags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, content in contents.items()}
+
+    def _file(request: Request, name: str) -> Response:
+        headers = {**_HEADERS, "etag": etags[name], "cache-control": "no-cache"}
+        if request.headers.get("if-none-match") == etags[name]:
+            return Response(status_code=304, headers=headers)
+        return Response(contents[name], headers=headers, media_type=_TYPES[Path(name).suffix])
+
+    async def page(request: Request) -> Response:
+        return _file(request, "index.html")
+
+    async def static(request: Request) -> Response:
+        name = request.path_params["name"]
+        return _file(request, name) if name in contents else Response(status_code=404)
+
+    return [
+        *(Route(path, local_only(page), methods=["GET"]) for path in PATHS),
+        Route("/static/{name:path}", local_only(static), methods=["GET"]),
+    ]

@@ -1,0 +1,28 @@
+// One place asks the service; it also knows whether the service answers.
+const known = new Map();
+
+export async function get(path) {
+  const before = known.get(path);
+  let answer;
+  try {
+    answer = await fetch(`/api/v1${path}`, { headers: before ? { "If-None-Match": before.etag } : {} });
+  } catch {
+    say(false, "no connection");
+    throw new Error("The service does not answer. Is `milepost up` running?");
+  }
+  say(true, "live");
+  if (answer.status === 304) return before.document;
+  const document = await answer.json();
+  if (!answer.ok) throw new Error(document.error || `HTTP ${answer.status}`);
+  const etag = answer.headers.get("ETag");
+  if (etag) {
+    if (known.size > 200) known.clear();
+    known.set(path, { etag, document });
+  }
+  return document;
+}
+
+function say(on, text) {
+  document.getElementById("dot").className = on ? "on" : "";
+  document.getElementById("live").textContent = text;
+}

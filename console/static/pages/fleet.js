@@ -1,0 +1,70 @@
+import { get } from "../api.js";
+import { h, state } from "../dom.js";
+import { ago, number } from "../format.js";
+import { fit, openMap, truckFeatures, whenLoaded } from "../map.js";
+import { go } from "../app.js";
+
+const HOURS = 24;
+const REFRESH_MS = 2000;
+const ORDER = { moving: 0, idle: 1, stopped: 2, silent: 3 };
+
+export async function fleet(page) {
+  const list = h("ul");
+  const counts = h("p", { class: "quiet", role: "status" });
+  const search = h("input", { type: "search", placeholder: "Find a truck", "aria-label": "Find a truck", oninput: () => draw() });
+  const slider = h("input", { type: "range", min: "0", max: String(HOURS * 60), value: String(HOURS * 60), "aria-label": "Past instant", oninput: () => travel() });
+  const shown = h("output", {}, "now");
+  const now = h("button", { type: "button", onclick: () => { slider.value = slider.max; travel(); } }, "Now");
+  const box = h("div", { class: "map", role: "application", "aria-label": "Map of the fleet" });
+  page.replaceChildren(h("div", { class: "fleet" },
+    h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, counts), list),
+    h("div", { class: "mapbox" }, box, h("div", { class: "travel" }, slider, shown, now))));
+  const map = openMap(box, (truckId) => go(`/truck/${encodeURIComponent(truckId)}`));
+  let rows = [], fitted = false, timer = 0, stopped = false, at = null;
+
+  function draw() {
+    const words = search.value.trim().toLowerCase();
+    const found = rows.filter((row) => row.truck_id.toLowerCase().includes(words))
+      .sort((a, b) => Boolean(b.attention) - Boolean(a.attention) || ORDER[a.state] - ORDER[b.state] || a.truck_id.localeCompare(b.truck_id));
+    const of = (name) => rows.filter((row) => row.state === name).length;
+    counts.textContent = rows.length ? `${rows.length} trucks: ${of("moving")} moving, ${of("idle")} idle, ${of("stopped")} stopped, ${of("silent")} silent` : "";
+    const none = words ? "No truck has that name." : ["No trucks yet. Start some with ", h("code", {}, "milepost up --trucks 5"), "."];
+    list.replaceChildren(...(found.length ? found.slice(0, 300).map(item) : [h("li", {}, h("p", { class: "empty", style: "padding:12px" }, none))]));
+    whenLoaded(map, () => {
+      map.getSource("trucks").setData(truckFeatures(rows));
+      if (!fitted && rows.length) {
+        fit(map, rows.filter((row) => row.latitude !== null).map((row) => [row.longitude, row.latitude]));
+        fitted = true;
+      }
+    });
+  }
+
+  function item(row) {
+    const moment = at ? new Date(at) : Date.now();
+    return h("li", {}, h("a", { href: `/truck/${encodeURIComponent(row.truck_id)}${at ? `?at=${at}` : ""}` },
+      h("b", {}, row.truck_id), state(row),
+      h("small", {}, row.attention ? h("span", { class: "care" }, `⚠ ${row.attention} · `) : null,
+        `${number(row.speed_kmh)} km/h · fuel ${number(row.fuel_level)} % · ${ago(row.sampled_at, moment)}`)));
+  }
+
+  async function refresh() {
+    clearTimeout(timer);
+    try {
+      rows = (await get(`/fleet${at ? `?at=${encodeURIComponent(at)}` : ""}`)).trucks;
+      if (!stopped) draw();
+    } catch (error) {
+      counts.textContent = error.message;
+    }
+    if (!stopped && !at) timer = setTimeout(refresh, REFRESH_MS);
+  }
+
+  function travel() {
+    const back = HOURS * 60 - Number(slider.value);
+    at = back ? new Date(Date.now() - back * 60000).toISOString() : null;
+    shown.textContent = at ? new Date(at).toLocaleString(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit" }) : "now";
+    refresh();
+  }
+
+  await refresh();
+  return () => { stopped = true; clearTimeout(timer); map.remove(); };
+}

@@ -1,0 +1,160 @@
+"""The console: its read API, who may see it, and the page in a real browser."""
+
+import hashlib
+import json
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from collector import queries
+from console import pages
+from console.api import Api
+from contract import timestamps
+from tests.collector.stores_on_disk import Collector
+from tests.contract.examples import RECEIVED_MS, click, put, sample
+
+CHROMIUM = shutil.which("chromium")
+BRAKES = "vehicle_health_and_maintenance.brake_status"
+SCRIPT = "<img src=x onerror=document.title='owned'>"
+
+
+def placed(minute: int, **changes: Any) -> dict[str, Any]:
+    """A sample in Berlin, a minute after the other."""
+    at = timestamps.from_ms(RECEIVED_MS - 3_600_000 + minute * 60_000)
+    record = sample(seq=minute + 1, sampled_at=at, **changes)
+    record = put(record, "gps_location.latitude", 52.5 + minute / 1000)
+    return put(record, "gps_location.longitude", 13.4)
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """Two trucks, one of which needs its brakes seen to; a shop; something that was refused."""
+    made = Collector(tmp_path / "milepost.db")
+    made.take(*(placed(minute) for minute in range(10)))
+    made.take(*(put(placed(minute, truck_id="T2"), BRAKES, f"worn {SCRIPT}") for minute in range(3)))
+    made.take(click(event_id="a", session_id="s", item_name=SCRIPT), kind="click")
+    made.on_topic("T3", {"truck_id": "T3", "vehicle_speed": SCRIPT})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def url(collector: Collector, tmp_path: Path) -> Iterator[str]:
+    """The console over that store."""
+    store = f"sqlite:///{tmp_path}/milepost.db"
+    api = Api(lambda: queries.opened_reader(store), orders=lambda _: [], health=lambda: {"queued": 0}, grace_ms=10_000)
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = Starlette(routes=[*api.routes, *pages.routes()])
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
+def test_the_fleet_now_and_then(url: str) -> None:
+    now = {row["truck_id"]: row for row in httpx.get(f"{url}/api/v1/fleet").json()["trucks"]}
+    assert (now["T1"]["state"], now["T1"]["latitude"]) == ("silent", 52.509)
+    assert now["T2"]["attention"].startswith("brake: worn")
+    then = timestamps.from_ms(RECEIVED_MS - 3_600_000 + 4 * 60_000)
+    past = {row["truck_id"]: row for row in httpx.get(f"{url}/api/v1/fleet", params={"at": then}).json()["trucks"]}
+    assert (past["T1"]["sampled_at"], past["T1"]["latitude"]) == (then, 52.504)
+    assert past["T1"]["state"] != "silent"
+    early = timestamps.from_ms(RECEIVED_MS - 3_700_000)
+    assert httpx.get(f"{url}/api/v1/fleet", params={"at": early}).json()["trucks"] == []
+
+
+def test_any_past_state_is_what_the_history_command_says(url: str, collector: Collector) -> None:
+    for minute in range(0, 12, 2):
+        at = timestamps.from_ms(RECEIVED_MS - 3_600_000 + minute * 60_000 + 1)
+        for known_at in (None, timestamps.from_ms(RECEIVED_MS), timestamps.from_ms(RECEIVED_MS - 1)):
+            asked = {"at": at, **({"known_at": known_at} if known_at else {})}
+            shown = httpx.get(f"{url}/api/v1/trucks/T1/history", params=asked).json()["versions"]
+            if known_at:
+                assert shown == queries.history_known_at(collector.store, "T1", known_at, at)[0]
+            else:
+                assert shown == queries.history(collector.store, "T1", at)
+
+
+def test_what_is_known_already_is_not_sent_again(url: str) -> None:
+    first = httpx.get(f"{url}/api/v1/pipeline")
+    again = httpx.get(f"{url}/api/v1/pipeline", headers={"if-none-match": first.headers["etag"]})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+    assert first.json()["refused"] == 1
+
+
+def test_only_what_changed_since(url: str) -> None:
+    since = {"since": timestamps.from_ms(RECEIVED_MS)}
+    assert httpx.get(f"{url}/api/v1/changes", params=since).json()["trucks"] == []
+    since = {"since": timestamps.from_ms(RECEIVED_MS - 1)}
+    assert len(httpx.get(f"{url}/api/v1/changes", params=since).json()["trucks"]) == 2
+
+
+@pytest.mark.parametrize(("path", "status"), [("/trucks/T9", 404), ("/fleet?at=noon", 422), ("/nothing", 404)])
+def test_what_cannot_be_answered_says_so(url: str, path: str, status: int) -> None:
+    assert httpx.get(f"{url}/api/v1{path}").status_code == status
+
+
+@pytest.mark.parametrize(
+    "headers", [{"host": "attacker.example"}, {"x-forwarded-for": "203.0.113.9"}, {"via": "1.1 x"}]
+)
+@pytest.mark.parametrize("path", ["/", "/api/v1/fleet", "/static/app.js"])
+def test_who_comes_through_a_proxy_or_another_name_sees_nothing(url: str, path: str, headers: dict[str, str]) -> None:
+    answer = httpx.get(f"{url}{path}", headers=headers)
+    assert (answer.status_code, b"T1" in answer.content) == (403, False)
+
+
+@pytest.mark.parametrize("name", ["../api.py", "..%2f..%2fapi.py", "vendor/../../api.py", "%2e%2e/api.py"])
+def test_no_other_file_is_served(url: str, name: str) -> None:
+    assert b"import" not in httpx.get(f"{url}/static/{name}").content
+
+
+def test_what_was_vendored_is_what_npm_gave() -> None:
+    said = json.loads((pages.STATIC / "VENDORED.json").read_text())["sha256"]
+    found = {
+        str(path.relative_to(pages.STATIC)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("vendor", "basemap")
+        for path in (pages.STATIC / folder).iterdir()
+    }
+    assert found == said
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
+def test_every_page_in_a_browser_asks_nobody_else_and_runs_nothing_of_strangers(url: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith((url, "blob:", "data:")) else complaints.append(request.url),
+        )
+        for path, text in {
+            "/": "T2",
+            "/truck/T2": "Completeness",
+            "/shop": "onerror",
+            "/orders": "No orders yet",
+            "/pipeline": "onerror",
+        }.items():
+            page.goto(url + path)
+            page.get_by_text(text).first.wait_for(timeout=20_000)
+            assert "owned" not in page.title()
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= 390, f"{path} is {wide} pixels wide"
+        browser.close()
+    assert complaints == []
