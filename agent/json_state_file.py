@@ -1,9 +1,9 @@
 """One small JSON document beside the buffer that survives a power cut: written whole, synced, then renamed."""
 
 import json
-import os
 from pathlib import Path
 
+from contract import atomic_file
 from contract.codec import Json
 
 
@@ -23,16 +23,4 @@ class JsonStateFile:
 
     def write(self, document: dict[str, Json]) -> None:
         """Durable when it returns; OSError where the disk refuses, and then what was there before still is."""
-        fresh = self._path.with_name(self._path.name + ".new")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            os.write(handle, json.dumps(document).encode())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        fresh.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        atomic_file.write(self._path, json.dumps(document))

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from collector.settings import speak_to
+from contract import atomic_file
 from contract.errors import Misconfigured
 from deploy.http_proxy import forward
 from deploy.iot_bridge import Carrier
@@ -115,9 +116,7 @@ class LocalStack:
         }
         exports = "".join(f"export {name}={value}\n" for name, value in self._aws.items())
         (self.folder / "environment").write_text(exports, encoding="utf-8")  # for the AWS CLI
-        draft = ready.with_suffix(".json.tmp")
-        draft.write_text(json.dumps(said) + "\n", encoding="utf-8")
-        draft.replace(ready)
+        atomic_file.write(ready, json.dumps(said) + "\n", durable=False)
 
 
 def refuse_broker(broker: str | None) -> None:

@@ -28,6 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, TypedDict
 
+from contract import atomic_file
 from contract.errors import Misconfigured
 
 log = logging.getLogger(__name__)
@@ -189,9 +190,7 @@ class Children:
 
     def _write(self) -> None:
         text = json.dumps({"children": [child.entry for child in self._children]}, indent=1)
-        draft = self._record.with_suffix(".tmp")
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.replace(self._record)
+        atomic_file.write(self._record, text + "\n", durable=False)  # it is of this boot only
 
 
 @contextlib.contextmanager

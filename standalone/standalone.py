@@ -24,6 +24,7 @@ from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_store
+from contract import atomic_file
 from contract.errors import Misconfigured
 from iot_rules.engine import Rules, load_documents
 from standalone.child_processes import Children, lock, reap
@@ -173,16 +174,12 @@ class Standalone:
         }
         if self.identities:
             ready |= {"mqtts": self.identities.mqtts, "enroll": self.identities.enroll}
-        draft = self.folder / f"{READY}.tmp"
-        draft.write_text(json.dumps(ready) + "\n", encoding="utf-8")
-        draft.replace(self.folder / READY)
+        atomic_file.write(self.folder / READY, json.dumps(ready) + "\n", durable=False)
 
 
 def _session_name(folder: Path) -> str:
     """The collector's name at the broker, which goes with the data directory: two boxes may share a broker."""
     file = folder / "session"
     if not file.exists():
-        draft = file.with_suffix(".tmp")
-        draft.write_text(f"milepost-collector-{secrets.token_hex(4)}\n", encoding="ascii")
-        draft.replace(file)
+        atomic_file.write(file, f"milepost-collector-{secrets.token_hex(4)}\n")
     return file.read_text(encoding="ascii").strip()

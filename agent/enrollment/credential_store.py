@@ -12,11 +12,11 @@
 higher number than `current` is a change under way.
 """
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract import atomic_file
 from contract.errors import Misconfigured
 
 _PRIVATE, _PUBLIC = 0o600, 0o644
@@ -89,7 +89,7 @@ class Wallet:
         draft.mkdir(mode=0o700)
         write(draft / "key.pem", key, mode=_PRIVATE)
         draft.rename(self.folder / str(number))
-        _sync(self.folder)
+        atomic_file.sync_folder(self.folder)
         return Identity(self.folder / str(number))
 
     def grant(self, identity: Identity, certificate: str) -> None:
@@ -102,7 +102,7 @@ class Wallet:
         draft.unlink(missing_ok=True)
         draft.symlink_to(identity.folder.name)
         draft.rename(self.folder / "current")
-        _sync(self.folder)
+        atomic_file.sync_folder(self.folder)
 
     def confirm(self, identity: Identity) -> None:
         """Note that the office knows."""
@@ -133,17 +133,8 @@ class Wallet:
 
 def write(path: Path, data: bytes | str, *, mode: int) -> None:
     """Put a file in place whole or not at all, durably; it never exists with a wider mode than `mode`."""
-    content = data.encode("utf-8") if isinstance(data, str) else data
-    draft = path.with_name(f".{path.name}.tmp")
     try:
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync(path.parent)
+        atomic_file.write(path, data, mode=mode)
     except OSError as error:
         raise Misconfigured(f"cannot write {path}: {error.strerror}") from None
 
@@ -158,11 +149,3 @@ def read_private(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

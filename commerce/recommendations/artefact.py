@@ -8,13 +8,13 @@ not the innards of one. `DIR/recommendations/current` names the version that is 
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from commerce.recommendations.models import Blend, Session
+from contract import atomic_file
 from contract.errors import Misconfigured
 
 _FORMAT = 1
@@ -79,9 +79,4 @@ def load(folder: Path, version: str | None = None) -> Model:
 
 
 def _write(path: Path, content: bytes) -> None:
-    draft = path.with_name(f"{path.name}.tmp")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    atomic_file.write(path, content)
