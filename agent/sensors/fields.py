@@ -1,11 +1,17 @@
-"""The measured leaves of the wire (docs/wire.md) as a sensor needs them: name, bounds, decimals.
+"""The measured fields of the wire (docs/wire.md) as a sensor needs them: name, bounds, decimals.
 
-A copy of what contract/telemetry.py says, kept here because the agent's service must not import pydantic; a test holds
-the two together. `settle` is the one gate through which every measured number passes on its way to the wire.
+The bounds are those of contract/telemetry.py. `settle` is the one gate through which every measured number passes on
+its way to the wire.
 """
 
 import math
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, get_args
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+
+from contract.telemetry import Telemetry
 
 Reason = Literal["not_available", "error", "stale", "implausible"]
 """Why a leaf has no value."""
@@ -28,40 +34,6 @@ class Measure(NamedTuple):
 HEALTH = "vehicle_health_and_maintenance"
 TIRES = f"{HEALTH}.tire_pressure"
 ACTIVE_FAULTS = f"{HEALTH}.active_faults"
-
-MEASURES: dict[str, Measure] = {
-    "gps_location.latitude": Measure(-90, 90, 7),
-    "gps_location.longitude": Measure(-180, 180, 7),
-    "gps_location.altitude": Measure(-1000, 20_000, 2),
-    "gps_location.speed": Measure(0, 1000, 2),
-    "vehicle_speed": Measure(0, 1000, 2),
-    "engine_diagnostics.engine_rpm": Measure(0, 50_000, 3),
-    "engine_diagnostics.fuel_level": Measure(0, 100, 2),
-    "engine_diagnostics.engine_temperature": Measure(-273.15, 2000, 2),
-    "engine_diagnostics.oil_pressure": Measure(0, 5000, 2),
-    "engine_diagnostics.battery_voltage": Measure(0, 2000, 2),
-    "odometer_reading": Measure(0, 100_000_000, 3),
-    "fuel_consumption": Measure(0, 10_000, 2),
-    f"{TIRES}.front_left": Measure(0, 5000, 2),
-    f"{TIRES}.front_right": Measure(0, 5000, 2),
-    f"{TIRES}.rear_left": Measure(0, 5000, 2),
-    f"{TIRES}.rear_right": Measure(0, 5000, 2),
-    "environmental_conditions.temperature": Measure(-273.15, 2000, 2),
-    "environmental_conditions.humidity": Measure(0, 100, 2),
-    "environmental_conditions.atmospheric_pressure": Measure(0, 2000, 2),
-}
-
-ON_ROAD: dict[str, tuple[float, float]] = {
-    "gps_location.altitude": (-500, 9000),
-    "gps_location.speed": (0, 400),
-    "engine_diagnostics.engine_rpm": (0, 10_000),
-    "engine_diagnostics.battery_voltage": (0, 100),
-    "odometer_reading": (0, 10_000_000),
-    "fuel_consumption": (0, 1000),
-    "environmental_conditions.temperature": (-90, 100),
-    "environmental_conditions.atmospheric_pressure": (300, 1200),
-}
-"""Narrower bounds where a bus can carry what the wire allows, but what is never true of a vehicle on a road."""
 
 LEAVES: tuple[str, ...] = (
     "gps_location.latitude",
@@ -97,6 +69,48 @@ GROUPS: tuple[str, ...] = (
     "environmental_conditions",
 )
 """Every group, inner before outer."""
+
+_DIGITS = {
+    "gps_location.latitude": 7,
+    "gps_location.longitude": 7,
+    "engine_diagnostics.engine_rpm": 3,
+    "odometer_reading": 3,
+}
+_USUAL_DIGITS = 2
+
+
+def _measures() -> Iterator[tuple[str, Measure]]:
+    """Every field that is a number, with the bounds of the contract."""
+    for leaf in LEAVES:
+        constraints = _constraints(leaf)
+        low = next((each.ge for each in constraints if isinstance(each, Ge)), None)
+        high = next((each.le for each in constraints if isinstance(each, Le)), None)
+        if low is not None and high is not None:
+            yield leaf, Measure(float(str(low)), float(str(high)), _DIGITS.get(leaf, _USUAL_DIGITS))
+
+
+def _constraints(leaf: str) -> list[object]:
+    model: type[BaseModel] = Telemetry
+    *groups, name = leaf.split(".")
+    for group in groups:
+        model = next(each for each in get_args(model.model_fields[group].annotation) if each is not type(None))
+    return model.model_fields[name].metadata
+
+
+MEASURES: dict[str, Measure] = dict(_measures())
+"""Every measured field that is a number."""
+
+ON_ROAD: dict[str, tuple[float, float]] = {
+    "gps_location.altitude": (-500, 9000),
+    "gps_location.speed": (0, 400),
+    "engine_diagnostics.engine_rpm": (0, 10_000),
+    "engine_diagnostics.battery_voltage": (0, 100),
+    "odometer_reading": (0, 10_000_000),
+    "fuel_consumption": (0, 1000),
+    "environmental_conditions.temperature": (-90, 100),
+    "environmental_conditions.atmospheric_pressure": (300, 1200),
+}
+"""Narrower bounds where a bus can carry what the wire allows, but what is never true of a vehicle on a road."""
 
 
 def settle(leaf: str, value: float) -> float | Reason:
