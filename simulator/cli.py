@@ -1,4 +1,4 @@
-"""`milepost simulate trucks|shoppers`: the door to the simulator.
+"""`milepost simulate trucks|truths|shoppers`: the door to the simulator.
 
 Standard output stays empty unless --json asks for the one closing document; progress and logs go to stderr. SIGTERM and
 SIGINT finish, send what is left and exit 0; a second one exits at once.
@@ -6,6 +6,7 @@ SIGINT finish, send what is left and exit 0; a second one exits at once.
 
 import json
 import logging
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from simulator.settings import DataFolder, SimulatorSettings
 
 app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add_completion=False)
 
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DataDir = Annotated[Path | None, typer.Option(help="Where the data lies; else MILEPOST_DATA_DIR, ./milepost-data.")]
 _Config = Annotated[Path | None, typer.Option(help="The settings file.")]
 _Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after so many minutes of wall time.")]
@@ -72,6 +74,33 @@ def trucks(  # noqa: PLR0913 - one parameter an option
         )
 
 
+@app.command("truths")
+def print_truths(  # noqa: PLR0913 - one parameter an option
+    *,
+    count: Annotated[int, typer.Option(min=0, help="How many trucks.")] = 5,
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="The span's beginning.")],
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="The span's end, not included.")],
+    data_dir: _DataDir = None,
+    seed: _Seed = None,
+    as_json: _Json = False,
+    config: _Config = None,
+) -> None:
+    """Print what really happened to the virtual trucks: trips, fuel, faults, sums of days; a JSON document a line."""
+    from simulator import truths
+    from simulator.trucks import truck_ids
+
+    own, _ = _settings(config, data_dir)
+    first, last = _time(start, "--from"), _time(end, "--to")
+    if first is None or last is None or last <= first:
+        raise Misconfigured(f"--to {end}: give a time after --from {start}")
+    written = truths.lines(truck_ids(count), own.seed if seed is None else seed, first, last)
+    if as_json:
+        _print([json.loads(line) for line in written])
+        return
+    for line in written:
+        sys.stdout.write(line + "\n")
+
+
 @app.command()
 def shoppers(  # noqa: PLR0913 - one parameter an option
     *,
@@ -107,9 +136,11 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
         _print({"sent": sent.sent, "open": sent.open, "rejected": sent.rejected})
 
 
-def _time(text: str | None) -> datetime | None:
+def _time(text: str | None, option: str = "--until") -> datetime | None:
     try:
-        return timestamps.to_datetime(timestamps.parse(text, "--until")) if text else None
+        if text and _DAY.fullmatch(text):
+            text += "T00:00:00Z"
+        return timestamps.to_datetime(timestamps.parse(text, option)) if text else None
     except Rejected as error:
         raise Misconfigured(str(error)) from None
 

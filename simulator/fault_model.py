@@ -4,11 +4,13 @@ Everything follows from the truck's key, the time and the kilometres, so that a 
 it was. Episodes are frequent enough that a demonstration of one hour shows some, far more than a sound fleet has.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor
 from operator import itemgetter
 from random import Random
 
+from simulator import developing
 from simulator.weather import chance
 
 Fault = dict[str, int]
@@ -38,16 +40,18 @@ class Lane:
 
     def active(self, key: str, seconds: float) -> Fault | None:
         """The lane's fault at Unix seconds, if there is one."""
-        index = floor(seconds / self.every)
+        found = self.episode(key, floor(seconds / self.every))
+        return found[2] if found and found[0] <= seconds < found[1] else None
+
+    def episode(self, key: str, index: int) -> tuple[float, float, Fault] | None:
+        """Start and end in Unix seconds, and the fault, of one window counted from 1970."""
         dice = Random(f"{key}:{self.codes[0]}:{index}")
         if dice.random() >= self.odds:
             return None
         lasts = dice.uniform(self.least, self.most)
         starts = index * self.every + dice.uniform(0, self.every - lasts)
-        if not starts <= seconds < starts + lasts:
-            return None
         spn, fmi, source = dice.choice(self.codes)
-        return {"spn": spn, "fmi": fmi, "count": dice.randint(1, 14), "source": source}
+        return starts, starts + lasts, {"spn": spn, "fmi": fmi, "count": dice.randint(1, 14), "source": source}
 
 
 _LANES = (
@@ -102,12 +106,17 @@ _INFLATED_S = 30 * _HOUR
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The truck's health at one moment; tyres in psi."""
+    """The truck's health at one moment; tyres in psi.
+
+    overheating: °C that a coolant leak adds; sag: V that a weak battery lacks.
+    """
 
     brake_status: str
     transmission_status: str
     tires: dict[str, float]
     faults: list[Fault]
+    overheating: float
+    sag: float
 
     def has(self, code: tuple[int, int]) -> bool:
         """Whether a fault of that SPN and FMI is active."""
@@ -119,12 +128,30 @@ def condition(key: str, *, seconds: float, kilometres: float, ambient: float) ->
     gearbox = _GEARBOX.active(key, seconds)
     puncture = _PUNCTURE.active(key, seconds)
     faults = [lane.active(key, seconds) for lane in _LANES]
+    leak = developing.COOLANT_LEAK.at(key, seconds)
+    battery = developing.WEAK_BATTERY.at(key, seconds)
     return Condition(
         brake_status=_brakes(key, kilometres),
         transmission_status=_transmission(gearbox),
         tires=_tires(key, seconds, ambient, puncture),
         faults=sorted((fault for fault in (*faults, gearbox, puncture) if fault), key=itemgetter("source", "spn")),
+        overheating=leak.size(seconds) if leak else 0.0,
+        sag=battery.size(seconds) if battery else 0.0,
     )
+
+
+def fault_episodes(key: str, start: float, end: float) -> Iterator[tuple[float, float, Fault]]:
+    """Start and end in Unix seconds of every fault that touches [start, end), lane by lane."""
+    for lane in (*_LANES, _GEARBOX, _PUNCTURE):
+        for index in range(floor(start / lane.every), floor(end / lane.every) + 1):
+            found = lane.episode(key, index)
+            if found and found[1] > start and found[0] < end:
+                yield found
+
+
+def punctured_wheel(fault: Fault) -> str | None:
+    """The wheel that a tyre's fault concerns, None for any other fault."""
+    return WHEELS[fault["count"] % len(WHEELS)] if (fault["spn"], fault["fmi"]) == _TYRE_LOW else None
 
 
 def _brakes(key: str, kilometres: float) -> str:
@@ -139,10 +166,13 @@ def _transmission(fault: Fault | None) -> str:
 
 
 def _tires(key: str, seconds: float, ambient: float, puncture: Fault | None) -> dict[str, float]:
-    flat = WHEELS[puncture["count"] % len(WHEELS)] if puncture else None
+    flat = punctured_wheel(puncture) if puncture else None
+    slow = developing.SLOW_PUNCTURE.at(key, seconds)
     pressures = {}
     for wheel in WHEELS:
         leak = 1.5 + 6 * abs(chance(f"{key}:{wheel}:leak")) ** 2  # psi between two inflations
         since = (seconds / _INFLATED_S + chance(f"{key}:{wheel}:inflated")) % 1.0
-        pressures[wheel] = _FLAT_PSI if wheel == flat else _FULL_PSI[wheel] - leak * since + (ambient - 10) * 0.15
+        lost = slow.size(seconds) if slow and slow.detail == wheel else 0.0
+        pressure = _FULL_PSI[wheel] - leak * since - lost + (ambient - 10) * 0.15
+        pressures[wheel] = _FLAT_PSI if wheel == flat else pressure
     return pressures

@@ -5,7 +5,7 @@ where it would have been. The odometer never falls, the fuel follows the fuel ra
 speed, gear, engine speed, oil pressure and voltage belong together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -14,9 +14,12 @@ from simulator import fault_model, powertrain, tour_schedule, weather
 from simulator.routes import all_routes
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-_TANK_L = 120.0
+TANK_L = 120.0
 _LITRES_PER_KM = 0.19  # more than any tour takes
 _FILLING_S = 480.0
+_THEFT_ODDS = 0.25  # between two fillings
+_THEFT_S = 420.0
+_THEFT_SHARE = (0.075, 0.11)  # of the tank
 _HEALTH = "vehicle_health_and_maintenance"
 
 
@@ -32,11 +35,41 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class _Tank:
-    """The tours from one filling to the next: level in litres at the start of each, and at the end of the last."""
+    """The tours from one filling to the next: level in litres at the start of each, and at the end of the last.
+
+    levels: before theft, which `theft` takes away until the filling.
+    """
 
     first: int
     levels: tuple[float, ...]
     filled_to: float
+    theft: "Theft | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Theft:
+    """Fuel that somebody pumps out of the standing truck. start: seconds into the tour; litres over `seconds`."""
+
+    tour: int
+    start: float
+    seconds: float
+    litres: float
+
+    def taken(self, tour: int, into: float) -> float:
+        """Litres that are gone, `into` seconds into a tour."""
+        if tour != self.tour:
+            return self.litres if tour > self.tour else 0.0
+        return self.litres * min(1.0, max(0.0, (into - self.start) / self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Refuel:
+    """One filling at the depot. start, end: Unix seconds; before, after: litres in the tank."""
+
+    start: float
+    end: float
+    before: float
+    after: float
 
 
 class Vehicle:
@@ -52,7 +85,7 @@ class Vehicle:
         self._period = tour_schedule.period(self.route)
         self._offset = dice.uniform(0, self._period)
         self._first_km = dice.uniform(5_000, 180_000)
-        self._tours_per_tank = max(1, int(0.7 * _TANK_L / (self.route.length / 1000 * _LITRES_PER_KM)))
+        self._tours_per_tank = max(1, int(0.7 * TANK_L / (self.route.length / 1000 * _LITRES_PER_KM)))
         self._tour_number: int | None = None
         self._tour = self._make(0)
         self._tank: _Tank | None = None
@@ -105,8 +138,9 @@ class Vehicle:
             oil = powertrain.oil_pressure(rpm, coolant) - (14 if health.has(fault_model.OIL_LOW) else 0)
             rate = phase.rate(elapsed)
             volts = 14.0 + self._noise("volts", seconds, 0.1)
-            coolant += 18 * (health.has(fault_model.ENGINE_HOT)) + self._noise("coolant", seconds, 0.6)
-        volts -= 1.1 if health.has(fault_model.BATTERY_LOW) else 0
+            hot = 18 * health.has(fault_model.ENGINE_HOT) + health.overheating
+            coolant += hot + self._noise("coolant", seconds, 0.6)
+        volts -= (1.1 if health.has(fault_model.BATTERY_LOW) else 0) + health.sag
         return {
             "engine_diagnostics.engine_rpm": round(rpm * 8) / 8,
             "engine_diagnostics.engine_temperature": round(coolant, 1),
@@ -128,11 +162,11 @@ class Vehicle:
 
     def _fuel_level(self, number: int, used: float, into: float) -> float:
         tank = self._tank_of(number)
-        level = tank.levels[number - tank.first] - used
+        level = tank.levels[number - tank.first] - used - (tank.theft.taken(number, into) if tank.theft else 0.0)
         if number - tank.first == len(tank.levels) - 1:  # the last tour ends at the pump
             filling = max(0.0, 1 - (self._period - into) / _FILLING_S)
             level += (tank.filled_to - level) * filling
-        return round(level / _TANK_L * 100, 2)
+        return round(level / TANK_L * 100, 2)
 
     def _tank_of(self, number: int) -> _Tank:
         first = number // self._tours_per_tank * self._tours_per_tank
@@ -140,8 +174,75 @@ class Vehicle:
             levels = [self._full(first)]
             for tour_number in range(first, first + self._tours_per_tank - 1):
                 levels.append(levels[-1] - self._make(tour_number).litres)
-            self._tank = _Tank(first, tuple(levels), self._full(first + self._tours_per_tank))
+            filled_to = self._full(first + self._tours_per_tank)
+            self._tank = _Tank(first, tuple(levels), filled_to, self._theft(first))
         return self._tank
 
+    def _theft(self, first: int) -> Theft | None:
+        """Between two fillings at most one, at a long standstill with the engine off."""
+        dice = Random(f"{self.key}:theft:{first}")
+        if dice.random() >= _THEFT_ODDS or self._tours_per_tank < 2:
+            return None
+        tour = first + dice.randrange(self._tours_per_tank - 1)
+        quiet = [phase for phase in self._make(tour).phases if not phase.engine_on and phase.seconds >= _THEFT_S]
+        if not quiet:
+            return None
+        phase = dice.choice(quiet)
+        pumped = phase.seconds / 3
+        return Theft(tour, phase.start + pumped / 2, pumped, TANK_L * dice.uniform(*_THEFT_SHARE))
+
+    # -- what really happened, for `simulator.truths`
+
+    def kilometres(self, seconds: float) -> float:
+        """The true odometer at Unix seconds."""
+        number, into = self._tour_at(seconds)
+        phase, elapsed = self._on_tour(number).at(into)
+        return self._first_km + (number * self.route.length + min(phase.metres_at(elapsed), self.route.length)) / 1000
+
+    def phases(self, start: float, end: float) -> Iterator[tuple[float, tour_schedule.Phase]]:
+        """The phases that touch [start, end), each with the Unix seconds at which it begins."""
+        for number in range(self._tour_at(start)[0], self._tour_at(end)[0] + 1):
+            begin = self._begin(number)
+            for phase in self._make(number).phases:
+                at = begin + phase.start
+                if at < end and at + phase.seconds > start:
+                    yield at, phase
+
+    def refuels(self, start: float, end: float) -> Iterator[Refuel]:
+        """The fillings that touch [start, end)."""
+        for number, tank in self._tanks(start, end):
+            last = number + self._tours_per_tank - 1
+            full_at = self._begin(last + 1)
+            if full_at > start and full_at - _FILLING_S < end:
+                before = tank.levels[-1] - self._make(last).litres - (tank.theft.litres if tank.theft else 0.0)
+                yield Refuel(full_at - _FILLING_S, full_at, before, tank.filled_to)
+
+    def thefts(self, start: float, end: float) -> Iterator[tuple[float, float, Theft]]:
+        """The thefts that touch [start, end): start and end in Unix seconds, and the theft."""
+        for _, tank in self._tanks(start, end):
+            if tank.theft:
+                at = self._begin(tank.theft.tour) + tank.theft.start
+                if at < end and at + tank.theft.seconds > start:
+                    yield at, at + tank.theft.seconds, tank.theft
+
+    def place_at(self, seconds: float) -> tuple[float, float]:
+        """The true latitude and longitude at Unix seconds."""
+        number, into = self._tour_at(seconds)
+        phase, elapsed = self._on_tour(number).at(into)
+        latitude, longitude, _ = self.route.place(min(phase.metres_at(elapsed), self.route.length))
+        return latitude, longitude
+
+    def _tanks(self, start: float, end: float) -> Iterator[tuple[int, _Tank]]:
+        first = self._tour_at(start)[0] // self._tours_per_tank * self._tours_per_tank
+        for number in range(first, self._tour_at(end)[0] + 1, self._tours_per_tank):
+            yield number, self._tank_of(number)
+
+    def _tour_at(self, seconds: float) -> tuple[int, float]:
+        number, into = divmod(seconds - _EPOCH + self._offset, self._period)
+        return int(number), into
+
+    def _begin(self, number: int) -> float:
+        return _EPOCH - self._offset + number * self._period
+
     def _full(self, first: int) -> float:
-        return _TANK_L * (0.95 + 0.03 * weather.chance(f"{self.key}:full:{first}"))
+        return TANK_L * (0.95 + 0.03 * weather.chance(f"{self.key}:full:{first}"))
