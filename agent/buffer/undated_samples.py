@@ -121,7 +121,7 @@ def _time(row: tuple[bytes] | None) -> datetime | None:
 
 def _anchor(uptime: float | None, utc: str | None, quality: str | None) -> Anchor | None:
     """What is remembered of a boot; None where that is nothing, or nothing that can be read."""
-    if uptime is None or utc is None or quality not in ("gps", "ntp", "estimated"):
+    if uptime is None or utc is None or quality not in ("gps", "ntp", "cloud", "estimated"):
         return None
     try:
         return Anchor(float(uptime), datetime.fromisoformat(utc), cast(TimeQuality, quality))

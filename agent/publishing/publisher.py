@@ -25,7 +25,19 @@ from agent.publishing.status_reports import Configured
 from agent.publishing.topics import routes
 from agent.settings import AgentSettings, LaneSettings
 from agent.timing.clock import Clock
-from agent.transport import Connected, Delivered, Event, Limits, Lost, Message, Received, Refused, Transport
+from agent.timing.cloud_time import CloudInstant, CloudTime
+from agent.transport import (
+    Connected,
+    Delivered,
+    Event,
+    Limits,
+    Lost,
+    Message,
+    NotHeard,
+    Received,
+    Refused,
+    Transport,
+)
 from contract import timestamps
 from contract.codec import parse
 from contract.control_messages import MAX_RESEND_RANGES, Resend
@@ -74,6 +86,7 @@ class Publisher:
 
     configured: what status says of the remote configuration. on_config: gets each document of the config topic.
     on_ack: gets the highest token of each PUBACK; `last_token` is the latest that was given out.
+    on_time: gets each answer to `ask_time`, and says whether it was believed.
     """
 
     def __init__(self, settings: AgentSettings, buffer: Buffer, transport: Transport, clock: Clock) -> None:
@@ -99,6 +112,7 @@ class Publisher:
             Delivered: self._on_delivered,
             Refused: self._on_refused,
             Received: self._on_received,
+            NotHeard: self._on_not_heard,
         }
         self.connected = False
         self.tally = Tally()
@@ -106,6 +120,8 @@ class Publisher:
         self.configured = Configured()
         self.on_config: Callable[[bytes], None] = lambda payload: None
         self.on_ack: Callable[[int], None] = lambda token: None
+        self.on_time: Callable[[CloudInstant], bool] = lambda instant: False
+        self._cloud_time, self._hears_time = CloudTime(clock.monotonic), False
 
     def adopt(self, settings: AgentSettings) -> None:
         """What may change while it runs: lanes, budget, reports."""
@@ -143,6 +159,16 @@ class Publisher:
         self._mark_some()
         if self.connected and self._clock.monotonic() >= self._report_at:
             self._report()
+
+    def ask_time(self) -> None:
+        """Ask the cloud what time it is, if there is a connection and an ask is due (see CloudTime)."""
+        if not self.connected or (ask := self._cloud_time.ask()) is None:
+            return
+        if not self._hears_time:
+            self._hears_time = True
+            self._transport.listen(self._routes.time)
+        self._budget.spend(self._routes.time_ask, len(ask))
+        self._transport.publish(Message(self._token(), self._routes.time_ask, ask, qos=0))
 
     def hurry(self) -> None:
         """Live samples that wait for others go now."""
@@ -264,7 +290,8 @@ class Publisher:
         self._report()
 
     def _on_lost(self, event: Lost) -> None:
-        self.connected = False
+        self.connected = self._hears_time = False
+        self._cloud_time.lost()
         self._control.clear()
         self._lanes.lost()
         note = {"connection": f"lost: {event.reason}", "connection_at": self._now()}
@@ -303,8 +330,15 @@ class Publisher:
         self._budget.spend(event.topic, len(event.payload))
         if event.topic == self._routes.config:
             self.on_config(event.payload)
+        elif event.topic == self._routes.time:
+            instant = self._cloud_time.answer(event.payload, retained=event.retained)
+            if instant is not None and self.on_time(instant):
+                self._cloud_time.believed()
         else:
             self._on_resend(event)
+
+    def _on_not_heard(self, event: NotHeard) -> None:
+        self._cloud_time.refuse(event.reason)
 
     def _on_resend(self, event: Received) -> None:
         try:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.buffer import Buffer, Row, join_batch
+from agent.publishing.backlog_window import BacklogWindow
 from agent.publishing.batch_window import BatchWindow
 from agent.transport import Limits
 from contract.ranges import Ranges
@@ -55,6 +56,7 @@ class SendQueue:
         self._in_flight: dict[int, OutgoingMessage] = {}
         self._travelling: set[int] = set()
         self._backlog_bytes = 0
+        self._window = BacklogWindow(monotonic)
         self._ahead: deque[Row] = deque()
         self._live = 0
         self._position = 0
@@ -84,6 +86,7 @@ class SendQueue:
         self._payload, self._batch_bytes = payload, min(self._limits.batch_bytes, payload)
         newest = self._buffer.highest_seq
         self._live = newest if newest in self._held else max(newest - 1, 0)
+        self._window.connected()
         self._gathering.begin()
         self._read_backlog_from(0)
 
@@ -100,6 +103,7 @@ class SendQueue:
         self._in_flight.clear()
         self._travelling.clear()
         self._backlog_bytes = 0
+        self._window.lost()
         self._exhausted = False
 
     def took(self, token: int, parcel: OutgoingMessage) -> None:
@@ -108,10 +112,12 @@ class SendQueue:
         self._travelling.update(parcel.seqs)
         if parcel.backlog:
             self._backlog_bytes += len(parcel.payload)
+        if parcel.backlog or parcel.batch:
+            self._window.sent(token, len(parcel.payload))
 
     def delivered(self, tokens: tuple[int, ...]) -> list[int]:
         """The samples that have arrived; tokens that are not ours or of an earlier connection are ignored."""
-        seqs = [seq for token in tokens for seq in self._back(token)]
+        seqs = [seq for token in tokens for seq in self._back(token, delivered=True)]
         if seqs:
             self._pause, self._paused_until = _PAUSE_FIRST, 0.0
         if self._at_most:
@@ -157,11 +163,12 @@ class SendQueue:
             moments.append(self._paused_until)
         return max(0.0, min(moments) - now)
 
-    def _back(self, token: int) -> tuple[int, ...]:
+    def _back(self, token: int, *, delivered: bool = False) -> tuple[int, ...]:
         parcel = self._in_flight.pop(token, None)
         if parcel is None:
             return ()
         self._travelling.difference_update(parcel.seqs)
+        self._window.answered(token, delivered=delivered)
         if parcel.backlog:
             self._backlog_bytes -= len(parcel.payload)
         return parcel.seqs
@@ -190,7 +197,7 @@ class SendQueue:
         size = _BRACKETS
         for number, row in enumerate(rows):
             size += len(row.body) + 1
-            if number and size > self._batch_bytes:
+            if number and size > self._batch_size:
                 return rows[:number]
         return rows
 
@@ -203,16 +210,22 @@ class SendQueue:
             return None
         if self._in_flight and len(self._in_flight) >= self._limits.window - _RESERVED_FOR_LIVE:
             return None
-        if self._backlog_bytes and self._backlog_bytes + self._batch_bytes > self._limits.backlog_in_flight:
+        allowed = min(self._limits.backlog_in_flight, self._window.size)
+        if self._backlog_bytes and self._backlog_bytes + self._batch_size > allowed:
             return None
         return self._batch()
+
+    @property
+    def _batch_size(self) -> int:
+        """Bytes of one batch: what the settings and the broker allow, and what the line carries."""
+        return min(self._batch_bytes, self._window.size)
 
     def _batch(self) -> OutgoingMessage | None:
         rows: list[Row] = []
         size, most = 0, self._limits.records
         while len(rows) < most and (row := self._peek()):
             most = min(most, self._at_most.get(row.seq, most))
-            if rows and (len(rows) >= most or size + len(row.body) + _BRACKETS > self._batch_bytes):
+            if rows and (len(rows) >= most or size + len(row.body) + _BRACKETS > self._batch_size):
                 break
             rows.append(self._ahead.popleft())
             size += len(row.body) + 1

@@ -19,6 +19,8 @@ class Routes:
     status: str
     resend: str
     config: str
+    time_ask: str
+    time: str
 
 
 def routes(truck_id: str, ingest: BasicIngest) -> Routes:
@@ -30,6 +32,8 @@ def routes(truck_id: str, ingest: BasicIngest) -> Routes:
         status=topics.status(truck_id),
         resend=topics.resend(truck_id),
         config=topics.config(truck_id),
+        time_ask=topics.time_ask(truck_id),
+        time=topics.time(truck_id),
     )
 
 

@@ -62,6 +62,7 @@ class Agent:
         self._remote = Remote(settings, keepsake, clock.monotonic)
         self._uplink.on_config, self._uplink.on_ack = self._on_config, self._on_ack
         self._recorder.on_event = self._uplink.hurry
+        self._uplink.on_time = self._recorder.witness_cloud
         self._due = clock.now()
         self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
         if self._remote.settings != settings:
@@ -133,6 +134,8 @@ class Agent:
     def _turn(self) -> None:
         self._uplink.turn(self._until_due())
         self._sample_when_due()
+        if self._uplink.connected and self._recorder.wants_cloud_time:
+            self._uplink.ask_time()
         self._uplink.resume(self._recorder.settle(connected=self._uplink.connected))
         self._prune_when_due()
         if self._remote.tick(connected=self._uplink.connected):

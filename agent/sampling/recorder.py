@@ -9,7 +9,7 @@ is placed between its neighbours and sent as `estimated`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from logging import getLogger
 from typing import Protocol
@@ -18,6 +18,7 @@ from agent.buffer import Boot, Buffer, Dated, Draft, Row
 from agent.sampling.event_detection import Events
 from agent.sampling.sampler import Taken
 from agent.timing.clock import Clock, Moment
+from agent.timing.cloud_time import CloudInstant
 from agent.timing.estimation import Stretch, place
 from agent.timing.trusted_time import EARLIEST, LATEST, Anchor, Timekeeper
 from contract import timestamps
@@ -34,6 +35,8 @@ HELD_AT_MOST = 2000
 """Samples in memory while the disk refuses: more than a day at one a minute, a few MB."""
 
 _REMEMBER_EVERY = 3600.0
+_CLOCK_SET = 60.0
+"""Seconds by which a clock that nobody vouches for must leap to have been set by somebody."""
 
 
 class Source(Protocol):
@@ -60,6 +63,7 @@ class Recorder:
         self._boot = clock.moment().boot
         self._remembered: Anchor | None = None
         self._estimate: Anchor | None = None
+        self._clock_ran_at: float | None = None  # wall clock less uptime, at the last sample that was estimated
         self._keeper = self._timekeeper()
         self._waiting = buffer.counts().waiting
         self._unsettled = bool(self._waiting)
@@ -117,6 +121,20 @@ class Recorder:
             log.info("time_settled samples=%d still_waiting=%d", released.count, self._waiting)
         return released
 
+    @property
+    def wants_cloud_time(self) -> bool:
+        """Whether nobody better than the cloud vouches for the time."""
+        anchor = self._keeper.anchor
+        known = anchor is not None and anchor.quality != "cloud" and anchor.covers(self._clock.moment().uptime)
+        return not known and self._clock.quality() == "estimated"
+
+    def witness_cloud(self, instant: CloudInstant) -> bool:
+        """The cloud says what time it is; whether that is believed."""
+        before = self._keeper.anchor
+        believed = self._keeper.witness(instant.utc, self._clock.moment().uptime, "cloud")
+        self._note_anchor(before)
+        return believed
+
     def resume(self) -> None:
         """The buffer has been repaired: more or less may wait in it than before."""
         self._waiting, self._unsettled, self._remembered = self._buffer.counts().waiting, True, None
@@ -148,6 +166,10 @@ class Recorder:
         believed = taken.fix is not None and self._keeper.witness(taken.fix, moment.uptime, "gps")
         if not believed and self._clock.quality() != "estimated":
             self._keeper.witness(moment.wall, moment.uptime, "ntp")
+        self._note_anchor(before)
+
+    def _note_anchor(self, before: Anchor | None) -> None:
+        """Somebody may have been believed: then what waits can be dated, and this boot's time line is remembered."""
         anchor = self._keeper.anchor
         if anchor is None or anchor is before:
             return
@@ -189,6 +211,17 @@ class Recorder:
     def _estimated(self, moment: Moment) -> datetime:
         """The time of a sample that will not wait: on this boot's estimated time line, which is fixed once."""
         anchor = self._estimate or self._keeper.anchor
+        ahead = moment.wall.timestamp() - moment.uptime
+        if (
+            self._clock_ran_at is not None
+            and abs(ahead - self._clock_ran_at) > _CLOCK_SET
+            and _sane(moment.wall) == moment.wall
+        ):
+            # Somebody has set the clock, which is the best that is known from now on, also where it goes back.
+            log.warning("clock_was_set by_seconds=%.0f", ahead - self._clock_ran_at)
+            anchor = self._estimate = Anchor(moment.uptime, moment.wall, "estimated")
+            self._remember(anchor)
+        self._clock_ran_at = ahead
         if anchor is None:
             last = self._buffer.highest_seq
             lower, upper = self._buffer.trusted_around(last + 1, last + 1)
@@ -227,7 +260,8 @@ class Recorder:
         earlier = [boot.anchor.utc for number, boot in boots.items() if number < run[0].boot and boot.anchor]
         known = [time for time in (lower, *earlier) if time and (upper is None or time <= upper)]
         groups = [list(group) for _, group in groupby(run, lambda draft: draft.boot)]
-        stretches = [Stretch(group[0].uptime, group[-1].uptime, _sane(group[0].wall)) for group in groups]
+        # The clock's last word counts: one that was set right meanwhile corrects what was not sent yet.
+        stretches = [Stretch(group[0].uptime, group[-1].uptime, _sane(_started(group))) for group in groups]
         placed = place(stretches, self._not_before(max(known, default=None)), upper)
         if upper is None and boots.get(run[-1].boot, Boot(0, "", None)).name == self._boot:
             self._estimate = Anchor(run[-1].uptime, placed[-1].at(run[-1].uptime), "estimated")
@@ -258,6 +292,14 @@ class Recorder:
                 self._buffer.note({"never_stored": str(self.never_stored)})
             except Retryable as error:
                 log.error("buffer_fault reason=%r", str(error))
+
+
+def _started(group: Sequence[Draft]) -> datetime:
+    """When a boot's first waiting sample was taken, by what the clock said at the last one."""
+    try:
+        return group[-1].wall - timedelta(seconds=group[-1].uptime - group[0].uptime)
+    except OverflowError:
+        return EARLIEST
 
 
 def _sane(wall: datetime) -> datetime:

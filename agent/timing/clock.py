@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-TimeQuality = Literal["gps", "ntp", "estimated"]
+TimeQuality = Literal["gps", "ntp", "cloud", "estimated"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -25,6 +25,8 @@ CONFIRMATIONS = 5
 """So many witnesses in a row, agreeing among themselves, are believed against the anchor that they contradict."""
 
 _TOLERANCE = 2.0
+_CLOUD_TOLERANCE = 5.0
+"""What an answer from the cloud may be off: half of its longest round trip."""
 _DRIFT = 2e-4
 
 
@@ -63,20 +65,24 @@ class Timekeeper:
 
     def witness(self, utc: datetime, uptime: float, quality: TimeQuality) -> bool:
         """Somebody trustworthy says that it is `utc` now; whether that is believed, and then it is the anchor."""
+        if quality == "cloud" and self.anchor and self.anchor.quality != "cloud" and self.anchor.covers(uptime):
+            return False  # a better witness is there
         if not EARLIEST <= utc < LATEST:
             self._doubt("out_of_range", utc, quality)
             return False
-        if not self._fits(utc, uptime) and not self._confirmed(utc, uptime, quality):
+        if not self._fits(utc, uptime, quality) and not self._confirmed(utc, uptime, quality):
             return False
         if self._told:
             log.warning("time_believed utc=%s source=%s", utc.isoformat(), quality)
         self.anchor, self._doubted, self._agreeing, self._told = Anchor(uptime, utc, quality), None, 0, ""
         return True
 
-    def _fits(self, utc: datetime, uptime: float) -> bool:
+    def _fits(self, utc: datetime, uptime: float, quality: TimeQuality) -> bool:
         if self.anchor is None:
             return self._last is None or utc >= self._last - timedelta(seconds=_TOLERANCE)
         allowed = _TOLERANCE + _DRIFT * abs(uptime - self.anchor.uptime)
+        if "cloud" in (quality, self.anchor.quality):
+            allowed += _CLOUD_TOLERANCE
         return abs((utc - self.anchor.at(uptime)).total_seconds()) <= allowed
 
     def _confirmed(self, utc: datetime, uptime: float, quality: TimeQuality) -> bool:

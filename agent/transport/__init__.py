@@ -6,7 +6,7 @@ only when they are opened.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from contract.topics import MAX_PAYLOAD
 
@@ -35,12 +35,20 @@ class Limits:
 
 
 class Message(NamedTuple):
-    """One publish at QoS 1. token: the caller's name for it, unique while the process runs."""
+    """One publish. token: the caller's name for it, unique while the process runs. qos: 1, or 0 for a message whose end
+    nobody needs to know: it has no event."""
 
     token: int
     topic: str
     payload: bytes
     retain: bool = False
+    qos: Literal[0, 1] = 1
+
+
+class Listen(NamedTuple):
+    """Subscribe to one more topic, at QoS 0, until the connection ends."""
+
+    topic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +83,22 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message on a subscribed topic."""
+    """A message on a subscribed topic. retained: the broker had kept it from before the subscription."""
 
     topic: str
     payload: bytes
+    retained: bool = False
 
 
-Event = Connected | Lost | Delivered | Refused | Received
+@dataclass(frozen=True, slots=True)
+class NotHeard:
+    """The broker refused a `listen`."""
+
+    topic: str
+    reason: str
+
+
+Event = Connected | Lost | Delivered | Refused | Received | NotHeard
 Sink = Callable[[Event], None]
 
 
@@ -98,6 +115,8 @@ class Transport(Protocol):
     - Order: messages leave in the order of `publish`, at most `limits.window` unacknowledged, fewer where the broker
       says so (MQTT 5 Receive Maximum).
     - A topic of `subscribe` that the broker refuses is logged as an error, and the others stand.
+    - `listen` subscribes to one more topic at QoS 0 until the connection ends, in the order of `publish`; the broker's
+      refusal is told as NotHeard.
     - `will` is published, retained, by the broker when the connection ends in any way but `close`.
     - `close` says goodbye to the broker and ends the thread within about `timeout` seconds.
     """
@@ -108,5 +127,7 @@ class Transport(Protocol):
     def start(self, sink: Sink, *, will: Message | None = None, subscribe: Sequence[str] = ()) -> None: ...
 
     def publish(self, message: Message) -> None: ...
+
+    def listen(self, topic: str) -> None: ...
 
     def close(self, timeout: float = 2.0) -> None: ...

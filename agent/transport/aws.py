@@ -26,7 +26,7 @@ from typing import Any
 from awscrt import io, mqtt5
 from awscrt.exceptions import AwsCrtError
 
-from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused, Sink
+from agent.transport import Connected, Delivered, Limits, Lost, Message, NotHeard, Received, Refused, Sink
 from agent.transport.backoff import Backoff
 from agent.transport.endpoint import Line, Tls
 from contract.errors import Misconfigured
@@ -83,8 +83,26 @@ class AwsIotTransport:
         self._client.start()
 
     def publish(self, message: Message) -> None:
-        """Send one message, at QoS 1, when its turn comes."""
+        """Send one message when its turn comes."""
         self._inbox.put(message)
+
+    def listen(self, topic: str) -> None:
+        """Subscribe to one more topic on this connection."""
+        self._inbox.put(partial(self._listen, topic))
+
+    def _listen(self, topic: str) -> None:
+        if not self._established:
+            return
+        packet = mqtt5.SubscribePacket([mqtt5.Subscription(topic, mqtt5.QoS.AT_MOST_ONCE)])
+        answer: Future[Any] = self._client.subscribe(packet)
+        answer.add_done_callback(self._later(self._on_listening, topic, self._number))
+
+    def _on_listening(self, topic: str, number: int, answer: "Future[Any]") -> None:
+        if number != self._number or answer.exception():
+            return
+        code = answer.result().reason_codes[0]
+        if int(code) >= _FAILED:
+            self._sink(NotHeard(topic, _words(code)))
 
     def close(self, timeout: float = 2.0) -> None:
         """Say goodbye and end; a connection attempt that hangs is left to its own time limit."""
@@ -172,6 +190,9 @@ class AwsIotTransport:
             if size > self._payload:
                 self._sink(Refused(message.token, _TOO_LARGE, f"{size} bytes, the broker takes {self._payload}"))
                 continue
+            if message.qos == 0:
+                self._client.publish(_packet(message))
+                continue
             self._travelling += 1
             answer: Future[Any] = self._client.publish(_packet(message))
             answer.add_done_callback(self._later(self._on_puback, message.token, self._number))
@@ -221,7 +242,7 @@ class AwsIotTransport:
 
     def _on_publish(self, event: Any) -> None:
         packet = event.publish_packet
-        self._sink(Received(packet.topic, bytes(packet.payload or b"")))
+        self._sink(Received(packet.topic, bytes(packet.payload or b""), bool(packet.retain)))
 
     def _on_failure(self, event: Any) -> None:
         connack = event.connack_packet
@@ -294,7 +315,7 @@ def _stamp(tls: Tls | None) -> tuple[object, ...]:
 
 def _packet(message: Message) -> Any:
     return mqtt5.PublishPacket(
-        topic=message.topic, payload=message.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=message.retain
+        topic=message.topic, payload=message.payload, qos=mqtt5.QoS(message.qos), retain=message.retain
     )
 
 

@@ -27,7 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused, Sink
+from agent.transport import Connected, Delivered, Limits, Listen, Lost, Message, NotHeard, Received, Refused, Sink
 from agent.transport.backoff import Backoff
 from agent.transport.endpoint import Line, Tls
 
@@ -38,6 +38,8 @@ _TOO_LARGE = 149
 _TOPIC_AND_HEADER = 256
 _STABLE = 10.0
 _IDLE = 10.0
+_SLOWEST_LINE = 1000.0
+"""Bytes a second that any line is given before an acknowledgement counts as missing, beside ack_timeout."""
 
 
 class PahoTransport:
@@ -48,7 +50,7 @@ class PahoTransport:
         self.tls = tls_context(line.tls) if line.tls else None
         self._limits = limits or Limits()
         self._backoff = backoff or Backoff(1.0, 60.0)
-        self._outbox: deque[Message] = deque()
+        self._outbox: deque[Message | Listen] = deque()
         self._closing = threading.Event()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread: threading.Thread | None = None
@@ -65,7 +67,14 @@ class PahoTransport:
         self._thread.start()
 
     def publish(self, message: Message) -> None:
-        """Send one message, at QoS 1, when its turn comes."""
+        """Send one message when its turn comes."""
+        self._put(message)
+
+    def listen(self, topic: str) -> None:
+        """Subscribe to one more topic on this connection."""
+        self._put(Listen(topic))
+
+    def _put(self, message: Message | Listen) -> None:
         quiet = not self._outbox
         self._outbox.append(message)
         if quiet:
@@ -124,7 +133,9 @@ class Connection:
     def __init__(self, owner: PahoTransport, sink: Sink, will: Message | None, subscribe: Sequence[str]) -> None:
         self._line, self._tls, self._sink, self._subscribe = owner.line, owner.tls, sink, subscribe
         self._window, self._payload = owner.limits.window, owner.limits.payload
-        self._unanswered: dict[int, tuple[int, float]] = {}  # packet id → token, when; oldest first
+        self._unanswered: dict[int, tuple[int, float, int]] = {}  # packet id → token, deadline, size; oldest first
+        self._outstanding = 0  # their bytes
+        self._listening: dict[int, str] = {}  # packet id → topic, of what `listen` asked for
         self._delivered: list[int] = []
         self._end: str | None = None
         self.established = False
@@ -145,7 +156,7 @@ class Connection:
         client.on_publish = self._on_publish
         client.on_socket_register_write = _later
 
-    def run(self, outbox: deque[Message], wake: int, closing: threading.Event) -> str:
+    def run(self, outbox: deque[Message | Listen], wake: int, closing: threading.Event) -> str:
         """Connect and carry messages until the connection ends; returns why it did."""
         line, client = self._line, self._client
         keep = _keep_session(line.session_expiry)
@@ -207,16 +218,26 @@ class Connection:
 
     def _late(self) -> bool:
         oldest = next(iter(self._unanswered.values()), None)
-        return oldest is not None and time.monotonic() - oldest[1] > self._line.ack_timeout
+        return oldest is not None and time.monotonic() > oldest[1]
 
-    def _send(self, outbox: deque[Message]) -> None:
+    def _send(self, outbox: deque[Message | Listen]) -> None:
         while outbox and len(self._unanswered) < self._window:
-            token, topic, payload, retain = outbox.popleft()
+            item = outbox.popleft()
+            if isinstance(item, Listen):
+                mid = self._client.subscribe(item.topic, options=SubscribeOptions(qos=0))[1]
+                if mid is not None:
+                    self._listening[mid] = item.topic
+                continue
+            token, topic, payload, retain, qos = item
             if len(payload) > self._payload:
                 self._sink(Refused(token, _TOO_LARGE, f"{len(payload)} bytes, the broker takes {self._payload}"))
                 continue
-            info = self._client.publish(topic, payload, qos=1, retain=retain)
-            self._unanswered[info.mid] = (token, time.monotonic())
+            info = self._client.publish(topic, payload, qos=qos, retain=retain)
+            if qos == 0:
+                continue
+            self._outstanding += len(payload)
+            patience = self._line.ack_timeout + self._outstanding / _SLOWEST_LINE
+            self._unanswered[info.mid] = (token, time.monotonic() + patience, len(payload))
         if self._client.want_write():
             self._client.loop_write()
 
@@ -234,11 +255,17 @@ class Connection:
         if packet:
             self._payload = min(self._payload, packet - _TOPIC_AND_HEADER)
         if self._subscribe:
-            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscribe])
+            topics = [(topic, SubscribeOptions(qos=1)) for topic in self._subscribe]
+            client.subscribe(topics)
         else:
             self._establish()
 
     def _on_subscribe(self, client: Client, _: Any, mid: int, codes: list[ReasonCode], properties: Any) -> None:
+        if mid in self._listening:
+            topic = self._listening.pop(mid)
+            if codes[0].is_failure:
+                self._sink(NotHeard(topic, str(codes[0])))
+            return
         for topic, code in zip(self._subscribe, codes, strict=False):
             if code.is_failure:
                 log.error("subscription_refused topic=%s reason=%r", topic, str(code))
@@ -250,14 +277,17 @@ class Connection:
         self._sink(Connected(self._payload))
 
     def _on_publish(self, client: Client, _: Any, mid: int, code: ReasonCode, properties: Any) -> None:
-        token, _when = self._unanswered.pop(mid)
+        if mid not in self._unanswered:
+            return  # of QoS 0, which ends when it is written
+        token, _, size = self._unanswered.pop(mid)
+        self._outstanding -= size
         if code.value < _FAILED:
             self._delivered.append(token)
         else:
             self._sink(Refused(token, code.value, str(code)))
 
     def _on_message(self, client: Client, _: Any, message: MQTTMessage) -> None:
-        self._sink(Received(message.topic, bytes(message.payload)))
+        self._sink(Received(message.topic, bytes(message.payload), message.retain))
 
     def _on_disconnect(self, client: Client, _: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
         why = "the connection was lost" if code.value == _FAILED else str(code)  # paho's code for an end without one

@@ -1,0 +1,85 @@
+"""Asks the cloud what time it is, for a truck without GPS and NTP (docs/wire.md, "Time from the cloud"). Pure.
+
+An ask carries a fresh random id; a rule answers it with the cloud's clock. The answer was made somewhere within the
+round trip, so half of that bounds the error. Only the first answer to the last ask counts, and none that took over
+`LONGEST_TRIP` seconds. Policies of an earlier release deny both topics, and some brokers end the connection then: a
+refusal, or an end within `SUSPICIOUS` seconds of asking, ends the asking until the agent restarts.
+"""
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from logging import getLogger
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from contract.codec import parse
+from contract.control_messages import TimeAnswer, TimeAsk
+from contract.errors import Rejected
+
+log = getLogger(__name__)
+
+LONGEST_TRIP = 10.0
+SUSPICIOUS = 5.0
+ASK_SECONDS = 60.0
+ASK_AGAIN_SECONDS = 3600.0
+
+
+class CloudInstant(NamedTuple):
+    """It was `utc` in the cloud at the moment the answer is used, give or take `error` seconds."""
+
+    utc: datetime
+    error: float
+
+
+class CloudTime:
+    """One truck's questions. monotonic: seconds that never leap."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._open: tuple[str, float] | None = None
+        self._asked_at, self._next_at = float("-inf"), 0.0
+        self.refused = False
+
+    def ask(self) -> bytes | None:
+        """The payload of an ask if one is due now: once a minute until there was an answer, then hourly."""
+        now = self._monotonic()
+        if self.refused or now < self._next_at:
+            return None
+        self._asked_at, self._next_at = now, now + ASK_SECONDS
+        self._open = secrets.token_hex(16), now
+        return TimeAsk(id=self._open[0]).model_dump_json().encode()
+
+    def answer(self, payload: bytes, *, retained: bool) -> CloudInstant | None:
+        """What an answer tells, or None for one that is late, repeated, retained, unreadable or of another ask."""
+        try:
+            answer = TimeAnswer.model_validate(parse(payload))
+            utc = datetime.fromtimestamp(answer.ms / 1000, UTC)
+        except (Rejected, ValidationError, ValueError, OverflowError, OSError) as error:
+            log.warning("time_answer_ignored reason=%r", str(error)[:200])
+            return None
+        asked, self_open = self._open, self._open is not None and answer.id == self._open[0]
+        if retained or not self_open or asked is None:
+            return None
+        self._open = None
+        trip = self._monotonic() - asked[1]
+        if trip > LONGEST_TRIP:
+            return None
+        return CloudInstant(utc + timedelta(seconds=trip / 2), trip / 2)
+
+    def believed(self) -> None:
+        """The last answer was taken for the time: the next ask is due in an hour."""
+        self._next_at = self._monotonic() + ASK_AGAIN_SECONDS
+
+    def refuse(self, reason: str) -> None:
+        """The broker does not let this truck ask."""
+        if not self.refused:
+            self.refused = True
+            log.warning("time_from_the_cloud_refused reason=%r until=restart", reason)
+
+    def lost(self) -> None:
+        """The connection has ended; soon after an ask, the ask is taken for the cause."""
+        if self._monotonic() - self._asked_at <= SUSPICIOUS and self._open is not None:
+            self.refuse("the connection ended right after asking")
+        self._open = None
