@@ -31,7 +31,7 @@ class Truck:
         )
         self.buffer: Buffer = more.get("buffer") or SqliteBuffer(self.settings.buffer, TRUCK)
         self.sensor = CountingSensor()
-        line = Line("127.0.0.1", broker.port, TRUCK)
+        line = Line("127.0.0.1", more.get("port", broker.port), TRUCK)
         limits = more.get("limits") or with_lanes(Limits(), self.settings.lanes)
         self.agent = Agent(
             settings=self.settings,

@@ -53,7 +53,8 @@ def test_it_asks_once_a_minute_and_hourly_once_believed_each_time_under_a_new_id
     assert cloud.ask() is None
     wall.now += ASK_SECONDS
     second = cloud.ask()
-    assert second is not None and second != first
+    assert second is not None
+    assert second != first
     cloud.believed()
     wall.now += ASK_AGAIN_SECONDS - 1
     assert cloud.ask() is None
