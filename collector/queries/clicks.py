@@ -1,14 +1,15 @@
 """What the shoppers did: counters by item and minute, and views derived from the events."""
 
 from collections import Counter as Tally
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from collector.clicks.sessions import UNATTRIBUTED, funnel, sessions
+from collector.rows import StoredClick
 from collector.stores import Reader
+from contract.codec import parse
 
 Rows = list[dict[str, Any]]
-FUNNEL = ("page_view", "view", "add_to_cart", "purchase")
 
 
 def clicks(reader: Reader | None, by: str) -> Rows:
@@ -43,32 +44,38 @@ def _rows(tally: Tally[Any], names: tuple[str, ...]) -> Rows:
 
 
 def _by_session(reader: Reader) -> Rows:
-    """`[{session_id, first, last, events, count, purchases}]`, by first event; without those of no session."""
-    rows: dict[str, dict[str, Any]] = {}
-    for click in reader.clicks():  # ascending in time
-        if click.session_id is None:
-            continue
-        new = {"session_id": click.session_id, "first": click.timestamp, "events": 0, "count": 0, "purchases": 0}
-        row = rows.setdefault(click.session_id, new)
-        row["last"] = click.timestamp
-        row["events"] += 1
-        row["count"] += click.count
-        row["purchases"] += click.counter.event_type == "purchase"
-    return list(rows.values())
+    """`[{session_id, first, last, events, count, purchases}]`, by first event; without those of no session.
+
+    A session that was silent for 30 minutes is several rows: ID, ID.2, …. One order_id is one purchase.
+    """
+    return [
+        {
+            "session_id": session.session_id,
+            "first": session.events[0].timestamp,
+            "last": session.events[-1].timestamp,
+            "events": len(session.events),
+            "count": sum(event.count for event in session.events),
+            "purchases": _purchases(session.events),
+        }
+        for session in sessions(reader.clicks())
+    ]
+
+
+def _purchases(events: Iterable[StoredClick]) -> int:
+    bought = [event for event in events if event.counter.event_type == "purchase"]
+    return len({parse(event.text).get("order_id") or event.event_id for event in bought})
 
 
 def _by_funnel(reader: Reader) -> Rows:
-    """`[{step, sessions, share}]`: sessions that came as far as each step, in the order of FUNNEL."""
-    seen: dict[str, set[str]] = defaultdict(set)
-    for click in reader.clicks():
-        if click.session_id is not None:
-            seen[click.session_id].add(click.counter.event_type)
-    depth = [max((FUNNEL.index(kind) for kind in kinds if kind in FUNNEL), default=-1) for kinds in seen.values()]
-    reached = [sum(each >= step for each in depth) for step in range(len(FUNNEL))]
-    total = reached[0] if reached else 0
+    """`[{step, sessions, share}]`: sessions that took each step after those before it, in time order.
+
+    The last row, `unattributed`, has the number of events that name no session.
+    """
+    rows = funnel(reader.clicks())
+    total = rows[0][1]
     return [
-        {"step": step, "sessions": sessions, "share": round(sessions / total, 4) if total else None}
-        for step, sessions in zip(FUNNEL, reached, strict=True)
+        {"step": step, "sessions": count, "share": round(count / total, 4) if total and step != UNATTRIBUTED else None}
+        for step, count in rows
     ]
 
 

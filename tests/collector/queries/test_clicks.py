@@ -6,7 +6,7 @@ import pytest
 
 from collector import queries
 from tests.collector.stores_on_disk import Collector
-from tests.contract.examples import click
+from tests.contract.examples import RECEIVED_MS, click
 
 
 def _event(number: int, kind: str, **more: Any) -> dict[str, Any]:
@@ -77,7 +77,34 @@ def test_by_funnel(filled: Collector) -> None:
         {"step": "view", "sessions": 2, "share": 0.6667},
         {"step": "add_to_cart", "sessions": 1, "share": 0.3333},
         {"step": "purchase", "sessions": 1, "share": 0.3333},
+        {"step": "unattributed", "sessions": 2, "share": None},
     ]
+
+
+def test_a_deeper_step_invents_no_earlier_one(collector: Collector) -> None:
+    """A purchase without a page view before it, and one whose view came after it."""
+    collector.take(
+        _event(1, "purchase", session_id="blind"),
+        _event(2, "page_view", session_id="late"),
+        _event(3, "purchase", session_id="late"),
+        _event(4, "view", session_id="late"),
+        kind="click",
+    )
+    steps = {row["step"]: row["sessions"] for row in queries.clicks(collector.store, "funnel")}
+    assert steps == {"page_view": 1, "view": 1, "add_to_cart": 0, "purchase": 0, "unattributed": 0}
+
+
+def test_half_an_hour_of_silence_ends_a_session_and_an_order_is_bought_once(collector: Collector) -> None:
+    collector.take(
+        _event(1, "view", session_id="s"),
+        _event(31, "purchase", session_id="s", order_id="o"),
+        _event(32, "purchase", session_id="s", order_id="o"),
+        {**_event(0, "view", session_id="s"), "timestamp": "2024-06-01T12:02:30.001Z", "event_id": "later"},
+        kind="click",
+        received_ms=RECEIVED_MS + 3_600_000,
+    )
+    rows = queries.clicks(collector.store, "session")
+    assert [(row["session_id"], row["events"], row["purchases"]) for row in rows] == [("s", 3, 1), ("s.2", 1, 0)]
 
 
 @pytest.mark.parametrize("by", sorted(queries.VIEWS))
@@ -86,4 +113,4 @@ def test_no_store_has_no_clicks(by: str) -> None:
 
 
 def test_an_empty_store_has_a_funnel_without_shares(collector: Collector) -> None:
-    assert [row["share"] for row in queries.clicks(collector.store, "funnel")] == [None] * 4
+    assert [row["share"] for row in queries.clicks(collector.store, "funnel")] == [None] * 5
