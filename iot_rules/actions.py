@@ -15,8 +15,8 @@ from iot_rules.sql import Arrival, Message, Rendered, Template, Value, parse_tem
 
 KINDS = frozenset((
     "cloudwatchAlarm", "cloudwatchLogs", "cloudwatchMetric", "dynamoDB", "dynamoDBv2", "elasticsearch", "firehose",
-    "http", "iotAnalytics", "iotEvents", "iotSiteWise", "kafka", "kinesis", "lambda", "location", "openSearch",
-    "republish", "s3", "salesforce", "sns", "sqs", "stepFunctions", "timestream",
+    "http", "influxDB", "iotAnalytics", "iotEvents", "iotSiteWise", "kafka", "kinesis", "lambda", "location",
+    "openSearch", "republish", "s3", "salesforce", "sns", "sqs", "stepFunctions", "timestream",
 ))  # fmt: skip
 _RESOURCES = (
     "streamName", "deliveryStreamName", "bucketName", "queueUrl", "tableName", "functionArn", "topic", "targetArn",

@@ -23,7 +23,7 @@ from iot_rules.account import Account
 from iot_rules.cases import check_case, read_cases, run_on_topic, shown_output
 from iot_rules.cli_rendering import change_line, show_findings, show_rules
 from iot_rules.clients import Clients
-from iot_rules.deployment_plan import filled, placeholders, plan
+from iot_rules.deployment_plan import Change, filled, placeholders, plan
 from iot_rules.engine import Rule, load_documents, read_rule
 from iot_rules.errors import SqlError
 from iot_rules.findings import ERROR
@@ -231,6 +231,10 @@ def eval_statement(  # noqa: PLR0913  (each is an option of the command)
 def deploy(  # noqa: PLR0913  (each is an option of the command)
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, change nothing")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="With --dry-run: exit 2 if the account differs from the documents")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete rules that no document names without asking")] = False,
     role_arn: Annotated[
         str, typer.Option(help="The role that AWS IoT assumes (else the setting iot_rules.role_arn)")
     ] = "",
@@ -245,7 +249,8 @@ def deploy(  # noqa: PLR0913  (each is an option of the command)
 ) -> None:
     """Make the account's rules those of the documents: create, replace, enable, disable, delete.
 
-    Only rules named milepost_… are touched; one that no document names any more is deleted. Again: nothing changes.
+    Only rules named milepost_… are touched. One that no document names any more is deleted last, after a question or
+    with --yes. Again: nothing changes.
     """
     given = {"role_arn": role_arn, "errors_bucket": errors_bucket, "region": region, "endpoint_url": endpoint_url}
     settings = room.load(config).model_copy(update={key: value for key, value in given.items() if value})
@@ -254,16 +259,34 @@ def deploy(  # noqa: PLR0913  (each is an option of the command)
     wanted = filled([rule.document for rule in rules], placeholders(settings))
     account = Account(Clients(settings.region, settings.endpoint_url))
     changes = plan(wanted, account.rules())
+    said = []
     for change in changes:
-        if not dry_run:
+        applied = not dry_run and (change.action != "delete" or yes or _agreed(change))
+        if applied:
             account.apply(change)
         if not json_output:
-            typer.echo(change_line(change, dry_run=dry_run))
+            typer.echo(change_line(change, dry_run=dry_run, applied=applied))
+        said.append(_said(change, applied=applied))
     if json_output:
-        said = [
-            {"action": each.action, "rule_name": each.rule_name, "differences": each.differences} for each in changes
-        ]
         _print({"dry_run": dry_run, "changes": said})
+    if dry_run and exit_code and any(change.action != "unchanged" for change in changes):
+        raise typer.Exit(2)
+
+
+def _said(change: Change, *, applied: bool) -> dict[str, Any]:
+    values = {key: {"old": old, "new": new} for key, (old, new) in zip(change.differences, change.values, strict=False)}
+    return {
+        "action": change.action,
+        "rule_name": change.rule_name,
+        "differences": change.differences,
+        "values": values,
+        "applied": applied and change.action != "unchanged",
+    }
+
+
+def _agreed(change: Change) -> bool:
+    """Whether the person at the terminal wants a rule deleted; nobody there: no."""
+    return sys.stdin.isatty() and typer.confirm(f"delete {change.rule_name}, which no document names?", err=True)
 
 
 def _refuse_errors(rules: tuple[Rule, ...]) -> None:

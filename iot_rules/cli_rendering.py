@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from contract.codec import dump
 from iot_rules.deployment_plan import Change
 from iot_rules.findings import Finding
 
@@ -41,10 +42,20 @@ def show_findings(console: Console, findings: Sequence[Finding], checked: int) -
     console.print(f"{checked} rule{'s' if checked != 1 else ''} checked: {said}", highlight=False)
 
 
-def change_line(change: Change, *, dry_run: bool) -> str:
-    """A change as it is announced, or reported when it was made."""
+def change_line(change: Change, *, dry_run: bool, applied: bool = True) -> str:
+    """A change as it is announced, or reported when it was made; old and new values below it."""
     if change.action == "unchanged":
         verb = "unchanged"
+    elif not dry_run and not applied:
+        return f"{'kept':<13} {change.rule_name}  (no document names it: give --yes to delete it)"
     else:
         verb = f"would {change.action}" if dry_run else _PAST[change.action]
-    return f"{verb:<13} {change.rule_name}" + (f"  ({', '.join(change.differences)})" if change.differences else "")
+    named = f"  ({', '.join(change.differences)})" if change.differences else ""
+    lines = [f"{verb:<13} {change.rule_name}{named}"]
+    for key, (old, new) in zip(change.differences, change.values, strict=False):
+        lines += [f"  {key}", f"    - {_short(old)}", f"    + {_short(new)}"]
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else dump(value)

@@ -30,13 +30,14 @@ _DEFAULTS: dict[str, Any] = {
 class Change:
     """action: create, replace, enable, disable, delete or unchanged. differences: the payload's keys that differ.
 
-    payload: what to create or replace, None for the others.
+    payload: what to create or replace, None for the others. values: for each difference the deployed value and the new.
     """
 
     action: str
     rule_name: str
     differences: tuple[str, ...] = ()
     payload: dict[str, Any] | None = None
+    values: tuple[tuple[Any, Any], ...] = ()
 
 
 def placeholders(settings: RulesSettings) -> dict[str, str]:
@@ -85,9 +86,13 @@ def filled(documents: Iterable[Mapping[str, Any]], values: Mapping[str, str]) ->
 
 
 def plan(wanted: Mapping[str, dict[str, Any]], deployed: Mapping[str, Any]) -> list[Change]:
-    """The changes that make the account's rules (name → payload) the wanted ones, in the order of names."""
+    """The changes that make the account's rules (name → payload) the wanted ones, by name, deletions last.
+
+    A rule that replaces another is thus in force before the other goes.
+    """
     ours = {name for name in deployed if name.startswith(PREFIX)}
-    return [_change(name, wanted.get(name), deployed.get(name)) for name in sorted(wanted.keys() | ours)]
+    changes = [_change(name, wanted.get(name), deployed.get(name)) for name in sorted(wanted.keys() | ours)]
+    return sorted(changes, key=lambda change: change.action == "delete")
 
 
 def _change(name: str, wanted: dict[str, Any] | None, deployed: Mapping[str, Any] | None) -> Change:
@@ -96,10 +101,27 @@ def _change(name: str, wanted: dict[str, Any] | None, deployed: Mapping[str, Any
     if deployed is None:
         return Change("create", name, payload=wanted)
     differences = tuple(
-        key for key, default in _DEFAULTS.items() if wanted.get(key, default) != (deployed.get(key) or default)
+        key
+        for key, default in _DEFAULTS.items()
+        if _settled(wanted.get(key, default)) != _settled(deployed.get(key) or default)
     )
     if not differences:
         return Change("unchanged", name)
+    values = tuple((deployed.get(key), wanted.get(key)) for key in differences)
     if differences == ("ruleDisabled",):
-        return Change("disable" if wanted.get("ruleDisabled") else "enable", name, differences)
-    return Change("replace", name, differences, wanted)
+        return Change("disable" if wanted.get("ruleDisabled") else "enable", name, differences, values=values)
+    return Change("replace", name, differences, wanted, values)
+
+
+_FILLED_BY_AWS: dict[str, Any] = {"qos": 0, "batchMode": False, "useBase64": False, "messageFormat": "RAW"}
+"""Parameters that AWS IoT adds to an action where a document leaves them out."""
+
+
+def _settled(value: Any) -> Any:
+    """A value without what AWS IoT fills in by itself and without empty members, which are no difference."""
+    if isinstance(value, list):
+        return [_settled(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _settled(below) for key, below in value.items()}
+    return {key: below for key, below in kept.items() if below is not None and _FILLED_BY_AWS.get(key, kept) != below}

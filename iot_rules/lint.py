@@ -5,16 +5,19 @@ finding. Sources: the AWS IoT Core quotas (10 actions a rule, 7 slashes a topic)
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from contract.errors import Misconfigured
 from contract.telemetry import Telemetry
 from contract.topics import MAX_PAYLOAD, TIME_ASK, UPLINK
+from iot_rules import action_schemas
 from iot_rules.actions import Action
 from iot_rules.engine import Rule, read_rule
-from iot_rules.errors import SqlError
+from iot_rules.errors import SqlError, TooMuch
 from iot_rules.findings import WARNING, Finding
+from iot_rules.lint_actions import action_meaning, loops
+from iot_rules.lint_statement import statement_meaning
 from iot_rules.quotas import growth
 from iot_rules.sql import ORIGINAL, Template
 from iot_rules.sql.functions import FUNCTIONS
@@ -47,23 +50,36 @@ def check_documents(documents: Sequence[tuple[str, object]]) -> list[Finding]:
     names = Counter(str(document.get("ruleName")) for _, document in documents if isinstance(document, dict))
     for name in sorted(name for name, count in names.items() if count > 1):
         found.append(Finding(name, "name", f"{names[name]} documents have this name", "rename all but one"))
-    return found
+    return [*found, *loops(_readable(document for _, document in documents))]
+
+
+def _readable(documents: Iterable[object]) -> list[Rule]:
+    """The rules of the documents that can be read; what is wrong with the others is a finding of its own."""
+    rules = []
+    for document in documents:
+        try:
+            rules.append(read_rule(document))
+        except Misconfigured:
+            continue
+    return rules
 
 
 def check_document(document: object, name: str) -> list[Finding]:
     """Every finding on one document; `name` stands for a rule that has none."""
+    refused = [Finding(name, "document", what, remedy) for _, what, remedy in action_schemas.problems(document)]
     try:
         rule = read_rule(document)
     except SqlError as error:
-        return [Finding(name, "sql", error.caret(), "mend the statement at the place shown", error.position)]
+        return [*refused, Finding(name, "sql", error.caret(), "mend the statement at the place shown", error.position)]
     except Misconfigured as error:
-        return [Finding(name, "document", str(error), "mend the document")]
-    return check_rule(rule)
+        return refused or [Finding(name, "document", str(error), "mend the document")]
+    return [*refused, *check_rule(rule)]
 
 
 def check_rule(rule: Rule) -> list[Finding]:
     """Every finding on one rule that could be read."""
     found = [*_filter_findings(rule), *_action_findings(rule), *_payload_findings(rule), *_statement_findings(rule)]
+    found += [*statement_meaning(rule), *action_meaning(rule)]
     if len(rule.name) > MAX_RULE_NAME:
         found.append(Finding(rule.name, "name", f"a name has at most {MAX_RULE_NAME} characters", "shorten it"))
     return found
@@ -83,11 +99,18 @@ def _filter_findings(rule: Rule) -> list[Finding]:
         found.append(Finding(
             rule.name, "length", f"the filter is longer than {MAX_TOPIC_BYTES} bytes", "shorten it",
         ))  # fmt: skip
-    if topic_filter.startswith("$aws/rules/"):
+    if topic_filter in ("#", "+/#"):
+        found.append(Finding(
+            rule.name, "filter-all", f"FROM '{topic_filter}' takes every message of the account, and each is paid for",
+            f"name the topics: {UPLINK[0]}",
+        ))  # fmt: skip
+    elif topic_filter.startswith("$aws/rules/"):
         found.append(Finding(
             rule.name, "basic-ingest", "a rule cannot subscribe to Basic Ingest topics",
             "leave the prefix $aws/rules/<rule>/ out of FROM: it works with the plain filter",
         ))  # fmt: skip
+    elif topic_filter.startswith("$aws/"):
+        pass  # AWS IoT's own: lifecycle events, shadows, jobs
     elif not any(overlap(topic_filter, uplink) for uplink in (*UPLINK, TIME_ASK)):
         found.append(Finding(
             rule.name, "filter", f"the filter {topic_filter} can match nothing that the fleet publishes",
@@ -213,7 +236,7 @@ def _call_findings(rule: Rule, call: Call) -> list[Finding]:
     last = call.arguments[1] if count > 1 else None
     if not isinstance(last, Literal) or not isinstance(last.value, str):
         return []
-    if call.function.startswith("regexp_") and compiled(last.value) is None:
+    if call.function.startswith("regexp_") and not _usable(last.value):
         return [Finding(
             rule.name, "regexp", f"{last.value!r} is no valid Java regular expression: the result is always Undefined",
             "mend the pattern", last.position,
@@ -224,3 +247,10 @@ def _call_findings(rule: Rule, call: Call) -> list[Finding]:
             last.position,
         )]  # fmt: skip
     return []
+
+
+def _usable(pattern: str) -> bool:
+    try:
+        return compiled(pattern) is not None
+    except TooMuch:
+        return False

@@ -142,8 +142,11 @@ def test_the_shipped_rules_have_no_finding() -> None:
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
 
 
+ROLE = "arn:aws:iam::123456789012:role/rules"
+
+
 def document(sql: str, **more: Any) -> dict[str, Any]:
-    action = {"s3": {"roleArn": "r", "bucketName": "b", "key": "k"}}
+    action = {"s3": {"roleArn": ROLE, "bucketName": "b", "key": "${newuuid()}"}}
     payload = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": [action], "errorAction": action, **more}
     return {"ruleName": "r", "topicRulePayload": payload}
 
@@ -178,10 +181,13 @@ WARNINGS = (None, "version", "dash")
         (document("SELECT regexp_matches(a, '(') AS a FROM 'fleet/#'"), "regexp"),
         (document("SELECT encode(*, 'hex') AS a FROM 'fleet/#'"), "encoding"),
         (document("SELECT seq – 1 AS a FROM 'fleet/+/telemetry'"), "dash"),
-        (document("SELECT a FROM fleet/#"), None),
+        (document("SELECT seq FROM fleet/#"), None),
         (document(BATCH), None),
         (document(BATCH, actions=[{"republish": {"roleArn": "r", "topic": "x"}}]), "payload"),
-        (document(BATCH, actions=[{"kinesis": {"roleArn": "r", "streamName": "x"}}]), None),
+        (
+            document(BATCH, actions=[{"kinesis": {"roleArn": ROLE, "streamName": "x", "partitionKey": "${topic(2)}"}}]),
+            None,
+        ),
         ({**document(FLEET), "ruleName": "r" * 129}, "name"),
     ],
     ids=range(27),

@@ -56,7 +56,12 @@ def test_what_differs_is_replaced_and_what_is_no_more_is_deleted(iot: Any, tmp_p
     iot.replace_topic_rule(ruleName="milepost_status", topicRulePayload=stranger)
     expected = {**dict.fromkeys(NAMES, "unchanged"), "milepost_status": "replace", "milepost_gone": "delete"}
     assert changes("--dry-run") == expected
-    assert changes() == expected
+    assert deploy(*GIVEN, "--dry-run", "--exit-code").exit_code == 2
+    assert list(changes()) == [*NAMES, "milepost_gone"]  # deletions last
+    kept = deploy(*GIVEN)
+    assert "kept          milepost_gone" in kept.output  # nobody said that it may go
+    assert changes("--yes") == {**dict.fromkeys(NAMES, "unchanged"), "milepost_gone": "delete"}
+    assert deploy(*GIVEN, "--dry-run", "--exit-code").exit_code == 0
     assert changes() == dict.fromkeys(NAMES, "unchanged")
     left = {rule["ruleName"] for rule in iot.list_topic_rules()["rules"]}
     assert left == {*NAMES, "another_teams"}
@@ -106,7 +111,7 @@ def test_placeholders_come_from_settings(iot: Any, tmp_path: Path, monkeypatch: 
 
 
 def document(name: str, sql: str, **more: Any) -> dict[str, Any]:
-    s3 = {"s3": {"roleArn": "r", "bucketName": "b", "key": "k"}}
+    s3 = {"s3": {"roleArn": "arn:aws:iam::123456789012:role/rules", "bucketName": "b", "key": "${newuuid()}"}}
     payload = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": [s3], "errorAction": s3, **more}
     return {"ruleName": name, "topicRulePayload": payload}
 
@@ -134,6 +139,28 @@ def test_an_account_that_cannot_be_reached_exits_3() -> None:
     result = deploy(*GIVEN, "--endpoint-url", "http://127.0.0.1:9")
     assert result.exit_code == 3
     assert "cannot be reached" in result.stderr
+
+
+def test_old_and_new_values_are_shown(iot: Any) -> None:
+    changes()
+    stranger = {"sql": "SELECT * FROM 'x'", "actions": []}
+    iot.replace_topic_rule(ruleName="milepost_status", topicRulePayload=stranger)
+    result = deploy(*GIVEN, "--dry-run")
+    assert "  sql\n    - SELECT * FROM 'x'\n    + SELECT encode(*, 'base64') AS data" in result.output
+    told = json.loads(deploy(*GIVEN, "--dry-run", "--json").stdout)["changes"]
+    (status,) = [each for each in told if each["rule_name"] == "milepost_status"]
+    assert status["values"]["sql"]["old"] == "SELECT * FROM 'x'"
+    assert status["applied"] is False
+
+
+def test_what_aws_fills_in_is_no_difference() -> None:
+    topic = {"roleArn": "r", "topic": "t"}
+    deployed = {"milepost_x": {"sql": "s", "actions": [{"republish": {**topic, "qos": 0, "headers": {}}}]}}
+    (change,) = plan({"milepost_x": {"sql": "s", "actions": [{"republish": topic}]}}, deployed)
+    assert change.action == "replace"  # headers: an empty object is not what AWS IoT fills in
+    deployed["milepost_x"]["actions"][0]["republish"]["headers"] = None  # type: ignore[index]
+    (change,) = plan({"milepost_x": {"sql": "s", "actions": [{"republish": topic}]}}, deployed)
+    assert change.action == "unchanged"
 
 
 def test_defaults_are_no_difference() -> None:

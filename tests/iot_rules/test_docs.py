@@ -34,8 +34,11 @@ def test_every_command_has_an_example() -> None:
     assert {shlex.split(command)[2] for command, _ in EXAMPLES} == {"list", "check", "test", "eval", "deploy"}
 
 
+LINTS = ("lint", "lint_actions", "lint_statement", "quotas")
+
+
 def test_the_page_names_every_code_that_check_finds() -> None:
-    sources = [(ROOT / "iot_rules" / f"{name}.py").read_text("utf-8") for name in ("lint", "quotas")]
+    sources = [(ROOT / "iot_rules" / f"{name}.py").read_text("utf-8") for name in LINTS]
     codes = {code for source in sources for code in re.findall(r'Finding\(\s*\S+,\s*"([a-z_-]+)"', source)}
     assert len(codes) > 15
     assert all(f"`{code}`" in TEXT for code in codes), sorted(codes)
