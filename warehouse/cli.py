@@ -44,6 +44,23 @@ def _reading(settings: CollectorSettings) -> Iterator[Reader | None]:
             reader.close()
 
 
+@contextmanager
+def _shop(settings: CollectorSettings, config: Path | None) -> Iterator[Any]:
+    """The database of commerce; None where nothing was ever put into it."""
+    from commerce.settings import CommerceSettings
+    from commerce.storage.database import open_database
+
+    commerce = load("commerce", CommerceSettings, config)
+    if commerce.database is None and not (settings.data_dir / "commerce.db").exists():
+        yield None
+        return
+    database = open_database(commerce.database_url(settings.data_dir))
+    try:
+        yield database
+    finally:
+        database.close()
+
+
 def _print(document: Any) -> None:
     typer.echo(dump(document))
 
@@ -56,7 +73,7 @@ def build_lake(
     as_json: AsJson = False,
 ) -> None:
     """Bring the lake up to date with the store. Safe to interrupt and to repeat."""
-    from warehouse.lake.build import Lake
+    from warehouse.lake.build import Lake, Sources
 
     collector, settings = _collector(config, data_dir), load("lake", LakeSettings, config)
     folder = lake_folder(settings, collector.data_dir)
@@ -64,7 +81,9 @@ def build_lake(
     with _reading(collector) as reader:
         if reader is None:
             typer.echo(f"No store at {collector.store_url} yet: the lake's tables are empty.", err=True)
-        done = Lake(folder, memory=settings.memory, keep_days=settings.keep).build(reader, whole=whole)
+        with _shop(collector, config) as shop:
+            lake = Lake(folder, memory=settings.memory, keep_days=settings.keep)
+            done = lake.build(Sources(reader, shop), whole=whole)
     if as_json:
         _print(done)
         return

@@ -7,6 +7,7 @@ apart in one place. `raw_NAME` is the lake's table NAME.
 from collections.abc import Mapping
 
 from warehouse.lake import schema
+from warehouse.lake.tables import COMMERCE
 
 _NUMBERS = [column.name for column in schema.MEASURED if column.type == "double"]
 _TEXTS = [column.name for column in schema.MEASURED if column.type == "text" and not column.json]
@@ -96,23 +97,30 @@ def sources(rates: Mapping[str, float], currency: str) -> dict[str, str]:
     }
 
 
-def _nothing(**columns: str) -> str:
-    """A relation without rows."""
-    terms = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns.items())
-    return f"SELECT {terms} WHERE false"
+def _version(table: str) -> str:
+    """Versions of a register."""
+    instants = {column.name for column in _TABLES[table].columns if column.type == "instant"}
+    names = [column.name for column in _TABLES[table].columns if column.name != "document"]
+    return f"SELECT {', '.join(_utc(name) if name in instants else name for name in names)} FROM raw_{table}"
 
 
+_TABLES = {table.name: table for table in COMMERCE}
+_ORDER_TIMES = ", ".join(_utc(f"{name}_at") for name in schema.ORDER_TIMES)
+_ORDER = f"""
+    SELECT order_id, customer_id, session_id, state, truck_id, currency, country, postcode, latitude, longitude,
+        {_ORDER_TIMES},
+        epoch_ms(placed_at) AS placed_ms, epoch_ms(delivered_at) AS delivered_ms,
+        epoch_ms(promised_at) AS promised_ms, day
+    FROM raw_order_state"""
+_ORDER_LINE = f"""
+    SELECT order_id, CAST(line_no AS BIGINT) AS line_no, line.item_id AS item_id, line.item_name AS item_name,
+        line.category AS category, coalesce(line.price, 0) AS price, coalesce(line.quantity, 1) AS quantity
+    FROM (
+        SELECT order_id, unnest(from_json(lines, '[{_LINE}]')) AS line,
+            generate_subscripts(from_json(lines, '[{_LINE}]'), 1) AS line_no
+        FROM raw_order_state WHERE json_type(lines) = 'ARRAY')"""
 _REGISTERS = {
-    "vehicle_version": _nothing(
-        truck_id="VARCHAR",
-        valid_from="TIMESTAMP",
-        valid_to="TIMESTAMP",
-        tank_litres="DOUBLE",
-        capacity="DOUBLE",
-        depot_latitude="DOUBLE",
-        depot_longitude="DOUBLE",
-        service_every_km="DOUBLE",
-        last_service_km="DOUBLE",
-        last_service_at="TIMESTAMP",
-    )
+    "customer_order": _ORDER,
+    "customer_order_line": _ORDER_LINE,
+    **{name: _version(name) for name in ("customer_version", "item_version", "vehicle_version")},
 }

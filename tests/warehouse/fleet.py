@@ -10,12 +10,13 @@ import duckdb
 from collector.history import Policy
 from collector.ingest import Ingest
 from collector.stores.factory import open_reader, open_store
+from commerce.storage.database import Database, open_database
 from contract import timestamps
 from contract.ingest_items import Item, Receipt
 from warehouse.build import build
 from warehouse.engines import Engine
 from warehouse.engines.duckdb import DuckDbEngine
-from warehouse.lake.build import Lake
+from warehouse.lake.build import Lake, Sources
 from warehouse.lake.check import check
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import relation
@@ -32,6 +33,7 @@ class Fleet:
         self.folder = folder
         self.url = f"sqlite:///{folder / 'milepost.db'}"
         self._store = open_store(self.url)
+        self._shop: Database | None = None
         self._ingest = Ingest(self._store, Policy.of())
 
     def take(self, records: Iterable[Record], *, received: str | None = None) -> list[Receipt]:
@@ -57,9 +59,16 @@ class Fleet:
         reader = open_reader(self.url)
         assert reader
         try:
-            return self.lake.build(reader, **options)
+            return self.lake.build(Sources(reader, self._shop), **options)
         finally:
             reader.close()
+
+    @property
+    def shop(self) -> Database:
+        """The database of commerce, made when it is first asked for."""
+        if self._shop is None:
+            self._shop = open_database(f"sqlite:///{self.folder / 'commerce.db'}")
+        return self._shop
 
     def check(self) -> dict[str, Any]:
         reader = open_reader(self.url)
@@ -99,6 +108,8 @@ class Fleet:
 
     def close(self) -> None:
         self._store.close()
+        if self._shop:
+            self._shop.close()
 
 
 def _ms(instant: str) -> int:

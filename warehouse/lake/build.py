@@ -11,11 +11,20 @@ from typing import Any
 
 from collector.queries.changes import clicks_received, samples_received
 from collector.stores import Reader
+from commerce.storage.database import Database
 from contract import timestamps
 from contract.errors import Retryable
-from warehouse.lake import schema, store_rows
+from warehouse.lake import commerce_rows, schema, store_rows
 from warehouse.lake.catalog import Build, LakeCatalog
-from warehouse.lake.tables import TABLES, click_select, dead_letter_select, telemetry_select, version_select
+from warehouse.lake.tables import (
+    COMMERCE,
+    TABLES,
+    click_select,
+    commerce_select,
+    dead_letter_select,
+    telemetry_select,
+    version_select,
+)
 from warehouse.lake.writing import DamagedFile, TableWriter, connection
 
 _OVERLAP_MS = 600_000  # a click's row may be replaced by one received a little before the last build began
@@ -28,6 +37,14 @@ class _Progress:
     snapshots: dict[str, int | None] = field(default_factory=dict)
     days: dict[str, list[str]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a lake is made of: the collector's store and the database of commerce; None where there is none yet."""
+
+    reader: Reader | None = None
+    shop: Database | None = None
 
 
 class Lake:
@@ -44,11 +61,11 @@ class Lake:
         self.catalog = LakeCatalog(self.folder)
         self._memory, self._keep_days = memory, keep_days
 
-    def build(self, reader: Reader | None, *, whole: bool = False, started_ms: int | None = None) -> dict[str, Any]:
-        """Bring every table up to date with the store.
+    def build(self, sources: Sources, *, whole: bool = False, started_ms: int | None = None) -> dict[str, Any]:
+        """Bring every table up to date.
 
         Args:
-            reader: the store; None where there is none yet, which makes empty tables.
+            sources: the store and the database of commerce; what is not there makes empty tables.
             whole: read everything again, whatever was read before.
             started_ms: Unix ms of the build's begin; the clock's where it is None.
 
@@ -68,16 +85,16 @@ class Lake:
             last = self.catalog.newest()
             whole = whole or last is None
             try:
-                return self._build(reader, None if whole else last, last, started)
+                return self._build(sources, None if whole else last, last, started)
             except DamagedFile:
                 if whole or last is None:
                     raise
-                return self._build(reader, None, last, started)  # the store still has every row
+                return self._build(sources, None, last, started)  # the store still has every row
 
-    def _build(self, reader: Reader | None, base: Build | None, last: Build | None, started: int) -> dict[str, Any]:
+    def _build(self, sources: Sources, base: Build | None, last: Build | None, started: int) -> dict[str, Any]:
         scratch = self.folder / ".stage"
         shutil.rmtree(scratch, ignore_errors=True)
-        run = _Run(self.catalog, reader, base, started, self._memory)
+        run = _Run(self.catalog, sources, base, started, self._memory)
         try:
             marks = run.all_tables()
         finally:
@@ -116,10 +133,9 @@ def _read(marks: Mapping[str, Any]) -> dict[str, Any]:
 class _Run:
     """One build under way. base: the build whose rows are kept and whose marks are read from; None reads all."""
 
-    def __init__(
-        self, catalog: LakeCatalog, reader: Reader | None, base: Build | None, started: int, memory: str
-    ) -> None:
-        self._catalog, self._reader, self._base, self._started = catalog, reader, base, started
+    def __init__(self, catalog: LakeCatalog, sources: "Sources", base: Build | None, started: int, memory: str) -> None:
+        self._catalog, self._base, self._started = catalog, base, started
+        self._reader, self._shop = sources.reader, sources.shop
         self._db = connection(catalog.folder / ".stage", memory)
         self._marks: Mapping[str, Any] = base.marks if base else {}
         self._first_keys: dict[str, str] = {}
@@ -133,8 +149,14 @@ class _Run:
         marks["policy"] = policy
         self._versions(every=policy != self._marks.get("policy"))
         marks["clicks"] = self._clicks()
-        self._snapshot(schema.DEAD_LETTER, "letters", store_rows.DEAD_LETTER, dead_letter_select())
-        self._snapshot(schema.STREAM_GAP, "gaps", store_rows.STREAM_GAP, "SELECT * FROM gaps")
+        reader, shop = self._reader, self._shop
+        letters = store_rows.dead_letters(reader.dead_letters()) if reader else iter(())
+        self._snapshot(schema.DEAD_LETTER, "letters", store_rows.DEAD_LETTER, letters, dead_letter_select())
+        gaps = store_rows.stream_gaps(reader) if reader else iter(())
+        self._snapshot(schema.STREAM_GAP, "gaps", store_rows.STREAM_GAP, gaps, "SELECT * FROM gaps")
+        for table in COMMERCE:
+            documents = commerce_rows.rows(table.name, shop) if shop else iter(())
+            self._snapshot(table, "documents", commerce_rows.DOCUMENT, documents, commerce_select(table))
         return marks
 
     def _writer(self, table: schema.Table, *, fresh: bool = False) -> TableWriter:
@@ -208,20 +230,15 @@ class _Run:
         self._commit(table, writer, {day: writer.write(day, writer.merged(day, gone)) for day in every})
         return received.mark
 
-    def _snapshot(self, table: schema.Table, name: str, columns: Any, query: str) -> None:
+    def _snapshot(
+        self, table: schema.Table, name: str, columns: Any, rows: Iterator[tuple[Any, ...]], query: str
+    ) -> None:
         """A table that is read whole each time; only days whose rows differ are written."""
         writer = self._writer(table)
-        self._db.register("incoming", store_rows.batches(columns, self._whole(name)))
+        self._db.register("incoming", store_rows.batches(columns, rows))
         self._db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM incoming")
         self._db.unregister("incoming")
         self._commit(table, writer, self._changed(writer, query, "true"))
-
-    def _whole(self, name: str) -> Iterator[tuple[Any, ...]]:
-        if self._reader is None:
-            return iter(())
-        if name == "letters":
-            return store_rows.dead_letters(self._reader.dead_letters())
-        return store_rows.stream_gaps(self._reader)
 
     def _changed(self, writer: TableWriter, query: str, of: str) -> dict[str, list[str]]:
         """Write the days on which the rows of a query differ from those held; `of` says which held rows it replaces."""

@@ -210,3 +210,112 @@ STREAM_GAP = Table(
     ("truck_id", "stream_id", "state", "first_seq"),
     ("truck_id", "stream_id", "first_seq"),
 )
+
+
+def _documented(name: str, *, kind: Type = "text", comment: str = "", path: str = "") -> Column:
+    return Column(name, kind, comment or name.replace("_", " "), tuple((path or name).split(".")))
+
+
+def _version(name: str, subject: str, comment: str, *fields: Column) -> Table:
+    """A table of SCD type 2 versions of a register of commerce."""
+    columns = (
+        Column(subject, "text", "the subject of the version"),
+        Column("valid_from", "instant", "when the version began"),
+        Column("valid_to", "instant", "when the next version began; null while current"),
+        Column("is_current", "boolean", "no later version is known"),
+        *fields,
+        Column("document", "text", "what was put into the register"),
+    )
+    return Table(name, comment, columns, (subject, "valid_from"), (subject, "valid_from"))
+
+
+ORDER_TIMES = ("placed", "paid", "packed", "loaded", "delivered", "failed", "cancelled", "returned", "promised")
+"""What can be known of an order's course: column `NAME_at`."""
+
+ORDER_STATE = Table(
+    "order_state",
+    "one row per order: what its events make of it",
+    (
+        Column("order_id", "text", "the order"),
+        *(
+            _documented(name)
+            for name in ("customer_id", "session_id", "state", "truck_id", "currency", "payment_method")
+        ),
+        *(
+            _documented(f"{name}_at", kind="instant")
+            for name in [
+                "placed",
+                "paid",
+                "packed",
+                "loaded",
+                "delivered",
+                "failed",
+                "cancelled",
+                "returned",
+                "promised",
+            ]
+        ),
+        _documented("country", path="shipping.country"),
+        _documented("postcode", path="shipping.postcode"),
+        _documented("latitude", kind="double", comment="of the door, degrees", path="shipping.latitude"),
+        _documented("longitude", kind="double", comment="of the door, degrees", path="shipping.longitude"),
+        Column("lines", "text", "JSON: [{item_id, item_name, category, price, quantity}]", ("lines",), json=True),
+        Column("document", "text", "the state as commerce gives it"),
+        Column("day", "day", "UTC day of placed_at"),
+    ),
+    ("order_id",),
+    ("placed_at", "order_id"),
+)
+ORDER_EVENT = Table(
+    "order_event",
+    "one row per event of an order, as it counts",
+    (
+        Column("order_id", "text", "the order"),
+        Column("event_id", "text", "the event's identity"),
+        _documented("type", comment="paid, packed, loaded, delivered, failed, cancelled, returned or placed"),
+        Column("occurred_at", "instant", "when it happened"),
+        Column("received_at", "instant", "when it first came"),
+        _documented("truck_id"),
+        Column("document", "text", "the event as it came"),
+        Column("day", "day", "UTC day of occurred_at"),
+    ),
+    ("order_id", "event_id"),
+    ("occurred_at", "order_id", "event_id"),
+)
+CUSTOMER_VERSION = _version(
+    "customer_version",
+    "customer_id",
+    "SCD type 2 of customers",
+    *(_documented(name) for name in ["country", "postcode", "language", "gender", "loyalty_tier"]),
+    _documented("birth_year", kind="long"),
+    _documented("loyalty_points", kind="double"),
+    _documented("loyalty_since", kind="instant"),
+    _documented("marketing_consent", kind="boolean"),
+    _documented("created_at", kind="instant"),
+)
+ITEM_VERSION = _version(
+    "item_version",
+    "item_id",
+    "SCD type 2 of the catalogue",
+    *(_documented(name) for name in ["item_name", "category", "currency"]),
+    _documented("price", kind="double"),
+    _documented("stock", kind="double", comment="pieces in stock"),
+    _documented("active", kind="boolean"),
+)
+VEHICLE_VERSION = _version(
+    "vehicle_version",
+    "truck_id",
+    "SCD type 2 of the vehicle register",
+    _documented("plate"),
+    _documented("name"),
+    _documented("vehicle_group", path="group"),
+    _documented("fuel_type"),
+    _documented("driver_id"),
+    _documented("tank_litres", kind="double", comment="tank, L"),
+    _documented("capacity", kind="double"),
+    _documented("depot_latitude", kind="double", comment="degrees"),
+    _documented("depot_longitude", kind="double", comment="degrees"),
+    _documented("service_every_km", kind="double", comment="service interval, km"),
+    _documented("last_service_km", kind="double", comment="odometer at the last service, km"),
+    _documented("last_service_at", kind="instant"),
+)

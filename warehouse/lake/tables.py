@@ -1,9 +1,24 @@
 """The lake's tables and the SQL that makes their rows of what the store gave (warehouse.lake.store_rows)."""
 
-from warehouse.lake.schema import CLICK, DEAD_LETTER, STREAM_GAP, TELEMETRY, TRUCK_VERSION
+from warehouse.lake.schema import (
+    CLICK,
+    CUSTOMER_VERSION,
+    DEAD_LETTER,
+    ITEM_VERSION,
+    ORDER_EVENT,
+    ORDER_STATE,
+    STREAM_GAP,
+    TELEMETRY,
+    TRUCK_VERSION,
+    VEHICLE_VERSION,
+    Table,
+)
 from warehouse.lake.typing_sql import select
 
-TABLES = (TELEMETRY, TRUCK_VERSION, CLICK, DEAD_LETTER, STREAM_GAP)
+COMMERCE = (ORDER_STATE, ORDER_EVENT, CUSTOMER_VERSION, ITEM_VERSION, VEHICLE_VERSION)
+"""Those that are read from commerce."""
+
+TABLES = (TELEMETRY, TRUCK_VERSION, CLICK, DEAD_LETTER, STREAM_GAP, *COMMERCE)
 """Every table of the lake."""
 
 _RECEIVED = "make_timestamptz(received_ms * 1000)"
@@ -62,3 +77,23 @@ def dead_letter_select() -> str:
         f"SELECT id, {_RECEIVED} AS received_at, {columns},"
         f" CAST({_RECEIVED} AT TIME ZONE 'UTC' AS DATE) AS day FROM letters"
     )
+
+
+def commerce_select(table: Table) -> str:
+    """Rows of one of COMMERCE from a relation `documents` (warehouse.lake.commerce_rows)."""
+    given = {
+        ORDER_STATE: {"order_id": "id", "document": "wire", "day": "began[:10]"},
+        ORDER_EVENT: {
+            "order_id": "id",
+            "event_id": "part",
+            "occurred_at": "began",
+            "received_at": _RECEIVED,
+            "document": "wire",
+            "day": "began[:10]",
+        },
+    }.get(table)
+    if given is None:
+        subject = table.columns[0].name
+        given = {subject: "id", "valid_from": "began", "valid_to": "ended", "is_current": "ended IS NULL"}
+        given["document"] = "wire"
+    return select(table, "documents", given)

@@ -6,7 +6,7 @@ from typing import Any
 
 from warehouse.lake.schema import DUCKDB, Column, Table
 
-_JSON_TYPES = {"text": "VARCHAR", "double": "DOUBLE", "long": "BIGINT", "boolean": "BOOLEAN"}
+_JSON_TYPES = {"text": "VARCHAR", "instant": "VARCHAR", "double": "DOUBLE", "long": "BIGINT", "boolean": "BOOLEAN"}
 
 
 def select(table: Table, relation: str, given: Mapping[str, str]) -> str:
@@ -45,6 +45,8 @@ def _term(column: Column, given: Mapping[str, str]) -> str:
     value = "parsed" + "".join(f"['{part}']" for part in column.path)
     if column.type == "text":
         return f"replace({value}, chr(0), '')"  # PostgreSQL has no text with a zero in it
+    if column.type == "instant":
+        return f"TRY_CAST({value} AS TIMESTAMPTZ)"
     if column.type == "double":
         return f"CASE WHEN isfinite({value}) THEN {value} END"
     return value

@@ -232,8 +232,8 @@ def test_duckdb_and_pyiceberg_read_it_as_iceberg(fleet: Fleet) -> None:
 
 
 def test_no_store_makes_empty_tables(tmp_path: Path) -> None:
-    from warehouse.lake.build import Lake
+    from warehouse.lake.build import Lake, Sources
 
     assert open_reader(f"sqlite:///{tmp_path / 'none.db'}") is None
-    made = Lake(tmp_path / "lake").build(None)
+    made = Lake(tmp_path / "lake").build(Sources())
     assert made["build"] == 1
