@@ -43,6 +43,8 @@ _VERSION_FAULT = """
         FROM raw_truck_version WHERE active_faults IS NOT NULL AND active_faults <> '[]')"""
 _DEAD_LETTER = f"""
     SELECT id, {_utc("received_at")}, source, field, reason, times, day,
+        regexp_extract(source, '^[^:]*') AS door,
+        coalesce(field || ': ', '') || regexp_replace(reason, ',? not .*$', '') AS reason_class,
         CASE WHEN source ILIKE '%click%' THEN 0 ELSE 1 END AS is_telemetry,
         CASE
             WHEN json_valid(payload) AND json_type(payload) = 'OBJECT'
@@ -52,9 +54,10 @@ _DEAD_LETTER = f"""
         END AS truck_id
     FROM raw_dead_letter"""
 _CLICK = f"""
-    SELECT * EXCLUDE (occurred_at, received_at, document, lines, properties, refused_fields, referrer_url, country),
+    SELECT * EXCLUDE (occurred_at, received_at, click_count, document, lines, properties, refused_fields, referrer_url,
+            country),
         {_utc("occurred_at")}, epoch_ms(occurred_at) AS occurred_ms, {_utc("received_at")},
-        coalesce(country, nullif(location, '')) AS country,
+        coalesce(click_count, 1) AS click_count, coalesce(country, nullif(location, '')) AS country,
         nullif(lower(regexp_extract(referrer_url, '^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/:?#]+)', 1)), '')
             AS referrer_host
     FROM raw_click WHERE is_bot IS NOT true"""

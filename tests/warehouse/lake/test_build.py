@@ -2,6 +2,7 @@
 
 import datetime
 import fcntl
+import os
 import random
 import signal
 import subprocess
@@ -88,7 +89,7 @@ def test_a_click_that_moves_to_another_day_leaves_its_old_one(fleet: Fleet) -> N
     assert fleet.check()["ok"]
 
 
-@settings(max_examples=3)
+@settings(max_examples=20 if "MILEPOST_PROVE" in os.environ else 1)
 @given(st.randoms(use_true_random=False), st.integers(1, 4))
 def test_any_order_any_batches_one_lake(order: random.Random, builds: int) -> None:
     samples = [*drive("T1", START, SPEEDS), *drive("T2", "2024-06-02T00:05:00.000Z", SPEEDS, brakes="worn")]
