@@ -1,15 +1,31 @@
 """What is read of commerce: by its commands, the console, the warehouse and the routes."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import select
 
 from commerce.orders.state import Content, counted
 from commerce.orders.wire import effective_ms
-from commerce.storage.database import Database
+from commerce.registers.documents import KINDS
+from commerce.registers.register import Register
+from commerce.settings import CommerceSettings
+from commerce.storage.database import Database, open_database
 from commerce.storage.schema import order_events, order_states
 from contract import timestamps
 from contract.codec import parse
+from contract.settings import load
+
+__all__ = [
+    "Database",
+    "events_that_count",
+    "open_if_there",
+    "order",
+    "order_list",
+    "placed_orders",
+    "register_versions",
+]
 
 Rows = list[dict[str, Any]]
 
@@ -59,3 +75,45 @@ def order(database: Database, order_id: str) -> dict[str, Any] | None:
     ]
     events.sort(key=lambda event: (event["at"], event["event_id"]))
     return {**cast(dict[str, Any], parse(document)), "events": events}
+
+
+def open_if_there(data_dir: Path, config: Path | None = None) -> Database | None:
+    """The database of commerce of an installation, to be closed by who asks; None where nothing was ever put there.
+
+    Args:
+        data_dir: the data directory.
+        config: the settings file, else the one that is found.
+
+    Raises:
+        Unreachable: a server that the settings name does not answer.
+    """
+    settings = load("commerce", CommerceSettings, config)
+    if settings.database is None and not (data_dir / "commerce.db").exists():
+        return None
+    return open_database(settings.database_url(data_dir))
+
+
+def placed_orders(database: Database) -> Iterator[tuple[dict[str, Any], str]]:
+    """The state of every order that was placed, parsed and as its JSON text."""
+    with database.read() as connection:
+        for document in connection.execute(select(order_states.c.document)).scalars():
+            state = parse(document)
+            if state["placed_at"] is not None:
+                yield state, document
+
+
+def events_that_count(database: Database) -> Iterator[tuple[str, Content, str]]:
+    """Of every order each event once, as it counts: order_id, the event, and when it happened."""
+    found: dict[str, list[Content]] = {}
+    with database.read() as connection:
+        for row in connection.execute(select(order_events).order_by(order_events.c.order_id)):
+            content = Content(row.event_id, row.content, row.received_ms, parse(row.document))
+            found.setdefault(row.order_id, []).append(content)
+    for order_id, contents in found.items():
+        for event in counted(contents).contents:
+            yield order_id, event, timestamps.from_ms(effective_ms(event.record.get("at"), event.received_ms))
+
+
+def register_versions(database: Database, kind: str) -> Rows:
+    """Every version of a register, `customer`, `item` or `vehicle`: see `Register.versions`."""
+    return Register(database, KINDS[kind]).versions()

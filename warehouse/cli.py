@@ -47,18 +47,14 @@ def _reading(settings: CollectorSettings) -> Iterator[Reader | None]:
 @contextmanager
 def _shop(settings: CollectorSettings, config: Path | None) -> Iterator[Any]:
     """The database of commerce; None where nothing was ever put into it."""
-    from commerce.settings import CommerceSettings
-    from commerce.storage.database import open_database
+    from commerce.queries import open_if_there
 
-    commerce = load("commerce", CommerceSettings, config)
-    if commerce.database is None and not (settings.data_dir / "commerce.db").exists():
-        yield None
-        return
-    database = open_database(commerce.database_url(settings.data_dir))
+    database = open_if_there(settings.data_dir, config)
     try:
         yield database
     finally:
-        database.close()
+        if database:
+            database.close()
 
 
 def _print(document: Any) -> None:

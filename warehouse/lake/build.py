@@ -11,7 +11,7 @@ from typing import Any
 
 from collector.queries.changes import clicks_received, samples_received
 from collector.stores import Reader
-from commerce.storage.database import Database
+from commerce.queries import Database
 from contract import timestamps
 from contract.errors import Retryable
 from warehouse.lake import commerce_rows, schema, store_rows

@@ -4,16 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import select
 
-from commerce.orders.state import Content, counted
-from commerce.orders.wire import effective_ms
-from commerce.registers.documents import KINDS
-from commerce.registers.register import Register
-from commerce.storage.database import Database
-from commerce.storage.schema import order_events, order_states
-from contract import timestamps
-from contract.codec import dump, parse
+from commerce.queries import Database, events_that_count, placed_orders, register_versions
+from contract.codec import dump
 
 DOCUMENT = pa.schema(
     [
@@ -44,34 +37,16 @@ def rows(table: str, shop: Database) -> Iterator[Row]:
 
 def _states(shop: Database) -> Iterator[Row]:
     """Orders that were placed; events without an order yet are in order_event."""
-    with shop.read() as connection:
-        for document in connection.execute(select(order_states.c.document)).scalars():
-            state = parse(document)
-            if state["placed_at"] is not None:
-                yield state["order_id"], None, state["placed_at"], None, None, document
+    for state, text in placed_orders(shop):
+        yield state["order_id"], None, state["placed_at"], None, None, text
 
 
 def _events(shop: Database) -> Iterator[Row]:
-    query = select(order_events).order_by(order_events.c.order_id)
-    with shop.read() as connection:
-        found: dict[str, list[Content]] = {}
-        for row in connection.execute(query):
-            content = Content(row.event_id, row.content, row.received_ms, parse(row.document))
-            found.setdefault(row.order_id, []).append(content)
-    for order_id, contents in found.items():
-        for event in counted(contents).contents:
-            at = timestamps.from_ms(effective_ms(event.record.get("at"), event.received_ms))
-            yield order_id, event.id, at, None, event.received_ms, dump(event.record)
+    for order_id, event, at in events_that_count(shop):
+        yield order_id, event.id, at, None, event.received_ms, dump(event.record)
 
 
 def _versions(shop: Database, kind: str) -> Iterator[Row]:
-    for version in Register(shop, KINDS[kind]).versions():
-        document = dump(version["document"])
-        yield (
-            version["subject_id"],
-            None,
-            version["effective_start_date"],
-            version["effective_end_date"],
-            None,
-            document,
-        )
+    for version in register_versions(shop, kind):
+        began, ended = version["effective_start_date"], version["effective_end_date"]
+        yield version["subject_id"], None, began, ended, None, dump(version["document"])
