@@ -1,1 +1,6 @@
-"""Alerts: rules over history, samples, metrics and silence; who is told, once."""
+"""Alerts: what needs somebody, as a function of the samples.
+
+A rule is data (`shipped_rules.toml`, and `[alerts] rules` names a file of your own). `engine` is pure: the same
+samples, in whatever order and however late they came, give the same alerts, each with an id made of rule, subject and
+start. A late sample can open, move or take back an alert. Nobody is told yet: `milepost alerts list` shows them.
+"""
