@@ -100,7 +100,8 @@ def up(  # noqa: PLR0913 - one parameter an option
     speedup: Annotated[
         float, typer.Option(min=0.001, help="How much faster the trucks' time runs; it ends at now")
     ] = 1,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port on 127.0.0.1; 0 takes a free one")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0 takes a free one")] = 8080,
+    host: Annotated[str, typer.Option(help="Address for HTTP; others than 127.0.0.1 need [http] TLS")] = "127.0.0.1",
     broker: Annotated[str | None, typer.Option(metavar="URL", help="Use this MQTT broker, start none")] = None,
     aws: Annotated[bool, typer.Option("--aws", help="The AWS deployment, on a ministack of this machine")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept")] = None,
@@ -138,7 +139,9 @@ def up(  # noqa: PLR0913 - one parameter an option
         lambda stack, _: open_commerce_doors(stack, collector, shop, http),
         lambda stack, stats: open_console_doors(stack, collector, shop, health=stats),
     ]
-    box: Any = Standalone(collector, settings, port=port, broker_url=broker, identities=identities, doors=doors)
+    box: Any = Standalone(
+        collector, settings, port=port, broker_url=broker, identities=identities, doors=doors, host=host, http=http
+    )
     store_url = collector.store_url
     if aws:
         from deploy.local_stack import STORE, LocalStack, refuse_broker

@@ -6,8 +6,9 @@ and the headers say, do no I/O and keep nothing.
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from contract.settings import Room
 
@@ -25,9 +26,19 @@ class HttpSettings(Room):
 
     trusted_proxies: addresses or networks ("10.0.0.0/8") of proxies whose X-Forwarded-For is believed; none by
     default.
+    tls_certificate, tls_key: PEM files (certificate with its chain, and private key) by which `up` serves HTTPS; both
+    or neither.
     """
 
     trusted_proxies: tuple[str, ...] = ()
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "HttpSettings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: set both or neither")
+        return self
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -74,7 +85,7 @@ def client_address(peer: str | None, headers: Headers, trusted: Sequence[Network
             end: the last address that no trusted proxy has is the client's. Of an untrusted peer it is ignored.
     """
     address = peer or ""
-    if not _within(address, trusted):
+    if not is_within(address, trusted):
         return address
     forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
     for part in reversed(b",".join(forwarded).decode("latin-1").split(",")):
@@ -82,7 +93,7 @@ def client_address(peer: str | None, headers: Headers, trusted: Sequence[Network
         if not _is_address(claimed):
             break
         address = claimed
-        if not _within(address, trusted):
+        if not is_within(address, trusted):
             break
     return address
 
@@ -111,7 +122,8 @@ def _is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _within(text: str, networks: Sequence[Network]) -> bool:
+def is_within(text: str, networks: Sequence[Network]) -> bool:
+    """Whether a text is an address of one of these networks."""
     if not networks or not _is_address(text):
         return False
     address = ipaddress.ip_address(text)

@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from contract.descriptors import is_own_trouble
 from contract.errors import Misconfigured, Unreachable
 from contract.topics import MAX_PAYLOAD
 from standalone.child_processes import STOP_SECONDS, Child, Children, trim
@@ -159,9 +160,9 @@ class Broker:
                 self._kill_if_hung()
                 self.ensure()
                 wait = _WATCH_SECONDS
-            except (Unreachable, Misconfigured) as error:
+            except Exception as error:  # noqa: BLE001 - a loop's door: whatever it was, the broker is looked after
                 wait = min(wait * 2, 10.0)
-                log.error("broker_restart_failed again_in_seconds=%.1f reason=%s", wait, error)
+                log.error("broker_restart_failed again_in_seconds=%.1f reason=%s", wait, error or repr(error))
 
     def _kill_if_hung(self) -> None:
         """Asked three times in its patience; a stop or a start that is under way is not disturbed."""
@@ -172,8 +173,9 @@ class Broker:
             if not self.alive or self._child is None:
                 return
             self._asked_at = now
-            if _answers(self.port):
-                self._answered_at = time.monotonic()
+            answers = _answers(self.port)
+            if answers or answers is None:
+                self._answered_at = time.monotonic()  # not to be asked: then nothing is known against it
             elif time.monotonic() - self._answered_at > self._patience:
                 log.error("broker_hung seconds=%.0f pid=%d: killed", self._patience, self._child.pid)
                 self._child.stop(0)
@@ -299,11 +301,13 @@ def _free_port() -> int:
     raise Misconfigured(f"no free port between {ports[0]} and {ports[-1]}: choose one")
 
 
-def _answers(port: int) -> bool:
-    """Whether a broker accepts an MQTT CONNECT there."""
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=2.0) as connection:
-        connection.sendall(_CONNECT)
-        answer = connection.recv(4)
-        connection.sendall(b"\xe0\x00")
-        return answer == _CONNACK
-    return False
+def _answers(port: int) -> bool | None:
+    """Whether a broker accepts an MQTT CONNECT there; None where this process has no room left to ask."""
+    try:
+        with socket.create_connection((HOST, port), timeout=2.0) as connection:
+            connection.sendall(_CONNECT)
+            answer = connection.recv(4)
+            connection.sendall(b"\xe0\x00")
+            return answer == _CONNACK
+    except OSError as error:
+        return None if is_own_trouble(error) else False

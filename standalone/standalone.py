@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,21 +18,25 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from collector.beacon.admission import free_bytes_of
 from collector.beacon.app import create_app
 from collector.beacon.settings import BeaconSettings
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_store
-from contract import atomic_file
+from contract import atomic_file, descriptors
 from contract.errors import Misconfigured
+from contract.http_access import HttpSettings
 from iot_rules.engine import Rules, load_documents
 from standalone.child_processes import Children, lock, reap
 from standalone.gap_repair_loop import keep_asking
 from standalone.group_commit_writer import Writer
-from standalone.http_server import Web
+from standalone.http_gate import HttpGate
+from standalone.http_server import HOST, Web
 from standalone.mosquitto_supervisor import Broker
 from standalone.mqtt_consumer import MqttConsumer
+from standalone.supervised_loops import Loops
 from standalone.truck_access import Identities
 
 log = logging.getLogger(__name__)
@@ -48,6 +52,7 @@ class Standalone:
 
     broker_url: of another broker than its own. identities: those of the data directory, which it closes. doors: what
     other rooms serve on the same port; each opens what it needs on the stack that it is given, and returns its routes.
+    host: the address that HTTP listens on. http: the `[http]` table.
     """
 
     def __init__(  # noqa: PLR0913 - what it is composed of
@@ -59,6 +64,8 @@ class Standalone:
         broker_url: str | None = None,
         identities: Identities | None = None,
         doors: Sequence[Doors] = (),
+        host: str = HOST,
+        http: HttpSettings | None = None,
     ) -> None:
         self.folder = collector.data_dir
         self._collector = collector
@@ -67,9 +74,11 @@ class Standalone:
         self._broker_url = broker_url
         self._stack = ExitStack()
         self._stop = threading.Event()
+        self.loops = Loops()
         self.broker: Broker | None = None
         self.identities = identities
         self._doors = doors
+        self._host, self._http = host, http or HttpSettings()
 
     def __enter__(self) -> "Standalone":
         with ExitStack() as stack:
@@ -95,10 +104,22 @@ class Standalone:
         vouch_for_policy(store, policy)
         writer = stack.enter_context(Writer(store, Ingest(store, policy)))
         beacon = self._beacon.closed() if self.identities else self._beacon
-        app = create_app(writer.submit, settings=beacon, stats=writer.stats)
+
+        def stats() -> dict[str, Any]:
+            return {**writer.stats(), **self.health()}
+
+        app = create_app(
+            writer.submit,
+            settings=beacon,
+            stats=stats,
+            trusted=self._http.networks,
+            free=free_bytes_of(self.folder),
+            retired=self.identities.is_retired if self.identities else None,
+        )
         for open_doors in self._doors:
-            app.router.routes.extend(open_doors(stack, writer.stats))
-        self.web = Web(app, self._port)
+            app.router.routes.extend(open_doors(stack, stats))
+        self.gate = HttpGate(app)
+        self.web = Web(self.gate, self._port, host=self._host, http=self._http)
         stack.callback(self.web.stop)
         self.children = Children(self.folder)
         stack.callback(self.children.stop, 3.0)
@@ -113,6 +134,32 @@ class Standalone:
         stack.callback(ready.unlink, missing_ok=True)
         if self.broker:
             self._thread(stack, self._supervise, self.broker)
+
+    def figures(self) -> dict[str, Mapping[str, int]]:
+        """Numbers of the doors, for /metrics: `http` and (with identities) `enrollment` connections as
+        contract.http_listener.Connections counts them, `refused` requests, and this process' `descriptors`."""
+        found: dict[str, Mapping[str, int]] = {
+            "http": self.web.figures(),
+            "requests": {"refused": self.gate.refused},
+            "descriptors": {"open": descriptors.in_use(), "limit": descriptors.raise_limit()},
+            "loops": {"failures": self.loops.failures, "failing": len(self.loops.failing())},
+            "broker": {"restarts": self.broker.restarts if self.broker else 0, "up": int(self._broker_is_up)},
+        }
+        if self.identities:
+            found["enrollment"] = self.identities.figures()
+        return found
+
+    def health(self) -> dict[str, Any]:
+        """For /healthz: `figures`, and `failing` with the reason where a part does not do its work."""
+        found: dict[str, Any] = dict(self.figures())
+        reasons = [f"{name}: {why}" for name, why in self.loops.failing().items()]
+        if not self._broker_is_up:
+            reasons.append("the broker is down")
+        return {**found, "failing": "; ".join(reasons)} if reasons else found
+
+    @property
+    def _broker_is_up(self) -> bool:
+        return self.broker is None or self.broker.alive
 
     def _connect(self, stack: ExitStack, writer: Writer) -> MqttConsumer:
         if self._broker_url is None:
@@ -148,7 +195,8 @@ class Standalone:
         return broker
 
     def _thread(self, stack: ExitStack, target: Any, *args: Any, **options: Any) -> None:
-        thread = threading.Thread(target=target, args=args, kwargs={**options, "stop": self._stop}, daemon=True)
+        arguments = {**options, "stop": self._stop}
+        thread = threading.Thread(target=self.loops.run, args=(target, *args), kwargs=arguments, daemon=True)
         thread.start()
         stack.callback(thread.join, 5)
         stack.callback(self._stop.set)
@@ -156,7 +204,9 @@ class Standalone:
     def _supervise(self, broker: Broker, *, stop: threading.Event) -> None:
         """Keep the broker alive, and up.json true about it."""
         known = broker.pid
-        watcher = threading.Thread(target=broker.supervise, args=(stop,), name="broker", daemon=True)
+        watcher = threading.Thread(
+            target=self.loops.run, args=(broker.supervise,), kwargs={"stop": stop}, name="broker", daemon=True
+        )
         watcher.start()
         while not stop.wait(0.2):
             if (pid := broker.pid) and pid != known:

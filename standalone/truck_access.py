@@ -7,7 +7,7 @@ loopback listener the collector has a name and a password, and others publish on
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +18,7 @@ from provisioning.settings import ProvisioningSettings
 if TYPE_CHECKING:
     from provisioning.broker.access_reconciler import Gatekeeper
     from provisioning.enrollment.enrollment_file import Site
+    from provisioning.enrollment.https_server import EnrolmentServer
     from provisioning.registry.sqlite import LocalRegistry
 
 
@@ -44,6 +45,7 @@ class Identities:
         self._folder = folder / "broker"
         self._file = self._folder / "security.json"
         self._gatekeeper: Gatekeeper | None = None
+        self._server: EnrolmentServer | None = None
         self.mqtts = site.broker
         self.enroll = site.url
 
@@ -76,11 +78,27 @@ class Identities:
 
     def serve(self, stack: ExitStack) -> None:
         """Enrol trucks until the stack ends."""
-        from provisioning.enrollment.https_server import EnrolmentServer, open_enrolment
+        from provisioning.enrollment.https_server import EnrolmentServer
+        from provisioning.enrollment.service import open_enrolment
 
         enrolment = open_enrolment(self._registry)
         site = self._site
-        stack.enter_context(EnrolmentServer(self._registry, enrolment, address=site.listen, port=site.https_port))
+        self._server = stack.enter_context(
+            EnrolmentServer(self._registry, enrolment, address=site.listen, port=site.https_port)
+        )
+
+    def figures(self) -> Mapping[str, int]:
+        """Connections of the enrollment server, as contract.http_listener.Connections counts them."""
+        return self._server.figures() if self._server else {}
+
+    def is_retired(self, truck_id: str) -> bool:
+        """Whether a truck has been retired; one that the registry does not know has not."""
+        from provisioning.errors import Unknown
+
+        try:
+            return self._registry.get(truck_id).state == "retired"
+        except Unknown:
+            return False
 
     def keep(self, *, stop: threading.Event) -> None:
         """Bring the broker in step with the registry until `stop`; for a thread of its own."""

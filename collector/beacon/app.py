@@ -7,7 +7,7 @@ nothing that the store does not, and costs as much as the event.
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,12 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.beacon.admission import Admission, FreeBytes
 from collector.beacon.http import encode
 from collector.beacon.pixel_endpoint import Pixel
 from collector.beacon.record_endpoint import CLICKS, TELEMETRY, Clock, Keys, Records
 from collector.beacon.settings import BeaconSettings
 from collector.beacon.writer_bridge import Durable, Submit
 from contract.codec import Json
+from contract.http_access import Network, is_local
 
 Stats = Callable[[], Mapping[str, Json]]
 
@@ -38,29 +40,45 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def create_app(
-    submit: Submit, *, settings: BeaconSettings, stats: Stats = _no_stats, clock: Clock = _now_ms
+def create_app(  # noqa: PLR0913 - what it is composed of
+    submit: Submit,
+    *,
+    settings: BeaconSettings,
+    stats: Stats = _no_stats,
+    trusted: Sequence[Network] = (),
+    free: FreeBytes | None = None,
+    retired: Callable[[str], bool] | None = None,
+    clock: Clock = _now_ms,
 ) -> Starlette:
     """The application.
 
     submit: takes items to the durable writer, and raises Retryable at once when its queue is full (503).
     stats: fields for /healthz, cheap; with a `failing` that is not empty, the reason why the writer is dead, it is 503.
+    A remote request learns its status only.
+    trusted: proxies whose client address is believed. free: bytes left where the store is. retired: whether a truck's
+    key counts no more.
     clock: Unix milliseconds of arrival.
     """
     durable = Durable(submit)
-    clicks = Records(CLICKS, durable, keys=Keys({}), clock=clock)
-    telemetry = Records(TELEMETRY, durable, keys=Keys(settings.telemetry_keys), clock=clock)
+    admission = Admission(settings, trusted, free=free)
+    clicks = Records(CLICKS, durable, keys=None, admission=admission, clock=clock)
+    keys = Keys(settings.telemetry_keys, trusted, retired=retired)
+    telemetry = Records(TELEMETRY, durable, keys=keys, clock=clock)
 
-    async def healthz(_request: Request) -> Response:
+    async def healthz(request: Request) -> Response:
         found = dict(stats())
-        if reason := found.pop("failing", None):
-            return _json(503, {"status": "failing", "reason": str(reason), **found})
-        return _json(200, {"status": "ok", "shed": durable.shed, "failed": durable.failed, **found})
+        reason = found.pop("failing", None)
+        status = {"status": "failing" if reason else "ok"}
+        if not is_local(request.client.host if request.client else None, request.headers.raw):
+            return _json(503 if reason else 200, status)
+        if reason:
+            return _json(503, {**status, "reason": str(reason), **found})
+        return _json(200, {**status, "shed": durable.shed, "failed": durable.failed, **admission.figures(), **found})
 
     routes = [
         Route("/v1/clicks", clicks, methods=["POST", "OPTIONS"]),
         Route("/v1/telemetry", telemetry, methods=["POST"]),
-        Route("/v1/pixel.gif", Pixel(durable, clock=clock), methods=["GET"]),
+        Route("/v1/pixel.gif", Pixel(durable, admission=admission, clock=clock), methods=["GET"]),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/beacon.js", _script(), methods=["GET"]),
     ]

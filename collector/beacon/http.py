@@ -67,5 +67,6 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
 
 
 def _too_large() -> Refused:
-    """Closes the connection, so that the server does not read the rest only to throw it away."""
-    return Refused(413, f"over {MAX_BODY} bytes: send it in several requests", headers=[(b"connection", b"close")])
+    """The connection stays open: closed with the rest unread, the client would see a reset instead of this answer. The
+    listener reads and discards a bounded rest (contract.http_listener)."""
+    return Refused(413, f"over {MAX_BODY} bytes: send it in several requests")

@@ -6,8 +6,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from collector.beacon.admission import Admission
 from collector.beacon.http import Headers, Refused, header, reply
-from collector.beacon.record_endpoint import ANY_ORIGIN, CLICKS, Clock
+from collector.beacon.record_endpoint import CLICKS, Clock
 from collector.beacon.writer_bridge import Durable
 from contract import timestamps
 from contract.clicks import Click
@@ -24,30 +25,35 @@ _MAX_PAGE = 2048
 _HEADERS: Headers = (
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"cross-origin"),
-    *ANY_ORIGIN,
 )
 
 
 class Pixel:
     """The door, as an ASGI application. HEAD records nothing: whoever asks for it does not show a page."""
 
-    def __init__(self, durable: Durable, *, clock: Clock) -> None:
-        self._durable, self._clock = durable, clock
+    def __init__(self, durable: Durable, *, admission: Admission, clock: Clock) -> None:
+        self._durable, self._admission, self._clock = durable, admission, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = (*_HEADERS, *self._admission.cors(scope))
         if scope["method"] == "HEAD":
-            await reply(send, GIF, media=b"image/gif", headers=_HEADERS)
+            await reply(send, GIF, media=b"image/gif", headers=headers)
             return
+        try:
+            self._admission.admit(scope, mail=True)
+            receipt = await self._take(scope)
+        except Refused as refused:
+            await refused.send(send, headers)
+        else:
+            await reply(send, GIF, media=b"image/gif", headers=[*headers, *_remarks(receipt)])
+
+    async def _take(self, scope: Scope) -> Receipt:
         referrer = header(scope, b"referer")
         now = self._clock()
         event = read_query(scope["query_string"], referrer.decode("latin-1") if referrer else None, now)
         item = Item(CLICKS.kind, CLICKS.source, event, now, text=dump(event))
-        try:
-            (receipt,) = await self._durable.receipts([item])
-        except Refused as refused:
-            await refused.send(send, _HEADERS)
-        else:
-            await reply(send, GIF, media=b"image/gif", headers=[*_HEADERS, *_remarks(receipt)])
+        (receipt,) = await self._durable.receipts([item])
+        return receipt
 
 
 def read_query(query: bytes, referrer: str | None, now_ms: int) -> dict[str, Json]:

@@ -1,95 +1,157 @@
 """`POST /v1/clicks` and `POST /v1/telemetry`: one record or a batch in, a receipt for each out."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
+from typing import NoReturn
 
 from starlette.types import Receive, Scope, Send
 
+from collector.beacon.admission import Admission
 from collector.beacon.http import Disconnected, Headers, Refused, header, read_body, reply
 from collector.beacon.http import encode as _encode
 from collector.beacon.writer_bridge import Durable
 from collector.ingest.envelope import MOST_RECORDS, unpack
 from contract.codec import Json, parse
 from contract.errors import Rejected
+from contract.http_access import Network, client_address
 from contract.ingest_items import Item, Kind, Receipt
+from contract.source_limiter import SourceLimiter
+
+log = logging.getLogger(__name__)
 
 Clock = Callable[[], int]
 
-ANY_ORIGIN: Headers = ((b"access-control-allow-origin", b"*"),)
-_EXPOSED: Headers = (*ANY_ORIGIN, (b"access-control-expose-headers", b"Retry-After"))
+_EXPOSED: Headers = ((b"access-control-expose-headers", b"Retry-After"),)
 _PREFLIGHT: Headers = (
-    *ANY_ORIGIN,
     (b"access-control-allow-methods", b"POST"),
     (b"access-control-allow-headers", b"Content-Type"),
     (b"access-control-max-age", b"86400"),
 )
+_BROWSERS_OWN = (b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data")
+"""Content types that a page of any site may send without asking (the Fetch standard's "CORS-safelisted")."""
+
+_REFUSALS_PER_SECOND = 0.2
+_REFUSALS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What distinguishes one kind's door: its batch key, the name of the id in a receipt, its CORS headers."""
+    """What distinguishes one kind's door: its batch key, the name of the id in a receipt."""
 
     kind: Kind
     source: str
     noun: str
     batch_key: str
     id_name: str
-    headers: Headers = ()
 
 
-CLICKS = Form("click", "http:clicks", "event", "events", "event_id", ANY_ORIGIN)
+CLICKS = Form("click", "http:clicks", "event", "events", "event_id")
 TELEMETRY = Form("telemetry", "http:telemetry", "sample", "records", "seq")
 
 
 class Keys:
-    """Bearer keys bound to trucks. A key is looked up by its SHA-256, so the time it takes tells nothing of any key."""
+    """Bearer keys bound to trucks. A key is looked up by its SHA-256, so the time it takes tells nothing of any key.
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    Args:
+        keys: key → truck_id; empty: the truck is not vouched for.
+        trusted: proxies whose client address is believed.
+        retired: whether a truck's key counts no more.
+    """
+
+    def __init__(
+        self, keys: Mapping[str, str], trusted: Sequence[Network] = (), *, retired: Callable[[str], bool] | None = None
+    ) -> None:
         self._trucks = {hashlib.sha256(key.encode()).digest(): truck_id for key, truck_id in keys.items()}
+        self._trusted = trusted
+        self._retired = retired or (lambda _: False)
+        self._refusals = SourceLimiter(_REFUSALS_PER_SECOND, _REFUSALS_AT_ONCE)
 
     def truck(self, scope: Scope) -> str | None:
-        """The truck that the request's key vouches for, None where no keys are configured; Refused with 401."""
+        """The truck that the request's key vouches for, None where no keys are configured.
+
+        Raises:
+            Refused: 401 for no key or a wrong one, 429 after too many of them, 403 or 415 for what a page of any site
+                could have sent.
+        """
         if not self._trucks:
+            _refuse_pages(scope)
             return None
         scheme, _, key = (header(scope, b"authorization") or b"").partition(b" ")
         truck_id = self._trucks.get(hashlib.sha256(key.strip()).digest()) if scheme.lower() == b"bearer" else None
-        if truck_id is None:
-            raise Refused(
-                401,
-                "send `Authorization: Bearer KEY` with the key of this truck, as in [beacon] telemetry_keys",
-                field="Authorization",
-                headers=[(b"www-authenticate", b"Bearer")],
-            )
+        if truck_id is None or self._retired(truck_id):
+            self._refuse(scope)
         return truck_id
+
+    def _refuse(self, scope: Scope) -> NoReturn:
+        client = scope.get("client")
+        source = client_address(client[0] if client else None, scope["headers"], self._trusted)
+        if seconds := self._refusals.wait(source):
+            wait = b"%d" % max(1, round(seconds + 0.5))
+            raise Refused(429, "too many wrong keys from this address", headers=[(b"retry-after", wait)])
+        log.warning("telemetry_key_refused peer=%s", source)
+        raise Refused(
+            401,
+            "send `Authorization: Bearer KEY` with the key of this truck, as in [beacon] telemetry_keys",
+            field="Authorization",
+            headers=[(b"www-authenticate", b"Bearer")],
+        )
+
+
+def _refuse_pages(scope: Scope) -> None:
+    """Without keys, a page in a browser on this machine could write here: what only programs send is demanded."""
+    if header(scope, b"origin") is not None or header(scope, b"sec-fetch-site") not in (None, b"none"):
+        raise Refused(403, "web pages may not send telemetry: a program sends it without an Origin", field="Origin")
+    media = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
+    if media in _BROWSERS_OWN:
+        raise Refused(415, "send it as `Content-Type: application/json`", field="Content-Type")
 
 
 class Records:
     """One door, as an ASGI application.
 
-    The content type is not looked at: a browser's beacon says text/plain, curl says a form, and the bytes are JSON or
-    they are not.
+    The content type of clicks is not looked at: a browser's beacon says text/plain, curl says a form, and the bytes are
+    JSON or they are not.
+
+    Args:
+        form: which door it is.
+        durable: the way to the writer.
+        keys: who may post for which truck; None where records are of no truck.
+        admission: who may send how much, None for no limit.
+        clock: Unix milliseconds.
     """
 
-    def __init__(self, form: Form, durable: Durable, *, keys: Keys, clock: Clock) -> None:
-        self._form, self._durable, self._keys, self._clock = form, durable, keys, clock
+    def __init__(
+        self, form: Form, durable: Durable, *, keys: Keys | None, admission: Admission | None = None, clock: Clock
+    ) -> None:
+        self._form, self._durable, self._keys, self._admission, self._clock = form, durable, keys, admission, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        cors = self._admission.cors(scope) if self._admission else ()
         if scope["method"] == "OPTIONS":
-            await send({"type": "http.response.start", "status": 204, "headers": list(_PREFLIGHT)})
+            await send({"type": "http.response.start", "status": 204, "headers": [*cors, *_PREFLIGHT]})
             await send({"type": "http.response.body"})
             return
         try:
-            truck_id = self._keys.truck(scope)
-            items = self._items(await read_body(scope, receive), truck_id, scope)
+            truck_id = self._keys.truck(scope) if self._keys else None
+            items = self._items(await self._body(scope, receive), truck_id, scope)
             receipts = await self._durable.receipts(items)
         except Refused as refused:
-            await refused.send(send, _EXPOSED if self._form.headers else ())
+            await refused.send(send, (*cors, *_EXPOSED) if cors else ())
         except Disconnected:
             return
         else:
-            await reply(send, self._answer(receipts), headers=self._form.headers)
+            await reply(send, self._answer(receipts), headers=cors)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        if self._admission is None:
+            return await read_body(scope, receive)
+        self._admission.admit(scope)
+        body = await read_body(scope, receive)
+        self._admission.spend(scope, len(body))
+        return body
 
     def _items(self, body: bytes, truck_id: str | None, scope: Scope) -> list[Item]:
         form = self._form

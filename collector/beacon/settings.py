@@ -1,7 +1,8 @@
 """The `[beacon]` table of milepost.toml."""
 
+import re
 import secrets
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -9,27 +10,69 @@ from contract.errors import Misconfigured
 from contract.settings import Room
 from contract.topics import ID
 
+SHORTEST_KEY = 8
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
+
 
 class BeaconSettings(Room):
-    """telemetry_keys: key → the truck_id that it vouches for; empty: anyone may post for any truck."""
+    """telemetry_keys: key → the truck_id that it vouches for; empty: this machine may post for any truck.
+
+    sites: origins ("https://shop.example") whose pages may send clicks; empty: any. site_keys: key → site, for servers
+    that send clicks without a browser where `sites` is set. rate, burst: requests a second and at once that one address
+    may make to the click doors (2 KB of a body count as one more; this machine itself is not limited).
+    quota_mb_per_day: of clicks in all. free_mb: below it on the data directory's disk clicks are refused, so that what
+    is left serves the trucks' telemetry.
+    """
 
     telemetry_keys: dict[str, str] = Field(default_factory=dict)
+    sites: tuple[str, ...] = ()
+    site_keys: dict[str, str] = Field(default_factory=dict)
+    rate: Annotated[float, Field(gt=0)] = 20.0
+    burst: Annotated[float, Field(ge=1)] = 1000.0
+    quota_mb_per_day: Annotated[float, Field(gt=0)] = 5000.0
+    free_mb: Annotated[float, Field(ge=0)] = 500.0
 
     def closed(self) -> "BeaconSettings":
         """The same, but where there are no keys nobody may post telemetry, instead of anyone."""
-        return self if self.telemetry_keys else BeaconSettings(telemetry_keys={secrets.token_hex(32): "nobody"})
+        if self.telemetry_keys:
+            return self
+        return self.model_copy(update={"telemetry_keys": {secrets.token_hex(32): "nobody"}})
+
+    @field_validator("sites")
+    @classmethod
+    def _are_origins(cls, sites: tuple[str, ...]) -> tuple[str, ...]:
+        for site in sites:
+            if not _ORIGIN.fullmatch(site):
+                raise ValueError(f"{site[:80]!r} must be an origin without a path, such as https://shop.example")
+        return sites
+
+    @field_validator("site_keys", mode="before")
+    @classmethod
+    def _are_site_keys(cls, keys: Any) -> Any:
+        """Raises Misconfigured itself: pydantic's own errors would print the keys, which are secrets."""
+        return _checked(keys, "site_keys", "site")
 
     @field_validator("telemetry_keys", mode="before")
     @classmethod
     def _known_trucks(cls, keys: Any) -> Any:
-        """Raises Misconfigured itself: pydantic's own errors would print the keys, which are secrets."""
-        if not isinstance(keys, dict):
-            raise Misconfigured("[beacon] telemetry_keys must be a table of key = truck_id")
-        for number, (key, truck_id) in enumerate(keys.items(), start=1):
-            if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
-                raise Misconfigured(f"[beacon] telemetry_keys: key {number} must be printable ASCII without spaces")
+        """Raises Misconfigured itself, as for `site_keys`."""
+        for number, truck_id in enumerate(_checked(keys, "telemetry_keys", "truck_id").values(), start=1):
             if not isinstance(truck_id, str) or not ID.fullmatch(truck_id):
                 raise Misconfigured(
                     f"[beacon] telemetry_keys: the truck_id of key {number} must be 1 to 64 of A-Z a-z 0-9 _ -"
                 )
         return keys
+
+
+def _checked(keys: Any, table: str, value: str) -> dict[Any, Any]:
+    if not isinstance(keys, dict):
+        raise Misconfigured(f"[beacon] {table} must be a table of key = {value}")
+    for number, key in enumerate(keys, start=1):
+        if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise Misconfigured(f"[beacon] {table}: key {number} must be printable ASCII without spaces")
+        if len(key) < SHORTEST_KEY:
+            raise Misconfigured(
+                f"[beacon] {table}: key {number} has fewer than {SHORTEST_KEY} characters and could be guessed: "
+                "make one by `openssl rand -hex 32`"
+            )
+    return keys

@@ -12,7 +12,7 @@ from typing import Any
 
 from contract.errors import Misconfigured
 from provisioning import secure_files
-from provisioning.enrollment.https_server import open_enrolment
+from provisioning.enrollment.service import open_enrolment
 from provisioning.registry import Registry
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings

@@ -5,32 +5,26 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+
+import uvicorn
 
 from contract.errors import Misconfigured, Unreachable
+from contract.http_listener import HttpListener, limits_for
 from provisioning.enrollment.asgi import EnrolmentApp
-from provisioning.enrollment.service import Enrolment, Limiter
+from provisioning.enrollment.service import Enrolment
 from provisioning.registry.sqlite import LocalRegistry
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 10.0
-_CONNECTIONS = 200
-
-
-def open_enrolment(registry: LocalRegistry, clock: Callable[[], float] = time.monotonic) -> Enrolment:
-    """Enrolment with its limits: 30 a minute from one address, 1,200 in all; 20 and 200 of them at once."""
-    return Enrolment(
-        registry, Limiter(clock, per_minute=30, burst=20), everyone=Limiter(clock, per_minute=1200, burst=200)
-    )
+_DOORS = 2  # this one, and the door of HTTP
 
 
 class EnrolmentServer:
     """Serves `POST /v1/enroll`; `port` 0 takes a free one. Use as a context."""
 
     def __init__(self, registry: LocalRegistry, enrolment: Enrolment, *, address: str, port: int) -> None:
-        import uvicorn
-
         self._socket = _bind(address, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -40,7 +34,7 @@ class EnrolmentServer:
             lifespan="off",
             server_header=False,
             proxy_headers=False,  # who asks is who connects, not what a header says
-            limit_concurrency=_CONNECTIONS,
+            ws="none",
             timeout_keep_alive=5,
             timeout_graceful_shutdown=2,
             ssl_certfile=str(registry.folder / "server.pem"),
@@ -49,7 +43,7 @@ class EnrolmentServer:
         config.load()
         if config.ssl:
             config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._server = uvicorn.Server(config)
+        self._server = HttpListener(config, limits_for(_DOORS))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="enrolment", daemon=True)
 
     def __enter__(self) -> "EnrolmentServer":
@@ -61,6 +55,10 @@ class EnrolmentServer:
             time.sleep(0.01)
         log.info("enrolment_up port=%d", self.port)
         return self
+
+    def figures(self) -> Mapping[str, int]:
+        """Its connections, as contract.http_listener.Connections counts them."""
+        return self._server.open_connections.figures()
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True

@@ -88,12 +88,12 @@ def test_only_who_has_an_identity_is_a_truck_and_what_was_refused_is_in_the_log(
 
 def test_http_telemetry_needs_a_key_as_mqtt_needs_an_identity(box: Machine) -> None:
     body = b'{"truck_id": "T1", "vehicle_speed": 90}'
-    with Up(box, "--trucks", 0, "--shoppers", 0, MILEPOST_BEACON__TELEMETRY_KEYS='{"k": "T1"}') as up:
+    with Up(box, "--trucks", 0, "--shoppers", 0, MILEPOST_BEACON__TELEMETRY_KEYS='{"key-of-T1": "T1"}') as up:
         assert post(f"{up.ready['http']}/v1/telemetry", body) == 401
-        assert post(f"{up.ready['http']}/v1/telemetry", body, key="k") == 200
+        assert post(f"{up.ready['http']}/v1/telemetry", body, key="key-of-T1") == 200
     with Up(box, "--trucks", 0, "--shoppers", 0) as up:
         assert post(f"{up.ready['http']}/v1/telemetry", body) == 401
-        assert post(f"{up.ready['http']}/v1/telemetry", body, key="k") == 401
+        assert post(f"{up.ready['http']}/v1/telemetry", body, key="key-of-T1") == 401
         assert post(f"{up.ready['http']}/v1/clicks", b'{"Item_ID": "1", "Click_Counts": 1}') == 200
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ class Up:
     folder: Path
     options: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
+    descriptors: int | None = None
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "MILEPOST_COLLECTOR__RESEND_AFTER": "1"}
@@ -32,6 +34,7 @@ class Up:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self.environment(),
+            preexec_fn=self._limit if self.descriptors else None,
         )
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
@@ -48,6 +51,16 @@ class Up:
             return json.loads((self.folder / "up.json").read_text())  # type: ignore[no-any-return]
         except FileNotFoundError:
             return None
+
+    def _limit(self) -> None:
+        limit = self.descriptors or 0
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+    def end(self) -> str:
+        """Ask it to end; what it said."""
+        assert self.process
+        self.process.terminate()
+        return self.process.communicate(timeout=30)[1].decode()
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from collector.beacon import BeaconSettings, create_app
+from contract.http_listener import HttpListener, Limits
 from tests.collector.beacon.fakes import FakeWriter
 
 KEYS = {"key-of-truck-1": "T1", "key-of-truck-2": "T2"}
@@ -22,7 +23,8 @@ KEYS = {"key-of-truck-1": "T1", "key-of-truck-2": "T2"}
 def serve(app: ASGIApp) -> Iterator[str]:
     """Run an application until the end of the block; yields its base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off"))
+    config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none")
+    server = HttpListener(config, Limits())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     deadline = time.monotonic() + 10

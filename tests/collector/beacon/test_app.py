@@ -88,5 +88,5 @@ def test_wrong_keys_are_refused_without_printing_them(keys: str) -> None:
 
 
 def test_keys_are_read_from_the_settings() -> None:
-    environ = {"MILEPOST_BEACON__TELEMETRY_KEYS": '{"k": "T1"}'}
-    assert settings.load("beacon", BeaconSettings, environ=environ).telemetry_keys == {"k": "T1"}
+    environ = {"MILEPOST_BEACON__TELEMETRY_KEYS": '{"key-of-T1": "T1"}'}
+    assert settings.load("beacon", BeaconSettings, environ=environ).telemetry_keys == {"key-of-T1": "T1"}

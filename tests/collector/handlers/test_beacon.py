@@ -113,8 +113,8 @@ def test_telemetry_is_closed_without_keys_and_bound_with_them(
     body = json.dumps(sample(truck_id="T7"))
     assert call("POST", "/v1/telemetry", body)["statusCode"] == 401
     beacon._app.cache_clear()
-    monkeypatch.setenv("MILEPOST_BEACON__TELEMETRY_KEYS", '{"secret": "T7"}')
-    answer = call("POST", "/v1/telemetry", body, authorization="Bearer secret")
+    monkeypatch.setenv("MILEPOST_BEACON__TELEMETRY_KEYS", '{"secret-of-T1": "T7"}')
+    answer = call("POST", "/v1/telemetry", body, authorization="Bearer secret-of-T1")
     assert json.loads(answer["body"])["receipts"][0]["status"] == "accepted"
     (envelope,) = stored(names["TELEMETRY"])
     assert envelope["truck_id"] == "T7"

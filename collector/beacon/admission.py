@@ -1,0 +1,185 @@
+"""Who may send clicks, and how much: sites, rate per source, quota per day, and room on the disk.
+
+Clicks come from anybody's browser, so a stranger can always send some. These limits bound what he can cost: the shop's
+own pages, other visitors and above all the trucks' telemetry keep working. Everything is counted in memory: a restart
+begins anew.
+"""
+
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+from collector.beacon.http import Headers, Refused, header
+from collector.beacon.settings import BeaconSettings
+from contract.http_access import Network, client_address, is_local
+from contract.source_limiter import SourceLimiter
+
+log = logging.getLogger(__name__)
+
+BYTES_PER_REQUEST = 2048
+"""So many bytes of a body cost as much of a source's rate as one request."""
+
+_DAY_SECONDS = 86_400
+_LOOK_SECONDS = 5.0
+_LOG_SECONDS = 60.0
+_MEGABYTE = 1024 * 1024
+
+FreeBytes = Callable[[], int]
+
+
+def free_bytes_of(folder: Path) -> FreeBytes:
+    """What is free on the disk of a folder, for users who are not root."""
+    return lambda: shutil.disk_usage(folder).free
+
+
+class Admission:
+    """Judges requests of one process' click doors. Not safe for threads: use it on the event loop.
+
+    Args:
+        settings: `[beacon]`.
+        trusted: proxies whose client address is believed.
+        free: bytes left where the store is; None where there is no such disk (AWS).
+        clock: seconds, never backwards.
+    """
+
+    def __init__(
+        self,
+        settings: BeaconSettings,
+        trusted: Sequence[Network] = (),
+        *,
+        free: FreeBytes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._trusted, self._free, self._clock = settings, trusted, free, clock
+        self._sites = frozenset(map(origin_of, settings.sites))
+        self._keys = {hashlib.sha256(key.encode()).digest(): site for key, site in settings.site_keys.items()}
+        self._rate = SourceLimiter(settings.rate, settings.burst, clock=clock)
+        self._day_began, self._day_bytes = clock(), 0
+        self._looked_at, self._room = clock() - _LOOK_SECONDS, True
+        self._logged: dict[str, float] = {}
+        self.limited = self.foreign = self.over_quota = self.without_room = 0
+
+    def figures(self) -> dict[str, int]:
+        """For /healthz and /metrics: requests refused since the start, by why."""
+        return {
+            "limited": self.limited,
+            "foreign_site": self.foreign,
+            "over_quota": self.over_quota,
+            "without_room": self.without_room,
+        }
+
+    def cors(self, scope: Scope) -> Headers:
+        """The header by which a browser lets the page read the answer."""
+        if not self._sites:
+            return ((b"access-control-allow-origin", b"*"),)
+        origin = header(scope, b"origin") or b""
+        allowed = [(b"access-control-allow-origin", origin)] if origin.decode("latin-1") in self._sites else []
+        return (*allowed, (b"vary", b"Origin"))
+
+    def admit(self, scope: Scope, *, mail: bool = False) -> None:
+        """Before the body is read.
+
+        Args:
+            scope: the request's.
+            mail: whether a mail may send it, which names no site.
+
+        Raises:
+            Refused: 403 for a page of no configured site, 429 over the source's rate, 503 where clicks are over the
+                day's quota or the disk is nearly full.
+        """
+        self._check_site(scope, mail)
+        self.spend(scope, 0)
+        self._check_quota()
+        self._check_room()
+
+    def spend(self, scope: Scope, size: int) -> None:
+        """Count a request (size 0) or the bytes of its body, against its source's rate and the day's quota.
+
+        Raises:
+            Refused: 429 with Retry-After over the rate. This machine itself has none.
+        """
+        self._day_bytes += size
+        if is_local(_peer(scope), scope["headers"]):
+            return
+        source = self.source(scope)
+        seconds = self._rate.wait(source, size / BYTES_PER_REQUEST if size else 1.0)
+        if seconds:
+            self.limited += 1
+            self._tell("clicks_limited", source)
+            wait = b"%d" % max(1, round(seconds + 0.5))
+            raise Refused(429, "too much from this address: send it again later", headers=[(b"retry-after", wait)])
+
+    def source(self, scope: Scope) -> str:
+        """The address that a request is counted and logged by."""
+        return client_address(_peer(scope), scope["headers"], self._trusted)
+
+    def _check_site(self, scope: Scope, mail: bool) -> None:
+        if not self._sites:
+            return
+        origin = (header(scope, b"origin") or header(scope, b"referer") or b"").decode("latin-1")
+        if origin:
+            if origin_of(origin) in self._sites:
+                return
+        elif mail or self._has_key(scope) or is_local(_peer(scope), scope["headers"]):
+            return
+        self.foreign += 1
+        self._tell("clicks_of_foreign_site", self.source(scope), origin)
+        raise Refused(
+            403, "this page's site is not in [beacon] sites: add it there; a server sends a key of [beacon] site_keys"
+        )
+
+    def _has_key(self, scope: Scope) -> bool:
+        scheme, _, key = (header(scope, b"authorization") or b"").partition(b" ")
+        return scheme.lower() == b"bearer" and hashlib.sha256(key.strip()).digest() in self._keys
+
+    def _check_quota(self) -> None:
+        now = self._clock()
+        if now - self._day_began >= _DAY_SECONDS:
+            self._day_began, self._day_bytes = now, 0
+        if self._day_bytes > self._settings.quota_mb_per_day * _MEGABYTE:
+            self.over_quota += 1
+            self._tell("clicks_over_quota", "")
+            raise _later("the day's quota of clicks is used up ([beacon] quota_mb_per_day)", 3600)
+
+    def _check_room(self) -> None:
+        now = self._clock()
+        if self._free is not None and now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            self._room = self._free() > self._settings.free_mb * _MEGABYTE
+        if not self._room:
+            self.without_room += 1
+            self._tell("clicks_without_room", "")
+            raise _later("the disk is nearly full, and what is left is kept for telemetry ([beacon] free_mb)", 60)
+
+    def _tell(self, event: str, source: str, site: str = "") -> None:
+        now, key = self._clock(), f"{event} {source}"
+        if now - self._logged.get(key, now - _LOG_SECONDS) < _LOG_SECONDS:
+            return
+        if len(self._logged) > 1000:
+            self._logged.clear()
+        self._logged[key] = now
+        log.warning("%s peer=%s%s", event, source, f" site={site[:200]!r}" if site else "")
+
+
+def origin_of(url: str) -> str:
+    """`https://shop.example:8443` of an address, a Referer or an Origin; "" of what is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else ""
+
+
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def _later(why: str, seconds: int) -> Refused:
+    return Refused(503, f"{why}: send it again later", headers=[(b"retry-after", b"%d" % seconds)])
