@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class Refusals:
             except OSError as error:
                 log.error("broker_log_unreadable file=%s reason=%s", self._file, error)
                 stop.wait(_AGAIN_SECONDS)
+        with suppress(OSError):
+            self.look()  # what was refused in the last moment
         self._tell(at_last=True)
 
     def look(self) -> None:
