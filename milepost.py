@@ -163,6 +163,8 @@ def up(  # noqa: PLR0913 - one parameter an option
         asked = {"trucks": trucks, "shoppers": shoppers}
         wanted = {name: argv for name, argv in commands.items() if asked[name]}
         run = Run(box, store_url, Simulation(wanted, asked, sent_ledger.sampled, sent_ledger.clicks), stop)
+        if not aws:
+            console.print(f"Console: {box.web.url}/", highlight=False)
         with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:
             summary = run.go(ends_at, view)
     if as_json:
