@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from agent.buffer import Buffer
+from agent.buffer.never_stored import NeverStored
 from agent.json_state_file import JsonStateFile
 from agent.publishing import status_reports
 from agent.publishing.batch_window import BatchWindow
@@ -84,7 +85,8 @@ def with_lanes(limits: Limits, lanes: LaneSettings) -> Limits:
 class Publisher:
     """One truck's line to the cloud. `start`, then `turn` again and again, then `say_goodbye` and `close`.
 
-    configured: what status says of the remote configuration. on_config: gets each document of the config topic.
+    configured: what status says of the remote configuration.
+    losses: what reports say of samples never stored. on_config: gets each document of the config topic.
     on_ack: gets the highest token of each PUBACK; `last_token` is the latest that was given out.
     on_time: gets each answer to `ask_time`, and says whether it was believed.
     """
@@ -118,6 +120,7 @@ class Publisher:
         self.tally = Tally()
         self.last_token = 0
         self.configured = Configured()
+        self.losses = NeverStored(None)
         self.on_config: Callable[[bytes], None] = lambda payload: None
         self.on_ack: Callable[[int], None] = lambda token: None
         self.on_time: Callable[[CloudInstant], bool] = lambda instant: False
@@ -366,7 +369,7 @@ class Publisher:
     def _report(self, gone: Ranges | None = None) -> None:
         self._report_at = self._clock.monotonic() + self._report_seconds
         for payload in (
-            status_reports.report(self._buffer, gone, self.tally.not_stored),
+            status_reports.report(self._buffer, gone, self.losses.runs),
             *status_reports.closed(self._buffer),
         ):
             self._publish(self._routes.report, payload)

@@ -1,8 +1,9 @@
 """What the agent says of itself: reports for gap repair, and the retained status (docs/wire.md)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -18,12 +19,12 @@ MAX_THINNED = 500
 """So many thinned runs are told at once: the latest unasked; the others, from the first on, when they are asked for."""
 
 
-def report(buffer: Buffer, gone: Ranges | None = None, never_stored: int = 0) -> bytes:
+def report(buffer: Buffer, gone: Ranges | None = None, never_stored: Sequence[Mapping[str, Any]] = ()) -> bytes:
     """The report on the buffer's own stream; `gone`: what was asked for and is no longer held.
 
     A thinned run holds no sample that was kept, so the collector may settle all of it; and what was thinned is never
     told as gone: where there are too many runs, the report says nothing of what lies behind the last that it tells.
-    never_stored: samples that found no place on a full disk and so have no number; told beside what the contract has.
+    never_stored: samples that found no place on a full disk and so have no number, by process (see NeverStored).
     """
     thinned = buffer.dropped(gone, limit=MAX_THINNED)
     if gone and len(thinned) == MAX_THINNED:
@@ -37,7 +38,7 @@ def report(buffer: Buffer, gone: Ranges | None = None, never_stored: int = 0) ->
         "thinned": [{"from": run.first, "to": run.last, "keep_every": run.keep_every} for run in thinned],
         "gone": list(lost)[:MAX_RANGES],
     }
-    return encode(Report.model_validate(message | ({"never_stored": never_stored} if never_stored else {})))
+    return encode(Report.model_validate(message | {"never_stored": list(never_stored)}))
 
 
 def closed(buffer: Buffer) -> list[bytes]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from logging import getLogger
 
 from agent.buffer import Buffer
+from agent.buffer.never_stored import NeverStored
 from agent.errors import Damaged
 from agent.json_state_file import JsonStateFile
 from agent.publishing.publisher import Publisher, Tally
@@ -56,8 +57,10 @@ class Agent:
         self._reread: Callable[[], AgentSettings] = lambda: settings
         self._hung_up = threading.Event()
         self._sampler = Sampler(settings.truck_id, sensors, clock)
-        self._recorder = Recorder(self._sampler, clock, buffer, patience=settings.patience)
+        losses = NeverStored(settings.buffer.with_name(settings.buffer.name + ".lost"))
+        self._recorder = Recorder(self._sampler, clock, buffer, patience=settings.patience, losses=losses)
         self._uplink = Publisher(settings, buffer, transport, clock)
+        self._uplink.losses = losses
         keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".config"))
         self._remote = Remote(settings, keepsake, clock.monotonic)
         self._uplink.on_config, self._uplink.on_ack = self._on_config, self._on_ack
@@ -68,7 +71,7 @@ class Agent:
         if self._remote.settings != settings:
             self._adopt()
         self._uplink.configured = self._configured()
-        self._stored_at = clock.monotonic()
+        self._progress_at = clock.monotonic()
         self._prune_at = 0.0
         self._mended_at = float("-inf")
 
@@ -109,7 +112,7 @@ class Agent:
         now = timestamps.from_datetime(self._clock.now())
         begun = {"started_at": now, "stopped_at": "", "connection": "connecting", "connection_at": now, "disputes": ""}
         if not self._note(begun):
-            self._stored_at = float("-inf")  # not ready before a sample is stored
+            self._progress_at = float("-inf")  # not ready before a sample is stored
         try:
             while not stop.is_set():
                 try:
@@ -146,7 +149,7 @@ class Agent:
             self._read_again()
         if self._pulse:
             patience = 2 * self._interval + SLACK_SECONDS
-            self._pulse.beat(Progress(self._stored_at, patience, self._line()))
+            self._pulse.beat(Progress(self._progress_at, patience, self._line()))
 
     def _line(self) -> str:
         """How it goes, in a line."""
@@ -222,11 +225,13 @@ class Agent:
     def _sample_when_due(self) -> None:
         if self._until_due() > 0:
             return
-        if self._recorder.tick():
-            self._stored_at = self._clock.monotonic()
-            if self._remote.on_trial:
-                self._remote.ran(self._uplink.last_token)
-                self._uplink.report()
+        stored = self._recorder.tick()
+        # Samples in memory while the disk refuses are progress too: a restart would only lose them.
+        if stored or self._recorder.held:
+            self._progress_at = self._clock.monotonic()
+        if stored and self._remote.on_trial:
+            self._remote.ran(self._uplink.last_token)
+            self._uplink.report()
         self._count()
         if (disputes := self._sampler.disputes.news(self._clock.monotonic())) is not None:
             self._note({"disputes": disputes})

@@ -15,6 +15,7 @@ from logging import getLogger
 from typing import Protocol
 
 from agent.buffer import Boot, Buffer, Dated, Draft, Row
+from agent.buffer.never_stored import NeverStored
 from agent.sampling.event_detection import Events
 from agent.sampling.sampler import Taken
 from agent.timing.clock import Clock, Moment
@@ -53,11 +54,20 @@ class _Held:
 
 class Recorder:
     """One truck's way from the sampler into the buffer. Damaged passes through, after which the buffer is repaired and
-    `resume` called; no sample is lost by it. stored, never_stored: how many samples of this process. on_event: called
-    when a sample that tells of an event has been stored."""
+    `resume` called; no sample is lost by it. stored, never_stored: how many samples of this process.
+    losses: where those never stored are counted. on_event: called when a sample that tells of an event is stored."""
 
-    def __init__(self, source: Source, clock: Clock, buffer: Buffer, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        source: Source,
+        clock: Clock,
+        buffer: Buffer,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        losses: NeverStored | None = None,
+    ) -> None:
         self._source, self._clock, self._buffer, self._patience = source, clock, buffer, patience
+        self._losses = losses or NeverStored(None)
         self._events = Events()
         self._held: list[_Held] = []
         self._boot = clock.moment().boot
@@ -144,7 +154,7 @@ class Recorder:
         self.store()
         if self._held:
             log.error("samples_never_stored count=%d", len(self._held))
-            self.never_stored += len(self._held)
+            self._lose(self._held)
             self._held.clear()
 
     @property
@@ -282,9 +292,15 @@ class Recorder:
             return
         kept = [each for number, each in enumerate(self._held) if each.event or number % 2]
         kept = kept if len(kept) <= HELD_AT_MOST else kept[-HELD_AT_MOST:]
-        self.never_stored += len(self._held) - len(kept)
+        remaining = set(map(id, kept))
+        self._lose([each for each in self._held if id(each) not in remaining])
         log.error("samples_never_stored count=%d total=%d", len(self._held) - len(kept), self.never_stored)
         self._held = kept
+
+    def _lose(self, held: Sequence[_Held]) -> None:
+        self.never_stored += len(held)
+        first, last = (timestamps.from_datetime(_sane(each.taken.moment.wall)) for each in (held[0], held[-1]))
+        self._losses.add(len(held), first, last)
 
     def _tell_never_stored(self) -> None:
         if self.never_stored:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from agent.sensors.can_frame import Frame
 from agent.sensors.fields import Reason, settle
+from agent.sensors.plausibility import PositionRule
 
 LIMIT = 5.0
 """Seconds of silence (due once a second) after which a value is stale."""
@@ -39,6 +40,7 @@ class Canmod:
 
     def __init__(self) -> None:
         self._heard: dict[str, dict[int, tuple[float, bytes]] | None] = {}
+        self._position = PositionRule()
 
     def feed(self, now: float, frame: Frame) -> None:
         """Files one frame, or rules its interface out."""
@@ -65,6 +67,7 @@ class Canmod:
                 quality[leaf] = outcome
             else:
                 values[leaf] = outcome
+        self._position.apply(now, values, quality)
         return values, quality
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from agent.sensors import Reading
 from agent.sensors.fields import GROUPS, LEAVES, REASONS
 
+_POSITION = ("gps_location.latitude", "gps_location.longitude")
 _TELLING: dict[str, int] = {reason: rank for rank, reason in enumerate(REASONS)}
 
 
@@ -22,13 +23,19 @@ def merge(readings: Sequence[Reading]) -> tuple[dict[str, Any], dict[str, str]]:
     document: dict[str, Any] = {}
     quality: dict[str, str] = {}
     for leaf in LEAVES:
-        value = next((v for r in readings if (v := r.values.get(leaf)) is not None), None)
+        sources = [r for r in readings if _whole_position(r)] if leaf in _POSITION else readings
+        value = next((v for r in sources if (v := r.values.get(leaf)) is not None), None)
         _put(document, leaf, value)
         if value is None:
             quality[leaf] = _reason(leaf, readings)
     for group in GROUPS:
         _collapse(group, quality)
     return document, quality
+
+
+def _whole_position(reading: "Reading") -> bool:
+    """Whether one source says both halves of a position: halves of two sources are no place."""
+    return all(reading.values.get(leaf) is not None for leaf in _POSITION)
 
 
 def _put(document: dict[str, Any], leaf: str, value: object) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+from agent.sensors.fields import Reason
+
 T = TypeVar("T")
 
 TOP_SPEED = 200.0
@@ -94,6 +96,36 @@ class Belief(Generic[T]):
     def _hold(self, now: float, value: T) -> T:
         self._held = (now, value)
         return value
+
+
+LATITUDE, LONGITUDE = "gps_location.latitude", "gps_location.longitude"
+_NOWHERE = 1e-6
+
+
+class PositionRule:
+    """The one rule about positions, for every source: both or neither, not 0°, 0°, and not out of reach."""
+
+    def __init__(self) -> None:
+        self._place = Belief(position_follows)
+
+    def apply(self, now: float, values: dict[str, object], quality: dict[str, Reason]) -> None:
+        """Take a position that cannot be true out of `values`, and say why in `quality`; once a read."""
+        pair = values.get(LATITUDE), values.get(LONGITUDE)
+        if pair == (None, None):
+            return
+        latitude, longitude = pair
+        if not isinstance(latitude, float | int) or not isinstance(longitude, float | int):
+            self._refuse(values, quality, quality.get(LATITUDE) or quality.get(LONGITUDE) or "not_available")
+            return
+        nowhere = abs(latitude) < _NOWHERE and abs(longitude) < _NOWHERE
+        if nowhere or self._place.choose(now, [(latitude, longitude)]) is None:
+            self._refuse(values, quality, "implausible")
+
+    @staticmethod
+    def _refuse(values: dict[str, object], quality: dict[str, Reason], reason: Reason) -> None:
+        for leaf in (LATITUDE, LONGITUDE):
+            values.pop(leaf, None)
+            quality[leaf] = reason
 
 
 class Heard(NamedTuple):

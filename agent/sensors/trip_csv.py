@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.sensors.fields import KM_PER_MILE, Reason, settle
+from agent.sensors.plausibility import PositionRule
 
 LEAST_LIMIT = 5.0
 
@@ -126,6 +127,7 @@ class TripState:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._last: dict[str, tuple[float, float | Reason]] = {}
+        self._position = PositionRule()
 
     def feed(self, now: float, row: Row) -> None:
         """Files one row."""
@@ -146,6 +148,7 @@ class TripState:
                 quality[column.leaf] = outcome
             else:
                 values[column.leaf] = outcome
+        self._position.apply(now, values, quality)
         return values, quality
 
 

@@ -4,6 +4,7 @@ No fix, no position: a report without one forgets what the last fix said at once
 first of each fix do): the value before stands until it is older than `LIMIT`.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -21,6 +22,10 @@ ALTITUDE, SPEED = "gps_location.altitude", "gps_location.speed"
 POSITION = (LATITUDE, LONGITUDE)
 LEAVES = (*POSITION, ALTITUDE, SPEED)
 
+MOST_ERROR = 1000.0
+"""Metres of estimated error beyond which a position, be it from dead reckoning, is no place."""
+
+_MOVING = 5.0
 _NOWHERE = 1e-6
 
 
@@ -33,6 +38,8 @@ class Receiver:
         self.mode = 0
         self._last: dict[str, tuple[float, float]] = {}
         self._place = Belief(position_follows)
+        self._fix: tuple[datetime, float] | None = None  # a fix's own time, and when it was first heard
+        self._stands: tuple[object, float] | None = None  # a place, and since when it has been said
 
     def tell(self, heard: float, report: Report) -> None:
         """Files one report."""
@@ -44,6 +51,18 @@ class Receiver:
             self._last.pop(ALTITUDE, None)
         if report.time is not None:
             self.trust.tell(heard, report.time)
+            if self._fix is None or self._fix[0] != report.time:
+                self._fix = report.time, heard
+            heard = self._fix[1]  # gpsd may repeat a fix: its age is the fix's, not the report's
+        elif report.speed is not None and report.speed >= _MOVING:
+            place = report.latitude, report.longitude
+            if self._stands is None or self._stands[0] != place:
+                self._stands = place, heard
+            heard = self._stands[1]  # without a time, a place that stands while the truck moves is an old one
+        if report.error is not None and report.error > MOST_ERROR:
+            self._last[LATITUDE] = self._last[LONGITUDE] = (heard, math.inf)  # settles as implausible
+            self._last.pop(ALTITUDE, None)
+            return
         said = {SPEED: report.speed, ALTITUDE: report.altitude if report.mode == 3 else None}
         if report.latitude is not None and report.longitude is not None:
             said |= {LATITUDE: report.latitude, LONGITUDE: report.longitude}

@@ -12,7 +12,10 @@ _LONGEST_DEVICE = 128
 
 
 class Report(NamedTuple):
-    """What one TPV says. mode: 0 unknown, 1 no fix, 2 position, 3 altitude too. In degrees, m above sea level, km/h."""
+    """What one TPV says. mode: 0 unknown, 1 no fix, 2 position, 3 altitude too.
+
+    In degrees, m above sea level, km/h; error: m.
+    """
 
     device: str
     mode: int
@@ -21,6 +24,7 @@ class Report(NamedTuple):
     longitude: float | None
     altitude: float | None
     speed: float | None
+    error: float | None = None
 
 
 def parse(line: bytes) -> Report | None:
@@ -44,7 +48,14 @@ def parse(line: bytes) -> Report | None:
         longitude=_number(found.get("lon")),
         altitude=_number(found.get("alt")) if altitude is None else altitude,  # before protocol 3.14 it was `alt`
         speed=None if speed is None else speed * 3.6,
+        error=_error(found),
     )
+
+
+def _error(found: dict[str, object]) -> float | None:
+    """The largest horizontal error that is said, m (95 %)."""
+    said = [number for name in ("eph", "epx", "epy") if (number := _number(found.get(name))) is not None]
+    return max(said, default=None)
 
 
 def _number(value: object) -> float | None:

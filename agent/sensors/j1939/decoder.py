@@ -15,10 +15,19 @@ from collections.abc import Iterable
 
 from agent.sensors.can_frame import Frame
 from agent.sensors.fields import ACTIVE_FAULTS, REASONS, Reason
-from agent.sensors.j1939.faults import DM1_LIMIT, DM1_PGN, decode_dm1
+from agent.sensors.j1939.faults import DM1_LIMIT, DM1_PGN, FORGOTTEN_AFTER, Dm1, FaultReports, decode_dm1
 from agent.sensors.j1939.signals import CORNERS, PGNS, SIGNALS, TIRE_PGN, TIRE_PRESSURE, Signal, corners
 from agent.sensors.j1939.transport_protocol import TP_CM, TP_DT, Reassembler
-from agent.sensors.plausibility import Belief, Disagreement, Heard, disagreements, odometer_follows
+from agent.sensors.plausibility import (
+    LATITUDE,
+    LONGITUDE,
+    Belief,
+    Disagreement,
+    Heard,
+    PositionRule,
+    disagreements,
+    odometer_follows,
+)
 
 ODOMETER = "odometer_reading"
 MAX_TYRES = 256
@@ -39,6 +48,8 @@ class Decoder:
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pgn: {} for pgn in (*PGNS, DM1_PGN)}
         self._tyres: dict[tuple[int, int], tuple[float, bytes]] = {}
         self._odometer = Belief(odometer_follows)
+        self._position = PositionRule()
+        self._reports = FaultReports()
         self.disagreements: Counter[Disagreement] = Counter()
 
     def feed(self, now: float, frame: Frame) -> None:
@@ -49,11 +60,14 @@ class Decoder:
         if pgn in self._heard:
             self._file(now, pgn, frame.source, frame.data)
         elif pgn in (TP_DT, TP_CM):
+            self._reports.announced(now, frame)
             message = self.transport.feed(now, frame)
             if message is not None and message.pgn in self._heard:
                 self._file(now, message.pgn, message.source, message.data)
 
     def _file(self, now: float, pgn: int, source: int, data: bytes) -> None:
+        if pgn == DM1_PGN:
+            self._reports.heard(source)
         if pgn != TIRE_PGN:
             self._heard[pgn][source] = (now, data)
         elif data and data[0] != _NO_LOCATION:
@@ -65,6 +79,7 @@ class Decoder:
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         """(leaf → value, leaf → why not) for every leaf that J1939 can give; the two never share a leaf."""
         found = {leaf: self._found(now, signals) for leaf, signals in _BY_LEAF.items()} | self._tyre_pressures(now)
+        _pair(found)
         values: dict[str, object] = {}
         quality: dict[str, Reason] = {}
         for leaf in _LEAVES:
@@ -74,6 +89,7 @@ class Decoder:
                 values[leaf] = chosen
             else:
                 quality[leaf] = chosen or _worst(outcome for outcome in outcomes if isinstance(outcome, str))
+        self._position.apply(now, values, quality)
         self._faults(now, values, quality)
         return values, quality
 
@@ -108,19 +124,40 @@ class Decoder:
 
     def _faults(self, now: float, values: dict[str, object], quality: dict[str, Reason]) -> None:
         """The active faults of all sources heard lately, each with its source; an empty list is a measurement."""
-        heard = sorted(self._heard[DM1_PGN].items())
-        fresh = [(source, decode_dm1(data)) for source, (at, data) in heard if now - at <= DM1_LIMIT]
-        if any(dm1 is not None for _, dm1 in fresh):
-            values[ACTIVE_FAULTS] = [
-                {"spn": fault.spn, "fmi": fault.fmi, "count": fault.occurrences, "source": source}
-                for source, dm1 in fresh
-                if dm1 is not None
-                for fault in dm1.faults
-            ]
-        elif fresh:
-            quality[ACTIVE_FAULTS] = "error"
-        else:
-            quality[ACTIVE_FAULTS] = "stale" if heard else "not_available"
+        heard = {source: (at, decode_dm1(data)) for source, (at, data) in sorted(self._heard[DM1_PGN].items())}
+        partial = self._reports.partial(now)
+        fresh = {source: dm1 for source, (at, dm1) in heard.items() if now - at <= DM1_LIMIT and dm1 is not None}
+        if not fresh and not partial:
+            unreadable = any(now - at <= DM1_LIMIT for at, _ in heard.values())
+            quality[ACTIVE_FAULTS] = "error" if unreadable else "stale" if heard else "not_available"
+            return
+        missing = [source for source, (at, dm1) in heard.items() if source not in fresh and _counts(now - at, dm1)]
+        if partial or missing:  # a list without one unit's faults would say that they have gone
+            quality[ACTIVE_FAULTS] = "error" if partial else "stale"
+            return
+        values[ACTIVE_FAULTS] = [
+            {"spn": fault.spn, "fmi": fault.fmi, "count": fault.occurrences, "source": source}
+            for source, dm1 in fresh.items()
+            for fault in dm1.faults
+        ]
+
+
+def _counts(silent: float, last: Dm1 | None) -> bool:
+    """Whether a silent unit is still waited for: as long as its last word was a fault, else for an hour."""
+    return bool(last and last.faults) or silent <= FORGOTTEN_AFTER
+
+
+def _pair(found: dict[str, list[Heard | Reason]]) -> None:
+    """A position is one message's: of the sources that say half of one, nothing is taken."""
+    if not found.get(LATITUDE) or not found.get(LONGITUDE):
+        return
+    pairs = list(zip(found[LATITUDE], found[LONGITUDE], strict=False))
+    whole = [pair for pair in pairs if isinstance(pair[0], Heard) and isinstance(pair[1], Heard)]
+    if whole:
+        found[LATITUDE], found[LONGITUDE] = [pair[0] for pair in whole], [pair[1] for pair in whole]
+    else:
+        reasons: list[Heard | Reason] = [each for pair in pairs for each in pair if isinstance(each, str)]
+        found[LATITUDE], found[LONGITUDE] = reasons, list(reasons)
 
 
 def _outcome(now: float, signal: Signal, source: int, heard: tuple[float, bytes], leaf: str = "") -> Heard | Reason:

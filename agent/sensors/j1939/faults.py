@@ -2,9 +2,15 @@
 
 from typing import NamedTuple
 
+from agent.sensors.can_frame import Frame
+from agent.sensors.j1939.transport_protocol import TP_CM
+
 DM1_PGN = 65226
 DM1_LIMIT = 30.0
 """Seconds of silence after which a source's faults are stale: due once a second, but a long one takes 13 s to send."""
+
+FORGOTTEN_AFTER = 3600.0
+"""Seconds after which a silent unit that had no fault is taken for gone, such as a trailer's that was unhitched."""
 
 _NONE = (b"\x00\x00\x00\x00", b"\xff\xff\xff\xff")
 _COUNT_UNKNOWN = 127
@@ -46,3 +52,33 @@ def _fault(code: bytes) -> Fault:
     count = code[3] & 0x7F
     spn = code[0] | code[1] << 8 | (code[2] & 0xE0) << 11
     return Fault(spn, code[2] & 0x1F, None if count == _COUNT_UNKNOWN else count)
+
+
+_BROADCAST, _REQUEST_TO_SEND = 32, 16
+_PACKET_SECONDS, _GRACE = 0.25, 0.75
+
+
+class FaultReports:
+    """Which units announced a DM1 of several packets that was not heard whole: what they report is not known."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, tuple[float, int]] = {}  # source → when it must be whole, announcements since the last
+
+    def announced(self, now: float, frame: Frame) -> None:
+        """Note a frame that announces a long DM1; others are passed over."""
+        data = frame.data
+        if frame.pgn != TP_CM or len(data) < 8 or data[0] not in (_BROADCAST, _REQUEST_TO_SEND):
+            return
+        if int.from_bytes(data[5:8], "little") & 0x3FFFF == DM1_PGN:
+            _, before = self._open.get(frame.source, (0.0, 0))
+            self._open[frame.source] = (now + data[3] * _PACKET_SECONDS + _GRACE, before + 1)
+
+    def heard(self, source: int) -> None:
+        """A unit's DM1 was heard whole."""
+        self._open.pop(source, None)
+
+    def partial(self, now: float) -> bool:
+        """Whether some unit's faults are known in part only, within the time for which a DM1 holds."""
+        return any(
+            (now > due or announcements > 1) and now - due <= DM1_LIMIT for due, announcements in self._open.values()
+        )

@@ -41,6 +41,7 @@ def test_a_line_that_ends_on_packets_over_8_kb_delivers_all(broker: Broker, ram:
 
 
 @pytest.mark.prove
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kilobits", [10, 20, 64])
 def test_a_slow_line_delivers_all(broker: Broker, ram: Path, kilobits: int) -> None:
     rate = kilobits * 1000 / 8

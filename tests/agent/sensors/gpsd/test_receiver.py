@@ -42,7 +42,7 @@ def test_without_a_fix_there_is_no_position_at_once(mode: int) -> None:
 def test_a_report_without_speed_keeps_the_one_before_until_it_is_stale() -> None:
     one = receiver(PARKED)
     for second in range(1, 8):
-        one.tell(second, PARKED._replace(speed=None))
+        one.tell(second, at(second)._replace(speed=None))
     assert SPEED in one.snapshot(LIMIT)[0]
     assert one.snapshot(7)[1] == {SPEED: "stale"}
 
@@ -67,7 +67,7 @@ def test_a_leap_across_the_country_is_implausible_until_it_stays() -> None:
     one, seen = receiver(PARKED), []
     one.snapshot(0)
     for second in range(1, 100):
-        one.tell(second, PARKED._replace(latitude=48.0))
+        one.tell(second, at(second)._replace(latitude=48.0))
         seen.append(one.snapshot(second)[1].get(LATITUDE))
     assert set(seen[:60]) == {"implausible"}
     assert seen[61:] == [None] * len(seen[61:])
@@ -157,3 +157,32 @@ def test_an_honest_receiver_is_believed_in_its_own_time(recording: Callable[[str
     dated = [reading.time for reading in readings if reading.time is not None]
     assert len(dated) > len(readings) / 2
     assert all(timedelta(0) <= time - start < timedelta(seconds=200) for time in dated)
+
+
+def at(second: float) -> Report:
+    """PARKED, so many seconds later."""
+    assert PARKED.time is not None
+    return PARKED._replace(time=PARKED.time + timedelta(seconds=second))
+
+
+def test_a_fix_that_is_repeated_ages_from_when_it_was_first_heard() -> None:
+    one = receiver(PARKED)
+    for second in range(1, 10):
+        one.tell(second, PARKED)
+    assert set(one.snapshot(9)[1].values()) == {"stale"}
+
+
+def test_without_a_time_a_place_that_stands_while_the_truck_moves_is_an_old_one() -> None:
+    moving = PARKED._replace(time=None, speed=47.0)
+    one = receiver(moving)
+    for second in range(1, 10):
+        one.tell(second, moving)
+    assert one.snapshot(9)[1][LATITUDE] == "stale"
+
+
+@pytest.mark.parametrize("error", [5000.0, 120_000.0])
+def test_a_place_that_may_be_kilometres_off_is_implausible(error: float) -> None:
+    one = receiver(PARKED._replace(error=error))
+    values, quality = one.snapshot(0)
+    assert LATITUDE not in values
+    assert quality[LATITUDE] == "implausible"
