@@ -44,11 +44,12 @@ class SensorSettings(Room):
 class LaneSettings(Room):
     """`[agent.lanes]`: how fast samples may leave, over any second, and how many of the backlog go in one message.
 
-    The defaults are AWS IoT Core's limits; a broker of one's own takes more.
+    publishes_per_second and kib_per_second are AWS IoT Core's limits (100 and 512) by default where the broker is
+    that, and unbounded at a broker of one's own.
     """
 
-    publishes_per_second: Publishes = 100
-    kib_per_second: Kibibytes = 512
+    publishes_per_second: Publishes | None = None
+    kib_per_second: Kibibytes | None = None
     batch_records: Records = 100
     batch_bytes: BatchBytes = 120_000
 
@@ -113,6 +114,12 @@ class AgentSettings(Room):
     def patience(self) -> float:
         """time_patience, but none where a recording is all there is: it is of another day whatever the clock says."""
         return 0.0 if self.sensors and all(sensor.type == "replay" for sensor in self.sensors) else self.time_patience
+
+    @property
+    def iot_core(self) -> bool:
+        """Whether the broker is AWS IoT Core, by its name, the rules published to, or the library chosen for it."""
+        named = self.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return named or self.transport == "aws" or self.basic_ingest != BasicIngest()
 
     @property
     def tls(self) -> bool:

@@ -6,10 +6,18 @@ bounds makes the truck refuse the whole document, with the reason in its status.
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 ConfigVersion = Annotated[int, Field(ge=0, le=2**63 - 1)] | Annotated[str, Field(min_length=1, max_length=64)]
-Interval = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number of seconds, not true or false")
+    return value
+
+
+Interval = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0, le=86_400)]
 SendInterval = Annotated[float, Field(ge=0, le=86_400)]
 ReportInterval = Annotated[float, Field(ge=10, le=86_400)]
 Megabytes = Annotated[float, Field(gt=0, le=1_000_000)]

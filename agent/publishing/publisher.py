@@ -72,11 +72,12 @@ class Tally:
 
 
 def with_lanes(limits: Limits, lanes: LaneSettings) -> Limits:
-    """A transport's limits with what the settings say of rates and batches."""
+    """A transport's limits with what the settings say of rates and batches; a rate that is not set stays."""
+    bytes_per_second = limits.bytes_per_second if lanes.kib_per_second is None else lanes.kib_per_second * 1024
     return replace(
         limits,
-        publishes_per_second=lanes.publishes_per_second,
-        bytes_per_second=lanes.kib_per_second * 1024,
+        publishes_per_second=lanes.publishes_per_second or limits.publishes_per_second,
+        bytes_per_second=bytes_per_second,
         records=lanes.batch_records,
         batch_bytes=lanes.batch_bytes,
     )
@@ -114,7 +115,7 @@ class Publisher:
             Delivered: self._on_delivered,
             Refused: self._on_refused,
             Received: self._on_received,
-            NotHeard: self._on_not_heard,
+            NotHeard: lambda event: self._cloud_time.refuse(event.reason),
         }
         self.connected = False
         self.tally = Tally()
@@ -339,9 +340,6 @@ class Publisher:
                 self._cloud_time.believed()
         else:
             self._on_resend(event)
-
-    def _on_not_heard(self, event: NotHeard) -> None:
-        self._cloud_time.refuse(event.reason)
 
     def _on_resend(self, event: Received) -> None:
         try:

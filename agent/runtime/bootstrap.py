@@ -44,7 +44,7 @@ def open_buffer(settings: AgentSettings) -> SqliteBuffer:
 def open_transport(settings: AgentSettings) -> Transport:
     """The transport to the broker of the settings, not yet started. Misconfigured where its library is missing, or a
     certificate cannot be loaded."""
-    limits = with_lanes(Limits(), settings.lanes)
+    limits = with_lanes(Limits() if settings.iot_core else Limits().of_own_broker(), settings.lanes)
     alpn = ALPN if settings.port == HTTPS else None
     tls = Tls(settings.ca, settings.certificate, settings.key, alpn) if settings.tls else None
     line = Line(settings.host, settings.port, settings.truck_id, tls, session_expiry=settings.session_expiry)

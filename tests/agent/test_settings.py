@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.settings import AgentSettings
+from agent.runtime.bootstrap import open_transport
+from agent.settings import AgentSettings, LaneSettings
 from contract.errors import Misconfigured
 from contract.settings import load
 
@@ -63,3 +64,23 @@ def test_what_is_wrong_is_named(tmp_path: Path, line: str, named: str) -> None:
     head = "" if line.startswith("truck_id") else 'truck_id = "T1"\n'
     with pytest.raises(Misconfigured, match=named):
         load("agent", AgentSettings, _write(tmp_path, f"[agent]\n{head}{line}\n"), {})
+
+
+@pytest.mark.parametrize(
+    ("broker", "bounded"),
+    [("mqtts://abc-ats.iot.eu-west-1.amazonaws.com", True), ("mqtt://broker.example.com", False)],
+)
+def test_default_rates_follow_the_endpoint(broker: str, bounded: bool) -> None:
+    settings = AgentSettings(truck_id="T1", broker=broker, certificate=None)
+    assert settings.iot_core is bounded
+    assert open_transport(settings).limits.publishes_per_second == (100 if bounded else 1e15)
+
+
+def test_a_rate_that_is_set_holds_at_any_broker() -> None:
+    lanes = LaneSettings(publishes_per_second=7)
+    assert open_transport(AgentSettings(truck_id="T1", lanes=lanes)).limits.publishes_per_second == 7
+
+
+def test_an_interval_is_no_boolean() -> None:
+    with pytest.raises(ValueError, match="must be a number"):
+        AgentSettings(truck_id="T1", interval=True)

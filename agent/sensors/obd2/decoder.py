@@ -14,6 +14,10 @@ from agent.sensors.obd2.pids import PIDS, SUPPORTED, Pid, answers, supported
 from agent.sensors.plausibility import Belief, Disagreement, Heard, disagreements, odometer_follows
 
 ODOMETER = "odometer_reading"
+ALLOWED_GAPS = 3.0
+"""Of the observed period, as a multiple, after which a value is stale."""
+LONGEST_LIMIT = 60.0
+"""Seconds that even a value that comes rarely may be old."""
 
 _OURS = tuple(pid for pid in PIDS.values() if pid.leaf)
 
@@ -29,6 +33,7 @@ class Obd2Decoder:
         self.answered: float | None = None
         self.known: dict[int, set[int]] = {}
         self.isotp = IsoTp()
+        self._gaps: dict[tuple[int, int], float] = {}  # (PID, unit) → seconds between its last two answers
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pid: {} for pid in PIDS}
         self._odometer = Belief(odometer_follows)
 
@@ -40,6 +45,8 @@ class Obd2Decoder:
         for pid, data in answers(payload):
             self.answered = now
             if pid in PIDS:
+                if frame.can_id in self._heard[pid]:
+                    self._gaps[pid, frame.can_id] = now - self._heard[pid][frame.can_id][0]
                 self._heard[pid][frame.can_id] = (now, data)
             elif pid in SUPPORTED:
                 self.known.setdefault(pid, set()).update(supported(pid, data))
@@ -56,10 +63,16 @@ class Obd2Decoder:
                 values[pid.leaf] = outcome
         return values, quality
 
+    def _limit(self, pid: Pid, unit: int) -> float:
+        """Seconds of silence after which it is stale: a tester that asks rarely makes it rare, within a bound."""
+        return max(pid.limit, min(LONGEST_LIMIT, ALLOWED_GAPS * self._gaps.get((pid.pid, unit), 0.0)))
+
     def _outcome(self, now: float, pid: Pid) -> float | Reason:
         answers_of = self._heard[pid.pid]
         fresh = [
-            (unit, at, pid.decode(data)) for unit, (at, data) in sorted(answers_of.items()) if now - at <= pid.limit
+            (unit, at, pid.decode(data))
+            for unit, (at, data) in sorted(answers_of.items())
+            if now - at <= self._limit(pid, unit)
         ]
         heard = [Heard(unit, at, pid.period, value) for unit, at, value in fresh if not isinstance(value, str)]
         if not heard:

@@ -113,3 +113,11 @@ def test_any_payload_is_read_without_raising(payload: bytes) -> None:
     for pid, data in answers(payload):
         assert 0 <= pid <= 255
         assert data
+
+
+def test_a_value_that_is_asked_for_each_seven_seconds_is_not_stale_between_two_answers() -> None:
+    one = Obd2Decoder()
+    for second in (0.0, 7.0, 14.0):
+        one.feed(second, Frame(0x7E8, bytes.fromhex("03410D3200000000"), extended=False))
+    assert one.snapshot(20.9)[0]["vehicle_speed"] == 50
+    assert one.snapshot(14 + 21.1)[1]["vehicle_speed"] == "stale"
