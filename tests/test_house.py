@@ -76,6 +76,8 @@ def test_the_code_cites_only_documents_of_this_repository() -> None:
     missing = []
     for name in listed.rstrip("\0").split("\0"):
         text = (ROOT / name).read_text()
+        cited = set(re.findall(r"docs/[a-z0-9/-]+\.md", text))
+        missing += [f"{name}: {page}" for page in cited if not (ROOT / page).exists()]
         missing += [f"{name}: {word}" for word in re.findall(r"\bDESIGN\b", text) if name != "tests/test_house.py"]
     assert missing == []
 
