@@ -47,17 +47,26 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     until: _Until = None,
     seed: _Seed = None,
     drain: _Drain = None,
+    mode: Annotated[
+        str, typer.Option(help="full: the real agent for each; fleet: one event loop for thousands.")
+    ] = "full",
+    identities: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For mqtts: what `provision import --to DIR --make-keys` wrote.")
+    ] = None,
+    ramp: Annotated[float, typer.Option(min=0.1, help="fleet: connections a second while it starts.")] = 400.0,
     as_json: _Json = False,
     config: _Config = None,
 ) -> None:
-    """Drive virtual trucks, each with the real agent, until they are stopped."""
+    """Drive virtual trucks until they are stopped: the real agent for each, or thousands in one event loop."""
     from simulator import sent_ledger
     from simulator.stop_signals import stop_event
     from simulator.trucks import Fleet
 
     _log_to_stderr()
     own, folder = _settings(config, data_dir)
-    Fleet(
+    if mode not in ("full", "fleet"):
+        raise Misconfigured(f"--mode {mode!r}: must be full or fleet")
+    run = Fleet(
         count=count,
         broker=broker,
         folder=folder,
@@ -67,11 +76,16 @@ def trucks(  # noqa: PLR0913 - one parameter an option
         interval=own.interval,
         drain=own.drain if drain is None else drain,
         seed=own.seed if seed is None else seed,
-    ).run(stop_event())
+        identities=identities,
+    )
+    figures = None
+    if mode == "fleet":
+        figures = run.run_together(stop_event(), ramp)
+    else:
+        run.run(stop_event())
     if as_json:
-        _print(
-            {"trucks": [{"truck_id": name, "sampled": number} for name, number in sent_ledger.sampled(folder).items()]}
-        )
+        rows = [{"truck_id": name, "sampled": number} for name, number in sent_ledger.sampled(folder).items()]
+        _print({"trucks": rows} | ({"fleet": figures} if figures else {}))
 
 
 @app.command("truths")

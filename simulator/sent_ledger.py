@@ -12,6 +12,7 @@ from pathlib import Path
 from contract import codec, timestamps
 
 TRUCKS, BUFFER = "trucks", "buffer.db"
+FLEET = Path(TRUCKS) / "fleet.db"
 OUTBOX = Path("shoppers") / "outbox.db"
 
 
@@ -55,12 +56,30 @@ def buffer_path(folder: Path, truck_id: str) -> Path:
 
 def sampled(folder: Path) -> dict[str, int]:
     """truck_id → how many samples that virtual truck has ever committed, streams of lost files included."""
-    return {path.parent.name: _committed(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))}
+    return _fleet(folder, "samples.seq") | {
+        path.parent.name: _committed(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))
+    }
 
 
 def pending(folder: Path) -> dict[str, int]:
     """truck_id → how many of its samples are committed and not yet acknowledged by the broker."""
-    return {path.parent.name: _pending(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))}
+    return _fleet(folder, "CASE WHEN acked = 0 THEN 1 END") | {
+        path.parent.name: _pending(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))
+    }
+
+
+def _fleet(folder: Path, counted: str) -> dict[str, int]:
+    """The trucks of fleet mode, which share one file (simulator.fleet.ledger)."""
+    path = folder / FLEET
+    if not path.exists():
+        return {}
+    with closing(_reading(path)) as connection:
+        if not _has_table(connection, "samples"):
+            return {}
+        rows = connection.execute(
+            f"SELECT truck_id, count({counted}) FROM trucks LEFT JOIN samples USING (number) GROUP BY number"
+        )
+        return {str(truck_id): int(count) for truck_id, count in rows}
 
 
 def last_sampled_at(path: Path) -> str | None:

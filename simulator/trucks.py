@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from logging import getLogger
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -31,6 +32,7 @@ from simulator.vehicle import Vehicle
 log = getLogger(__name__)
 
 _STAGGER_S = 0.1
+_FILES_OF_A_PROCESS = 64
 _GOODBYE_S = 10.0
 
 
@@ -57,6 +59,36 @@ class Fleet:
     interval: float
     drain: float
     seed: int
+    identities: Path | None = None
+
+    def run_together(self, stop: Event, ramp: float = 400.0) -> dict[str, Any]:
+        """Fleet mode: all trucks in one event loop, without the agent; the run's figures (simulator.fleet.loop).
+
+        Ends like `run`. Raises Misconfigured for a broker that is no address, or an identity that is missing.
+        """
+        from simulator.fleet.loop import FleetLoop, FleetSettings
+
+        _allow_many_files(self.count + _FILES_OF_A_PROCESS)
+        wall = SystemClock()
+        begin = wall.now()
+        end = self.until if self.minutes is None else begin + timedelta(minutes=self.minutes)
+        way = None if end is None else max(0.0, (end - begin).total_seconds() / 60)
+        clock = SimulatedClock(planned_start(begin, speedup=self.speedup, minutes=way), self.speedup, end)
+        settings = FleetSettings(
+            truck_ids=truck_ids(self.count),
+            broker=self.broker,
+            folder=self.folder,
+            interval=self.interval,
+            drain=self.drain,
+            seed=self.seed,
+            ramp=ramp,
+            identities=self.identities,
+        )
+        loop = FleetLoop(settings, clock)
+        try:
+            return loop.run(stop, None if end is None or self.until else max(0.0, wall.seconds_until(end)))
+        finally:
+            loop.close()
 
     def run(self, stop: Event) -> None:
         """Until `stop` is set or the minutes have passed; returns when every truck has sent what it could.
@@ -93,8 +125,17 @@ class Fleet:
 
     def _settings(self, truck_id: str) -> AgentSettings:
         path = sent_ledger.buffer_path(self.folder, truck_id)
+        identity = self.identities / truck_id / "identity" if self.identities else None
         try:
-            return AgentSettings(truck_id=truck_id, broker=self.broker, buffer=path, interval=self.interval)
+            return AgentSettings(
+                truck_id=truck_id,
+                broker=self.broker,
+                buffer=path,
+                interval=self.interval,
+                ca=identity / "ca.pem" if identity else None,
+                certificate=identity / "current" / "certificate.pem" if identity else None,
+                key=identity / "current" / "key.pem" if identity else None,
+            )
         except ValidationError as error:
             raise Misconfigured(f"--broker {self.broker!r}: {error.errors()[0]['msg']}") from None
 
@@ -174,8 +215,13 @@ def _truck(settings: AgentSettings, seed: int) -> Iterator[_Truck]:
             truck.buffer.close()
 
 
-def _allow_many_files() -> None:
-    """A truck has about eight open files, and a login shell allows 1,024."""
+def _allow_many_files(needed: int = 0) -> None:
+    """A truck has about eight open files in full mode and one in fleet mode, and a login shell allows 1,024.
+
+    Raises Misconfigured, with the command, where the hard limit is below what is needed.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard not in (resource.RLIM_INFINITY,) and hard < needed:
+        raise Misconfigured(f"{needed:,} open files are needed and {hard:,} allowed: run `ulimit -Hn {needed}` as root")

@@ -186,3 +186,10 @@ def beacon() -> Iterator[FlakyBeacon]:
 def wait() -> Callable[..., None]:
     """`wait_until`, for tests that cannot import this file."""
     return wait_until
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
