@@ -98,14 +98,14 @@ class Fleet:
         """
         _allow_many_files()
         wall = SystemClock()
-        begin = wall.now()
-        end = self.until if self.minutes is None else begin + timedelta(minutes=self.minutes)
-        way = None if end is None else max(0.0, (end - begin).total_seconds() / 60)
-        clock = SimulatedClock(planned_start(begin, speedup=self.speedup, minutes=way), self.speedup, end)
         with ExitStack() as stack:
             trucks = [
                 stack.enter_context(_truck(self._settings(truck_id), self.seed)) for truck_id in truck_ids(self.count)
             ]
+            begin = wall.now()  # the run's minutes do not count opening a thousand files on a slow disk
+            end = self.until if self.minutes is None else begin + timedelta(minutes=self.minutes)
+            way = None if end is None else max(0.0, (end - begin).total_seconds() / 60)
+            clock = SimulatedClock(planned_start(begin, speedup=self.speedup, minutes=way), self.speedup, end)
             log.info("trucks_started count=%d broker=%s speedup=%g", self.count, self.broker, self.speedup)
             try:
                 for truck in trucks:
