@@ -22,28 +22,31 @@ from contract.log_format import configure_logging
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("milepost", "Run everything on this machine, with simulated trucks and shoppers."),
-    "ingest": ("collector.cli", "Take JSON Lines files into history."),
-    "trucks": ("collector.cli", "Every truck: its latest sample and its current version."),
-    "history": ("collector.cli", "A truck's versions: what was true from when until when."),
-    "clicks": ("collector.cli", "What the shoppers did, by item, minute, page, session or funnel."),
-    "audit": ("collector.cli", "Is anything missing, per truck and stream."),
-    "dead-letters": ("collector.cli", "Input that was refused: list, show, retry, discard."),
-    "rebuild": ("collector.cli", "Recompute history and counters from what is stored."),
-    "verify": ("collector.cli", "Compare history and counters with what is stored."),
-    "agent": ("agent.cli", "The on-truck agent: run, once, status, doctor, enroll, install."),
+    "ingest": ("collector.cli", "Ingest JSON Lines files, of any age; safe to repeat."),
+    "trucks": ("collector.cli", "Show each truck's latest sample and current version."),
+    "history": ("collector.cli", "Show a truck's versions: what was true from when until when."),
+    "clicks": ("collector.cli", "Count what shoppers did, by item, minute, page, session or funnel."),
+    "audit": ("collector.cli", "Report missing, thinned, lost and refused samples per truck and stream."),
+    "dead-letters": ("collector.cli", "Refused input, with the reason: list, show, retry, discard."),
+    "rebuild": ("collector.cli", "Recompute history and counters from the stored samples and events."),
+    "verify": ("collector.cli", "Compare history and counters with the stored samples and events."),
+    "agent": ("agent.cli", "The agent on the truck: run, once, status, doctor, enroll, install."),
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),
-    "provision": ("provisioning.cli", "An identity for every truck: init, truck, bundle, import, status."),
-    "lake": ("warehouse.cli", "The lake: Iceberg tables by day, made of what the store holds: build, check, info."),
-    "warehouse": ("warehouse.cli", "The marts, every number defined once: build, query, models."),
-    "cost": ("deploy.cost.cli", "What a fleet costs a month on AWS, beside the usual designs."),
-    "orders": ("commerce.cli", "Orders: what was placed, and how far it is."),
+    "provision": (
+        "provisioning.cli",
+        "Create, renew and revoke truck certificates: init, truck, bundle, import, status.",
+    ),
+    "lake": ("warehouse.cli", "Iceberg tables by day, made from the store: build, check, info."),
+    "warehouse": ("warehouse.cli", "Marts in which each number is defined once: build, query, models."),
+    "cost": ("deploy.cost.cli", "Estimate what a fleet costs per month on AWS, beside two usual designs."),
+    "orders": ("commerce.cli", "Orders: what was placed, and its state."),
     "recommend": ("commerce.cli", "Recommendations: train, evaluate, for."),
     "routes": ("commerce.cli", "Plan a day's deliveries over the trucks."),
     "customers": ("commerce.cli", "Customers: profiles and what they ordered."),
     "items": ("commerce.cli", "The catalogue: import, list, show."),
     "fleet": ("commerce.cli", "Vehicles: tank, capacity, depot, driver: import, list, show."),
-    "alerts": ("alerts.cli", "What needs somebody: list, rules, test."),
-    "simulate": ("simulator.cli", "Virtual trucks and shoppers on their own."),
+    "alerts": ("alerts.cli", "What needs attention: list, rules, test."),
+    "simulate": ("simulator.cli", "Run virtual trucks or shoppers on their own."),
 }
 """Command → the module whose `app` has a command of that name (or is that group), and its line in the help."""
 
@@ -74,7 +77,7 @@ class LazyGroup(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
         formatter.write_paragraph()
-        formatter.write_text("`milepost COMMAND --help` tells the rest.")
+        formatter.write_text("`milepost COMMAND --help` has the details.")
 
 
 app = typer.Typer(
@@ -96,7 +99,9 @@ def up(  # noqa: PLR0913 - one parameter an option
     *,
     trucks: Annotated[int, typer.Option(min=0, help="Simulated trucks, each with the real agent")] = 5,
     shoppers: Annotated[int, typer.Option(min=0, help="Simulated shoppers at the real beacon")] = 3,
-    minutes: Annotated[float | None, typer.Option(min=0.0, help="End after so many minutes, and drain")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.0, help="End after so many minutes, then send what is left")
+    ] = None,
     speedup: Annotated[
         float, typer.Option(min=0.001, help="How much faster the trucks' time runs; it ends at now")
     ] = 1,
