@@ -121,6 +121,43 @@ PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 def new_authority(name: str) -> tuple[bytes, str]:
     """A new CA: its private key (PEM, unencrypted: for a 0600 file) and its certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
+    return _private_pem(key), _authority_certificate(key, name)
+
+
+def authority_for(key_pem: bytes, name: str) -> str:
+    """The certificate of a CA whose key is there already; Misconfigured if it is damaged."""
+    try:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+    except ValueError:
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise Misconfigured("ca.key is damaged: restore it and ca.pem from one backup")
+    return _authority_certificate(key, name)
+
+
+def matches(key_pem: bytes, certificate_pem: str) -> bool:
+    """Whether a private key is that of a certificate; False also where either is damaged."""
+    try:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+        return key.public_key() == x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+
+
+def revoked_by(authority_pem: str, list_pem: str) -> list[Revoked]:
+    """What a revocation list names, if this authority signed it; Rejected otherwise."""
+    try:
+        found = x509.load_pem_x509_crl(list_pem.encode("ascii"))
+        issuer = x509.load_pem_x509_certificate(authority_pem.encode("ascii")).public_key()
+        genuine = isinstance(issuer, ec.EllipticCurvePublicKey) and found.is_signature_valid(issuer)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        genuine = False
+    if not genuine:
+        raise Rejected("crl", "not a revocation list of this CA")
+    return [Revoked(f"{one.serial_number:x}", one.revocation_date_utc) for one in found]
+
+
+def _authority_certificate(key: ec.EllipticCurvePrivateKey, name: str) -> str:
     now = datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
@@ -136,7 +173,7 @@ def new_authority(name: str) -> tuple[bytes, str]:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return _private_pem(key), _pem(certificate)
+    return _pem(certificate)
 
 
 def new_key() -> tuple[bytes, str]:

@@ -129,14 +129,20 @@ class Enrolment:
         return found
 
     def _admit(self, peer: str) -> None:
+        """Bound the work for all together. A single address is limited by its refusals only (`_denied`): a whole depot
+        of trucks may enroll from behind one."""
+        self._spend(self._everyone, "everyone", peer)
+
+    def _spend(self, limiter: Limiter, whose: str, peer: str) -> None:
         try:
-            self._limiter.spend(peer)
-            self._everyone.spend("everyone")
+            limiter.spend(whose)
         except Throttled:
             log.warning("enrolment_throttled peer=%s", peer)
             raise
 
     def _denied(self, what: str, peer: str, truck_id: str | None = None, why: str = "") -> Denied:
+        """The refusal, which is counted against its source; Throttled where it has had too many."""
+        self._spend(self._limiter, peer, peer)
         log.warning("enrolment_denied what=%s peer=%s truck_id=%s why=%r", what, peer, truck_id, why)
         return Denied(_DENIED)
 
@@ -146,7 +152,10 @@ def _hash(token: str) -> str:
 
 
 def open_enrolment(registry: LocalRegistry, clock: Callable[[], float] = time.monotonic) -> Enrolment:
-    """Enrolment with its limits: 30 a minute from one address, 1,200 in all; 20 and 200 of them at once."""
+    """Enrolment with its limits: 30 refusals a minute of one address, 20 at once; 6,000 requests in all, 2,000 at once.
+
+    A refusal's limit cannot shut out a truck at the same address: what is proven is never counted against it.
+    """
     return Enrolment(
-        registry, Limiter(clock, per_minute=30, burst=20), everyone=Limiter(clock, per_minute=1200, burst=200)
+        registry, Limiter(clock, per_minute=30, burst=20), everyone=Limiter(clock, per_minute=6000, burst=2000)
     )

@@ -58,8 +58,7 @@ class LocalRegistry:
                 self._database = self._database or connect(self.folder / "registry.db", create=True)
         known = json.loads((self.meta("hosts") if self.exists else None) or "[]")
         hosts = list(dict.fromkeys([*(self._hosts or known), *_LOCAL_HOSTS]))
-        present = self.folder / "server.pem"
-        if known == hosts and present.exists() and not _ends_soon(present.read_text(encoding="ascii")):
+        if known == hosts and self._server_is_good():
             return made
         if not dry_run:
             self._init_server(hosts)
@@ -72,7 +71,9 @@ class LocalRegistry:
 
     def _check_authority(self) -> None:
         """A registry without its CA is damage, not a beginning: a new CA would shut out every truck."""
-        lost = [name for name in ("ca.key", "ca.pem") if self.exists and not (self.folder / name).exists()]
+        there = {name: (self.folder / name).exists() for name in ("ca.key", "ca.pem")}
+        begun = self.exists or there["ca.pem"]
+        lost = [name for name, is_there in there.items() if begun and not is_there]
         if lost:
             raise Misconfigured(
                 f"{' and '.join(lost)} of {self.folder} is missing: restore ca.key and ca.pem from a backup; "
@@ -80,10 +81,27 @@ class LocalRegistry:
             )
 
     def _init_authority(self) -> None:
-        if not (self.folder / "ca.pem").exists():
-            key, certificate = certificate_authority.new_authority(f"Milepost CA {socket.gethostname()}"[:64])
-            secure_files.write(self.folder / "ca.key", key, mode=secure_files.PRIVATE)
-            secure_files.write(self.folder / "ca.pem", certificate, mode=secure_files.PUBLIC)
+        """Where a kill has left the key alone it is used: a CA's key is never replaced."""
+        key_file, certificate_file = self.folder / "ca.key", self.folder / "ca.pem"
+        if certificate_file.exists():
+            return
+        name = f"Milepost CA {socket.gethostname()}"[:64]
+        if key_file.exists():
+            certificate = certificate_authority.authority_for(secure_files.read_private(key_file), name)
+        else:
+            key, certificate = certificate_authority.new_authority(name)
+            secure_files.write(key_file, key, mode=secure_files.PRIVATE)
+        secure_files.write(certificate_file, certificate, mode=secure_files.PUBLIC)
+
+    def _server_is_good(self) -> bool:
+        """Whether server.key and server.pem are there, belong together and to this CA, and last; and the list is."""
+        names = ("server.pem", "server.key", "crl.pem")
+        if not all((self.folder / name).exists() for name in names):
+            return False
+        certificate = (self.folder / "server.pem").read_text(encoding="ascii", errors="replace")
+        if not certificate_authority.matches((self.folder / "server.key").read_bytes(), certificate):
+            return False
+        return certificate_authority.vouches_for(self.authority(), certificate) and not _ends_soon(certificate)
 
     def _init_server(self, hosts: list[str]) -> None:
         key, csr = certificate_authority.new_key()
@@ -206,10 +224,12 @@ class LocalRegistry:
         """Write the revocation list of now; the file that the broker loads."""
         path = self.folder / "crl.pem"
         with self._guard:
+            kept = self._take_back(path)
             rows = self._db.execute(
                 "SELECT id, revoked_at FROM certificates WHERE state = 'revoked' AND not_after > ?", [_now()]
             )
-            revoked = [Revoked(row["id"], datetime.fromisoformat(row["revoked_at"])) for row in rows]
+            known = {row["id"]: Revoked(row["id"], datetime.fromisoformat(row["revoked_at"])) for row in rows}
+            revoked = list({**{one.serial: one for one in kept}, **known}.values())
             secure_files.write(path, self._authority().revocation_list(revoked), mode=secure_files.PUBLIC)
         return path
 
@@ -223,6 +243,30 @@ class LocalRegistry:
         with self._guard:
             row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row["value"] if row else None
+
+    def _take_back(self, path: Path) -> list[Revoked]:
+        """What the list on disk revokes: it may know more than a registry that was lost, or restored from a backup.
+
+        Certificates that this registry takes for active are revoked again, so that none renews itself. A line about a
+        certificate that has ended, or that this registry does not know, is kept.
+        """
+        if not path.exists():
+            return []
+        try:
+            kept = certificate_authority.revoked_by(
+                self.authority(), path.read_text(encoding="ascii", errors="replace")
+            )
+        except Rejected as error:
+            log.error("revocation_list_replaced file=%s reason=%r", path, error.reason)
+            return []
+        serials = {one.serial: one for one in kept}
+        active = self._db.execute("SELECT id, truck_id FROM certificates WHERE state = 'active'").fetchall()
+        if revived := [row for row in active if row["id"] in serials]:
+            with self._change() as database:
+                _revoke(database, [row["id"] for row in revived])
+            for row in revived:
+                log.warning("revoked_again truck_id=%s serial=%s", row["truck_id"], row["id"])
+        return kept
 
     def remember(self, values: Mapping[str, str]) -> None:
         """Keep settings with the registry."""

@@ -18,7 +18,7 @@ from agent.enrollment.renewal import open_office, renew
 from agent.enrollment.rotation import Rotation
 from contract.errors import Misconfigured, Rejected, Unreachable
 from provisioning import certificate_authority
-from provisioning.enrollment.service import Enrolment, Limiter
+from provisioning.enrollment.service import Enrolment, Limiter, open_enrolment
 from provisioning.errors import Denied, Throttled
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
@@ -281,3 +281,19 @@ def test_under_any_umask_files_have_their_modes(tmp_path: Path) -> None:
     } | {name: 0o600 for name in modes if name.startswith("registry.db-")}
     assert registry.folder.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "identity/1/key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_200_trucks_enroll_from_one_address_also_beside_a_guesser(registry: LocalRegistry) -> None:
+    """With the limits of the service: a depot is behind one address, and refusals count against nobody but guesses."""
+    enrolment = open_enrolment(registry)
+    with registry.transaction():
+        for number in range(200):
+            registry.add(f"D-{number:03d}", {})
+    tokens = [enrolment.make_token(f"D-{number:03d}", hours=1) for number in range(200)]
+    for _ in range(20):
+        with pytest.raises(Denied):
+            enrolment.enrol("guess", certificate_authority.new_key()[1], peer="depot")
+    with pytest.raises(Throttled):
+        enrolment.enrol("guess", certificate_authority.new_key()[1], peer="depot")
+    for number, token in enumerate(tokens):
+        assert enrolment.enrol(token, certificate_authority.new_key()[1], peer="depot").truck_id == f"D-{number:03d}"
