@@ -106,7 +106,7 @@ def up(  # noqa: PLR0913 - one parameter an option
         float, typer.Option(min=0.001, help="How much faster the trucks' time runs; it ends at now")
     ] = 1,
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0 takes a free one")] = 8080,
-    host: Annotated[str, typer.Option(help="Address for HTTP; others than 127.0.0.1 need [http] TLS")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address for HTTP; others than 127.0.0.1 need \\[http] TLS")] = "127.0.0.1",
     broker: Annotated[str | None, typer.Option(metavar="URL", help="Use this MQTT broker, start none")] = None,
     aws: Annotated[bool, typer.Option("--aws", help="The AWS deployment, on a ministack of this machine")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept")] = None,
