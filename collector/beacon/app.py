@@ -8,7 +8,6 @@ nothing that the store does not, and costs as much as the event.
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
 from starlette.applications import Starlette
@@ -21,6 +20,7 @@ from collector.beacon.admission import Admission, FreeBytes
 from collector.beacon.http import encode
 from collector.beacon.pixel_endpoint import Pixel
 from collector.beacon.record_endpoint import CLICKS, TELEMETRY, Clock, Keys, Records
+from collector.beacon.script import served_script
 from collector.beacon.settings import BeaconSettings
 from collector.beacon.writer_bridge import Durable, Submit
 from contract.codec import Json
@@ -28,7 +28,6 @@ from contract.http_access import Network, is_local
 
 Stats = Callable[[], Mapping[str, Json]]
 
-SCRIPT = Path(__file__).with_name("beacon.js")
 _SCRIPT_SECONDS = 3600
 
 
@@ -89,7 +88,7 @@ def create_app(  # noqa: PLR0913 - what it is composed of
 
 def _script() -> Callable[[Request], Awaitable[Response]]:
     """Serves beacon.js; read once, since a deployment replaces the process."""
-    text = SCRIPT.read_bytes()
+    text = served_script()
     headers = {
         "ETag": f'"{hashlib.sha256(text).hexdigest()[:16]}"',
         "Cache-Control": f"public, max-age={_SCRIPT_SECONDS}",
