@@ -5,7 +5,7 @@ thread that calls it, which alone uses the buffer.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from logging import getLogger
@@ -23,6 +23,7 @@ from agent.publishing.data_budget import Budget
 from agent.publishing.rate_limiter import RateLimiter
 from agent.publishing.send_queue import SendQueue
 from agent.publishing.status_reports import Configured
+from agent.publishing.tally import Tally
 from agent.publishing.topics import routes
 from agent.settings import AgentSettings, LaneSettings
 from agent.timing.clock import Clock
@@ -53,22 +54,9 @@ _EVENTS_AT_ONCE = 500
 _MARK_AT_ONCE = 1000
 _MARK_AFTER = 0.2
 _MARK_AGAIN = 10.0
+_NOTE_REFUSALS = 60.0  # seconds between two notes of the same refusal, each of which is written to the disk
 
 Result = TypeVar("Result")
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one run has done, in samples; `messages` and `connections` are what they say."""
-
-    sampled: int = 0
-    not_stored: int = 0
-    sent: int = 0
-    refused: int = 0
-    asked_again: int = 0
-    pending: int = 0
-    messages: int = 0
-    connections: int = 0
 
 
 def with_lanes(limits: Limits, lanes: LaneSettings) -> Limits:
@@ -105,7 +93,7 @@ class Publisher:
         self._tokens = count(1)
         self._control: dict[int, str] = {}  # token → topic, of what is no sample
         self._delivered: list[int] = []
-        self._delivered_at = self._mark_again_at = 0.0
+        self._delivered_at = self._mark_again_at = self._note_refusal_at = 0.0
         self._blocked = _LONGEST_SLEEP
         self._report_at, self._report_seconds = 0.0, settings.report_interval
         self._refused: set[tuple[str, int]] = set()  # (topic, code) of refusals that have been told
@@ -322,11 +310,14 @@ class Publisher:
         batch = self._routes.batch if len(seqs) > 1 else self._routes.telemetry
         topic = self._control.pop(event.token, batch)
         self.tally.refused += len(seqs)
-        if (topic, event.code) in self._refused:
+        now, known = self._clock.monotonic(), (topic, event.code) in self._refused
+        if known and now < self._note_refusal_at:
             return
-        self._refused.add((topic, event.code))
-        which = f" seq={seqs[0]}…{seqs[-1]} kept=yes" if seqs else ""
-        log.error("publish_refused topic=%s code=%d reason=%r%s", topic, event.code, event.reason, which)
+        self._note_refusal_at = now + _NOTE_REFUSALS
+        if not known:
+            self._refused.add((topic, event.code))
+            which = f" seq={seqs[0]}…{seqs[-1]} kept=yes" if seqs else ""
+            log.error("publish_refused topic=%s code=%d reason=%r%s", topic, event.code, event.reason, which)
         note = {"last_refusal": f"{event.code} {event.reason} ({topic})", "last_refusal_at": self._now()}
         self._guarded(lambda: self._buffer.note(note))
 

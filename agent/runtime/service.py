@@ -12,8 +12,9 @@ from agent.buffer import Buffer
 from agent.buffer.never_stored import NeverStored
 from agent.errors import Damaged
 from agent.json_state_file import JsonStateFile
-from agent.publishing.publisher import Publisher, Tally
+from agent.publishing.publisher import Publisher
 from agent.publishing.status_reports import Configured
+from agent.publishing.tally import Tally
 from agent.runtime.remote_config import Remote
 from agent.runtime.sd_notify import Progress, Pulse
 from agent.sampling.recorder import Recorder

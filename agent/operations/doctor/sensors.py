@@ -5,14 +5,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from agent.operations.doctor.finding import Finding
 from agent.sensors import known_kinds
 from agent.settings import AgentSettings, SensorSettings
+from contract.errors import Misconfigured
 
 _CAN = {"j1939", "obd2"}
-_GPSD_PORT = 2947
 _SECONDS = 3.0
 _RECEIVER_SECONDS = 5.0
 _CAN_TYPE = "280"  # ARPHRD_CAN
@@ -39,6 +40,8 @@ def _can(sensor: SensorSettings) -> Finding:
     """A SocketCAN interface is looked at in /sys; other buses are left to the agent."""
     kind, _, channel = (sensor.path or "").partition("?")[0].rpartition(":")
     name = f"sensor {sensor.type}"
+    if find_spec("can") is None:
+        return Finding(name, "failed", "python-can is not installed", "pip install 'milepost[agent-can]'")
     if kind not in ("", "socketcan"):
         return (
             _file(SensorSettings(type=sensor.type, path=channel))
@@ -77,8 +80,12 @@ def _can(sensor: SensorSettings) -> Finding:
 
 
 def _gpsd(sensor: SensorSettings) -> Finding:
-    host, _, port = (sensor.path or "127.0.0.1").partition(":")
-    address = (host or "127.0.0.1", int(port) if port.isdigit() else _GPSD_PORT)
+    from agent.sensors.gpsd.sensor import DEFAULT, parse_address
+
+    try:
+        address = parse_address(sensor.path or DEFAULT)
+    except Misconfigured as error:
+        return Finding("sensor gpsd", "failed", str(error), "correct the sensor's path")
     where = f"{address[0]}:{address[1]}"
     try:
         with socket.create_connection(address, timeout=_SECONDS) as line:

@@ -51,7 +51,7 @@ class GpsdSensor:
         synchronised: Callable[[], bool] = kernel_synchronised,
     ) -> None:
         del interval  # the receiver has its own
-        self._address = _address(path or DEFAULT)
+        self._address = parse_address(path or DEFAULT)
         self._earliest, self._synchronised = earliest, synchronised
         self.heard: float | None = None
         self._receivers: dict[str, Receiver] = {}
@@ -146,7 +146,8 @@ def _check(connection: socket.socket, silent: float, probed: bool) -> bool:
     return probed
 
 
-def _address(path: str) -> tuple[str, int]:
+def parse_address(path: str) -> tuple[str, int]:
+    """(host, port) of a sensor's path; an IPv6 address with a port stands in brackets. Raises Misconfigured."""
     host, colon, port = path.rpartition(":")
     if not colon or path.endswith("]"):
         host, port = path, "2947"

@@ -254,3 +254,10 @@ def test_a_clock_that_cannot_be_right(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(machine, "datetime", Early)
     found = _only(machine.clock(_settings(tmp_path)))
     assert (found.state, "1970" in found.found) == ("failed", True)
+
+
+def test_an_ipv6_gpsd_is_understood(tmp_path: Path) -> None:
+    """Nothing listens there, which is said of the address that was meant."""
+    sensor = SensorSettings(type="gpsd", path="[::1]:1")
+    found = _only(sensors.sensors(_settings(tmp_path, sensors=(sensor,))))
+    assert found.found.startswith("::1:1 does not answer")

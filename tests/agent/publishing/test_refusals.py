@@ -3,6 +3,7 @@
 The transport is scripted, since mosquitto 2.0 mostly ends the connection after a refusal.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -34,6 +35,9 @@ class Picky:
         """Take it, or not."""
         refused = Refused(message.token, 135, "Not authorized")
         self._sink(refused if message.topic in self.refuses else Delivered((message.token,)))
+
+    def listen(self, topic: str) -> None:
+        """Heard, and never spoken on."""
 
     def close(self) -> None:
         """Nothing to close."""
@@ -96,3 +100,21 @@ def test_samples_that_were_never_refused_are_not_taken_again(line: Line) -> None
     line.uplink.start()
     line.samples(5)
     assert line.told() == [REPORT]
+
+
+def test_the_last_refusal_is_noted_with_its_own_time_and_not_with_the_firsts(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.publishing.publisher._NOTE_REFUSALS", 0.0)
+    line.broker.refuses = {REPORT}
+    line.uplink.start()
+    line.uplink.turn(0)
+    noted: list[str] = []
+    note = line.buffer.note
+    monkeypatch.setattr(line.buffer, "note", lambda notes: (noted.append(notes["last_refusal_at"]), note(notes)))
+    for _ in range(3):
+        time.sleep(0.005)
+        line.uplink.report()
+        line.uplink.turn(0.01)
+    assert len(noted) == 3
+    assert noted == sorted(set(noted))
