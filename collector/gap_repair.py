@@ -1,7 +1,9 @@
 """Gap repair, the cloud's end: which trucks to ask for what, remembered before it is asked (docs/architecture.md)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from collector.completeness.ledger import StreamLedger
 from collector.stores import Change, Conflict, Store
 from contract.control_messages import Resend
 from contract.ranges import Ranges
@@ -15,10 +17,20 @@ class Ask:
     request: Resend
 
 
-def due(store: Store, *, now_ms: int, grace_ms: int) -> list[Ask]:
-    """The requests to publish now; the ledgers count them as made. Most calls find none and write nothing."""
+def due(
+    store: Store, *, now_ms: int, grace_ms: int, observe: Callable[[StreamLedger], None] = lambda _: None
+) -> list[Ask]:
+    """The requests to publish now; the ledgers count them as made. Most calls find none and write nothing.
+
+    Args:
+        store: of the trucks' ledgers.
+        now_ms: Unix ms.
+        grace_ms: how long a missing sample is only on its way.
+        observe: called with each ledger that has a hole, as it was before this call.
+    """
     asks = []
     for truck_id, stream_id, known in store.incomplete():
+        observe(known)
         ranges, _ = known.ask(now_ms, grace_ms)
         if not ranges:
             continue

@@ -4,6 +4,7 @@ Both ends of the wire speak it: the agent's report and the collector's completen
 samples are one pair. On the wire and in JSON a set is `[[a, b], …]`.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -67,7 +68,8 @@ class Ranges:
         return bool(self.pairs)
 
     def __contains__(self, number: int) -> bool:
-        return any(start <= number <= end for start, end in self.pairs)
+        at = bisect_right(self.pairs, number, key=lambda pair: pair[0])
+        return at > 0 and number <= self.pairs[at - 1][1]
 
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)

@@ -11,61 +11,31 @@ back: that ask is made once more at once, and the two count as one. So a truck t
 and less often, and no hole hovers: each ask but the repeated ones counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from contract.control_messages import MAX_RESEND_RANGES, Report
+from collector.completeness.holes import Hole, cut, still_missing
+from contract.control_messages import MAX_RESEND_RANGES, NeverStored, Report
 from contract.ranges import Ranges
 
+__all__ = ["ASKS_UNTIL_LOST", "Hole", "StreamLedger"]
+
 ASKS_UNTIL_LOST = 5
-_UNDER_WAY_MS = 2_000  # what comes so soon after an ask was said before it
-_FIRST_WAIT_MS = 60_000
-_LONGEST_WAIT_MS = 6 * 3_600_000
+MOST_LEAP = 1_000_000
+"""A number that is further than this above every other one known opens no hole until the truck confirms it."""
+_MOST_RUNS = 256
 _HEARD_LATELY_MS = 20 * 60_000  # a report comes every 15 minutes
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
-    """A stretch of missing numbers with one story: noticed when, asked for how often and when last.
-
-    asked_ms: 0 before the first ask, and where the last one is to be made again. repeated: the last one was, or is to
-    be, made twice.
-    """
-
-    first: int
-    last: int
-    since_ms: int
-    asks: int = 0
-    asked_ms: int = 0
-    repeated: bool = False
-
-    def due(self, now_ms: int, grace_ms: int, heard_ms: int) -> bool:
-        """Is it time to ask for it: after the grace time, then backing off from one minute to six hours."""
-        if not self.asked_ms:
-            return now_ms - self.since_ms >= grace_ms
-        wait = min(_FIRST_WAIT_MS << min(max(self.asks - 1, 0), 20), _LONGEST_WAIT_MS)
-        return heard_ms > self.asked_ms and now_ms - self.asked_ms >= wait
-
-    def asked(self, now_ms: int) -> "Hole":
-        """After asking for it now."""
-        again = self.asks > 0 and not self.asked_ms
-        return replace(self, asks=self.asks + (not again), asked_ms=now_ms, repeated=again)
-
-    def woken(self, now_ms: int, heard_ms: int) -> "Hole":
-        """After a status or a report now, of a truck that was last heard at `heard_ms`."""
-        if not self.asked_ms or self.repeated or not heard_ms <= self.asked_ms <= now_ms - _UNDER_WAY_MS:
-            return self
-        return replace(self, asked_ms=0, repeated=True)
-
-    def unanswered(self, heard_ms: int) -> int:
-        """How many asks the truck has let pass."""
-        return self.asks - (not self.asked_ms or heard_ms <= self.asked_ms)
-
-
-@dataclass(frozen=True, slots=True)
 class StreamLedger:
-    """The ledger of one stream_id. `heard_ms`: when the truck was last heard on it."""
+    """The ledger of one stream_id.
+
+    highest: the highest number that is believed; holes lie below it. reported: the highest that the truck itself named.
+    oldest_retained: the lowest that any report named as still held, None before the first. heard_ms: when the truck was
+    last heard on it. never_stored: (run, count) of each process of the agent that took samples and could not keep them.
+    """
 
     received: Ranges = field(default_factory=Ranges)
     thinned: Ranges = field(default_factory=Ranges)
@@ -77,10 +47,47 @@ class StreamLedger:
     closed: bool = False
     heard_ms: int = 0
     holes: tuple[Hole, ...] = ()
+    reported: int = 0
+    oldest_retained: int | None = None
+    never_stored: tuple[tuple[str, int], ...] = ()
 
     @property
     def settled(self) -> Ranges:
-        return self.received | self.thinned | self.gone | self.dead_lettered
+        sets = [each.pairs for each in (self.received, self.thinned, self.gone, self.dead_lettered) if each]
+        before = self._before()
+        if before:
+            sets.append(((1, before),))
+        return Ranges(sets[0]) if len(sets) == 1 else Ranges.of(pair for pairs in sets for pair in pairs)
+
+    @property
+    def gone_before(self) -> Ranges:
+        """Numbers that the truck no longer held when this store first heard of it: neither here nor lost by it."""
+        return Ranges.of([(1, self._before())]) - self.received - self.gone - self.thinned - self.dead_lettered
+
+    def _before(self) -> int:
+        """The last of them: below all that came, and below all that any report named as held."""
+        if self.oldest_retained is None:
+            return 0
+        first = self.received.pairs[0][0] if self.received else self.reported + 1
+        return max(0, min(self.oldest_retained, first) - 1)
+
+    @property
+    def leaps(self) -> Ranges:
+        """Numbers that came alone, far above every other one, and that no report or status has confirmed."""
+        return self._judged()[1]
+
+    def _judged(self) -> tuple[int, Ranges]:
+        """The highest number to believe, and the leaps above it: a function of the set of numbers and reports."""
+        arrived = self.received | self.dead_lettered
+        leaps: list[int] = []
+        for index in range(len(arrived.pairs) - 1, 0, -1):
+            first, last = arrived.pairs[index]
+            near = max(self.reported, arrived.pairs[index - 1][1])
+            if last <= self.reported or last > first or last - near <= MOST_LEAP:
+                break
+            leaps.append(last)
+        believed = arrived.pairs[len(arrived.pairs) - 1 - len(leaps)][1] if arrived else 0
+        return max(believed, self.reported), Ranges.of_numbers(leaps)
 
     def receive(self, numbers: Ranges, now_ms: int, *, conflicts: Ranges = Ranges()) -> "StreamLedger":  # noqa: B008
         """Samples were stored; `conflicts` are those whose number another content already had."""
@@ -92,7 +99,6 @@ class StreamLedger:
             dead_lettered=self.dead_lettered - numbers,
             pending=self.pending - numbers,
             conflicts=self.conflicts | conflicts,
-            highest=max(self.highest, numbers.last),
             heard_ms=max(self.heard_ms, now_ms),
         )._noticed(now_ms)
 
@@ -105,7 +111,6 @@ class StreamLedger:
             gone=self.gone - refused,
             thinned=self.thinned - refused,
             pending=self.pending - refused,
-            highest=max(self.highest, numbers.last),
             heard_ms=max(self.heard_ms, now_ms),
         )._noticed(now_ms)
 
@@ -116,12 +121,13 @@ class StreamLedger:
         retained, and so outlives the broker that forgot the report which would have said it.
         """
         pending = self.pending - Ranges.of([(1, highest)]) if buffered == 0 else self.pending
-        return replace(self._woken(now_ms), pending=pending, highest=max(self.highest, highest))._noticed(now_ms)
+        return replace(self._woken(now_ms), pending=pending, reported=max(self.reported, highest))._noticed(now_ms)
 
     def report(self, report: Report, now_ms: int) -> "StreamLedger":
         """The truck says what it holds."""
         pending = Ranges.of(report.pending) - self.received
         known = Ranges.of([(1, max(self.highest, report.highest_seq))])
+        held = self.oldest_retained or report.oldest_retained
         thinned = Ranges.of((part.from_, part.to) for part in report.thinned) - self.received - pending
         gone = Ranges.of(report.gone)
         if report.closed:
@@ -132,7 +138,9 @@ class StreamLedger:
             pending=pending,
             thinned=self.thinned | thinned,
             gone=self.gone | gone,
-            highest=max(self.highest, report.highest_seq),
+            reported=max(self.reported, report.highest_seq),
+            oldest_retained=min(held, report.oldest_retained or held) if held else None,
+            never_stored=_runs(self.never_stored, report.never_stored),
             closed=self.closed or report.closed,
         )._noticed(now_ms)
 
@@ -143,15 +151,11 @@ class StreamLedger:
 
     def _noticed(self, now_ms: int) -> "StreamLedger":
         """With the holes brought up to date; what is left of a known hole keeps its story."""
-        if not self.holes and self.received.pairs == ((1, self.highest),):  # the common case
-            return self
-        missing = Ranges.of([(1, self.highest)]) - self.settled
-        known = Ranges.of((hole.first, hole.last) for hole in self.holes)
-        holes = [Hole(first, last, now_ms) for first, last in missing - known]
-        for hole in self.holes:
-            left = Ranges.of([(hole.first, hole.last)]) & missing
-            holes.extend(replace(hole, first=first, last=last) for first, last in left)
-        return replace(self, holes=tuple(sorted(holes, key=lambda hole: hole.first)))
+        highest, _ = self._judged()
+        if not self.holes and self.received.pairs == ((1, highest),):  # the common case
+            return replace(self, highest=highest)
+        missing = Ranges.of([(1, highest)]) - self.settled
+        return replace(self, highest=highest, holes=still_missing(self.holes, missing, now_ms))
 
     def ask(self, now_ms: int, grace_ms: int) -> tuple[Ranges, "StreamLedger"]:
         """What to ask the truck for now (at most MAX_RESEND_RANGES ranges, often none), and the ledger after asking."""
@@ -159,23 +163,14 @@ class StreamLedger:
             return Ranges(), self
         asked: list[tuple[int, int]] = []
         holes: list[Hole] = []
-        for hole in self._split_by_pending():
-            wanted = hole.first not in self.pending and hole.due(now_ms, grace_ms, self.heard_ms)
+        for hole, pending in cut(self.holes, self.pending):
+            wanted = not pending and hole.due(now_ms, grace_ms, self.heard_ms)
             if not wanted or len(asked) == MAX_RESEND_RANGES:
                 holes.append(hole)
                 continue
             asked.append((hole.first, hole.last))
             holes.append(hole.asked(now_ms))
         return Ranges.of(asked), replace(self, holes=tuple(holes)) if asked else self
-
-    def _split_by_pending(self) -> list[Hole]:
-        """The holes, cut so that each is wholly pending on the truck or not at all."""
-        pieces: list[Hole] = []
-        for hole in self.holes:
-            whole = Ranges.of([(hole.first, hole.last)])
-            parts = sorted([*(whole & self.pending), *(whole - self.pending)])
-            pieces.extend(replace(hole, first=first, last=last) for first, last in parts)
-        return pieces
 
     def missing(self) -> Ranges:
         """All holes."""
@@ -195,7 +190,13 @@ class StreamLedger:
         """The stored form; `from_json` reads it."""
         sets = {name: getattr(self, name).as_lists() for name in _SETS if getattr(self, name)}
         holes = [[each.first, each.last, each.since_ms, each.asks, each.asked_ms, each.repeated] for each in self.holes]
-        return {**sets, "highest": self.highest, "closed": self.closed, "heard_ms": self.heard_ms, "holes": holes}
+        more: dict[str, Any] = {"reported": self.reported}
+        if self.oldest_retained is not None:
+            more["oldest_retained"] = self.oldest_retained
+        if self.never_stored:
+            more["never_stored"] = [list(run) for run in self.never_stored]
+        fixed = {"highest": self.highest, "closed": self.closed, "heard_ms": self.heard_ms, "holes": holes}
+        return {**sets, **fixed, **more}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "StreamLedger":
@@ -207,7 +208,24 @@ class StreamLedger:
             closed=stored["closed"],
             heard_ms=stored["heard_ms"],
             holes=tuple(Hole(*each) for each in stored["holes"]),
+            reported=stored.get("reported", stored["highest"]),  # before 0.2 each number was believed
+            oldest_retained=stored.get("oldest_retained"),
+            never_stored=tuple((run, count) for run, count in stored.get("never_stored", ())),
         )
+
+
+def _runs(known: Iterable[tuple[str, int]], said: Iterable[NeverStored]) -> tuple[tuple[str, int], ...]:
+    """The highest count of each run, in order of first mention; the oldest of too many are summed up under ""."""
+    runs = dict(known)
+    for each in said:
+        runs[each.run] = max(runs.get(each.run, 0), each.count)
+    old = list(runs.items())[: max(0, len(runs) - _MOST_RUNS)]
+    if not old:
+        return tuple(runs.items())
+    summed = ("", sum(count for _, count in old))
+    return (
+        (summed, *list(runs.items())[len(old) + 1 :]) if old[0][0] == "" else (summed, *list(runs.items())[len(old) :])
+    )
 
 
 _SETS = ("received", "thinned", "gone", "dead_lettered", "conflicts", "pending")

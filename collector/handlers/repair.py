@@ -4,6 +4,7 @@ import time
 from functools import cache
 from typing import Any
 
+from collector.completeness.ledger import StreamLedger
 from collector.gap_repair import Ask, due
 from collector.handlers import bootstrap
 from collector.handlers.observability import Door
@@ -16,9 +17,13 @@ door = Door("milepost-repair")
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, int]:
     """Any event in; how many requests were published out."""
     grace_ms = int(bootstrap.settings().resend_after * 1000)
-    asks = due(bootstrap.store(), now_ms=time.time_ns() // 1_000_000, grace_ms=grace_ms)
+    now_ms = time.time_ns() // 1_000_000
+    incomplete: list[StreamLedger] = []
+    asks = due(bootstrap.store(), now_ms=now_ms, grace_ms=grace_ms, observe=incomplete.append)
+    missing = sum((ledger.missing() - ledger.late(now_ms, grace_ms)).count for ledger in incomplete)
+    lost = sum((ledger.missing() & ledger.lost()).count for ledger in incomplete)
     failed = sum(not _publish(ask) for ask in asks)
-    door.count({"asks": len(asks), "failed": failed})
+    door.count({"asks": len(asks), "failed": failed, "missing": missing, "lost": lost})
     return {"asked": len(asks) - failed, "failed": failed}
 
 

@@ -12,7 +12,7 @@ from collector.ingest import Ingest, unpack
 from contract.errors import Misconfigured
 from contract.ingest_items import Item, Kind
 
-BATCH = 500
+BATCH = 2_000
 _GZIP = b"\x1f\x8b"
 KINDS: dict[str, Kind] = {"telemetry": "telemetry", "clicks": "click"}
 

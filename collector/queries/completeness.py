@@ -23,10 +23,13 @@ def audit(reader: Reader | None, *, now_ms: int, grace_ms: int, truck_id: str | 
         ledgers: dict[str | None, StreamLedger] = dict(reader.ledgers(truck).items())
         unplaced = [stream_id for each, stream_id in refused if each == truck and stream_id not in ledgers]
         ledgers |= dict.fromkeys(unplaced, StreamLedger())
+        runs: set[str] = set()  # a run that spans two streams is named by the reports of both
         for stream_id, ledger in ledgers.items():
             row = _row(truck, stream_id, ledger, ledger.late(now_ms, grace_ms).as_lists())
-            rows.append({**row, "refused": refused.get((truck, stream_id), [])})
-            lost += ledger.lost().count
+            never = sum(count for run, count in ledger.never_stored if run not in runs)
+            runs.update(run for run, _ in ledger.never_stored)
+            rows.append({**row, "never_stored": never, "refused": refused.get((truck, stream_id), [])})
+            lost += ledger.lost().count + never
     return {"lost": lost, "trucks": rows}
 
 
@@ -82,7 +85,8 @@ def _row(truck_id: str, stream_id: str | None, ledger: StreamLedger, late: list[
         "gone": ledger.gone.as_lists(),
         "late": late,
         "dead_lettered": ledger.dead_lettered.as_lists(),
-        "conflicts": ledger.conflicts.as_lists(),
+        "conflicts": (ledger.conflicts | ledger.leaps).as_lists(),
+        "gone_before": ledger.gone_before.as_lists(),
     }
 
 

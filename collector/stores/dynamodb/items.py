@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from collector.completeness.ledger import StreamLedger
 from collector.history import Version, start
 from collector.rows import DeadLetter, StoredSample
 from contract import timestamps
@@ -189,14 +188,6 @@ def tracked_key(item: Item) -> str:
     """The tracked key of a sample's or a version's item."""
     found: str = item["key"]["S"] if "key" in item else item["order_key"]["S"]
     return found
-
-
-def ledger_text(ledger: StreamLedger) -> str:
-    return json.dumps(ledger.as_json(), separators=(",", ":"))
-
-
-def read_ledger(stored: str) -> StreamLedger:
-    return StreamLedger.from_json(json.loads(stored))
 
 
 def expiry(instant: str, kept_ms: int) -> int:

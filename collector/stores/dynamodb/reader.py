@@ -11,6 +11,7 @@ from collector.history import Version, start
 from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
 from collector.stores.dynamodb import click_counters, items
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
+from collector.stores.dynamodb.ledger_items import ledgers_of, read_ledger
 from collector.stores.dynamodb.retries import Calls, NoTable
 from collector.stores.dynamodb.tables import TABLES
 from contract.errors import Misconfigured
@@ -100,20 +101,20 @@ class DynamoDbReader:
 
     def ledgers(self, truck_id: str) -> dict[str, StreamLedger]:
         arguments = self._arguments("trucks", "#truck_id = :truck_id", {"truck_id": text(truck_id)})
-        found: dict[str, str] = {}
+        found: dict[str, Item] = {}
         for item in self._calls.items("query", **arguments):
-            found |= _ledger_texts(item)
-        return {stream_id: items.read_ledger(found[stream_id]) for stream_id in sorted(found)}
+            found |= ledgers_of(item)
+        return {stream_id: read_ledger(found[stream_id]) for stream_id in sorted(found)}
 
     def ledger_trucks(self) -> list[str]:
-        return sorted({item["truck_id"]["S"] for item in self._scan("trucks") if _ledger_texts(item)})
+        return sorted({item["truck_id"]["S"] for item in self._scan("trucks") if ledgers_of(item)})
 
     def incomplete(self) -> list[tuple[str, str, StreamLedger]]:
         """Truck, stream and ledger wherever there is a hole."""
         found = []
         for item in self._scan("trucks", "attribute_exists(#holes)", {}, "holes"):
-            for stream_id, stored in _ledger_texts(item).items():
-                ledger = items.read_ledger(stored)
+            for stream_id, stored in ledgers_of(item).items():
+                ledger = read_ledger(stored)
                 if ledger.holes:
                     found.append((item["truck_id"]["S"], stream_id, ledger))
         return sorted(found, key=lambda row: row[:2])
@@ -247,13 +248,6 @@ def _follow_on(rows: Sequence[Item]) -> bool:
     ]
     starts = [start(place) for place in places[1:]]
     return ends == [*starts, *([None] if rows else [])] and all(bytes(said) == found for said, found in links)
-
-
-def _ledger_texts(item: Item) -> dict[str, str]:
-    """The ledgers in an item of `trucks`: those in a head, or the one that has an item of its own."""
-    if "ledger" in item:
-        return {item["part"]["S"].removeprefix(LEDGER): item["ledger"]["S"]}
-    return {stream_id: stored["S"] for stream_id, stored in item.get("ledgers", {"M": {}})["M"].items()}
 
 
 def _names(counter: Counter) -> tuple[str | None, ...]:

@@ -8,12 +8,12 @@ from collector.stores.dynamodb.items import (
     link,
     number,
     part_key,
-    read_ledger,
     sample_key,
     size,
     text,
     version_item,
 )
+from collector.stores.dynamodb.ledger_items import packed_ledger
 from collector.stores.dynamodb.truck_heads import LEDGER, Kept, Written
 
 NEW: Item = {"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": {"#id": "truck_id"}}
@@ -104,15 +104,15 @@ def _update(table: str, key: Item, attributes: Mapping[str, Item | None]) -> Ite
 def ledger_acts(table: str, truck_id: str, kept: Kept, written: Written) -> list[Item]:
     """What changes the ledgers that have items of their own."""
     made = []
-    for stream_id, stored in written.ledgers.items():
+    for stream_id, ledger in written.ledgers.items():
         key = part_key(truck_id, LEDGER + stream_id)
         condition = at_rev(kept.outside.get(stream_id, 0))
-        if stored is None:
+        if ledger is None:
             made.append({"Delete": {"TableName": table, "Key": key, **condition}})
             continue
-        item = {**key, "ledger": text(stored), "rev": number(written.head.rev)}
-        if holes := len(read_ledger(stored).holes):
-            item["holes"] = number(holes)
+        item = {**key, "ledger": packed_ledger(ledger), "rev": number(written.head.rev)}
+        if ledger.holes:
+            item["holes"] = number(len(ledger.holes))
         made.append({"Put": {"TableName": table, "Item": item, **condition}})
     absent = [part_key(truck_id, LEDGER + stream_id) for stream_id in written.absent]
     return [*made, *({"ConditionCheck": {"TableName": table, "Key": key, **NEW}} for key in absent)]

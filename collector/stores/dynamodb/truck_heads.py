@@ -13,14 +13,13 @@ from collector.history import Version
 from collector.stores import Change, TruckHead
 from collector.stores.dynamodb.items import (
     Item,
-    ledger_text,
     number,
     part_key,
-    read_ledger,
     size,
     text,
     tracked_key,
 )
+from collector.stores.dynamodb.ledger_items import ledger_text, read_ledger
 
 HEAD, LEDGER = "head", "ledger#"
 MOST_RANGES = 16
@@ -49,7 +48,8 @@ def kept_of(head: TruckHead) -> Kept:
 def read_head(item: Item | None, outside: Mapping[str, Item], streams: Iterable[str]) -> TruckHead:
     """outside: the items of those streams asked for that are not in the head, where there are any."""
     inline = {stream_id: each["S"] for stream_id, each in item["ledgers"]["M"].items()} if item else {}
-    stored = {**inline, **{stream_id: each["ledger"]["S"] for stream_id, each in outside.items()}}
+    stored = {stream_id: text(each) for stream_id, each in inline.items()}
+    stored |= {stream_id: each["ledger"] for stream_id, each in outside.items()}
     ledgers = {each: read_ledger(stored[each]) if each in stored else StreamLedger() for each in streams}
     revs = {stream_id: int(each["rev"]["N"]) for stream_id, each in outside.items()}
     if item is None:
@@ -64,12 +64,12 @@ def read_head(item: Item | None, outside: Mapping[str, Item], streams: Iterable[
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A head to write. ledgers: stream_id → text to put into an item of its own, None to delete that item.
+    """A head to write. ledgers: stream_id → ledger to put into an item of its own, None to delete that item.
     absent: streams that must have no item of their own."""
 
     item: Item
     head: TruckHead
-    ledgers: Mapping[str, str | None]
+    ledgers: Mapping[str, StreamLedger | None]
     absent: tuple[str, ...]
 
 
@@ -82,7 +82,7 @@ def write_head(truck_id: str, read: TruckHead, change: Change, *, rev: int, bodi
     while True:
         item = _item(truck_id, rev, latest, current)
         item["ledgers"] = {"M": {stream_id: text(each) for stream_id, each in inline.items()}}
-        holes = sum(len(read_ledger(each).holes) for each in inline.values())
+        holes = sum(len(read_ledger(text(each)).holes) for each in inline.values())
         if holes:
             item["holes"] = number(holes)
         if body and size(item) + size(body) + 10 <= _ONE_UNIT:
@@ -90,7 +90,7 @@ def write_head(truck_id: str, read: TruckHead, change: Change, *, rev: int, bodi
         spilled = _silent_longest(inline, change.ledgers)
         if spilled is None or (size(item) <= _ONE_UNIT and len(inline) <= _INSIDE):
             break
-        ledgers[spilled] = inline.pop(spilled)
+        ledgers[spilled] = read_ledger(text(inline.pop(spilled)))
         absent.discard(spilled)
     outside = {stream_id: rev for stream_id, each in ledgers.items() if each is not None}
     unchanged = {stream_id: was for stream_id, was in kept.outside.items() if stream_id not in ledgers}
@@ -110,17 +110,21 @@ def _item(truck_id: str, rev: int, latest: str, current: Version | None) -> Item
     return item
 
 
-def _place(kept: Kept, changed: Mapping[str, StreamLedger]) -> tuple[dict[str, str], dict[str, str | None], set[str]]:
+_Placed = tuple[dict[str, str], dict[str, StreamLedger | None], set[str]]
+
+
+def _place(kept: Kept, changed: Mapping[str, StreamLedger]) -> _Placed:
     """Where each changed ledger goes: (in the head, in items of their own, in the head for the first time)."""
     inline = dict(kept.inline)
-    ledgers: dict[str, str | None] = {}
+    ledgers: dict[str, StreamLedger | None] = {}
     absent: set[str] = set()
     for stream_id, ledger in changed.items():
-        stored = ledger_text(ledger)
         outside = stream_id in kept.outside
-        if len(stored) > _MOST_TEXT or _ranges(ledger) > (_FEW_RANGES if outside else MOST_RANGES):
+        crowded = _ranges(ledger) > (_FEW_RANGES if outside else MOST_RANGES)
+        stored = "" if crowded else ledger_text(ledger)
+        if crowded or len(stored) > _MOST_TEXT:
             inline.pop(stream_id, None)
-            ledgers[stream_id] = stored
+            ledgers[stream_id] = ledger
             continue
         if outside:
             ledgers[stream_id] = None
@@ -139,4 +143,4 @@ def _silent_longest(inline: Mapping[str, str], changed: Mapping[str, StreamLedge
     others = [stream_id for stream_id in inline if stream_id not in changed]
     if not others and len(inline) < 2:
         return None
-    return min(others or sorted(inline)[:-1], key=lambda stream_id: read_ledger(inline[stream_id]).heard_ms)
+    return min(others or sorted(inline)[:-1], key=lambda stream_id: read_ledger(text(inline[stream_id])).heard_ms)

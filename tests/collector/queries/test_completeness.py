@@ -40,6 +40,8 @@ def test_a_row_a_stream_with_everything_that_became_of_its_numbers(collector: Co
                 "late": [[6, 6]],
                 "dead_lettered": [[2, 2]],
                 "conflicts": [[8, 8]],
+                "gone_before": [],
+                "never_stored": 0,
                 "refused": [{"id": letter["id"], "seq": 2, "reason": letter["reason"]}],
             }
         ],
