@@ -30,6 +30,9 @@ class MemoryStore:
     def unit(self) -> nullcontext[None]:
         return nullcontext()
 
+    def now_ms(self) -> int:
+        return 0
+
     def policy(self) -> None:
         return None
 

@@ -13,7 +13,7 @@ from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Policy, Steps, parts, start
 from collector.ingest.affected_runs import neighbourhood
 from collector.rows import StoredSample
-from collector.stores import Change, Conflict, Store, TruckHead
+from collector.stores import Change, Conflict, Damaged, Store, TruckHead
 from contract import timestamps
 from contract.errors import Retryable
 from contract.ranges import Ranges
@@ -34,7 +34,8 @@ class HistoryWriter:
     def take(self, truck_id: str, samples: Sequence[Sample], received_ms: Sequence[int]) -> list[bool]:
         """Put and apply at most `store.chunk` samples; True for each that was new.
 
-        Raises Retryable where others were always first; what was put stays, and the same call heals it.
+        Raises Retryable where others were always first, Damaged where nobody was and the history does not fit together;
+        what was put stays, and the same call heals it.
         """
         rows = self._rows(truck_id, samples, received_ms)
         streams = {sample.stream_id for sample in samples if sample.stream_id is not None}
@@ -100,7 +101,9 @@ class HistoryWriter:
         settle: Callable[[Mapping[str, StreamLedger]], Mapping[str, StreamLedger]],
     ) -> None:
         latest, streams = points[-1].order_key if points else "", tuple(head.ledgers)
+        revs = set()
         for _ in range(_REPLANS):
+            revs.add(head.rev)
             planned = self._plan(truck_id, head, points)
             try:
                 for steps in planned[:-1]:
@@ -110,6 +113,8 @@ class HistoryWriter:
                 head = self._store.head(truck_id, streams)
                 continue
             return
+        if len(revs) == 1:  # nobody else has changed anything, and yet it does not fit together
+            raise Damaged(truck_id)
         raise Retryable(
             f"truck {truck_id}: {_REPLANS} times another writer was first; if that goes on, run `milepost verify`"
         )

@@ -7,8 +7,17 @@ from collections.abc import Mapping, Sequence
 from collector.clicks.counting import stored as stored_click
 from collector.history import Policy
 from collector.ingest.history_writer import HistoryWriter
-from collector.ingest.validation import Refusal, TruckReport, TruckStatus, ValidationResult, judge, letter, too_late
-from collector.stores import Store
+from collector.ingest.validation import (
+    Refusal,
+    TruckReport,
+    TruckStatus,
+    ValidationResult,
+    judge,
+    letter,
+    refuse,
+    too_late,
+)
+from collector.stores import Damaged, Store
 from contract import timestamps
 from contract.click_records import ClickEvent
 from contract.errors import Misconfigured, Rejected, Retryable
@@ -61,20 +70,23 @@ class Ingest:
             raise
         except Exception as error:  # noqa: BLE001 - a record's door
             if len(items) == 1:
-                return [self._bury(items[0], error)]
+                return [self._refuse(items[0], verdicts[0], error)]
             half = len(items) // 2
             return self.ingest(items[:half]) + self.ingest(items[half:])
         self._note_unknown_keys(verdicts)
         return receipts
 
-    def _bury(self, item: Item, error: Exception) -> Receipt:
+    def _refuse(self, item: Item, verdict: ValidationResult, error: Exception) -> Receipt:
+        """What the store refuses for good: kept as a dead letter, then settled, so that it is not asked for again."""
         if not isinstance(error, Rejected):
             log.exception("item_not_applied source=%s", item.source)
         reason = f"could not be applied ({error!r:.200}): report this, then `milepost dead-letters retry`"
-        refusal = error if isinstance(error, Rejected) else Rejected("", reason)
+        record = verdict.record if isinstance(verdict, Sample) else None
+        refusal = refuse(item, record, error if isinstance(error, Rejected) else Rejected("", reason))
         with self._store.unit():
-            self._store.put_dead_letters([letter(item, refusal)])
-        return Receipt("rejected", None, refusal.field, refusal.reason)
+            self._store.put_dead_letters([refusal.letter])
+        with self._store.unit():
+            return self._take_other(item, refusal)
 
     def _note_unknown_keys(self, verdicts: Sequence[ValidationResult]) -> None:
         for verdict in verdicts:
@@ -98,13 +110,11 @@ class Ingest:
                 clicks.append(index)
         # Dead letters first: a ledger that says so before they are kept would hide a loss.
         self._store.put_dead_letters([verdict.letter for verdict in verdicts if isinstance(verdict, Refusal)])
-        for truck_id, indexes in by_truck.items():
-            for first in range(0, len(indexes), self._store.chunk):
-                chunk = indexes[first : first + self._store.chunk]
-                samples: list[Sample] = [verdicts[i] for i in chunk]  # type: ignore[misc]
-                fresh = self._applier.take(truck_id, samples, [items[i].received_ms for i in chunk])
-                for i, sample, new in zip(chunk, samples, fresh, strict=True):
-                    receipts[i] = _receipt(new, sample.seq)
+        for indexes in by_truck.values():
+            its_items = [items[i] for i in indexes]
+            its_receipts = self._take_samples(its_items, [verdicts[i] for i in indexes])  # type: ignore[misc]
+            for i, receipt in zip(indexes, its_receipts, strict=True):
+                receipts[i] = receipt
         fresh = self._store.put_clicks([stored_click(verdicts[i], items[i].received_ms) for i in clicks])  # type: ignore[arg-type]
         for i, new in zip(clicks, fresh, strict=True):
             event: ClickEvent = verdicts[i]  # type: ignore[assignment]
@@ -114,6 +124,28 @@ class Ingest:
                 receipts[i] = self._take_other(items[i], verdict)
         return receipts  # type: ignore[return-value]
 
+    def _take_samples(self, items: Sequence[Item], samples: Sequence[Sample]) -> list[Receipt]:
+        """The samples of one truck, chunk by chunk."""
+        receipts: list[Receipt] = []
+        for first in range(0, len(samples), self._store.chunk):
+            chunk = samples[first : first + self._store.chunk]
+            received_ms = [item.received_ms for item in items[first : first + len(chunk)]]
+            try:
+                fresh = self._applier.take(chunk[0].truck_id, chunk, received_ms)
+            except Damaged as error:
+                return receipts + self._park(items[first:], error)
+            receipts.extend(_receipt(new, sample.seq) for sample, new in zip(chunk, fresh, strict=True))
+        return receipts
+
+    def _park(self, items: Sequence[Item], error: Damaged) -> list[Receipt]:
+        """One truck whose stored history is broken holds up itself alone: its records wait in dead letters.
+
+        They are not settled: the ledger goes on missing them until they are retried.
+        """
+        log.error("truck_damaged records=%d reason=%s", len(items), error)
+        self._store.put_dead_letters([letter(item, error) for item in items])
+        return [Receipt("rejected", None, error.field or None, error.reason) for _ in items]
+
     def _too_late(self, items: Sequence[Item], verdicts: list[ValidationResult]) -> list[ValidationResult]:
         """The verdicts, but samples older than the store keeps them refused, unless they are there already."""
         oldest = self._store.too_late_ms
@@ -121,7 +153,7 @@ class Ingest:
             return verdicts
         late: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for index, (item, verdict) in enumerate(zip(items, verdicts, strict=True)):
-            if isinstance(verdict, Sample) and verdict.sampled_at < timestamps.from_ms(item.received_ms - oldest):
+            if isinstance(verdict, Sample) and self._is_too_late(item, verdict, oldest):
                 late[verdict.truck_id][verdict.order_key].append(index)
         judged = list(verdicts)
         for truck_id, places in late.items():
@@ -129,6 +161,12 @@ class Ingest:
                 for index in places[order_key]:
                     judged[index] = too_late(items[index], verdicts[index], oldest)  # type: ignore[arg-type]
         return judged
+
+    def _is_too_late(self, item: Item, sample: Sample, oldest_ms: int) -> bool:
+        """Judged by the time of counting: the envelope of what is put back after weeks says when it first came."""
+        now_ms = max(item.received_ms, self._store.now_ms())
+        since_ms = item.received_ms if sample.estimated else timestamps.to_ms(sample.sampled_at)
+        return since_ms < now_ms - oldest_ms
 
     def _take_other(self, item: Item, verdict: ValidationResult) -> Receipt:
         now = item.received_ms

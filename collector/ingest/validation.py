@@ -60,10 +60,10 @@ def judge(item: Item) -> ValidationResult:
         record = parse(item.record) if isinstance(item.record, bytes) else item.record
         return _judge(item, record)
     except Rejected as error:
-        return _refusal(item, record, error)
+        return refuse(item, record, error)
     except Exception as error:  # a record's door: a fault of ours must not stop the records beside it
         log.exception("item_not_judged source=%s", item.source)
-        return _refusal(item, record, Rejected("", f"could not be judged ({error!r:.200}): report this"))
+        return refuse(item, record, Rejected("", f"could not be judged ({error!r:.200}): report this"))
 
 
 def _judge(item: Item, record: Json) -> ValidationResult:
@@ -126,10 +126,11 @@ def _source(item: Item) -> str:
 def too_late(item: Item, sample: Sample, oldest_ms: int) -> Refusal:
     """The refusal of a sample that is older than a store keeps them."""
     days = oldest_ms // 86_400_000
-    return _refusal(item, sample.record, Rejected("sampled_at", f"too_late: over {days} days old when it was received"))
+    return refuse(item, sample.record, Rejected("sampled_at", f"too_late: over {days} days old"))
 
 
-def _refusal(item: Item, record: Json, error: Rejected) -> Refusal:
+def refuse(item: Item, record: Json, error: Rejected) -> Refusal:
+    """The dead letter of an item, with what can still be read of its record (None where it did not parse)."""
     said = record if isinstance(record, dict) else {}
     if item.kind == "click":
         event_id = said.get("event_id")

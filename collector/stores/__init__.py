@@ -23,11 +23,21 @@ from typing import Protocol
 from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Steps, Version
 from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
-from contract.errors import Retryable
+from contract.errors import Rejected, Retryable
 
 
 class Conflict(Retryable):
     """Another writer changed this truck since its head was read."""
+
+
+class Damaged(Rejected):
+    """What is stored of a truck contradicts itself, and no other writer is at work: a version was deleted by hand, or
+    a backup was restored in part. `milepost rebuild TRUCK` mends it from the samples."""
+
+    def __init__(self, truck_id: str) -> None:
+        super().__init__(
+            "", f"the stored history of {truck_id} is damaged: run `milepost rebuild {truck_id}`, then retry this"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,17 @@ class Change:
 class Reader(Protocol):
     """What the queries read. Safe while others write."""
 
-    def truck_ids(self) -> list[str]: ...
-    def latest(self, truck_id: str) -> StoredSample | None: ...
+    def truck_ids(self) -> list[str]:
+        """The trucks that have at least one applied sample, ascending."""
+        ...
+
+    def latest(self, truck_id: str) -> StoredSample | None:
+        """A truck's newest sample, None for an unknown truck.
+
+        On DynamoDB samples expire: of a truck that was silent since, the one that the head or the current version kept.
+        """
+        ...
+
     def sample_at(self, truck_id: str, instant: str) -> StoredSample | None:
         """The newest retained sample of a truck that was taken at or before an instant; None where there is none.
 
@@ -68,13 +87,40 @@ class Reader(Protocol):
         """
         ...
 
-    def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]: ...
-    def version_count(self, truck_id: str) -> int: ...
-    def version_at(self, truck_id: str, instant: str) -> tuple[Version, StoredSample] | None: ...
-    def ledgers(self, truck_id: str) -> dict[str, StreamLedger]: ...
-    def ledger_trucks(self) -> list[str]: ...
-    def incomplete(self) -> list[tuple[str, str, StreamLedger]]: ...
-    def status(self, truck_id: str) -> str | None: ...
+    def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]:
+        """All versions of a truck with their opening samples, oldest first; none for an unknown truck.
+
+        They are those of one moment: a history that is changed meanwhile is read again.
+        """
+        ...
+
+    def version_count(self, truck_id: str) -> int:
+        """How many versions a truck has."""
+        ...
+
+    def version_at(self, truck_id: str, instant: str) -> tuple[Version, StoredSample] | None:
+        """The version in force at an instant (`…sssZ`) with its opening sample; None before the first.
+
+        Of several that start at that instant it is the last: one of zero length is never in force.
+        """
+        ...
+
+    def ledgers(self, truck_id: str) -> dict[str, StreamLedger]:
+        """The completeness ledgers of a truck: stream_id → ledger, ascending; empty for an unknown truck."""
+        ...
+
+    def ledger_trucks(self) -> list[str]:
+        """The trucks that have a ledger, ascending: also those of which nothing but a report or a refusal came."""
+        ...
+
+    def incomplete(self) -> list[tuple[str, str, StreamLedger]]:
+        """`(truck_id, stream_id, ledger)` of every ledger that has a hole, ascending."""
+        ...
+
+    def status(self, truck_id: str) -> str | None:
+        """The last status that a truck published, canonical JSON; None where none came."""
+        ...
+
     def samples_between(self, truck_id: str, first: str, last: str) -> Iterator[StoredSample]:
         """A truck's retained samples from one instant to another, both included, ascending in time."""
         ...
@@ -87,8 +133,17 @@ class Reader(Protocol):
         """
         ...
 
-    def sample_counts(self, truck_id: str) -> tuple[int, int]: ...
-    def samples(self, truck_id: str) -> Iterator[StoredSample]: ...
+    def sample_counts(self, truck_id: str) -> tuple[int, int]:
+        """`(retained samples with a stream_id, different (stream_id, seq) among them)` of a truck.
+
+        The two are equal unless two contents came under one number.
+        """
+        ...
+
+    def samples(self, truck_id: str) -> Iterator[StoredSample]:
+        """The retained samples of a truck in the order of history, read as they are asked for."""
+        ...
+
     def samples_after(self, mark: str | None) -> Received[tuple[str, StoredSample]]:
         """Samples of all trucks, each with its truck_id, that were stored after a mark; all of them where it is None.
 
@@ -104,44 +159,177 @@ class Reader(Protocol):
         """
         ...
 
-    def click_counts(self) -> Iterator[tuple[Counter, int]]: ...
-    def recountable_from(self) -> str: ...
-    def clicks(self) -> Iterator[StoredClick]: ...
+    def click_counts(self) -> Iterator[tuple[Counter, int]]:
+        """Each counter with its sum, ordered by minute, item and event type."""
+        ...
+
+    def recountable_from(self) -> str:
+        """The first minute (`YYYY-MM-DDTHH:MM`) whose events are all retained, so that it can be recounted.
+
+        "" where nothing expires.
+        """
+        ...
+
+    def clicks(self) -> Iterator[StoredClick]:
+        """The retained events that are counted, ascending in time."""
+        ...
+
     def clicks_of_session(self, session_id: str) -> Iterator[StoredClick]:
         """The counted events of one session, ascending in time."""
         ...
 
-    def has_clicks(self, event_ids: Sequence[str]) -> set[str]: ...
-    def dead_letters(self) -> Iterator[DeadLetter]: ...
-    def dead_letter(self, id: str) -> DeadLetter | None: ...
-    def policy(self) -> str | None: ...
-    def close(self) -> None: ...
+    def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
+        """Which of these event ids are stored and have not expired."""
+        ...
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """All dead letters with their payloads, oldest first."""
+        ...
+
+    def dead_letter(self, id: str) -> DeadLetter | None:
+        """One dead letter by its id; None where there is none."""
+        ...
+
+    def policy(self) -> str | None:
+        """The text of the track policy that the histories were made with; None in a new store.
+
+        Raises:
+            Misconfigured: the tables or the file are not there.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what is held; nothing may be called after it."""
+        ...
 
 
 class Store(Reader, Protocol):
     """What ingest writes to; see the module for the promises.
 
     chunk: samples of one truck that are put and applied at a time. most_versions: how many of them one `apply` may
-    write, None for any number. too_late_ms: samples older than this when received are refused, None where all are kept.
+    write, None for any number. too_late_ms: samples older than this when counted are refused, None where all are kept.
     """
 
     chunk: int
     most_versions: int | None
     too_late_ms: int | None
 
-    def unit(self) -> AbstractContextManager[None]: ...
-    def remember_policy(self, text: str) -> None: ...
-    def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]: ...
-    def has_samples(self, truck_id: str, order_keys: Sequence[str]) -> set[str]: ...
-    def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]: ...
-    def put_keys(self, truck_id: str, keys: Mapping[str, str]) -> None: ...
-    def head(self, truck_id: str, streams: Collection[str] = ()) -> TruckHead: ...
-    def version_before(self, truck_id: str, order_key: str) -> Version | None: ...
-    def versions_from(self, truck_id: str, order_key: str) -> Iterator[Version]: ...
-    def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]: ...
-    def apply(self, truck_id: str, read: TruckHead, change: Change) -> TruckHead: ...
-    def put_status(self, truck_id: str, text: str) -> None: ...
-    def put_clicks(self, clicks: Sequence[StoredClick]) -> list[bool]: ...
-    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None: ...
-    def remove_dead_letter(self, id: str) -> None: ...
-    def replace_click_counts(self) -> None: ...
+    def now_ms(self) -> int:
+        """The time of counting, Unix ms: what retention goes by."""
+        ...
+
+    def unit(self) -> AbstractContextManager[None]:
+        """Brackets calls that belong together: durable when the block ends.
+
+        If the block raises, SQLite has done nothing of it; DynamoDB may have done its first calls, and each is harmless
+        to repeat.
+
+        Raises:
+            Retryable: the write lock was not to be had.
+        """
+        ...
+
+    def remember_policy(self, text: str) -> None:
+        """Keep the text of the track policy, in place of another."""
+        ...
+
+    def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]:
+        """Decide once under which order key an estimated sample is known.
+
+        Args:
+            truck_id: whose.
+            contents: content hash → order key by this delivery.
+
+        Returns:
+            content hash → order key of the delivery that was claimed first; the given one where this is the first. A
+            claim lasts as long as the sample.
+        """
+        ...
+
+    def has_samples(self, truck_id: str, order_keys: Sequence[str]) -> set[str]:
+        """Which of these order keys are stored and have not expired."""
+        ...
+
+    def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
+        """Store at most `chunk` samples of one truck; what is there already is left as it is.
+
+        Returns:
+            For each sample, in order, True if it was not there; of equal ones in one call the first.
+
+        Raises:
+            Retryable: some may be stored; the same call again puts the rest.
+            Rejected: one is too large for the store, for good; others may be stored.
+        """
+        ...
+
+    def put_keys(self, truck_id: str, keys: Mapping[str, str]) -> None:
+        """Change the tracked keys of stored samples (order key → key); one that has expired is left out."""
+        ...
+
+    def head(self, truck_id: str, streams: Collection[str] = ()) -> TruckHead:
+        """The fence and shortcut of a truck, with the ledgers of the streams asked for; read it before all else.
+
+        Returns:
+            An empty head of `rev` 0 for a truck of which nothing is stored.
+        """
+        ...
+
+    def version_before(self, truck_id: str, order_key: str) -> Version | None:
+        """The last version that opens before an order key; None where there is none."""
+        ...
+
+    def versions_from(self, truck_id: str, order_key: str) -> Iterator[Version]:
+        """The versions that open at an order key and after it, ascending, read as they are asked for."""
+        ...
+
+    def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]:
+        """The retained samples at an order key and after it, ascending, read as they are asked for."""
+        ...
+
+    def apply(self, truck_id: str, read: TruckHead, change: Change) -> TruckHead:
+        """Change head, versions and ledgers of a truck in one act, if the head is still the one that was read.
+
+        Args:
+            truck_id: whose.
+            read: from `head`, or from the `apply` before.
+            change: what was planned from it.
+
+        Returns:
+            The head as it is now, its `rev` one higher.
+
+        Raises:
+            Conflict: nothing was changed. Another writer was first, what was read was no snapshot, or the change is too
+                large for one act (then `most_versions` is lower): read the head and plan again.
+            Retryable: nothing was changed, or all of it: take the same samples again.
+        """
+        ...
+
+    def put_status(self, truck_id: str, text: str) -> None:
+        """Keep a truck's last status, canonical JSON."""
+        ...
+
+    def put_clicks(self, clicks: Sequence[StoredClick]) -> list[bool]:
+        """Store and count events, each id once, whatever was delivered how often.
+
+        Of several deliveries of one id, the lowest `rank` counts: one that comes later takes the place, and the count,
+        of the one before, in one act.
+
+        Returns:
+            For each event, in order, True if its id was not there.
+
+        Raises:
+            Retryable: some may be stored and counted; the same call again does the rest.
+        """
+        ...
+
+    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep each letter; one whose id is there is counted in `times`, and stays as it first came."""
+        ...
+
+    def remove_dead_letter(self, id: str) -> None:
+        """Forget a letter; nothing happens where there is none."""
+        ...
+
+    def replace_click_counts(self) -> None:
+        """Count the retained events anew, for every minute from `recountable_from` on. Stop other writers first."""
+        ...

@@ -92,6 +92,9 @@ class DynamoDbStore(DynamoDbReader):
         """Every call is durable when it returns; nothing is undone."""
         yield
 
+    def now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
     def remember_policy(self, policy: str) -> None:
         self._calls("put_item", TableName=self._tables["trucks"], Item={**part_key(*POLICY), "text": text(policy)})
 
@@ -318,7 +321,11 @@ class DynamoDbStore(DynamoDbReader):
             first, *rest = items.letter_items(letter)
             for item in rest:
                 self._calls("put_item", TableName=table, Item=item)
-            self._calls("update_item", **transactions.keep_and_count(table, first))
+            self._add(transactions.keep_and_count(table, first))
+
+    def _add(self, update: Item) -> None:
+        """An update that adds, once: a transaction carries a token, so that it may be retried after a lost answer."""
+        self._calls("transact_write_items", TransactItems=[{"Update": update}])
 
     def remove_dead_letter(self, id: str) -> None:
         item = self._get("dead_letters", {"id": text(id), "part": number(0)})
@@ -337,6 +344,4 @@ class DynamoDbStore(DynamoDbReader):
             wrong[click.counter] = wrong.get(click.counter, 0) + click.count
         for counter, difference in wrong.items():
             if difference and counter.minute >= oldest:
-                self._calls(
-                    "update_item", **click_counters.addition(self._tables["click_counts"], counter, difference, shard=0)
-                )
+                self._add(click_counters.addition(self._tables["click_counts"], counter, difference, shard=0))

@@ -6,6 +6,7 @@ kept all the same, since it is part of what every store promises.
 
 import json
 import sqlite3
+import time
 from collections import Counter as Tally
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ _SAMPLE_ROW = attrgetter(
 class SqliteStore(SqliteReader):
     """The `Store` on a SQLite file, which is made if it is not there. Use it from one thread at a time."""
 
-    chunk = 200
+    chunk = 1_000
     most_versions: int | None = None
     too_late_ms: int | None = None
 
@@ -50,6 +51,9 @@ class SqliteStore(SqliteReader):
             raise  # a fault of ours, which no waiting mends
         except sqlite3.DatabaseError as error:
             raise Retryable(f"the store could not be written: {error}") from error
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
 
     def remember_policy(self, text: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('track', ?)", [text])

@@ -183,12 +183,44 @@ def test_a_record_that_no_item_can_hold_is_a_dead_letter_and_the_rest_goes_on(cl
     noise = random.Random(1).randbytes(600_000).hex()
     receipts = cloud.take(sample(seq=1), sample(seq=2, noise=noise), sample(seq=3))
     assert [status != "rejected" for status in statuses(receipts)] == [True, False, True]
-    assert "390 KB" in str(receipts[1].reason)
+    assert "262144 bytes" in str(receipts[1].reason)
     [letter] = cloud.store.dead_letters()
     assert letter.payload == dump(sample(seq=2, noise=noise)).encode()
     assert cloud.store.dead_letter(letter.id) == letter
     cloud.store.remove_dead_letter(letter.id)
     assert cloud.items("dead_letters") == []
+
+
+def test_what_is_put_back_weeks_later_is_judged_by_now(cloud: Cloud) -> None:
+    """Its envelope says 34 days old; stored now it would expire before it is applied."""
+    cloud.now += 10 * 86_400
+    assert statuses(cloud.on_topic("T1", _ago(34, seq=1))) == ["rejected"]
+    [letter] = cloud.store.dead_letters()
+    assert (letter.field, letter.reason[:8]) == ("sampled_at", "too_late")
+    assert _audit(cloud)["holes"] == []
+
+
+def test_what_the_store_refuses_for_good_is_not_asked_for_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(item: dict[str, Any]) -> bool:
+        if item["order_key"]["S"].split("#")[2].endswith("2"):
+            raise ValueError("an attribute that the service does not take")
+        return put_sample(item)
+
+    put_sample = cloud.store._put_sample
+    monkeypatch.setattr(cloud.store, "_put_sample", refuses)
+    receipts = cloud.on_topic("T1", sample(seq=1), sample(seq=2), sample(seq=3))
+    assert [status == "rejected" for status in statuses(receipts)] == [False, True, False]
+    assert (_audit(cloud)["holes"], _audit(cloud)["dead_lettered"]) == ([], [[2, 2]])
+
+
+def test_thousands_of_isolated_holes_stop_no_truck(cloud: Cloud) -> None:
+    for first in range(1, 16_001, 4_000):
+        numbers = Ranges.of_numbers(range(first, first + 4_000, 2))
+        head = cloud.store.head("T1", ["s1"])
+        cloud.store.apply("T1", head, Change(ledgers={"s1": head.ledgers["s1"].receive(numbers, RECEIVED_MS)}))
+    assert statuses(cloud.on_topic("T1", sample(seq=16_000))) == ["accepted"]
+    assert len(_audit(cloud)["holes"]) == 7_999
+    assert max(items.size(item) for item in cloud.items("trucks")) < 4_096
 
 
 def test_a_sample_as_trucks_send_it_takes_a_third_of_a_write_unit(cloud: Cloud) -> None:
@@ -223,12 +255,14 @@ def test_rebuild_makes_right_what_is_retained_and_leaves_the_rest(filled: Cloud,
     filled.client.delete_item(TableName=table, Key={name: worn[name] for name in ("truck_id", "order_key")})
     filled.client.put_item(TableName=table, Item={**old, "end": {"S": "2024-05-31T00:00:00.000Z"}})
     assert [fault["truck_id"] for fault in filled.faults()] == ["T1"]
-    with pytest.raises(Retryable):
-        filled.on_topic("T1", put(_ago(1.5, seq=6), BRAKES, "cold"))
+    late = put(_ago(1.5, seq=6), BRAKES, "cold")
+    assert statuses(filled.take(late)) == ["rejected"]
+    [parked] = queries.dead_letters(filled.store)
+    assert "milepost rebuild T1" in parked["reason"]
     assert rebuild(filled.store, filled.policy)["trucks"] == 1
     assert filled.faults() == []
     assert _versions(filled) == [*before[:-1], (timestamps.from_ms(RECEIVED_MS - int(1.5 * DAY)), 6), before[-1]]
-    assert statuses(filled.on_topic("T1", put(_ago(1.5, seq=6), BRAKES, "cold"))) == ["duplicate"]
+    assert statuses(filled.on_topic("T1", late)) == ["duplicate"]
     assert filled.faults() == []
 
 
