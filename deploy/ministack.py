@@ -183,7 +183,7 @@ def deploy(stack: Ministack, parameters: Mapping[str, str] | None = None) -> dic
     try:
         change(
             StackName=STACK,
-            TemplateBody=json.dumps(document),
+            TemplateBody=json.dumps(document, separators=(",", ":")),  # 51,200 bytes at most; SAM goes by S3
             Parameters=given,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )

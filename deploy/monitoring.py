@@ -5,7 +5,7 @@ from typing import Any
 
 Resources = dict[str, dict[str, Any]]
 _REGION = "${AWS::Region}"
-_STREAMS = ("milepost-telemetry", "milepost-clicks")
+_STREAMS = ("${TelemetryStream}", "${ClicksStream}")
 
 
 def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resources:
@@ -15,6 +15,10 @@ def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resourc
         made[f"{name}Errors"] = _alarm(
             f"{name}: it raised errors for 15 minutes; see its log group.",
             "AWS/Lambda", "Errors", {"FunctionName": {"Ref": name}}, periods=3,
+        )  # fmt: skip
+        made[f"{name}Throttled"] = _alarm(
+            f"{name}: calls were refused for 15 minutes; raise the account's or the function's concurrency.",
+            "AWS/Lambda", "Throttles", {"FunctionName": {"Ref": name}}, periods=3,
         )  # fmt: skip
     for name in ("TelemetryFunction", "ClicksFunction"):
         made[f"{name}Behind"] = _alarm(
@@ -34,6 +38,14 @@ def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resourc
         "RepairFunction: trucks could not be asked for missing samples for 15 minutes; see its log group.",
         "Milepost", "Failed", {"service": "milepost-repair"}, periods=3,
     )  # fmt: skip
+    made["SamplesLost"] = _alarm(
+        "Samples were asked for five times without an answer: `milepost audit` names them.",
+        "Milepost", "Lost", {"service": "milepost-repair"}, statistic="Maximum",
+    )  # fmt: skip
+    made["SamplesMissing"] = _alarm(
+        "Samples have been missing for six hours and are not announced as pending: `milepost audit` names them.",
+        "Milepost", "Missing", {"service": "milepost-repair"}, statistic="Minimum", periods=72,
+    )  # fmt: skip
     for stream in ("TelemetryStream", "ClicksStream"):
         made[f"{stream}Full"] = _alarm(
             f"{stream}: writes were throttled; give it more shards.",
@@ -48,6 +60,11 @@ def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resourc
         made[f"{table}Throttled"] = _alarm(
             f"{table}: writes were throttled for 15 minutes; handlers try again meanwhile.",
             "AWS/DynamoDB", "WriteThrottleEvents", {"TableName": {"Ref": table}}, periods=3,
+        )  # fmt: skip
+    for table in ("TrucksTable", "SamplesTable"):  # those that every batch reads
+        made[f"{table}ReadsThrottled"] = _alarm(
+            f"{table}: reads were throttled for 15 minutes; handlers try again meanwhile.",
+            "AWS/DynamoDB", "ReadThrottleEvents", {"TableName": {"Ref": table}}, periods=3,
         )  # fmt: skip
     made["BeaconFailing"] = _alarm(
         "The beacon answered 5xx; browsers keep their events and send them again.",
@@ -119,7 +136,7 @@ def iot_logging() -> Resources:
     }
 
 
-def dashboard(functions: list[str]) -> Resources:
+def dashboard(functions: list[str], tables: list[str]) -> Resources:
     """One dashboard: what came in, what became of it, how late, how dear."""
     names = [f"${{{name}}}" for name in functions]
     streaming = [f"milepost-{kind}" for kind in ("telemetry", "clicks")]
@@ -137,6 +154,13 @@ def dashboard(functions: list[str]) -> Resources:
         _widget("Cold starts", [["Milepost", "ColdStart", "function_name", name, "service", "milepost-" + short]
                                 for name, short in zip(names, map(_short, functions), strict=True)]),
         _widget("Requests to trucks for missing samples", [["Milepost", "Asks", "service", "milepost-repair"]]),
+        _widget("Samples missing and lost (maximum)",
+                [["Milepost", name, "service", "milepost-repair"] for name in ("Missing", "Lost")], "Maximum"),
+        _widget("Write units of tables",
+                [["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", f"${{{name}}}"] for name in tables]),
+        _widget("Age of what Firehose holds, s (maximum)",
+                [["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", f"${{{name}}}"]
+                 for name in ("TelemetryArchive", "ClicksArchive")], "Maximum"),
         _widget("The beacon's answers",
                 [["Milepost", f"Status{k}xx", "service", "milepost-beacon"] for k in (2, 4, 5)]),
     ]  # fmt: skip

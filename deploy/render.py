@@ -1,7 +1,8 @@
 """The SAM template, whole: template.yaml, and what has its one source elsewhere.
 
 Added are the tables (collector.stores), the IoT rules (iot_rules/documents), alarms, dashboard and IoT's log
-(watch.py), and for each function its log group and its role. The result is JSON, which CloudFormation takes like YAML.
+(deploy/monitoring.py), and for each function its log group and its role. The result is JSON, which CloudFormation takes
+like YAML.
 """
 
 import json
@@ -20,6 +21,7 @@ Resources = dict[str, dict[str, Any]]
 _PLACEHOLDERS: dict[str, Any] = {
     "<MILEPOST_RULES_ROLE_ARN>": {"Fn::GetAtt": ["RulesRole", "Arn"]},
     "<MILEPOST_RULE_ERRORS_BUCKET>": {"Ref": "Bucket"},
+    "milepost-telemetry": {"Ref": "TelemetryStream"},
 }
 _ACTION_NAMES = {"dynamoDB": "DynamoDB", "dynamoDBv2": "DynamoDBv2", "iotAnalytics": "IotAnalytics"}
 
@@ -33,7 +35,7 @@ def render() -> dict[str, Any]:
     for name in functions:
         _furnish(made, name, tables)
     rules = _rules()
-    watching = (alarms(functions, list(rules), list(tables)), dashboard(functions), iot_logging())
+    watching = (alarms(functions, list(rules), list(tables)), dashboard(functions, list(tables)), iot_logging())
     for added in (tables, rules, *watching):
         if clash := made.keys() & added.keys():
             raise Misconfigured(f"template.yaml has its own {sorted(clash)}: remove them, they are added")
@@ -117,7 +119,7 @@ def _tables() -> Resources:
             "Type": "AWS::DynamoDB::Table",
             "DeletionPolicy": "RetainExceptOnCreate",
             "UpdateReplacePolicy": "Retain",
-            "Properties": properties,
+            "Properties": properties | {"DeletionProtectionEnabled": {"Ref": "DeletionProtection"}},
         }
     return made
 
@@ -130,10 +132,14 @@ def _rules() -> Resources:
             continue
         document = json.loads(file.read_text("utf-8"))
         name = document["ruleName"]
-        logical = "".join(part.capitalize() for part in name.split("_")[1:]) + "Rule"
+        short = name.partition("_")[2]
+        logical = "".join(part.capitalize() for part in short.split("_")) + "Rule"
         made[logical] = {
             "Type": "AWS::IoT::TopicRule",
-            "Properties": {"RuleName": name, "TopicRulePayload": _capitals(document["topicRulePayload"])},
+            "Properties": {
+                "RuleName": {"Fn::Sub": f"${{RulePrefix}}_{short}"},
+                "TopicRulePayload": _capitals(document["topicRulePayload"]),
+            },
         }
     return made
 

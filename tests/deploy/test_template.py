@@ -76,7 +76,10 @@ def test_it_transforms_offline(transformed: dict[str, Any]) -> None:
 
 def test_the_rules_are_the_documents(template: dict[str, Any]) -> None:
     """Every document, word for word, with the account's own values for its placeholders."""
-    rules = {each["RuleName"]: each["TopicRulePayload"] for each in of_type(template, "AWS::IoT::TopicRule").values()}
+    made = of_type(template, "AWS::IoT::TopicRule").values()
+    rules = {
+        each["RuleName"]["Fn::Sub"].replace("${RulePrefix}", "milepost"): each["TopicRulePayload"] for each in made
+    }
     assert set(rules) == {rule.name for rule in load_documents()}
     for rule in load_documents():
         said = rule.document["topicRulePayload"]
@@ -86,9 +89,24 @@ def test_the_rules_are_the_documents(template: dict[str, Any]) -> None:
             assert action["Republish"]["Topic"] == said["actions"][0]["republish"]["topic"]
             assert action["Republish"]["Qos"] == 0
         else:
-            assert action["Kinesis"]["StreamName"] == said["actions"][0]["kinesis"]["streamName"]
+            assert action["Kinesis"]["StreamName"] == {"Ref": "TelemetryStream"}
+            assert said["actions"][0]["kinesis"]["streamName"] == "milepost-telemetry"
         assert rules[rule.name]["ErrorAction"]["S3"]["Key"] == said["errorAction"]["s3"]["key"]
     assert "<MILEPOST" not in json.dumps(template)
+
+
+def test_two_stacks_with_other_prefixes_share_no_name(template: dict[str, Any]) -> None:
+    """A name that is written out makes the second stack of an account fail."""
+    names = [
+        (logical, said)
+        for logical, resource in template["Resources"].items()
+        for key, said in resource.get("Properties", {}).items()
+        if key in ("Name", "BucketName", "TableName", "FunctionName", "RuleName", "TopicName", "DeliveryStreamName",
+                   "DashboardName", "LogGroupName")
+    ]  # fmt: skip
+    assert len(names) > 15
+    for logical, said in names:
+        assert "Prefix}" in str(said.get("Fn::Sub") if isinstance(said, dict) else said), logical
 
 
 ANY_RESOURCE = {
@@ -139,7 +157,7 @@ def test_only_this_accounts_rules_may_use_the_rules_role(template: dict[str, Any
     """As AWS IoT's guide has it, against confused deputies."""
     trust = of_type(template, "AWS::IAM::Role")["RulesRole"]["AssumeRolePolicyDocument"]["Statement"][0]
     assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
-    assert trust["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].endswith(":rule/milepost_*")
+    assert trust["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].endswith(":rule/${RulePrefix}_*")
 
 
 def test_iots_log_is_the_accounts_own_unless_asked_for(template: dict[str, Any]) -> None:
