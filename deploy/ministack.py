@@ -178,12 +178,13 @@ def deploy(stack: Ministack, parameters: Mapping[str, str] | None = None) -> dic
     s3.put_object(Bucket="milepost-artifacts", Key=key, Body=code)
     document = json.loads(template.read_text(encoding="utf-8"))
     document["Globals"]["Function"]["CodeUri"] = f"s3://milepost-artifacts/{key}"
+    s3.put_object(Bucket="milepost-artifacts", Key=f"{key}.json", Body=json.dumps(document).encode())
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in (parameters or {}).items()]
     change = cloudformation.update_stack if _stack(cloudformation) else cloudformation.create_stack
     try:
         change(
             StackName=STACK,
-            TemplateBody=json.dumps(document, separators=(",", ":")),  # 51,200 bytes at most; SAM goes by S3
+            TemplateURL=f"https://s3.amazonaws.com/milepost-artifacts/{key}.json",  # a body has 51,200 bytes at most
             Parameters=given,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
