@@ -4,13 +4,13 @@ import json
 import sys
 import textwrap
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.enrollment.cli import enroll
 from agent.settings import AgentSettings
+from contract.cli_options import AsJson, Config
 from contract.codec import dump
 from contract.errors import MilepostError, Misconfigured, Unreachable
 from contract.settings import find, load
@@ -24,9 +24,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Config = Annotated[Path | None, typer.Option("--config", help="The settings file, milepost.toml.")]
 User = Annotated[bool, typer.Option("--user", help="A service of your own (systemctl --user), without root.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 
 
 @app.command()

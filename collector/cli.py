@@ -10,18 +10,7 @@ import typer
 
 from collector import cli_rendering, queries
 from collector.cli_dead_letters import dead_letters
-from collector.cli_options import (
-    AsJson,
-    Config,
-    DataDir,
-    SomeTruck,
-    Truck,
-    now_ms,
-    print_json,
-    reading,
-    settings_of,
-    writing,
-)
+from collector.cli_options import SomeTruck, Truck, now_ms, print_json, reading, settings_of, writing
 from collector.ingest import Ingest, vouch_for_policy
 from collector.ingest.history_writer import HistoryWriter
 from collector.ingest.jsonl import KINDS, ingest_lines, open_lines
@@ -29,6 +18,7 @@ from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
 from collector.settings import CollectorSettings
 from contract import timestamps
+from contract.cli_options import AsJson, Config, DataDir
 from contract.control_messages import Report
 from contract.errors import Misconfigured, Rejected
 

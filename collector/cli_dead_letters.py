@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from collector import cli_rendering, queries
-from collector.cli_options import AsJson, Config, DataDir, print_json, reading, settings_of, writing
+from collector.cli_options import print_json, reading, settings_of, writing
 from collector.ingest import Ingest, unpack, vouch_for_policy
+from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
 from contract.ingest_items import Item, Kind
 

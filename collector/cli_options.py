@@ -17,11 +17,6 @@ from contract.codec import dump
 from contract.errors import Unreachable
 from contract.settings import load
 
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="The data directory (else $MILEPOST_DATA_DIR, else ./milepost-data)")
-]
-Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
 Truck = Annotated[str, typer.Argument(metavar="TRUCK", help="The truck_id")]
 SomeTruck = Annotated[str | None, typer.Argument(metavar="TRUCK", help="Only this truck_id")]
 

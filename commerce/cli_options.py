@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -15,12 +14,6 @@ from commerce.storage.database import Database, open_database
 from contract.errors import Misconfigured
 from contract.log_format import printable
 from contract.settings import load
-
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="The data directory (else $MILEPOST_DATA_DIR, else ./milepost-data)")
-]
-Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
 
 
 def collector_settings(config: Path | None, data_dir: Path | None) -> CollectorSettings:

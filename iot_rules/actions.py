@@ -5,13 +5,13 @@ taken as a substitution template.
 """
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from contract.codec import dump
 from contract.errors import Misconfigured
-from iot_rules.sql import Arrival, Message, Rendered, Template, Value, parse_template, render
+from iot_rules.sql import Arrival, Message, Rendered, Renderer, Scope, Template, Value, compile_template, parse_template
 
 KINDS = frozenset((
     "cloudwatchAlarm", "cloudwatchLogs", "cloudwatchMetric", "dynamoDB", "dynamoDBv2", "elasticsearch", "firehose",
@@ -27,6 +27,9 @@ _NO_TEMPLATES = frozenset(("roleArn",))
 Parameter = Any
 """A parameter made ready: a dict, a list, a Template, or a plain value."""
 
+Fill = Callable[[Scope, list[str]], Any]
+"""A parameter as a function of the scope; what went wrong with its templates is added to the list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -34,6 +37,12 @@ class Action:
 
     kind: str
     parameters: dict[str, Parameter]
+    fill: Fill = field(init=False, repr=False, compare=False)
+    version: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fill", _compiled("", self.parameters))
+        object.__setattr__(self, "version", _version(self.parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +92,43 @@ def _prepared(key: str, value: object, version: str, variables: frozenset[str]) 
 def filled(action: Action, arrival: Arrival, variables: dict[str, Value]) -> tuple[dict[str, Any], list[str]]:
     """The parameters for one message, and what went wrong with their templates."""
     problems: list[str] = []
+    parameters: dict[str, Any] = action.fill(Scope(arrival, action.version, variables), problems)
+    return parameters, problems
 
-    def fill(key: str, value: Parameter) -> Any:
-        if isinstance(value, dict):
-            return {name: fill(name, below) for name, below in value.items()}
-        if isinstance(value, list):
-            return [fill(key, below) for below in value]
-        if not isinstance(value, Template):
-            return value
-        rendered = render(value, arrival, variables)
-        problems.extend(_problems(key, rendered))
+
+def _compiled(key: str, value: Parameter) -> Fill:
+    """A parameter made ready once: only what holds a template is worked on for each message."""
+    if isinstance(value, dict):
+        return _members({name: _compiled(name, below) for name, below in value.items()})
+    if isinstance(value, list):
+        items = [_compiled(key, below) for below in value]
+        return lambda scope, problems: [item(scope, problems) for item in items]
+    if isinstance(value, Template):
+        return _text(key, compile_template(value))
+    return lambda scope, problems: value
+
+
+def _members(members: dict[str, Fill]) -> Fill:
+    pairs = list(members.items())
+    return lambda scope, problems: {name: fill(scope, problems) for name, fill in pairs}
+
+
+def _text(key: str, render: Renderer) -> Fill:
+    def fill(scope: Scope, problems: list[str]) -> str:
+        rendered = render(scope)
+        if rendered.failed or rendered.undefined:
+            problems.extend(_problems(key, rendered))
         return rendered.text
 
-    return {key: fill(key, value) for key, value in action.parameters.items()}, problems
+    return fill
+
+
+def _version(value: Parameter) -> str:
+    """The SQL version of a parameter's templates, which is the rule's: all have the same."""
+    if isinstance(value, Template):
+        return value.version
+    below = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return next((found for each in below if (found := _version(each))), "")
 
 
 def _problems(key: str, rendered: Rendered) -> list[str]:

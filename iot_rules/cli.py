@@ -16,6 +16,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from contract.cli_options import AsJson as Json
+from contract.cli_options import Config
 from contract.codec import dump
 from contract.errors import Misconfigured, Unreachable
 from iot_rules import settings as room
@@ -39,8 +41,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
-Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
 Documents = Annotated[
     Path | None, typer.Option("--documents", metavar="FOLDER", help="Rule documents (else Milepost's own)")
 ]

@@ -8,7 +8,7 @@ of the rule's error action. Statements are parsed once, at load.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -24,17 +24,21 @@ from iot_rules.sql import (
     Arrival,
     Failed,
     Message,
+    Program,
     Statement,
     Surroundings,
     Value,
     compile_statement,
-    run,
 )
+from iot_rules.sql.evaluator import TOO_DEEP
 from iot_rules.sql.functions import FUNCTIONS
 from iot_rules.sql.validation import called_functions
 from iot_rules.topics import TopicIndex
 
 __all__ = ["Delivery", "Failure", "Message", "Outcome", "Rule", "Rules", "Surroundings", "load_documents", "read_rule"]
+
+_REMEMBERED = 65_536
+"""Topics whose rules are remembered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +53,10 @@ class Rule:
     disabled: bool
     description: str
     document: dict[str, Any]
+    program: Program = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "program", Program(self.statement))
 
 
 def load_documents(folder: Path | None = None) -> tuple[Rule, ...]:
@@ -121,6 +129,7 @@ class Rules:
     def __init__(self, rules: Iterable[Rule], surroundings: Surroundings | None = None) -> None:
         self._surroundings = surroundings or Surroundings()
         self._by_name: dict[str, Rule] = {}
+        self._found: dict[str, list[Rule]] = {}
         self._index: TopicIndex[Rule] = TopicIndex()
         for rule in rules:
             if rule.name in self._by_name:
@@ -146,12 +155,21 @@ class Rules:
 
     def _matching(self, arrival: Arrival) -> list[Rule]:
         if arrival.rule is None:
-            return self._index.find(arrival.topic)
+            return self._find(arrival.topic)
         rule = self._by_name.get(arrival.rule)
         if rule is None:
             return []
         wanted = rule.statement.topic_filter
-        return [rule] if wanted is None or rule in self._index.find(arrival.topic) else []
+        return [rule] if wanted is None or rule in self._find(arrival.topic) else []
+
+    def _find(self, topic: str) -> list[Rule]:
+        """The index's answer, remembered: a fleet publishes to a few topics a truck, over and over."""
+        found = self._found.get(topic)
+        if found is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found = {}
+            found = self._found[topic] = self._index.find(topic)
+        return found
 
     def outcomes(self, message: Message) -> list["Outcome"]:
         """What each matching rule makes of one message, in the rules' order; none for a WHERE that is not true."""
@@ -202,7 +220,7 @@ class Outcome:
 
 def _outcome(rule: Rule, arrival: Arrival) -> Outcome | None:
     outcome = Outcome(rule, arrival, {}, [], [])
-    output = run(rule.statement, arrival, outcome.variables)
+    output = rule.program.run(arrival, outcome.variables)
     if output is NO_MATCH:
         return None
     if isinstance(output, Failed):
@@ -221,6 +239,8 @@ def _perform(outcome: Outcome, index: int, action: Action, output: Value) -> Non
             sent = payloads(action.kind, parameters, output, arrival.surroundings)
         except Unfit as error:
             problems = [str(error)]
+        except RecursionError:
+            problems = [TOO_DEEP]
         else:
             outcome.deliveries += [
                 Delivery(outcome.rule.name, action.kind, parameters, payload, index=index) for payload in sent

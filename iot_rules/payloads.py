@@ -25,7 +25,9 @@ def _as_is(parameters: dict[str, Any], output: Value, surroundings: Surroundings
 
 def _kinesis(parameters: dict[str, Any], output: Value, surroundings: Surroundings) -> list[bytes]:
     """Page: kinesis-rule-action. Without a partition key each record gets a new UUID."""
-    key = parameters.setdefault("partitionKey", surroundings.new_uuid())
+    key = parameters.get("partitionKey")
+    if key is None:
+        key = parameters["partitionKey"] = surroundings.new_uuid()
     if not 1 <= len(str(key)) <= _MAX_PARTITION_KEY:
         raise Unfit(f"partitionKey must have 1 to {_MAX_PARTITION_KEY} characters")
     return [dump(output)]

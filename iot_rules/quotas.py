@@ -4,17 +4,13 @@ Limits: "AWS IoT Core endpoints and quotas", per connection fixed, per account t
 raises on request. Prices: prices.json, with their date.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from math import ceil
-from typing import Any
 
 from contract.topics import MAX_PAYLOAD, UPLINK
 from iot_rules.engine import Rule
 from iot_rules.findings import INFO, Finding
+from iot_rules.prices import IOT_STEP, MINUTES, deliveries, prices, steps
 from iot_rules.sql.tree import Call, Column, Star
 from iot_rules.topics import overlap
 
@@ -79,13 +75,6 @@ def _taking(rules: Sequence[Rule]) -> list[Rule]:
 # -- cost
 
 
-@cache
-def prices() -> dict[str, Any]:
-    """The list prices, and their date."""
-    loaded: dict[str, Any] = json.loads((resources.files("iot_rules") / "prices.json").read_text("utf-8"))
-    return loaded
-
-
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Dollars a truck and month. transport: connection and messages, which Basic Ingest reduces to the connection."""
@@ -102,30 +91,24 @@ class Cost:
 
 def cost(rules: Sequence[Rule], fleet: Fleet) -> Cost:
     """What one truck costs a month at list prices, its samples alone."""
-    table = prices()
-    messages = table["minutes_per_month"] * 60 / fleet.interval / 1e6
+    price, messages = prices(), MINUTES * 60 / fleet.interval
     return Cost(
-        connection=table["minutes_per_month"] / 1e6 * table["connection_per_million_minutes"],
-        messages=messages * _units(fleet.message_bytes, table["message_bytes"]) * table["message_per_million"],
+        connection=MINUTES * price["iot_connection_minute"],
+        messages=messages * steps(fleet.message_bytes, IOT_STEP) * price["iot_message_5kb"],
         rules={rule.name: messages * _per_message(rule, fleet) for rule in _taking(rules)},
     )
 
 
 def _per_message(rule: Rule, fleet: Fleet) -> float:
-    """Dollars a million messages through one rule."""
-    table = prices()
-    units = _units(fleet.message_bytes, table["rule_bytes"])
-    dollars: float = units * table["rule_per_million"]
+    """Dollars for one message through one rule."""
+    price = prices()
+    dollars: float = steps(fleet.message_bytes, IOT_STEP) * price["iot_rule_triggered"]
     size = int(fleet.message_bytes * growth(rule.statement.columns))
     for action in rule.actions:
-        delivery = table["deliveries"].get(action.kind, {"per_million": 0, "bytes": 0})
-        dollars += _units(size, table["rule_bytes"]) * table["action_per_million"]
-        dollars += _units(size, delivery["bytes"]) * delivery["per_million"]
+        dollars += steps(size, IOT_STEP) * price["iot_action"]
+        if delivery := deliveries().get(action.kind):
+            dollars += steps(size, delivery.step) * delivery.dollars
     return dollars
-
-
-def _units(size: int, unit: int) -> int:
-    return max(1, ceil(size / unit)) if unit else 1
 
 
 def growth(columns: Sequence[Column]) -> float:

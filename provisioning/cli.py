@@ -9,24 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from contract.cli_options import AsJson, Config
+from contract.cli_options import DataDir as DataDirectory
 from contract.errors import Misconfigured, Rejected
 from contract.timestamps import from_datetime
 from provisioning import cli_truck
-from provisioning.cli_options import (
-    AsJson,
-    Config,
-    DataDirectory,
-    DryRun,
-    TruckId,
-    Yes,
-    counted,
-    enrollable,
-    fleet,
-    known,
-    say,
-    shown,
-    sure,
-)
+from provisioning.cli_options import DryRun, TruckId, Yes, counted, enrollable, fleet, known, say, shown, sure
 from provisioning.csv_import import import_fleet, read_fleet
 from provisioning.enrollment.enrollment_file import (
     Site,

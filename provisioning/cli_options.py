@@ -18,11 +18,8 @@ from provisioning.registry import Registry, Truck
 from provisioning.registry.factory import open_registry
 from provisioning.settings import DataDir, ProvisioningSettings
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DataDirectory = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept.")]
-Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found.")]
 TruckId = Annotated[str, typer.Argument(metavar="TRUCK", help="The truck's name.")]
 
 

@@ -5,22 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from contract.cli_options import AsJson, Config
+from contract.cli_options import DataDir as DataDirectory
 from contract.errors import Rejected
-from provisioning.cli_options import (
-    AsJson,
-    Config,
-    DataDirectory,
-    DryRun,
-    TruckId,
-    Yes,
-    counted,
-    enrollable,
-    fleet,
-    known,
-    say,
-    shown,
-    sure,
-)
+from provisioning.cli_options import DryRun, TruckId, Yes, counted, enrollable, fleet, known, say, shown, sure
 from provisioning.enrollment.enrollment_file import introduction, write_introduction
 from provisioning.registry import Truck
 

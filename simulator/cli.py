@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from contract import settings, timestamps
+from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured, Rejected
 from contract.log_format import configure_logging
 from simulator.settings import DataFolder, SimulatorSettings
@@ -22,8 +23,6 @@ from simulator.settings import DataFolder, SimulatorSettings
 app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add_completion=False)
 
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_DataDir = Annotated[Path | None, typer.Option(help="Where the data lies; else MILEPOST_DATA_DIR, ./milepost-data.")]
-_Config = Annotated[Path | None, typer.Option(help="The settings file.")]
 _Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after so many minutes of wall time.")]
 _Until = Annotated[
     str | None,
@@ -33,7 +32,6 @@ _Until = Annotated[
 ]
 _Seed = Annotated[int | None, typer.Option(help="Another number is another fleet, or other shoppers.")]
 _Drain = Annotated[float | None, typer.Option(min=0.0, help="Seconds to send what is left at the end.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")]
 
 
 @app.command()
@@ -42,7 +40,7 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     count: Annotated[int, typer.Option(min=0, help="How many.")] = 5,
     broker: Annotated[str, typer.Option(help="mqtt(s)://HOST:PORT")] = "mqtt://127.0.0.1:1883",
     speedup: Annotated[float, typer.Option(min=0.001, help="Simulated seconds in a second.")] = 1.0,
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
     minutes: _Minutes = None,
     until: _Until = None,
     seed: _Seed = None,
@@ -54,8 +52,8 @@ def trucks(  # noqa: PLR0913 - one parameter an option
         Path | None, typer.Option(metavar="DIR", help="For mqtts: what `provision import --to DIR --make-keys` wrote.")
     ] = None,
     ramp: Annotated[float, typer.Option(min=0.1, help="fleet: connections a second while it starts.")] = 400.0,
-    as_json: _Json = False,
-    config: _Config = None,
+    as_json: AsJson = False,
+    config: Config = None,
 ) -> None:
     """Drive virtual trucks until they are stopped: the real agent for each, or thousands in one event loop."""
     from simulator import sent_ledger
@@ -94,10 +92,10 @@ def print_truths(  # noqa: PLR0913 - one parameter an option
     count: Annotated[int, typer.Option(min=0, help="How many trucks.")] = 5,
     start: Annotated[str, typer.Option("--from", metavar="TIME", help="The span's beginning.")],
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="The span's end, not included.")],
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
     seed: _Seed = None,
-    as_json: _Json = False,
-    config: _Config = None,
+    as_json: AsJson = False,
+    config: Config = None,
 ) -> None:
     """Print what really happened to the virtual trucks: trips, fuel, faults, sums of days; a JSON document a line."""
     from simulator import truths
@@ -121,12 +119,12 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     count: Annotated[int, typer.Option(min=0, help="How many.")] = 3,
     url: Annotated[str, typer.Option(help="The beacon's base URL.")] = "http://127.0.0.1:8080",
     rate: Annotated[float | None, typer.Option(min=0.001, max=1000.0, help="Events a second and shopper.")] = None,
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
     minutes: _Minutes = None,
     seed: _Seed = None,
     drain: _Drain = None,
-    as_json: _Json = False,
-    config: _Config = None,
+    as_json: AsJson = False,
+    config: Config = None,
 ) -> None:
     """Post shop events to a real beacon, each until it has its receipt."""
     from simulator import sent_ledger

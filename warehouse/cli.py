@@ -13,16 +13,11 @@ from collector.cli_rendering import show
 from collector.settings import CollectorSettings
 from collector.stores import Reader
 from collector.stores.factory import open_reader
+from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured
 from contract.settings import load
 from warehouse.settings import LakeSettings, WarehouseSettings, lake_folder
-
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="The data directory (else $MILEPOST_DATA_DIR, else ./milepost-data)")
-]
-Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
 
 app = typer.Typer(help="The lake and the warehouse.")
 lake = typer.Typer(no_args_is_help=True, help="The lake: Iceberg tables by day, made of what the store holds.")

@@ -11,6 +11,7 @@ import typer
 from agent.enrollment import Office
 from agent.enrollment.credential_store import Wallet, write
 from agent.enrollment.enrollment_file import EnrolmentFile, keep, kept, read
+from contract.cli_options import AsJson
 from contract.errors import MilepostError, Misconfigured, Unreachable
 
 _SETTINGS = """# Written by `milepost agent enroll`.
@@ -38,7 +39,7 @@ def enroll(
         Path | None, typer.Option("--config", help="The settings file to write if it is not there.")
     ] = None,
     renew: Annotated[bool, typer.Option("--renew", help="Change to a new key and certificate now.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make this truck's key, get its certificate, and prove it at the broker.
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from commerce import queries
-from commerce.cli_options import AsJson, Config, DataDir, as_text, cells, open_commerce, show_table
+from commerce.cli_options import as_text, cells, open_commerce, show_table
+from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 
 orders = typer.Typer(no_args_is_help=True, help="Orders: what was placed, and how far it is.")

@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from collector.queries import item_sessions, items_of_user, opened_reader
-from commerce.cli_options import AsJson, Config, DataDir, collector_settings, open_commerce, show_table
+from commerce.cli_options import collector_settings, open_commerce, show_table
 from commerce.recommendations.artefact import load, save
 from commerce.recommendations.evaluation import evaluate as compare
 from commerce.recommendations.serving import FOLDER, MOST, Recommendations, is_unavailable
 from commerce.registers.documents import ITEMS
 from commerce.registers.register import Register
 from contract import timestamps
+from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured
 

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from commerce.cli_options import AsJson, Config, DataDir, as_text, cells, open_commerce, show_table
+from commerce.cli_options import as_text, cells, open_commerce, show_table
 from commerce.customers import unified_view
 from commerce.registers.csv_rows import read_csv
 from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES, Kind
 from commerce.registers.register import Register
+from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured, Rejected
 

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from commerce.cli_options import AsJson, Config, DataDir, collector_settings, show_table
+from commerce.cli_options import collector_settings, show_table
 from commerce.routes.distances import estimated, from_osrm
 from commerce.routes.planning import plan as make_plan
 from commerce.routes.problem import Problem, read_problem
+from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from contract.cli_options import AsJson
 from contract.codec import dump
 from deploy.cost.model import USUAL, Fleet, answer
 
@@ -51,7 +52,7 @@ def cost(
         float, typer.Option(min=0.0, help="Seconds that samples may wait to go together (\\[agent] send_interval)")
     ] = 300,
     window: Annotated[float, typer.Option(min=0.0, max=300.0, help="Seconds that batches gather")] = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What a fleet costs a month on AWS at list prices, per service, beside the two usual designs."""
     found = answer(Fleet(trucks, interval, window, send_interval))

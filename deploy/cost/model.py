@@ -21,12 +21,8 @@ from math import ceil
 from typing import Any
 
 from contract.errors import Misconfigured
+from iot_rules.prices import GB, HOURS, IOT_STEP, KINESIS_STEP, MINUTES, prices, steps
 
-HOURS = 730
-MINUTES = HOURS * 60
-_GB = 2**30
-_STEP = 5 * 1024
-"""AWS IoT and Firehose round each message and record up to 5 KB."""
 _SHARD_RECORDS, _SHARD_BYTES = 1000.0, 1_000_000.0
 _EVENT_BYTES = 6 * 2**20
 _RECORD_IN_EVENT = 400
@@ -67,19 +63,9 @@ class Fleet:
 
 
 @cache
-def prices() -> dict[str, Any]:
-    """prices.json."""
-    return _read("prices.json")
-
-
-@cache
 def units() -> dict[str, Any]:
     """units.json."""
-    return _read("units.json")
-
-
-def _read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((resources.files("deploy.cost") / name).read_text("utf-8"))
+    found: dict[str, Any] = json.loads((resources.files("deploy.cost") / "units.json").read_text("utf-8"))
     return found
 
 
@@ -159,9 +145,9 @@ def _invocations(fleet: Fleet) -> float:
 def _way_in(fleet: Fleet, reports: float = 0, *, retained: bool = False) -> Row:
     """reports: messages beside those with samples."""
     price, messages = prices(), fleet.samples / samples_per_message(fleet)
-    sent = messages * sum(share * ceil(_payload_bytes(n) / _STEP) for n, share in mixture(fleet)) + reports
-    passed_on = messages * sum(share * ceil(_record_bytes(n) / _STEP) for n, share in mixture(fleet)) + reports
-    put = messages * sum(share * ceil(_record_bytes(n) / 25_600) for n, share in mixture(fleet)) + reports
+    sent = messages * sum(share * steps(_payload_bytes(n), IOT_STEP) for n, share in mixture(fleet)) + reports
+    passed_on = messages * sum(share * steps(_record_bytes(n), IOT_STEP) for n, share in mixture(fleet)) + reports
+    put = messages * sum(share * steps(_record_bytes(n), KINESIS_STEP) for n, share in mixture(fleet)) + reports
     hour = price["kinesis_shard_hour"] + (price["kinesis_extended_retention_shard_hour"] if retained else 0)
     return {
         "iot_connections": fleet.trucks * MINUTES * price["iot_connection_minute"],
@@ -183,14 +169,14 @@ def _archive(fleet: Fleet, reports: float) -> Row:
     """Firehose, the function that decodes for it, and what lies in S3."""
     price, measured = prices(), units()
     messages = fleet.samples / samples_per_message(fleet)
-    steps = messages * sum(share * ceil(_record_bytes(n) / _STEP) for n, share in mixture(fleet)) + reports
+    rounded = messages * sum(share * steps(_record_bytes(n), IOT_STEP) for n, share in mixture(fleet)) + reports
     runs = max(HOURS * 12.0, messages * sum(share * _record_bytes(n) for n, share in mixture(fleet)) / 2**20)
     cpu = fleet.samples * measured["archive_cpu_seconds_per_sample"] + runs * measured["invocation_cpu_seconds"]
     gb_seconds = cpu * measured["mb_of_a_vcpu"] / 1024  # whatever its memory: with less it takes longer
-    archived = fleet.samples * _YEAR * measured["archived_bytes_per_sample"] / _GB
+    archived = fleet.samples * _YEAR * measured["archived_bytes_per_sample"] / GB
     return {
         "lambda": runs * price["lambda_request"] + gb_seconds * price["lambda_gb_second_arm64"],
-        "firehose": steps * _STEP / _GB * price["firehose_gb"],
+        "firehose": rounded * IOT_STEP / GB * price["firehose_gb"],
         "s3": HOURS * 4 * price["s3_put"] + archived * price["s3_storage_gb_month"],
     }
 
@@ -205,8 +191,8 @@ def _milepost(fleet: Fleet) -> Row:
     runs = HOURS * 3600 / measured["repair_seconds"]
     read = batches * _per_batch("read_units", together(fleet))
     read += runs * max(1.0, fleet.trucks * measured["read_units_per_truck_scanned"])
-    kept = fleet.samples * measured["retention_days"] / (HOURS / 24) * measured["stored_bytes_per_sample"] / _GB
-    versions = days * _YEAR * changes["versions_per_truck_day"] * measured["stored_bytes_per_version"] / _GB
+    kept = fleet.samples * measured["retention_days"] / (HOURS / 24) * measured["stored_bytes_per_sample"] / GB
+    versions = days * _YEAR * changes["versions_per_truck_day"] * measured["stored_bytes_per_version"] / GB
     logs = measured["log_bytes_per_invocation"] + measured["assumed"]["platform_log_bytes_per_invocation"]
     archive = _archive(fleet, reports)
     return {
@@ -221,7 +207,7 @@ def _milepost(fleet: Fleet) -> Row:
         **archive,
         "cloudwatch": measured["alarms"] * price["cloudwatch_alarm_month"]
         + measured["metrics"] * price["cloudwatch_metric_month"]
-        + logs * _invocations(fleet) / _GB * price["cloudwatch_logs_gb"],
+        + logs * _invocations(fleet) / GB * price["cloudwatch_logs_gb"],
         "scheduler": runs * price["scheduler_invocation"],
     }
 
@@ -229,7 +215,7 @@ def _milepost(fleet: Fleet) -> Row:
 def _version_per_record(fleet: Fleet) -> Row:
     price, measured = prices(), units()["version_per_record"]
     seconds = _working(measured["cpu_seconds"]) + measured["calls"] * units()["assumed"]["dynamodb_call_seconds"]
-    kept = fleet.samples * _YEAR * measured["stored_bytes"] / _GB
+    kept = fleet.samples * _YEAR * measured["stored_bytes"] / GB
     return {
         **_way_in(fleet),
         "lambda": _function(fleet, fleet.samples * seconds),
@@ -242,7 +228,7 @@ def _version_per_record(fleet: Fleet) -> Row:
 def _object_per_record(fleet: Fleet) -> Row:
     price = prices()
     seconds = _working(units()["object_per_record"]["cpu_seconds"]) + units()["assumed"]["s3_call_seconds"]
-    kept = fleet.samples * _YEAR * units()["payload_bytes"] / _GB
+    kept = fleet.samples * _YEAR * units()["payload_bytes"] / GB
     return {
         **_way_in(fleet),
         "lambda": _function(fleet, fleet.samples * seconds),

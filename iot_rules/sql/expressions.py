@@ -216,6 +216,8 @@ class ExpressionParser:
     def _postfix_of(self, node: tree.Node) -> tree.Node:
         while self.at_symbol(".", "["):
             position = self.advance().position
+            if self.text[position] == "." and self.take_symbol("*"):
+                return tree.Spread(node, position)
             if self.text[position] == ".":
                 node = self._chained(tree.Member(node, self._word("a key after the dot"), position))
             else:
@@ -254,7 +256,7 @@ class ExpressionParser:
         if self.at_symbol("(") and word not in _RESERVED:
             return self._cast(token) if word == "cast" else self._call(token)
         if word == "select":
-            raise self.error("a nested query stands in parentheses of its own: get((SELECT …), 0)", token)
+            raise self.error("a nested query stands in parentheses: (SELECT …).a", token)
         if word in _RESERVED:
             raise self.error(f"expected an expression here, found the word {token.text}", token)
         return tree.Name(token.text, token.position)
@@ -266,11 +268,15 @@ class ExpressionParser:
     def _list_until(self, closing: str) -> tuple[tree.Node, ...]:
         items: list[tree.Node] = []
         if not self.at_symbol(closing):
-            items.append(self.expression())
+            items.append(self._item())
             while self.take_symbol(","):
-                items.append(self.expression())
+                items.append(self._item())
         self.expect(closing)
         return tuple(items)
+
+    def _item(self) -> tree.Node:
+        """An argument or an item; a nested query stands there without parentheses of its own too."""
+        return self._query(self.token) if self.at_word("select") else self.expression()
 
     def _cast(self, name: Token) -> tree.Node:
         self.advance()

@@ -65,6 +65,8 @@ def read(text: str, at: int) -> Token:
         return Token("variable", text[at + 1 : end], at, end)
     if text[at : at + 2] in _TWO:
         return Token("symbol", text[at : at + 2], at, at + 2)
+    if text.startswith("--", at):
+        raise SqlError("AWS IoT SQL has no comments: leave it out, or write - -x for minus minus", text, at)
     if char in DASHES:
         return Token("symbol", "-", at, at + 1)
     if char in _ONE:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from iot_rules.errors import TooMuch
 from iot_rules.sql import numbers
 from iot_rules.sql.values import MAX_TEXT, UNDEFINED, Value, equal, is_number, to_boolean, to_number, to_text
 
@@ -10,8 +11,10 @@ def plus(left: Value, right: Value) -> Value:
     """A String on either side concatenates; numbers add; anything else is Undefined."""
     if isinstance(left, str) or isinstance(right, str):
         first, second = to_text(left), to_text(right)
-        if first is UNDEFINED or second is UNDEFINED or len(first) + len(second) > MAX_TEXT:
+        if first is UNDEFINED or second is UNDEFINED:
             return UNDEFINED
+        if len(first) + len(second) > MAX_TEXT:
+            raise TooMuch(f"+ makes a String of more than {MAX_TEXT:,} characters: select less")
         return first + second
     return numbers.add(left, right) if is_number(left) and is_number(right) else UNDEFINED
 
@@ -27,15 +30,28 @@ def differs(left: Value, right: Value) -> Value:
 
 
 def both(left: Value, right: Value) -> Value:
-    """AND: both sides must be Booleans, or "true" and "false" in any case; else Undefined."""
+    """AND of Booleans, or "true" and "false" in any case; another operand makes it Undefined.
+
+    `false AND Undefined` is false, by analogy with OR (docs/rules.md names both readings).
+    """
     first, second = to_boolean(left), to_boolean(right)
-    return UNDEFINED if first is UNDEFINED or second is UNDEFINED else first and second
+    if first is UNDEFINED or second is UNDEFINED:
+        return _decided(left, right, by=False)
+    return first and second
 
 
 def either(left: Value, right: Value) -> Value:
-    """OR, with the operands of AND."""
+    """OR, with the operands of AND. `true OR Undefined` is true, by the page's prose: "true if either is true"."""
     first, second = to_boolean(left), to_boolean(right)
-    return UNDEFINED if first is UNDEFINED or second is UNDEFINED else first or second
+    if first is UNDEFINED or second is UNDEFINED:
+        return _decided(left, right, by=True)
+    return first or second
+
+
+def _decided(left: Value, right: Value, *, by: bool) -> Value:
+    """The result where one operand is Undefined and the other decides; Undefined where it does not."""
+    known = right if left is UNDEFINED else left if right is UNDEFINED else UNDEFINED
+    return by if to_boolean(known) is by else UNDEFINED
 
 
 def negation(operand: Value) -> Value:

@@ -112,6 +112,7 @@ _PRINTERS: dict[type, Callable[[Any], str]] = {
     tree.Variable: lambda node: "@" + node.name,
     tree.Star: lambda node: "*",
     tree.Member: lambda node: f"{_at_least(_POSTFIX, node.owner)}.{node.name}",
+    tree.Spread: lambda node: f"{_at_least(_POSTFIX, node.owner)}.*",
     tree.Index: lambda node: f"{_at_least(_POSTFIX, node.owner)}[{print_node(node.index)}]",
     tree.ArrayLiteral: lambda node: f"[{_listed(node.items)}]",
     tree.ObjectLiteral: _object,
@@ -127,4 +128,5 @@ _PRINTERS: dict[type, Callable[[Any], str]] = {
 
 def _negated(node: tree.Node) -> str:
     text = _at_least(_UNARY, node)
-    return f"({text})" if text[:1].isdigit() else text  # -(0.a) is not (-0).a
+    # -(0.a) is not (-0).a, and -- starts no expression
+    return f"({text})" if text[:1].isdigit() or text[:1] == "-" else text

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from iot_rules.errors import TooMuch
 from iot_rules.sql.tree import ORIGINAL
-from iot_rules.sql.values import UNDEFINED, Value, parse_json, weight
+from iot_rules.sql.values import UNDEFINED, Value, parse_payload, weight
 
 Resolver = Callable[[list[Value]], Value]
 """Answers one call to a function that calls out; arguments are values, UNDEFINED among them.
@@ -57,25 +57,32 @@ class Arrival:
     rule: the rule that a Basic Ingest topic names, else None.
     """
 
-    __slots__ = ("_parsed", "message", "rule", "surroundings", "topic")
+    __slots__ = ("_parsed", "_parsed_original", "message", "rule", "surroundings", "topic")
 
     def __init__(self, message: Message, surroundings: Surroundings) -> None:
         self.message = message
         self.surroundings = surroundings
         self.rule, self.topic = split_basic_ingest(message.topic)
-        self._parsed: dict[bool, Value] = {}
+        self._parsed: Value = UNDEFINED
+        self._parsed_original: Value = UNDEFINED
 
     def payload(self, version: str) -> Value:
-        """The payload as an Object or Array, or the bytes as they came if it is neither."""
-        original = version == ORIGINAL
-        if original not in self._parsed:
-            self._parsed[original] = _parse(self.message.payload, whole_as_int=not original)
-        return self._parsed[original]
+        """The payload as an Object or Array, or the bytes as they came if it is neither.
+
+        Raises TooMuch for JSON that nests too deep to be worked on.
+        """
+        if version == ORIGINAL:
+            if self._parsed_original is UNDEFINED:
+                self._parsed_original = _parse(self.message.payload, whole_as_int=False)
+            return self._parsed_original
+        if self._parsed is UNDEFINED:
+            self._parsed = _parse(self.message.payload, whole_as_int=True)
+        return self._parsed
 
 
 def _parse(payload: bytes, *, whole_as_int: bool) -> Value:
     try:
-        value = parse_json(payload.decode("utf-8"), whole_as_int=whole_as_int)
+        value = parse_payload(payload.decode("utf-8"), whole_as_int=whole_as_int)
     except UnicodeDecodeError:
         return payload
     return value if isinstance(value, dict | list) else payload
@@ -92,16 +99,18 @@ def split_basic_ingest(topic: str) -> tuple[str | None, str]:
 class Budget:
     """What one statement may spend on one message, so that no payload makes it run away.
 
-    regexp_seconds: of searches altogether. rows: of nested queries. Far above what an honest statement needs.
+    regexp_seconds: CPU seconds of searches altogether. rows: of nested queries. md2_bytes: hashed by md2(). All are
+    far above what an honest statement needs; one that is used up raises TooMuch, never gives a value.
     """
 
     MAX_WEIGHT = 300_000
 
-    __slots__ = ("regexp_seconds", "rows")
+    __slots__ = ("md2_bytes", "regexp_seconds", "rows")
 
     def __init__(self) -> None:
         self.regexp_seconds = 1.0
         self.rows = 200_000
+        self.md2_bytes = 128 * 1024
 
     def visit(self, rows: int) -> None:
         """Raises TooMuch."""
@@ -119,17 +128,24 @@ class Budget:
 class Scope:
     """Where an expression is evaluated. row: UNDEFINED stands for "the payload, not yet parsed"."""
 
-    __slots__ = ("arrival", "budget", "nested", "row", "variables", "version")
+    __slots__ = ("_budget", "arrival", "nested", "row", "variables", "version")
 
     def __init__(
         self, arrival: Arrival, version: str, variables: dict[str, Value], budget: Budget | None = None
     ) -> None:
         self.arrival = arrival
-        self.budget = budget or Budget()
+        self._budget = budget
         self.version = version
         self.variables = variables
         self.nested = False
         self.row: Value = UNDEFINED
+
+    @property
+    def budget(self) -> Budget:
+        """What the statement may still spend on this message; made when first asked for."""
+        if self._budget is None:
+            self._budget = Budget()
+        return self._budget
 
     def within(self, row: Value) -> "Scope":
         """The scope of one row of a nested query."""

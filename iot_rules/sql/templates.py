@@ -4,12 +4,13 @@
 `$$aws/things/…`); all else stands for itself.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from contract.errors import MilepostError
 from iot_rules.errors import SqlError
 from iot_rules.sql import tree
-from iot_rules.sql.evaluator import evaluate
+from iot_rules.sql.evaluator import TOO_DEEP, Evaluate, compile_node
 from iot_rules.sql.parser import parse_expression_at
 from iot_rules.sql.printer import print_node
 from iot_rules.sql.scope import Arrival, Scope
@@ -46,20 +47,40 @@ def parse_template(text: str, version: str = tree.LATEST, variables: frozenset[s
     return tree.Template((*parts, literal) if literal else tuple(parts), version)
 
 
+Renderer = Callable[[Scope], Rendered]
+"""A template made ready for many messages. Never raises."""
+
+
 def render(template: tree.Template, arrival: Arrival, variables: dict[str, Value] | None = None) -> Rendered:
     """The template's text for one message. Never raises."""
-    scope = Scope(arrival, template.version, variables or {})
-    pieces, undefined = [], []
-    for part in template.parts:
-        if isinstance(part, str):
-            pieces.append(part)
-            continue
-        try:
-            text = to_text(evaluate(part, scope))
-        except MilepostError as error:
-            return Rendered("", failed=str(error))
-        if text is UNDEFINED:
-            undefined.append(print_node(part))
-        else:
-            pieces.append(text)
-    return Rendered("".join(pieces), tuple(undefined))
+    return compile_template(template)(Scope(arrival, template.version, variables or {}))
+
+
+def compile_template(template: tree.Template) -> Renderer:
+    """A template as a function of the scope."""
+    parts: list[tuple[str, Evaluate | None]] = [
+        (part, None) if isinstance(part, str) else (print_node(part), compile_node(part, template.version))
+        for part in template.parts
+    ]
+
+    def rendered(scope: Scope) -> Rendered:
+        pieces: list[str] = []
+        undefined: tuple[str, ...] = ()
+        for text, evaluate in parts:
+            if evaluate is None:
+                pieces.append(text)
+                continue
+            try:
+                value = evaluate(scope)
+                value = value if type(value) is str else to_text(value)
+            except MilepostError as error:
+                return Rendered("", failed=str(error))
+            except RecursionError:
+                return Rendered("", failed=TOO_DEEP)
+            if value is UNDEFINED:
+                undefined += (text,)
+            else:
+                pieces.append(value)
+        return Rendered("".join(pieces), undefined)
+
+    return rendered

@@ -53,6 +53,14 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """owner.*: as a column the members of an Object, each under its own key."""
+
+    owner: "Node"
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Index:
     """owner[index]"""
 
@@ -152,7 +160,7 @@ class Query:
 
 
 Node = (
-    Literal | Name | Variable | Star | Member | Index | ArrayLiteral | ObjectLiteral
+    Literal | Name | Variable | Star | Member | Spread | Index | ArrayLiteral | ObjectLiteral
     | Negate | Not | Binary | Case | Cast | Call | Query
 )  # fmt: skip
 

@@ -8,11 +8,12 @@ return UNDEFINED where the reference's table says so; none of them raises.
 import enum
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final
 
 from contract import codec
+from iot_rules.errors import TooMuch
 
 Value = Any
 
@@ -31,11 +32,13 @@ UNDEFINED: Final = Undefined.UNDEFINED
 MAX_DIGITS = 34
 MAX_EXPONENT = 999
 MAX_TEXT = 1 << 20
-"""Characters of a String that an operator or function makes; a longer one is Undefined (AWS IoT takes 128 KB)."""
+"""Characters of a String that an operator or function makes; a longer one is TooMuch (AWS IoT takes 128 KB)."""
 
 _TOO_WIDE = 10**MAX_DIGITS
+_OUT_OF_RANGE: int = 10 ** (MAX_EXPONENT + 1)
 _DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?")
 _LONGEST_NUMBER = 4000
+_TOO_DEEP = f"the JSON nests more than {codec.MAX_DEPTH} deep: flatten it, or encode(*, 'base64')"
 
 
 def is_number(value: Value) -> bool:
@@ -47,7 +50,7 @@ def is_number(value: Value) -> bool:
 def in_range(number: int | Decimal) -> bool:
     """Whether a number lies within the magnitudes of the reference (1E-999 to 9.99…E999, and 0)."""
     if isinstance(number, int):
-        return number.bit_length() < 3400 and abs(number) < 10 ** (MAX_EXPONENT + 1)
+        return -_OUT_OF_RANGE < number < _OUT_OF_RANGE
     return number.is_finite() and (not number or abs(number.adjusted()) <= MAX_EXPONENT)
 
 
@@ -177,6 +180,14 @@ _NARROW = _decoders(_narrowed)
 
 def parse_json(text: str, *, whole_as_int: bool = False) -> Value:
     """Parse JSON with exact Decimals; UNDEFINED if it is not JSON, holds NaN, or nests over 64 deep."""
+    try:
+        return parse_payload(text, whole_as_int=whole_as_int)
+    except TooMuch:
+        return UNDEFINED
+
+
+def parse_payload(text: str, *, whole_as_int: bool = False) -> Value:
+    """The same, but raises TooMuch for JSON that nests over 64 deep: it is no binary payload."""
     fast, patient = _NARROW if whole_as_int else _EXACT
     try:
         try:
@@ -185,10 +196,14 @@ def parse_json(text: str, *, whole_as_int: bool = False) -> Value:
             return UNDEFINED
         except ValueError:
             value = patient(text)
-    except (ValueError, RecursionError, ArithmeticError):
+    except (ValueError, ArithmeticError):
         return UNDEFINED
+    except RecursionError:
+        raise TooMuch(_TOO_DEEP) from None
     shallow = text.count("[") + text.count("{") <= codec.MAX_DEPTH
-    return value if shallow or depth(value) <= codec.MAX_DEPTH else UNDEFINED
+    if shallow or depth(value) <= codec.MAX_DEPTH:
+        return value
+    raise TooMuch(_TOO_DEEP)
 
 
 def adopt(value: object) -> Value:
@@ -240,7 +255,7 @@ def dump(value: Value) -> bytes:
     if isinstance(value, bytes):
         return value
     try:
-        return _encode(value).encode("utf-8")
+        return "".join(_encode(value, 0)).encode("utf-8")
     except (ValueError, RecursionError):  # a digit that a float would lose, half a surrogate pair
         return codec.dump(value).encode("utf-8", "replace")
 
@@ -254,4 +269,15 @@ def _as_float(value: object) -> float:
     raise ValueError(value)
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_as_float).encode
+def _encoder() -> Callable[[Value, int], Iterable[str]]:
+    """`JSONEncoder.iterencode`, which sets its C encoder up anew for every call, with one that is set up once."""
+    slow = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_as_float)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return lambda value, _: slow.iterencode(value)
+    text = json.encoder.encode_basestring
+    encoder: Callable[[Value, int], Iterable[str]] = make(None, slow.default, text, None, ":", ",", False, False, False)
+    return encoder
+
+
+_encode = _encoder()

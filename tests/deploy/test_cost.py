@@ -10,19 +10,19 @@ from typer.testing import CliRunner
 from contract.errors import Misconfigured
 from deploy.cost.cli import app
 from deploy.cost.model import (
-    MINUTES,
     Fleet,
     answer,
     costs,
     mixture,
-    prices,
     samples_per_message,
     shards,
     together,
     units,
 )
 from deploy.render import render
-from iot_rules.quotas import prices as prices_of_rules
+from iot_rules.prices import MINUTES, prices
+from iot_rules.quotas import Fleet as RulesFleet
+from iot_rules.quotas import cost as cost_of_rules
 
 
 def test_a_bill_reckoned_by_hand() -> None:
@@ -145,21 +145,13 @@ def test_each_price_says_where_it_was_found() -> None:
     assert numbers == set(prices()["sources"])
 
 
-def test_the_rules_know_the_same_prices() -> None:
-    """iot_rules may not import the collector, and has what rules cost in a file of its own."""
-    ours, theirs = prices(), prices_of_rules()
-    assert (theirs["as_of"], theirs["region"], theirs["currency"]) == (ours["as_of"], ours["region"], ours["currency"])
-    assert theirs["minutes_per_month"] == MINUTES
-    assert theirs["connection_per_million_minutes"] == pytest.approx(ours["iot_connection_minute"] * 1e6)
-    assert theirs["message_per_million"] == pytest.approx(ours["iot_message_5kb"] * 1e6)
-    assert theirs["rule_per_million"] == pytest.approx(ours["iot_rule_triggered"] * 1e6)
-    assert theirs["action_per_million"] == pytest.approx(ours["iot_action"] * 1e6)
-    delivered = {name: each["per_million"] / 1e6 for name, each in theirs["deliveries"].items()}
-    assert delivered["kinesis"] == pytest.approx(ours["kinesis_put_unit_25kb"])
-    assert delivered["firehose"] == pytest.approx(ours["firehose_gb"] * 5 * 1024 / 2**30, rel=0.001)
-    assert delivered["dynamoDBv2"] == pytest.approx(ours["dynamodb_write_unit"])
-    assert delivered["s3"] == pytest.approx(ours["s3_put"])
-    assert delivered["lambda"] == pytest.approx(ours["lambda_request"])
+def test_a_truck_s_way_in_costs_the_same_by_both_commands() -> None:
+    """`milepost rules check --fleet` and `milepost cost`: connection and messages, from one table."""
+    fleet = Fleet(100, interval=60)
+    bill = costs(fleet)["object_per_record"]
+    spent = cost_of_rules([], RulesFleet(100, interval=60, message_bytes=units()["payload_bytes"]))
+    assert spent.connection * 100 == pytest.approx(bill["iot_connections"])
+    assert spent.messages * 100 == pytest.approx(bill["iot_messages"])
 
 
 def test_what_the_template_says_is_what_is_reckoned_with() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iot_rules.errors import TooMuch
 from iot_rules.sql.functions.java_regex import compiled, find, replace_all
 from iot_rules.sql.functions.java_time import parse_instant
 from iot_rules.sql.functions.joda_time import format_time, zone_by_id
@@ -50,10 +51,16 @@ def test_a_java_pattern_finds_what_java_finds(pattern: str, text: str, match: st
 @pytest.mark.parametrize(
     "pattern",
     ["(", ")", "[a", "a**", "*a", "a{2", "a{x}", "{1}", r"\y", r"\i", "(?P<a>b)", "(?R)", "(?<1>a)", r"\k<a>", "\\",
-     "a{3,2}", "(?z)a", r"\x4", "(?:a{1000}){1000}", "x" * 5000, r"\p{Nope}", "(?&a)", r"a\p{L", r"a\x{41", r"[\P{L]"],
+     "a{3,2}", "(?z)a", r"\x4", r"\p{Nope}", "(?&a)", r"a\p{L", r"a\x{41", r"[\P{L]"],
 )  # fmt: skip
-def test_what_java_or_prudence_refuses_is_refused(pattern: str) -> None:
+def test_what_java_refuses_is_refused(pattern: str) -> None:
     assert compiled(pattern) is None
+
+
+@pytest.mark.parametrize("pattern", ["(?:a{1000}){1000}", "x" * 5000, "(" * 300 + ")" * 300])
+def test_a_pattern_that_costs_too_much_is_no_invalid_pattern(pattern: str) -> None:
+    with pytest.raises(TooMuch):
+        compiled(pattern)
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_the_evaluator_never_raises(examples: int) -> None:
         except SqlError:
             return
         output = run(compiled, Arrival(Message("a/b", payload, client_id="c"), Surroundings()))
-        assert not isinstance(output, Failed)
+        assert not isinstance(output, Failed), output.reason
         if output is not NO_MATCH:
             dump(output)
 
@@ -308,8 +308,9 @@ def test_a_thousand_rules_cost_what_ten_cost(topic_filter: str) -> None:
     topic = topic_filter.format(5).replace("+", "x").replace("#", "x")
     message = Message(topic, b"{}")
     few, many = rules_of(10, topic_filter), rules_of(1000, topic_filter)
-    assert [delivery.rule_name for delivery in many.run(message)] == ["r5"]
+    # The first message of a topic: later ones find the answer remembered.
     assert lines_run(lambda: many.run(message)) == lines_run(lambda: few.run(message))
+    assert [delivery.rule_name for delivery in many.run(message)] == ["r5"]
 
 
 def test_the_lexer_always_moves_on() -> None:

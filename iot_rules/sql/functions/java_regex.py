@@ -9,8 +9,10 @@ from functools import lru_cache
 
 import regex
 
+from iot_rules.errors import TooMuch
+
 TIMEOUT = 0.1
-"""Seconds of one search; a pattern that needs more is Undefined, as an invalid one is."""
+"""CPU seconds of one search; one that needs more goes to the error action."""
 
 _MAX_PATTERN = 4096
 _MAX_REPEATS = 20_000
@@ -44,9 +46,9 @@ class _Invalid(ValueError):
 
 @lru_cache(maxsize=512)
 def compiled(pattern: str) -> "regex.Pattern[str] | None":
-    """The compiled pattern, or None if it is no valid (or no affordable) Java pattern."""
+    """The compiled pattern, or None if it is no valid Java pattern. Raises TooMuch for one that is not affordable."""
     if len(pattern) > _MAX_PATTERN:
-        return None
+        raise TooMuch(f"a regular expression of more than {_MAX_PATTERN:,} characters: write a shorter one")
     try:
         return regex.compile(_Translator(pattern).translate(), regex.V1 | regex.UNICODE)
     except (_Invalid, regex.error, RecursionError, OverflowError, MemoryError, ValueError, KeyError):
@@ -62,7 +64,7 @@ def find(pattern: str, text: str, timeout: float = TIMEOUT) -> "regex.Match[str]
 
 
 def replace_all(pattern: str, text: str, replacement: str, longest: int, timeout: float = TIMEOUT) -> str:
-    """Matcher.replaceAll. Raises TimeoutError; ValueError for an invalid pattern, replacement or a huge result."""
+    """Matcher.replaceAll. Raises TimeoutError, TooMuch for a huge result, ValueError for what Java refuses."""
     engine = compiled(pattern)
     if engine is None:
         raise _Invalid(pattern)
@@ -73,7 +75,7 @@ def replace_all(pattern: str, text: str, replacement: str, longest: int, timeout
         at = match.end()
         size += len(filled)
         if size > longest:
-            raise _Invalid("too long")
+            raise TooMuch(f"regexp_replace() makes a String of more than {longest:,} characters: select less")
     return "".join(pieces) + text[at:]
 
 
@@ -165,15 +167,17 @@ class _Translator:
         if end < 0 or not low.isdigit() or (high and not high.isdigit()):
             raise _Invalid("an illegal repetition")
         self.repeats *= max(1, int(low[:6]), int(high[:6]) if high else 1)
-        if self.repeats > _MAX_REPEATS or (high and int(high) < int(low)):
-            raise _Invalid("repeats too often")
+        if high and int(high) < int(low):
+            raise _Invalid("an illegal repetition")
+        if self.repeats > _MAX_REPEATS:
+            raise TooMuch(f"a regular expression that repeats over {_MAX_REPEATS:,} times: repeat less often")
         self.out.append(f"{{{int(low)}{comma}{high}}}")
         self.at = end + 1
 
     def _open(self) -> None:
         self.depth += 1
         if self.depth > 200:
-            raise _Invalid("too many groups")
+            raise TooMuch("a regular expression of more than 200 groups: write fewer")
         rest = self.pattern[self.at :]
         if not rest.startswith("(?"):
             self.out.append(self._take())

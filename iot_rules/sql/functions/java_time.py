@@ -6,9 +6,11 @@ A field that the pattern lacks starts at its first value (a date alone is midnig
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
+from iot_rules.errors import TooMuch
 from iot_rules.sql.functions.joda_time import DAYS, MONTHS, ZONE_NAMES, fixed_offset, runs, zone_by_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_OPTIONAL = 32
 _ABBREVIATIONS = {
     "UTC": "UTC", "GMT": "UTC", "Z": "UTC", "EST": "America/New_York", "EDT": "America/New_York",
     "CST": "America/Chicago", "CDT": "America/Chicago", "MST": "America/Denver", "MDT": "America/Denver",
@@ -30,7 +32,7 @@ class _Mismatch(ValueError):
 
 
 def parse_instant(text: str, pattern: str) -> int | None:
-    """ms since 1970, or None if the text does not fit the pattern or the pattern is not valid."""
+    """ms since 1970, or None if the text does not fit the pattern or the pattern is not valid. Raises TooMuch."""
     pieces = _pieces(pattern)
     if pieces is None:
         return None
@@ -78,6 +80,7 @@ class _Reader:
         self.at = 0
         self.fields: dict[str, int] = {}
         self.zone: tzinfo | None = None
+        self._depth = 0
 
     def read_all(self, pieces: list[tuple[str, int]]) -> None:
         self._sequence(pieces, 0)
@@ -100,11 +103,15 @@ class _Reader:
             depth += {"[": 1, "]": -1}.get(pieces[closing][0], 0)
             if not depth:
                 break
+        self._depth += 1
+        if self._depth > _MAX_OPTIONAL:
+            raise TooMuch(f"time_to_epoch() with more than {_MAX_OPTIONAL} nested brackets: write fewer")
         saved = self.at, dict(self.fields), self.zone
         try:
             self._sequence(pieces[opening + 1 : closing + (1 if depth else 0)], 0)
         except ValueError:
             self.at, self.fields, self.zone = saved
+        self._depth -= 1
         return closing
 
     def _piece(self, letter: str, count: int, *, adjacent: int) -> None:

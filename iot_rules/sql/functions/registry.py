@@ -1,7 +1,8 @@
 """How a function is declared: `@function("name", fewest, most)` on `(values, scope) -> value`.
 
 A call with fewer or more arguments, or arguments of wrong types, is Undefined (page: iot-sql-data-types), so a
-function returns UNDEFINED and never raises; those that call out raise what their resolver raised.
+function returns UNDEFINED and does not raise. A bound that is reached is no value: it raises TooMuch, and the message
+goes to the error action. Functions that call out raise what their resolver raised.
 """
 
 from collections.abc import Callable

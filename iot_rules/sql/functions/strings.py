@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from iot_rules.errors import TooMuch
 from iot_rules.sql.functions.registry import function
 from iot_rules.sql.scope import Scope
 from iot_rules.sql.values import MAX_TEXT, UNDEFINED, Undefined, Value, plain, to_int, to_text
@@ -9,6 +10,7 @@ from iot_rules.sql.values import MAX_TEXT, UNDEFINED, Undefined, Value, plain, t
 _SPACES = " \t"
 _MAX_PAD = 1000
 _MAX_ITEMS = 100_000
+_TOO_LONG = f"makes a String of more than {MAX_TEXT:,} characters: select less"
 
 
 def texts(values: list[Value]) -> list[str] | Undefined:
@@ -28,7 +30,7 @@ def _of_texts(name: str, count: int, compute: Callable[..., Value], *, latest_on
 
 def _replace(text: str, old: str, new: str) -> Value:
     if text.count(old) * max(0, len(new) - len(old)) > MAX_TEXT:
-        return UNDEFINED
+        raise TooMuch(f"replace() {_TOO_LONG}")
     return text.replace(old, new)
 
 
@@ -90,11 +92,15 @@ def _concat(values: list[Value], scope: Scope) -> Value:
         joined: list[Value] = []
         for value in values:
             joined.extend(value if isinstance(value, list) else [] if value is UNDEFINED else [plain(value)])
-        return scope.budget.built(joined) if len(joined) <= _MAX_ITEMS else UNDEFINED
+        if len(joined) > _MAX_ITEMS:
+            raise TooMuch(f"concat() makes an Array of more than {_MAX_ITEMS:,} items: select less")
+        return scope.budget.built(joined)
     strings = texts(values)
     if strings is UNDEFINED or not any(isinstance(value, str) for value in values):
         return UNDEFINED
-    return "".join(strings) if sum(map(len, strings)) <= MAX_TEXT else UNDEFINED
+    if sum(map(len, strings)) > MAX_TEXT:
+        raise TooMuch(f"concat() {_TOO_LONG}")
+    return "".join(strings)
 
 
 def _single(values: list[Value]) -> Value:

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
+from iot_rules.errors import TooMuch
 from iot_rules.sql.functions.java_time import parse_instant
 from iot_rules.sql.functions.joda_time import format_time, zone_by_id
 from iot_rules.sql.functions.registry import function
 from iot_rules.sql.scope import Scope
 from iot_rules.sql.values import UNDEFINED, Value, to_int, to_text
 
+_MAX_PATTERN = 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,6 +23,7 @@ def _parse_time(values: list[Value], scope: Scope) -> Value:
     zone_id = to_text(values[2]) if len(values) > 2 else "UTC"
     if pattern is UNDEFINED or milliseconds is UNDEFINED or zone_id is UNDEFINED:
         return UNDEFINED
+    _require_short("parse_time", pattern)
     zone = zone_by_id(zone_id)
     if zone is None:
         return UNDEFINED
@@ -41,5 +44,11 @@ def _time_to_epoch(values: list[Value], scope: Scope) -> Value:
     text, pattern = to_text(values[0]), to_text(values[1])
     if text is UNDEFINED or pattern is UNDEFINED:
         return UNDEFINED
+    _require_short("time_to_epoch", pattern)
     milliseconds = parse_instant(text, pattern)
     return UNDEFINED if milliseconds is None else milliseconds
+
+
+def _require_short(name: str, pattern: str) -> None:
+    if len(pattern) > _MAX_PATTERN:
+        raise TooMuch(f"{name}() with a pattern of more than {_MAX_PATTERN:,} characters: write a shorter one")
