@@ -27,7 +27,13 @@ class Truck:
         self, folder: Path, broker: Broker, *, speed: float = 600, clock: Clock | None = None, **more: Any
     ) -> None:
         self.settings = AgentSettings(
-            truck_id=TRUCK, broker=broker.url, buffer=folder / "buffer.db", interval=60, **more.get("settings", {})
+            **{
+                "truck_id": TRUCK,
+                "broker": broker.url,
+                "buffer": folder / "buffer.db",
+                "interval": 60,
+                **more.get("settings", {}),
+            }
         )
         self.buffer: Buffer = more.get("buffer") or SqliteBuffer(self.settings.buffer, TRUCK)
         self.sensor = CountingSensor()
