@@ -17,6 +17,7 @@ Model = Any
 
 PROJECT = Path(__file__).parent / "models"
 RENDERED = Path(__file__).parent / "rendered"
+METRICS = Path(__file__).parent.parent / "docs" / "metrics.md"
 DIALECTS = {
     "duckdb": "duckdb",
     "postgresql": "postgres",
@@ -112,7 +113,9 @@ def _rendered(model: Model, dialect: str) -> RenderedModel:
         name=_plain(model.name),
         description=model.description or "",
         by_day=by_day,
-        grain=[column.sql() for grain in model.grains for column in getattr(grain, "expressions", None) or [grain]],
+        grain=[
+            column.unnest().sql() for grain in model.grains for column in getattr(grain, "expressions", None) or [grain]
+        ],
         columns=dict(model.column_descriptions or {}),
         query=query.sql(dialect=dialect, pretty=True),
         audits=audits,
@@ -141,11 +144,30 @@ def texts() -> dict[str, str]:
     }
 
 
+def metrics() -> str:
+    """docs/metrics.md: what each mart and each of its columns means, from the models."""
+    lines = [
+        "# Metrics",
+        "",
+        "What every number means: one section per mart, one line per column. Made of the models' descriptions by",
+        "`python -m warehouse.rendering`; change them there. Days and hours are UTC; money is in `[warehouse]`",
+        "`currency`, other currencies by `[warehouse.rates]`.",
+    ]
+    for model in sorted(models("duckdb"), key=lambda each: each.name):
+        if model.name.startswith("marts."):
+            lines += ["", f"## {model.name.removeprefix('marts.')}", "", model.description, ""]
+            lines += [f"- `{name}`: {meaning}" for name, meaning in model.columns.items()]
+    return "\n".join(lines) + "\n"
+
+
 def main(folder: Path = RENDERED) -> None:
     """Write the rendered files anew."""
     folder.mkdir(exist_ok=True)
     for name, text in texts().items():
         (folder / name).write_text(text, encoding="utf-8")
+    if folder == RENDERED:
+        models.cache_clear()
+        METRICS.write_text(metrics(), encoding="utf-8")
 
 
 if __name__ == "__main__":

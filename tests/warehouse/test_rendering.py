@@ -24,3 +24,7 @@ def test_every_mart_says_what_it_holds() -> None:
         if model.name.startswith("marts."):
             assert model.audits, model.name
             assert model.grain, model.name
+
+
+def test_the_page_of_metrics_is_that_of_the_models() -> None:
+    assert rendering.METRICS.read_text(encoding="utf-8") == rendering.metrics()

@@ -23,4 +23,8 @@ def open_engine(name: str | None, settings: WarehouseSettings, data_dir: Path) -
         from warehouse.engines.duckdb import DuckDbEngine
 
         return DuckDbEngine(warehouse_file(settings, data_dir))
+    if chosen.startswith(("postgresql://", "postgres://")):
+        from warehouse.engines.postgresql import PostgresEngine
+
+        return PostgresEngine(chosen)
     raise Misconfigured(f"engine {chosen!r}: give duckdb, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE")

@@ -48,7 +48,7 @@ WITH newest AS (
   GROUP BY tyre.truck_id, tyre.item
 ), due AS (
   SELECT truck_id, 'service' AS item, 'the service interval is used up' AS reason, at AS since,
-    CAST(FLOOR(km - COALESCE(last_service_km, 0)) AS VARCHAR) || ' km of ' || CAST(FLOOR(service_every_km) AS VARCHAR) AS evidence
+    CAST(CAST(FLOOR(km - COALESCE(last_service_km, 0)) AS BIGINT) AS VARCHAR) || ' km of ' || CAST(CAST(FLOOR(service_every_km) AS BIGINT) AS VARCHAR) AS evidence
   FROM service
   UNION ALL
   SELECT truck_id, 'brakes', 'the brake status asks for service', effective_start_date, brake_status
@@ -63,7 +63,7 @@ WITH newest AS (
   HAVING COUNT(fault.spn) > 0 OR NOT LOWER(version.transmission_status) IN ('ok', 'good', 'normal', 'operational')
   UNION ALL
   SELECT truck_id, item, 'pressure falls slowly', CAST(day AS TIMESTAMP),
-    CAST(FLOOR(now_psi) AS VARCHAR) || ' psi, was ' || CAST(FLOOR(best_psi) AS VARCHAR)
+    CAST(CAST(FLOOR(now_psi) AS BIGINT) AS VARCHAR) || ' psi, was ' || CAST(CAST(FLOOR(best_psi) AS BIGINT) AS VARCHAR)
   FROM leaking
   WHERE now_psi <= 0.9 * best_psi
   UNION ALL

@@ -1,0 +1,153 @@
+"""The marts in PostgreSQL: made beside the old ones, which are replaced in the same transaction.
+
+A reader waits for the moment in which rows are exchanged, never for the build; rights and views on the marts stay.
+Every build makes every mart from the start: what DuckDB keeps by day is not kept here.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from contract.errors import Misconfigured, Unreachable
+from warehouse.engines import LakeView, Rows
+from warehouse.engines.building import AuditFailed, audits, statements
+from warehouse.lake.tables import TABLES
+from warehouse.lake.writing import relation
+from warehouse.rendering import RenderedModel, models
+
+_TYPES = {
+    "VARCHAR": 'text COLLATE "C"',  # DuckDB and history sort texts by their bytes
+    "DOUBLE": "double precision",
+    "BIGINT": "bigint",
+    "INTEGER": "integer",
+    "BOOLEAN": "boolean",
+    "TIMESTAMP": "timestamp",
+    "DATE": "date",
+}
+_LOCK = 0x6D696C65  # one build at a time on a database
+_BESIDE = {"lake": "lake_new", "base": "base_new", "marts": "marts_new"}
+
+
+class PostgresEngine:
+    """The `Engine` on a PostgreSQL database.
+
+    Args:
+        url: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`; the user may create schemas.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def holds(self) -> tuple[int, str] | None:
+        with self._connected() as connection:
+            if connection.execute("SELECT to_regclass('marts.build')").fetchone() == (None,):
+                return None
+            return connection.execute("SELECT build, models FROM marts.build").fetchone()
+
+    def build(self, lake: LakeView, models_digest: str) -> dict[str, int]:
+        with self._connected() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            connection.execute("SET LOCAL TimeZone = 'UTC'")
+            for schema in ("marts", *_BESIDE.values()):
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            _load(connection, lake)
+            counts = {}
+            for model in models("postgresql"):
+                _make(connection, model)
+                if model.name.startswith("marts."):
+                    name = model.name.removeprefix("marts.")
+                    counts[name] = _exchange(connection, name)
+            connection.execute("DROP TABLE IF EXISTS marts.build")
+            connection.execute("CREATE TABLE marts.build (build bigint, models text)")
+            connection.execute("INSERT INTO marts.build VALUES (%s, %s)", [lake.build, models_digest])
+            for schema in _BESIDE.values():
+                connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        return counts
+
+    def query(self, sql: str) -> Rows:
+        with self._connected() as connection:
+            connection.read_only = True
+            try:
+                connection.execute("SET search_path = marts")
+                connection.execute("SET TimeZone = 'UTC'")
+                found = connection.cursor(row_factory=dict_row).execute(sql.encode())
+                return found.fetchall() if found.description else []
+            except psycopg.Error as error:
+                raise Misconfigured(f"the warehouse refuses the SQL: {str(error).strip()}") from None
+
+    @contextmanager
+    def _connected(self) -> Iterator["psycopg.Connection[Any]"]:
+        try:
+            connection = psycopg.connect(self._url, connect_timeout=10)
+        except psycopg.OperationalError as error:
+            raise Unreachable(f"the PostgreSQL of --engine does not answer: {str(error).strip()}") from None
+        with connection:
+            yield connection
+
+
+def _load(connection: "psycopg.Connection[Any]", lake: LakeView) -> None:
+    """The models' sources, read by DuckDB and copied: JSON and Parquet are read in one place for all engines."""
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as db:
+        db.execute("SET TimeZone = 'UTC'")
+        for table in TABLES:
+            files = [path for paths in lake.files.get(table.name, {}).values() for path in paths]
+            db.execute(f"CREATE VIEW raw_{table.name} AS SELECT * FROM {relation(table, files)}")
+        for name, query in lake.sources.items():
+            columns = [(row[0], row[1]) for row in db.execute(f"DESCRIBE {query}").fetchall()]
+            declared = ", ".join(f'"{column}" {_TYPES[kind]}' for column, kind in columns)
+            connection.execute(f"CREATE TABLE lake_new.{name} ({declared})".encode())
+            path = Path(folder) / f"{name}.csv"
+            db.execute(f"COPY ({query}) TO '{path}' (format csv, header false)")
+            with connection.cursor().copy(f"COPY lake_new.{name} FROM STDIN (FORMAT csv)".encode()) as copy:
+                _send(path, copy)
+            connection.execute(f"ANALYZE lake_new.{name}".encode())
+            path.unlink()
+
+
+def _send(path: Path, copy: psycopg.Copy) -> None:
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            copy.write(block)
+
+
+def _make(connection: "psycopg.Connection[Any]", model: RenderedModel) -> None:
+    for statement in statements(model, None):
+        connection.execute(_beside(statement).encode())
+    connection.execute(f"ANALYZE {_beside(model.name)}".encode())
+    for name, query in audits(model, None):
+        found = connection.execute(_beside(query).encode()).fetchone()
+        if found and found[0]:
+            raise AuditFailed(f"{model.name}: {found[0]} rows break {name}; the marts stay as they were")
+
+
+def _beside(statement: str) -> str:
+    for schema, beside in _BESIDE.items():
+        statement = statement.replace(f'"{schema}".', f'"{beside}".').replace(f" {schema}.", f" {beside}.")
+        if statement.startswith(f"{schema}."):
+            statement = beside + statement.removeprefix(schema)
+    return statement
+
+
+def _exchange(connection: "psycopg.Connection[Any]", name: str) -> int:
+    """Put the new rows into the mart; a mart whose columns changed is made anew."""
+    columns = (
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+    )
+    columns += " ORDER BY ordinal_position"
+    new, old = (connection.execute(columns.encode(), [each, name]).fetchall() for each in ("marts_new", "marts"))
+    mart, made = sql.Identifier("marts", name), sql.Identifier("marts_new", name)
+    if new != old:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(mart))
+        connection.execute(sql.SQL("CREATE TABLE {} AS SELECT * FROM {}").format(mart, made))
+    else:
+        connection.execute(sql.SQL("DELETE FROM {}").format(mart))
+        connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(mart, made))
+    counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(mart)).fetchone()
+    return int(counted[0]) if counted else 0
