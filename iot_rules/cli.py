@@ -23,7 +23,7 @@ from contract.errors import Misconfigured, Unreachable
 from iot_rules import settings as room
 from iot_rules.account import Account
 from iot_rules.cases import check_case, read_cases, run_on_topic, shown_output
-from iot_rules.cli_rendering import change_line, show_findings, show_rules
+from iot_rules.cli_rendering import change_line, operand_line, show_findings, show_rules
 from iot_rules.clients import Clients
 from iot_rules.deployment_plan import Change, filled, placeholders, plan
 from iot_rules.engine import Rule, load_documents, read_rule
@@ -32,6 +32,7 @@ from iot_rules.findings import ERROR
 from iot_rules.lint import check_document, check_documents
 from iot_rules.quotas import Fleet, fleet_findings
 from iot_rules.sql import LATEST, Arrival, Failed, Message, Surroundings, compile_statement, parse_json
+from iot_rules.sql.explanation import explain as explain_statement
 from iot_rules.sql.values import UNDEFINED
 
 app = typer.Typer(
@@ -197,6 +198,9 @@ def eval_statement(  # noqa: PLR0913  (each is an option of the command)
     principal: Annotated[str | None, typer.Option(help="Certificate thumbprint or user")] = None,
     traceid: Annotated[str | None, typer.Option(help="The message's trace id")] = None,
     rule_name: Annotated[str | None, typer.Option(help="The rule's name, for Basic Ingest topics")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also say on stderr which operands are Undefined, and what WHERE came to")
+    ] = False,
     config: Config = None,
     json_output: Json = False,
 ) -> None:
@@ -220,7 +224,11 @@ def eval_statement(  # noqa: PLR0913  (each is an option of the command)
         principal=principal,
         trace_id=traceid,
     )
-    output = run_on_topic(statement, Arrival(message, Surroundings(account_id=accountid)), rule_name)
+    arrival = Arrival(message, Surroundings(account_id=accountid))
+    if explain:
+        for operand in explain_statement(statement, arrival):
+            sys.stderr.write(operand_line(operand) + "\n")
+    output = run_on_topic(statement, arrival, rule_name)
     if isinstance(output, Failed):
         _fail(output.reason)
     _print(shown_output(output))

@@ -12,6 +12,8 @@ from rich.table import Table
 from contract.codec import dump
 from iot_rules.deployment_plan import Change
 from iot_rules.findings import Finding
+from iot_rules.sql.explanation import Operand
+from iot_rules.sql.values import UNDEFINED
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 _PAST = {"create": "created", "replace": "replaced", "enable": "enabled", "disable": "disabled", "delete": "deleted"}
@@ -59,3 +61,13 @@ def change_line(change: Change, *, dry_run: bool, applied: bool = True) -> str:
 
 def _short(value: Any) -> str:
     return value if isinstance(value, str) else dump(value)
+
+
+def operand_line(operand: Operand) -> str:
+    """An operand of a statement with its value: `WHERE  vehicle_speed > 80 (at character 30): Undefined`."""
+    value = operand.problem or ("Undefined" if operand.value is UNDEFINED else _plain(operand.value))
+    return f"{operand.clause:<7} {operand.text} (at character {operand.position + 1}): {value}"
+
+
+def _plain(value: Any) -> str:
+    return f"{len(value)} bytes that are not JSON" if isinstance(value, bytes) else dump(value)

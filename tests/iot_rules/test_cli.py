@@ -117,6 +117,19 @@ def test_eval_says_an_error_in_json_too() -> None:
     assert json.loads(result.stdout)["position"] == 6
 
 
+def test_eval_explains_what_was_undefined() -> None:
+    sql = "SET @a = b.c SELECT truck_id, @a + 1 AS n FROM 't' WHERE speed > 80 AND seq = 1"
+    result = rules("eval", "--explain", "--sql", sql, "--topic", "t", "--payload", '{"seq":1,"truck_id":"T"}')
+    assert json.loads(result.stdout) == {"$no_match": True}
+    assert result.stderr.splitlines() == [
+        f"SET     b (at character {sql.index('b.c') + 1}): Undefined",
+        f"SELECT  @a (at character {sql.index('@a +') + 1}): Undefined",
+        f"WHERE   speed (at character {sql.index('speed') + 1}): Undefined",
+        f"WHERE   speed > 80 (at character {sql.index('> 80') + 1}): Undefined",
+        f"WHERE   seq = 1 (at character {sql.index('= 1') + 1}): true",
+    ]
+
+
 def test_eval_names_a_missing_resolver() -> None:
     result = rules("eval", "--sql", "SELECT get_thing_shadow('a','b') AS s FROM 't'", "--topic", "t")
     assert result.exit_code == 2
