@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("collector.cli", "Report missing, thinned, lost and refused samples per truck and stream."),
     "dead-letters": ("collector.cli", "Refused input, with the reason: list, show, retry, discard."),
     "rebuild": ("collector.cli", "Recompute history and counters from the stored samples and events."),
+    "backup": ("standalone.cli", "Copy every store of the data directory at one instant."),
+    "restore": ("standalone.cli", "Put a backup in place."),
     "verify": ("collector.cli", "Compare history and counters with the stored samples and events."),
     "agent": ("agent.cli", "The agent on the truck: run, once, status, doctor, enroll, install."),
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),

@@ -1,0 +1,180 @@
+"""Backup and restore of one data directory: every store in it, at one instant, also while `milepost up` runs.
+
+All SQLite files are held for the milliseconds in which a snapshot of each is opened, so that no store is newer than
+another; then writers go on, and the snapshots are copied. Other files are copied after that: those of the lake never
+change, and its catalog, which is of the instant, names those that count. What lives outside of the directory (orders
+in PostgreSQL by URL) is not covered.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contract.errors import Misconfigured, Rejected, Unreachable
+from contract.timestamps import from_datetime
+from standalone.child_processes import LOCK, lock
+
+MANIFEST = "backup.json"
+_MAGIC = b"SQLite format 3\x00"
+_BUSY_SECONDS = 30
+_NOT_KEPT = frozenset({LOCK, "up.json", "children.json", MANIFEST})
+_NOT_KEPT_ENDS = ("-wal", "-shm", "-journal", ".tmp", ".log", ".log.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """files: how many. replaced: where the former directory is now. kept_revoked: serial numbers of certificates that
+    the backup takes for active and that were revoked since; they stay revoked."""
+
+    files: int
+    replaced: Path | None
+    kept_revoked: tuple[str, ...]
+
+
+def back_up(data_dir: Path, target: Path) -> int:
+    """Copy a data directory into a new folder, closed to others; how many files.
+
+    Raises:
+        Misconfigured: there is nothing to back up, the target exists, or it cannot be written.
+        Unreachable: a store stays locked by a writer.
+    """
+    if not data_dir.is_dir():
+        raise Misconfigured(f"{data_dir} is no data directory: give another --data-dir")
+    if target.exists():
+        raise Misconfigured(f"{target} exists: give a folder that does not")
+    if target.resolve().is_relative_to(data_dir.resolve()):
+        raise Misconfigured(f"{target} is inside {data_dir}: give a folder elsewhere")
+    draft = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    databases = [path for path in _files(data_dir) if _is_database(path)]
+    with ExitStack() as stack:
+        taken_at = from_datetime(datetime.now(UTC))
+        for path, snapshot in _snapshots(stack, databases).items():
+            _copy_database(snapshot, _made(draft / path.relative_to(data_dir)), path.stat().st_mode)
+    for path in _files(data_dir):
+        copy = draft / path.relative_to(data_dir)
+        if not copy.exists():
+            shutil.copy2(path, _made(copy))
+    digests = {str(path.relative_to(draft)): _digest(path) for path in _files(draft)}
+    manifest = {"version": 1, "taken_at": taken_at, "files": digests}
+    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    os.sync()
+    draft.rename(target)
+    return len(digests)
+
+
+def restore(backup: Path, data_dir: Path, *, replace: bool = False) -> Restored:
+    """Put a backup in place as a data directory; a former one is kept beside it, and what it revoked stays revoked.
+
+    A kill leaves the former directory, or the restored one, or (between two renames) the former one beside it.
+
+    Raises:
+        Misconfigured: no backup, a file of it is damaged, or the directory exists (and not `replace`) or is in use.
+    """
+    digests = _checked(backup)
+    if data_dir.exists() and any(data_dir.iterdir()) and not replace:
+        raise Misconfigured(f"{data_dir} is not empty: say --replace, and it is kept beside the restored one")
+    draft = data_dir.with_name(f"{data_dir.name}.restoring")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(backup, draft, ignore=shutil.ignore_patterns(MANIFEST))
+    replaced = None
+    with ExitStack() as stack:
+        kept: tuple[str, ...] = ()
+        if data_dir.exists():
+            stack.enter_context(lock(data_dir))
+            kept = _keep_revocations(data_dir / "provisioning", draft / "provisioning")
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            replaced = data_dir.with_name(f"{data_dir.name}.replaced-{stamp}")
+            os.sync()
+            data_dir.rename(replaced)
+        draft.rename(data_dir)
+        os.sync()
+    return Restored(len(digests), replaced, kept)
+
+
+def _checked(backup: Path) -> dict[str, str]:
+    try:
+        digests: dict[str, str] = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        raise Misconfigured(f"{backup} is no backup: {MANIFEST} is missing or damaged") from None
+    for name, digest in digests.items():
+        path = backup / name
+        if not path.is_file() or _digest(path) != digest:
+            raise Misconfigured(f"{path} is missing or damaged: use another backup")
+    return digests
+
+
+def _keep_revocations(present: Path, restored: Path) -> tuple[str, ...]:
+    """Put the present revocation list into the restored directory, where it is of the same CA; what it adds."""
+    if not all((folder / "ca.pem").exists() and (folder / "crl.pem").exists() for folder in (present, restored)):
+        return ()
+    from provisioning.certificate_authority import revoked_by
+
+    authority = (restored / "ca.pem").read_text(encoding="ascii")
+    try:
+        now, then = (
+            {one.serial for one in revoked_by(authority, (folder / "crl.pem").read_text(encoding="ascii"))}
+            for folder in (present, restored)
+        )
+    except Rejected:
+        return ()
+    shutil.copy2(present / "crl.pem", restored / "crl.pem")
+    return tuple(sorted(now - then))
+
+
+def _snapshots(stack: ExitStack, databases: list[Path]) -> dict[Path, sqlite3.Connection]:
+    """An open snapshot of each database, all of one instant: no writer is between two of them."""
+    found = {}
+    with ExitStack() as holding:
+        try:
+            for path in databases:
+                holder = holding.enter_context(closing(_opened(path)))
+                holder.execute("BEGIN IMMEDIATE")
+            for path in databases:
+                found[path] = stack.enter_context(closing(_opened(path)))
+                found[path].execute("BEGIN")
+                found[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            raise Unreachable(f"{path} cannot be read for the backup: {error}: try again") from None
+    return found
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+def _copy_database(snapshot: sqlite3.Connection, copy: Path, mode: int) -> None:
+    with closing(sqlite3.connect(copy)) as made:
+        snapshot.backup(made)
+    copy.chmod(mode & 0o777)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        if path.name not in _NOT_KEPT and not path.name.endswith(_NOT_KEPT_ENDS):
+            yield path
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
