@@ -104,6 +104,8 @@ class Standalone:
         vouch_for_policy(store, policy)
         writer = stack.enter_context(Writer(store, Ingest(store, policy)))
         beacon = self._beacon.closed() if self.identities else self._beacon
+        if not beacon.identity_secret:
+            beacon = beacon.model_copy(update={"identity_secret": _identity_secret(self.folder)})
 
         def stats() -> dict[str, Any]:
             return {**writer.stats(), **self.health()}
@@ -225,6 +227,14 @@ class Standalone:
         if self.identities:
             ready |= {"mqtts": self.identities.mqtts, "enroll": self.identities.enroll}
         atomic_file.write(self.folder / READY, json.dumps(ready) + "\n", durable=False)
+
+
+def _identity_secret(folder: Path) -> str:
+    """The key of anonymous events' identities, which goes with the data directory: a restart must not count again."""
+    file = folder / "identity-secret"
+    if not file.exists():
+        atomic_file.write(file, f"{secrets.token_hex(32)}\n", mode=0o600)
+    return file.read_text(encoding="ascii").strip()
 
 
 def _session_name(folder: Path) -> str:

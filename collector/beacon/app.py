@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.beacon.admission import Admission, FreeBytes
+from collector.beacon.anonymous_events import AnonymousEvents
 from collector.beacon.http import encode
 from collector.beacon.pixel_endpoint import Pixel
 from collector.beacon.record_endpoint import CLICKS, TELEMETRY, Clock, Keys, Records
@@ -60,7 +61,8 @@ def create_app(  # noqa: PLR0913 - what it is composed of
     """
     durable = Durable(submit)
     admission = Admission(settings, trusted, free=free)
-    clicks = Records(CLICKS, durable, keys=None, admission=admission, clock=clock)
+    anonymous = AnonymousEvents(settings.identity_secret, trusted)
+    clicks = Records(CLICKS, durable, keys=None, admission=admission, anonymous=anonymous, clock=clock)
     keys = Keys(settings.telemetry_keys, trusted, retired=retired)
     telemetry = Records(TELEMETRY, durable, keys=keys, clock=clock)
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 from starlette.types import Receive, Scope, Send
 
 from collector.beacon.admission import Admission
+from collector.beacon.anonymous_events import NO_EVENT_ID, PREFIX, AnonymousEvents
 from collector.beacon.http import Disconnected, Headers, Refused, header, read_body, reply
 from collector.beacon.http import encode as _encode
 from collector.beacon.writer_bridge import Durable
@@ -120,13 +121,22 @@ class Records:
         durable: the way to the writer.
         keys: who may post for which truck; None where records are of no truck.
         admission: who may send how much, None for no limit.
+        anonymous: gives an identity to events that bring none, None where records have one anyway.
         clock: Unix milliseconds.
     """
 
-    def __init__(
-        self, form: Form, durable: Durable, *, keys: Keys | None, admission: Admission | None = None, clock: Clock
+    def __init__(  # noqa: PLR0913 - what it is composed of
+        self,
+        form: Form,
+        durable: Durable,
+        *,
+        keys: Keys | None,
+        admission: Admission | None = None,
+        anonymous: AnonymousEvents | None = None,
+        clock: Clock,
     ) -> None:
         self._form, self._durable, self._keys, self._admission, self._clock = form, durable, keys, admission, clock
+        self._anonymous = anonymous
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         cors = self._admission.cors(scope) if self._admission else ()
@@ -137,6 +147,8 @@ class Records:
         try:
             truck_id = self._keys.truck(scope) if self._keys else None
             items = self._items(await self._body(scope, receive), truck_id, scope)
+            if self._anonymous:
+                items = self._anonymous.identified(items, scope)
             receipts = await self._durable.receipts(items)
         except Refused as refused:
             await refused.send(send, (*cors, *_EXPOSED) if cors else ())
@@ -189,7 +201,9 @@ class Records:
 
 def _verdict(receipt: Receipt) -> str:
     if receipt.status != "rejected":
-        warned = f',"warnings":{_encode(dict(receipt.warnings))}' if receipt.warnings else ""
+        made = isinstance(receipt.id, str) and receipt.id.startswith(PREFIX)
+        warnings = {**receipt.warnings, "event_id": NO_EVENT_ID} if made else dict(receipt.warnings)
+        warned = f',"warnings":{_encode(warnings)}' if warnings else ""
         return f'"status":"{receipt.status}","field":null,"reason":null{warned}'
     return f'"status":"rejected","field":{_plain(receipt.field)},"reason":{_plain(receipt.reason)}'
 
