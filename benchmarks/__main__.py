@@ -65,8 +65,14 @@ def report(outcomes: Sequence[Outcome]) -> str:
         "| figure | aim | seconds |\n|---|---|---|\n"
         + "".join(f"| {each.name} | {each.verdict} | {each.seconds:.0f} |\n" for each in outcomes),
     ]
-    parts += [f"## {each.name}: {each.verdict}\n\n```\n{each.said.rstrip()}\n```\n" for each in outcomes]
+    parts += [f"## {each.name}: {each.verdict}\n\n```\n{_short(each.said)}\n```\n" for each in outcomes]
     return "\n".join(parts)
+
+
+def _short(said: str) -> str:
+    """A figure's lines; of a traceback without end its last ones."""
+    lines = [line[:300] for line in said.rstrip().splitlines()]
+    return "\n".join(lines if len(lines) <= 90 else ["…", *lines[-12:]])
 
 
 def _commit() -> str:
