@@ -13,15 +13,11 @@ from collector import queries
 from collector.cli_rendering import show
 from collector.settings import CollectorSettings
 from contract import timestamps
+from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured, Rejected
 from contract.settings import load
 
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="The data directory (else $MILEPOST_DATA_DIR, else ./milepost-data)")
-]
-Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else")]
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="From when on; a day before --to if left out")]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Until when; now if left out")]
 

@@ -70,7 +70,9 @@ def report(outcomes: Sequence[Outcome]) -> str:
 
 
 def _short(said: str) -> str:
-    """A figure's lines; of a traceback without end its last ones."""
+    """A figure's lines, without paths of this machine; of a traceback without end its last ones."""
+    for folder in (HERE.parent, sys.prefix, sys.base_prefix):
+        said = said.replace(f"{folder}/", "")
     lines = [line[:300] for line in said.rstrip().splitlines()]
     return "\n".join(lines if len(lines) <= 90 else ["…", *lines[-12:]])
 

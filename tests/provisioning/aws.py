@@ -1,10 +1,8 @@
 """A ministack process of these tests' own: free loopback ports, policies enforced, stopped by its process id."""
 
 import importlib.util
-import socket
 import ssl
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from deploy import ministack
 from provisioning.registry.aws import AwsRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.mosquitto import free_port
+from tests.tls import wait_for_handshake
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = importlib.util.find_spec("ministack") is not None
@@ -39,23 +38,8 @@ class Ministack(ministack.Ministack):
         super().__enter__()
         ca = urllib.request.urlopen(f"{self.url}/_ministack/iot/ca.pem", timeout=10).read()
         (self.folder / "ca.pem").write_bytes(ca)
-        self._wait_for_tls()
+        wait_for_handshake(self.mqtt_port, ssl.create_default_context(cafile=self.folder / "ca.pem"))
         return self
-
-    def _wait_for_tls(self) -> None:
-        """Until the MQTT port answers a handshake: ministack's very first one may take many seconds."""
-        context = ssl.create_default_context(cafile=self.folder / "ca.pem")
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                with (
-                    socket.create_connection(("127.0.0.1", self.mqtt_port), 3) as plain,
-                    context.wrap_socket(plain, server_hostname="localhost"),
-                ):
-                    return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
 
     @property
     def log(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.transport.endpoint import Line, Tls
+from tests.tls import wait_for_handshake
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
@@ -66,7 +67,9 @@ class Ministack:
                 [sys.executable, "-c", MAIN], env=environment, cwd=folder, stdout=log, stderr=log
             )
         self._wait()
-        self._wait_for_tls()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        wait_for_handshake(self.mqtt, context)
 
     def client(self, service: str) -> Any:
         """A boto3 client."""
@@ -103,19 +106,6 @@ class Ministack:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
-
-    def _wait_for_tls(self) -> None:
-        """Until the MQTT port answers a handshake: ministack's very first one may take many seconds."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.mqtt), 3) as plain, context.wrap_socket(plain):
-                    return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 60
