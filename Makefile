@@ -32,7 +32,7 @@ check: .venv/ready
 	$(BIN)/lint-imports --no-logo
 
 bench: .venv/ready
-	@scripts/system-packages mosquitto:mosquitto
+	@scripts/system-packages mosquitto:mosquitto wrk:wrk
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # For the other machines, gateways among them: pip install 'dist/milepost-….whl[agent]'.
