@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.processes import end, free_port
 
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 MISSING = "PostgreSQL is not installed: apt-get install postgresql"
@@ -40,7 +41,7 @@ def cluster() -> Iterator[str]:
         data = folder / "data"
         quick = ["--no-sync", "--auth=trust", "--username=milepost", "--encoding=UTF8", "--locale=C.UTF-8"]
         subprocess.run([initdb, "-D", str(data), *quick], check=True, capture_output=True, cwd=name, **user)  # type: ignore[call-overload]
-        port = _free_port()
+        port = free_port()
         settings = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={name}", "fsync=off"]
         options = [part for setting in settings for part in ("-c", setting)]
         with (folder / "log").open("wb") as log:
@@ -52,12 +53,7 @@ def cluster() -> Iterator[str]:
             _wait(url, process, folder / "log")
             yield url
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)
 
 
 def database(url: str, name: str) -> str:
@@ -65,12 +61,6 @@ def database(url: str, name: str) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     return url.rpartition("/")[0] + "/" + name
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from deploy.ministack import free_port
 from tests.deploy.processes import below, left_of
 from tests.local_aws import ministack
+from tests.processes import free_port
 
 pytestmark = pytest.mark.skipif(not Path("/usr/sbin/mosquitto").exists(), reason="mosquitto is not installed")
 MILEPOST = [sys.executable, "-m", "milepost"]

@@ -20,12 +20,13 @@ import pytest
 
 from contract import timestamps
 from contract.codec import dump
-from deploy.ministack import environment, free_port
+from deploy.ministack import environment
 from deploy.package import here
 from standalone.child_processes import Children
 from tests.collector.handlers.conftest import message, minutes
 from tests.collector.handlers.mapping import envelope
 from tests.local_aws import deployed, sam_cli
+from tests.processes import free_port
 
 FUNCTIONS = ("telemetry", "clicks", "beacon", "repair", "archive")
 

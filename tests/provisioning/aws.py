@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy import ministack
 from provisioning.registry.aws import AwsRegistry
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.mosquitto import free_port
+from tests.processes import free_port
 from tests.tls import wait_for_handshake
 
 ROOT = Path(__file__).resolve().parents[2]

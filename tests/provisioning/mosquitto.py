@@ -19,6 +19,7 @@ from provisioning.broker import dynamic_security
 from provisioning.broker.access_reconciler import Gatekeeper
 from provisioning.registry import Certificate
 from provisioning.registry.sqlite import LocalRegistry
+from tests.processes import free_port
 
 SIMULATED = "TRUCK-001"  # may publish without an identity, on the loopback listener
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
@@ -31,12 +32,6 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
         assert time.monotonic() < deadline, f"not within {seconds:g} s"
         time.sleep(0.005)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Broker:

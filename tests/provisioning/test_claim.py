@@ -22,10 +22,11 @@ from provisioning.enrollment.enrollment_file import Fleet, introduction
 from provisioning.registry import aws_pre_provisioning_hook
 from provisioning.registry.aws import AwsRegistry
 from provisioning.registry.aws_account import renew_claim
+from tests.processes import free_port
 from tests.provisioning.account import peer, prepared, refused
 from tests.provisioning.aws import Ministack
 from tests.provisioning.machine import readable_by_others
-from tests.provisioning.mosquitto import Files, free_port
+from tests.provisioning.mosquitto import Files
 
 
 @pytest.fixture(params=["awsiotsdk", "paho"])

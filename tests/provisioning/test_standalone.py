@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from contract import topics
+from tests.processes import free_port
 from tests.provisioning.machine import Machine, process_list
-from tests.provisioning.mosquitto import MOSQUITTO, Peer, free_port, until
+from tests.provisioning.mosquitto import MOSQUITTO, Peer, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 SECONDS = 30.0

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import free_port
 from tests.provisioning.machine import Machine, Onlooker, readable_by_others
-from tests.provisioning.mosquitto import MOSQUITTO, free_port, until
+from tests.provisioning.mosquitto import MOSQUITTO, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from contract import topics
 from contract.ranges import Ranges
+from tests import processes
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -104,9 +105,7 @@ class Broker:
     """A mosquitto of our own on a free port."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = processes.free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
@@ -190,6 +189,4 @@ def wait() -> Callable[..., None]:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return processes.free_port()

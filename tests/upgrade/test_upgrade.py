@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.processes import free_port
 from tests.provisioning.machine import Machine
-from tests.provisioning.mosquitto import MOSQUITTO, free_port, until
+from tests.provisioning.mosquitto import MOSQUITTO, until
 from tests.upgrade.make_fixture import ASKED, HTTPS, MQTT
 
 FIXTURE = Path(__file__).parent / "release-0.1.tar.gz"

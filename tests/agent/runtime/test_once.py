@@ -11,9 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.cli import app
-from tests.agent.sensors.gpsd.daemon import GPSFAKE, WHY, Gpsfake, Server, free_port
+from tests.agent.sensors.gpsd.daemon import GPSFAKE, WHY, Gpsfake, Server
 from tests.agent.sensors.gpsd.test_gpsd import drive
 from tests.agent.trucks import TRUCK
+from tests.processes import free_port
 
 can = pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
 

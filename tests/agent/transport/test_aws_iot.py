@@ -21,9 +21,8 @@ for needed, remedy in (("ministack", "'ministack[full]'"), ("boto3", "boto3"), (
 @pytest.fixture(scope="module")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
     """One for the module."""
-    one = Ministack(tmp_path_factory.mktemp("ministack"))
-    yield one
-    one.close()
+    with Ministack(tmp_path_factory.mktemp("ministack")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from tests.processes import free_port
+
 GPSFAKE = shutil.which("gpsfake") if shutil.which("gpsd") or Path("/usr/sbin/gpsd").exists() else None
 WHY = "gpsd is not installed: apt-get install -y --no-install-recommends gpsd gpsd-clients"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Server:

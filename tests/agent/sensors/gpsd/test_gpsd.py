@@ -14,8 +14,9 @@ from agent.sampling.sampler import Sampler, Taken
 from agent.sensors.gpsd.receiver import LATITUDE, LONGITUDE
 from agent.sensors.gpsd.sensor import GpsdSensor
 from agent.timing.clock import SystemClock
-from tests.agent.sensors.gpsd.daemon import GPSFAKE, WHY, Gpsfake, free_port
+from tests.agent.sensors.gpsd.daemon import GPSFAKE, WHY, Gpsfake
 from tests.agent.sensors.waiting import expect
+from tests.processes import free_port
 
 pytestmark = pytest.mark.skipif(GPSFAKE is None, reason=WHY)
 
@@ -64,14 +65,14 @@ def test_no_sample_is_dated_by_a_recording(samples: dict[str, list[Taken]], name
     assert len(samples[name]) > 10
 
 
-@pytest.mark.parametrize("name", NO_FIX)
+@pytest.mark.parametrize("name", sorted(NO_FIX))
 def test_without_a_fix_no_sample_has_a_position(samples: dict[str, list[Taken]], name: str) -> None:
     for sample in samples[name]:
         assert set(sample.document["gps_location"].values()) == {None}
         assert sample.document["quality"]["gps_location"] == "not_available"
 
 
-@pytest.mark.parametrize("name", LOGS.keys() - NO_FIX)
+@pytest.mark.parametrize("name", sorted(LOGS.keys() - NO_FIX))
 def test_every_position_is_near_what_gpsd_prints_for_the_log(
     recording: Callable[[str], Path], samples: dict[str, list[Taken]], name: str
 ) -> None:

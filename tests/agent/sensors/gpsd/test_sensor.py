@@ -15,8 +15,9 @@ from agent.sensors.gpsd.receiver import LATITUDE, LEAVES, SPEED
 from agent.sensors.gpsd.sensor import GpsdSensor
 from agent.sensors.merge import merge
 from contract.telemetry import Telemetry
-from tests.agent.sensors.gpsd.daemon import Server, free_port
+from tests.agent.sensors.gpsd.daemon import Server
 from tests.agent.sensors.waiting import expect
+from tests.processes import free_port
 
 
 def now() -> datetime:
