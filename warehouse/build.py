@@ -1,6 +1,7 @@
 """`warehouse build`: the marts of the newest finished lake build, on an engine."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,10 @@ from warehouse.engines import Engine, LakeView
 from warehouse.lake.catalog import Build, LakeCatalog
 from warehouse.lake.tables import TABLES
 from warehouse.rendering import RENDERED
-from warehouse.settings import WarehouseSettings
-from warehouse.sources import sources
+from warehouse.sources import Terms, built, sources
 
 
-def build(folder: Path, engine: Engine, settings: WarehouseSettings, *, whole: bool = False) -> dict[str, Any]:
+def build(folder: Path, engine: Engine, terms: Terms, *, whole: bool = False) -> dict[str, Any]:
     """Make the marts those of the lake's newest finished build.
 
     Days of the lake that were not written since the engine's last build are not read again where a model is by day;
@@ -22,7 +22,7 @@ def build(folder: Path, engine: Engine, settings: WarehouseSettings, *, whole: b
     Args:
         folder: the lake's.
         engine: holds the marts.
-        settings: currency and rates.
+        terms: what the settings decide.
         whole: build everything from the start.
 
     Returns:
@@ -35,20 +35,21 @@ def build(folder: Path, engine: Engine, settings: WarehouseSettings, *, whole: b
     newest = catalog.newest()
     if newest is None:
         raise Misconfigured(f"no lake in {folder}: run `milepost lake build` first")
-    digest = _digest(settings)
+    defined = sources(terms)
+    digest = _digest(defined)
     held = engine.holds()
     changed = None
     if held and not whole and held[1] == digest:
         changed = _changed(catalog.builds(), held[0], newest)
     files = {table.name: catalog.files(table, newest.snapshots.get(table.name)) for table in TABLES}
-    view = LakeView(newest.id, files, sources(settings.rates, settings.currency), changed)
+    view = LakeView(newest.id, files, {**defined, **built(newest.finished_at)}, changed)
     return {"lake_build": newest.id, "marts": engine.build(view, digest)}
 
 
-def _digest(settings: WarehouseSettings) -> str:
+def _digest(defined: Mapping[str, str]) -> str:
     """Of everything but the lake that makes the marts what they are."""
     made = hashlib.sha256((RENDERED / "duckdb.json").read_bytes())
-    made.update(repr(sorted(sources(settings.rates, settings.currency).items())).encode())
+    made.update(repr(sorted(defined.items())).encode())
     return made.hexdigest()
 
 

@@ -16,6 +16,7 @@ from collector.stores.factory import open_reader
 from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured
+from contract.fleet import FleetSettings, read_zones, zones_file
 from contract.settings import load
 from warehouse.settings import LakeSettings, WarehouseSettings, lake_folder
 
@@ -140,11 +141,14 @@ def build_warehouse(
     """Make the marts those of the newest lake build. Readers see the old marts or the new ones, nothing between."""
     from warehouse.build import build
     from warehouse.engines.factory import open_engine
+    from warehouse.sources import Terms
 
     collector, settings = _collector(config, data_dir), load("warehouse", WarehouseSettings, config)
     folder = lake_folder(load("lake", LakeSettings, config), collector.data_dir)
     began = time.monotonic()
-    done = build(folder, open_engine(engine, settings, collector.data_dir), settings, whole=whole)
+    fleet = load("fleet", FleetSettings, config)
+    terms = Terms(settings, fleet, read_zones(zones_file(fleet, collector.data_dir)))
+    done = build(folder, open_engine(engine, settings, collector.data_dir), terms, whole=whole)
     if as_json:
         _print(done)
         return

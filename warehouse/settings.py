@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from contract.settings import Room
+from warehouse.quality import QualityRule
 
 
 class LakeSettings(Room):
@@ -24,13 +25,14 @@ class WarehouseSettings(Room):
 
     path: the DuckDB file, else `warehouse.duckdb` in the data directory. currency: what all revenue is given in.
     rates: other currency → its worth in `currency`; amounts in a currency without a rate are left out and counted by
-    `lake check`. engine: duckdb, or postgresql://….
+    `lake check`. engine: duckdb, or postgresql://…. quality: rules beside those in warehouse/quality_rules.toml.
     """
 
     path: Path | None = None
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
     rates: dict[str, float] = Field(default_factory=dict)
     engine: str = "duckdb"
+    quality: tuple[QualityRule, ...] = ()
 
 
 def lake_folder(settings: LakeSettings, data_dir: Path) -> Path:

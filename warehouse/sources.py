@@ -4,14 +4,20 @@ Written once, in DuckDB's SQL: DuckDB reads the Parquet files for every engine o
 apart in one place. `raw_NAME` is the lake's table NAME.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from contract.fleet import FleetSettings, Zone
 from warehouse.lake import schema
 from warehouse.lake.tables import COMMERCE
+from warehouse.quality import measured, rules
+from warehouse.settings import WarehouseSettings
 
 _NUMBERS = [column.name for column in schema.MEASURED if column.type == "double"]
 _TEXTS = [column.name for column in schema.MEASURED if column.type == "text" and not column.json]
 _PLACES = ("gps_latitude", "gps_longitude")
+# 0, 0 is a receiver without a fix, and half a position is none.
+_PLACED = "(gps_latitude IS NOT NULL AND gps_longitude IS NOT NULL AND NOT (gps_latitude = 0 AND gps_longitude = 0))"
 
 
 def _utc(column: str) -> str:
@@ -19,9 +25,7 @@ def _utc(column: str) -> str:
 
 
 def _measured() -> str:
-    """0, 0 is a receiver without a fix, and half a position is none."""
-    placed = "gps_latitude IS NOT NULL AND gps_longitude IS NOT NULL AND NOT (gps_latitude = 0 AND gps_longitude = 0)"
-    places = [f"CASE WHEN {placed} THEN {name} END AS {name}" for name in _PLACES]
+    places = [f"CASE WHEN {_PLACED} THEN {name} END AS {name}" for name in _PLACES]
     return ", ".join([*places, *(name for name in [*_NUMBERS, *_TEXTS] if name not in _PLACES)])
 
 
@@ -74,30 +78,91 @@ _CLICK_LINE = f"""
     FROM raw_click
     WHERE is_bot IS NOT true AND event_type IN ('purchase', 'add_to_cart', 'remove_from_cart')
         AND (lines IS NULL OR json_type(lines) <> 'ARRAY')"""
+_HARSH_EVENT = f"""
+    SELECT truck_id, day, order_key, {_utc("sampled_at")},
+        TRY_CAST(harsh.at AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS at, harsh.kind AS kind, harsh.peak AS peak,
+        CASE WHEN {_PLACED} THEN gps_latitude END AS latitude, CASE WHEN {_PLACED} THEN gps_longitude END AS longitude
+    FROM (
+        SELECT truck_id, day, order_key, sampled_at, gps_latitude, gps_longitude,
+            unnest(from_json(json_extract(since_last, '$.harsh'),
+                '[{{"kind": "VARCHAR", "at": "VARCHAR", "peak": "DOUBLE"}}]')) AS harsh
+        FROM raw_telemetry WHERE since_last IS NOT NULL)
+    WHERE TRY_CAST(harsh.at AS TIMESTAMPTZ) IS NOT NULL AND harsh.kind IS NOT NULL AND harsh.peak IS NOT NULL"""
 _STREAM_GAP = "SELECT truck_id, stream_id, state, first_seq, last_seq FROM raw_stream_gap"
 
 
-def sources(rates: Mapping[str, float], currency: str) -> dict[str, str]:
-    """Name in schema `lake` → its DuckDB query.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the settings decide of the marts: currency and rates, quality rules, the fleet's limits and zones."""
 
-    Args:
-        rates: other currency → its worth in `currency`.
-        currency: what revenue is given in; an amount without a currency counts as such.
-    """
-    known = [(currency, 1.0), *((name, rate) for name, rate in sorted(rates.items()) if name != currency)]
-    values = ", ".join(f"('{name}', CAST({rate!r} AS DOUBLE))" for name, rate in known)
+    warehouse: WarehouseSettings = field(default_factory=WarehouseSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
+    zones: tuple[Zone, ...] = ()
+
+
+def sources(terms: Terms) -> dict[str, str]:
+    """Name in schema `lake` → its DuckDB query over `raw_TABLE`."""
     return {
         "telemetry": _TELEMETRY,
         "truck_version": _TRUCK_VERSION,
         "version_fault": _VERSION_FAULT,
+        "harsh_event": _HARSH_EVENT,
         "dead_letter": _DEAD_LETTER,
         "click": _CLICK,
         "click_line": _CLICK_LINE,
         "stream_gap": _STREAM_GAP,
-        "currency_rate": f"SELECT * FROM (VALUES {values}) AS rate (currency, rate)",
-        "main_currency": f"SELECT '{currency}' AS currency",
         **_REGISTERS,
+        **_settled(terms),
+        "quality_measure": measured(rules(terms.warehouse.quality)),
     }
+
+
+def built(finished_at: str) -> dict[str, str]:
+    """The source that says which lake build is read, by when it finished (`…sssZ`)."""
+    return {"lake_build": f"SELECT TIMESTAMP '{finished_at.removesuffix('Z')}' AS finished_at"}
+
+
+def _settled(terms: Terms) -> dict[str, str]:
+    """Settings and zones as relations."""
+    money, fleet = terms.warehouse, terms.fleet
+    others = sorted((name, rate) for name, rate in money.rates.items() if name != money.currency)
+    rates = [(f"'{name}'", f"CAST({rate!r} AS DOUBLE)") for name, rate in [(money.currency, 1.0), *others]]
+    price = "NULL" if fleet.fuel_price is None else repr(fleet.fuel_price)
+    zones, edges = [], []
+    for zone in terms.zones:
+        name, limit = _text(zone.id), "NULL" if zone.speed_limit_kmh is None else repr(zone.speed_limit_kmh)
+        corners = [corner for ring in zone.rings for corner in ring]
+        (west, east), (south, north) = ((min(axis), max(axis)) for axis in zip(*corners, strict=True))
+        zones.append((name, _text(zone.name), *map(_number, (limit, south, north, west, east))))
+        for (from_x, from_y), (to_x, to_y) in zone.edges():
+            edges.append((name, *map(_number, (from_y, from_x, to_y, to_x))))
+    return {
+        "currency_rate": _values(("currency", "rate"), rates),
+        "main_currency": f"SELECT '{money.currency}' AS currency",
+        "fleet_setting": f"SELECT {_number(price)} AS fuel_price, {_number(fleet.speed_limit_kmh)} AS speed_limit_kmh",
+        "zone": _values(("zone_id", "name", "speed_limit_kmh", "south", "north", "west", "east"), zones, texts=2),
+        "zone_edge": _values(
+            ("zone_id", "from_latitude", "from_longitude", "to_latitude", "to_longitude"), edges, texts=1
+        ),
+    }
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _number(value: float | str) -> str:
+    return f"CAST({value} AS DOUBLE)"
+
+
+def _values(names: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """A relation of literal rows; without any, one of texts and numbers that has no row."""
+    if not rows:
+        kinds = ["VARCHAR" if n < texts else "DOUBLE" for n in range(len(names))]
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in zip(names, kinds, strict=True))
+        return f"SELECT {nulls} WHERE false"
+    listed = ", ".join(f"({', '.join(row)})" for row in rows)
+    return f"SELECT * FROM (VALUES {listed}) AS given ({', '.join(names)})"
 
 
 def _version(table: str) -> str:
@@ -126,4 +191,12 @@ _REGISTERS = {
     "customer_order": _ORDER,
     "customer_order_line": _ORDER_LINE,
     **{name: _version(name) for name in ("customer_version", "item_version", "vehicle_version")},
+    "planned_stop": """
+        SELECT CAST(NULL AS VARCHAR) AS order_id, CAST(NULL AS VARCHAR) AS truck_id, CAST(NULL AS BIGINT) AS stop_no,
+            CAST(NULL AS TIMESTAMP) AS planned_at, CAST(NULL AS DATE) AS day
+        WHERE false""",
+    "planned_route": """
+        SELECT CAST(NULL AS VARCHAR) AS truck_id, CAST(NULL AS DATE) AS day, CAST(NULL AS DOUBLE) AS km_planned,
+            CAST(NULL AS DOUBLE) AS km_given_order, CAST(NULL AS DOUBLE) AS litres_saved
+        WHERE false""",
 }

@@ -21,7 +21,7 @@ from warehouse.lake.check import check
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import relation
 from warehouse.read import plain
-from warehouse.settings import WarehouseSettings
+from warehouse.sources import Terms
 
 Record = dict[str, Any]
 
@@ -80,9 +80,8 @@ class Fleet:
 
     def build_marts(self, engine: Engine | None = None, **options: Any) -> dict[str, int]:
         """The marts of the newest lake build; mart → rows."""
-        made: dict[str, int] = build(self.folder / "lake", engine or self.engine, WarehouseSettings(), **options)[
-            "marts"
-        ]
+        terms = options.pop("terms", Terms())
+        made: dict[str, int] = build(self.folder / "lake", engine or self.engine, terms, **options)["marts"]
         return made
 
     @property

@@ -216,8 +216,8 @@ def _documented(name: str, *, kind: Type = "text", comment: str = "", path: str 
     return Column(name, kind, comment or name.replace("_", " "), tuple((path or name).split(".")))
 
 
-def _version(name: str, subject: str, comment: str, *fields: Column) -> Table:
-    """A table of SCD type 2 versions of a register of commerce."""
+def _version(name: str, subject: str, comment: str, *fields: Column, added: tuple[Column, ...] = ()) -> Table:
+    """A table of SCD type 2 versions of a register of commerce; added: columns of later releases."""
     columns = (
         Column(subject, "text", "the subject of the version"),
         Column("valid_from", "instant", "when the version began"),
@@ -225,6 +225,7 @@ def _version(name: str, subject: str, comment: str, *fields: Column) -> Table:
         Column("is_current", "boolean", "no later version is known"),
         *fields,
         Column("document", "text", "what was put into the register"),
+        *added,
     )
     return Table(name, comment, columns, (subject, "valid_from"), (subject, "valid_from"))
 
@@ -318,4 +319,5 @@ VEHICLE_VERSION = _version(
     _documented("service_every_km", kind="double", comment="service interval, km"),
     _documented("last_service_km", kind="double", comment="odometer at the last service, km"),
     _documented("last_service_at", kind="instant"),
+    added=(_documented("speed_limit_kmh", kind="double", comment="where no zone says another, km/h"),),
 )

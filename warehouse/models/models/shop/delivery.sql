@@ -13,6 +13,9 @@ MODEL (
     promised_at = 'UTC',
     late_min = 'minutes from the promise to the delivery, negative when early; null without both',
     truck_health = 'of the truck when it was loaded: ok, or what its version then says of brakes, transmission and faults',
+    late_reason = 'of a late delivery, the first that holds: planned late, attempt failed, loaded late (after the promise, or after the planned time), truck fault, on the road',
+    planned_at = 'arrival that the newest route plan gives, UTC; null without a plan',
+    stop_no = 'its place in that plan, 1, 2, 3 …',
     state = 'placed, packed, loaded, delivered, failed, cancelled or returned'
   ),
   audits (unique_combination_of_columns(columns := (order_id)))
@@ -20,21 +23,35 @@ MODEL (
 
 WITH faulty AS (
   SELECT truck_id, order_key, COUNT(*) AS faults FROM lake.version_fault GROUP BY truck_id, order_key
+), course AS (
+  SELECT
+    placed.order_id, placed.customer_id, placed.truck_id, placed.placed_at, placed.loaded_at, placed.delivered_at,
+    placed.promised_at,
+    (placed.delivered_ms - placed.promised_ms) / 60000.0 AS late_min,
+    CASE
+      WHEN version.truck_id IS NULL THEN NULL
+      WHEN COALESCE(faulty.faults, 0) = 0 AND LOWER(COALESCE(version.brake_status, 'ok')) IN ('ok', 'good', 'normal')
+        AND LOWER(COALESCE(version.transmission_status, 'ok')) IN ('ok', 'good', 'normal', 'operational') THEN 'ok'
+      ELSE 'brakes ' || COALESCE(version.brake_status, 'unknown') || ', transmission '
+        || COALESCE(version.transmission_status, 'unknown') || ', faults ' || CAST(COALESCE(faulty.faults, 0) AS VARCHAR)
+    END AS truck_health,
+    placed.state, placed.failed_at, planned.planned_at, planned.stop_no
+  FROM lake.customer_order AS placed
+  LEFT JOIN lake.truck_version AS version
+    ON version.truck_id = placed.truck_id AND version.effective_start_date <= placed.loaded_at
+    AND (version.effective_end_date IS NULL OR placed.loaded_at < version.effective_end_date)
+  LEFT JOIN faulty ON faulty.truck_id = version.truck_id AND faulty.order_key = version.order_key
+  LEFT JOIN lake.planned_stop AS planned ON planned.order_id = placed.order_id
 )
 SELECT
-  placed.order_id, placed.customer_id, placed.truck_id, placed.placed_at, placed.loaded_at, placed.delivered_at,
-  placed.promised_at,
-  (placed.delivered_ms - placed.promised_ms) / 60000.0 AS late_min,
+  order_id, customer_id, truck_id, placed_at, loaded_at, delivered_at, promised_at, late_min, truck_health, state,
   CASE
-    WHEN version.truck_id IS NULL THEN NULL
-    WHEN COALESCE(faulty.faults, 0) = 0 AND LOWER(COALESCE(version.brake_status, 'ok')) IN ('ok', 'good', 'normal')
-      AND LOWER(COALESCE(version.transmission_status, 'ok')) IN ('ok', 'good', 'normal', 'operational') THEN 'ok'
-    ELSE 'brakes ' || COALESCE(version.brake_status, 'unknown') || ', transmission '
-      || COALESCE(version.transmission_status, 'unknown') || ', faults ' || CAST(COALESCE(faulty.faults, 0) AS VARCHAR)
-  END AS truck_health,
-  placed.state
-FROM lake.customer_order AS placed
-LEFT JOIN lake.truck_version AS version
-  ON version.truck_id = placed.truck_id AND version.effective_start_date <= placed.loaded_at
-  AND (version.effective_end_date IS NULL OR placed.loaded_at < version.effective_end_date)
-LEFT JOIN faulty ON faulty.truck_id = version.truck_id AND faulty.order_key = version.order_key
+    WHEN late_min IS NULL OR late_min <= 0 THEN NULL
+    WHEN planned_at > promised_at THEN 'planned late'
+    WHEN NOT failed_at IS NULL THEN 'attempt failed'
+    WHEN loaded_at > promised_at OR loaded_at > planned_at THEN 'loaded late'
+    WHEN truck_health <> 'ok' THEN 'truck fault'
+    ELSE 'on the road'
+  END AS late_reason,
+  planned_at, stop_no
+FROM course
