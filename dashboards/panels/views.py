@@ -1,0 +1,45 @@
+"""Which panels each view shows: pages of Streamlit, dashboards of Grafana and QuickSight, questions of the notebook."""
+
+from dashboards.panels import Panel, delivery, fleet, shop
+
+PANELS: dict[str, Panel] = {panel.name: panel for panel in (*fleet.PANELS, *shop.PANELS, *delivery.PANELS)}
+"""Every panel by its name."""
+
+STREAMLIT: dict[str, tuple[str, ...]] = {
+    "Overview": ("fleet_total", "shop_total", "samples_total", "distance_day", "revenue_day", "maintenance_item"),
+    "Fleet map": ("positions", "stops"),
+    "Trucks": ("truck_current", "speed_truck", "signals_hour", "truck_versions"),
+    "Efficiency": (
+        "efficiency_truck", "consumption_day", "idling_day", "distance_day", "fuel_events_kind", "fuel_events",
+    ),
+    "Maintenance": ("health_matrix", "maintenance", "maintenance_item", "faults_day", "battery_hour", "tyres_hour"),
+    "Trips": ("trips_day", "trips"),
+    "Shop": (
+        "shop_total", "clicks_item", "funnel", "products", "traffic_hour", "traffic_day", "conversion_day",
+        "audience_referrer_class", "audience_device_type", "audience_browser", "audience_country", "page_flow",
+        "sales_day", "sales_country", "engagement_device", "sessions",
+    ),
+    "Campaigns": ("audience_utm_campaign",),
+    "Customers": ("segments", "cohorts", "customers"),
+    "Deliveries": ("delivery_states", "late_truck", "late_health", "deliveries"),
+    "Data quality": ("samples_total", "completeness_day", "completeness_truck", "rejected_day", "rejected"),
+}  # fmt: skip
+
+GRAFANA: dict[str, tuple[str, ...]] = {
+    "Fleet": (
+        "fleet_total", "positions", "maintenance", "distance_day", "consumption_day", "idling_day", "efficiency_truck",
+        "maintenance_item", "faults_day", "fuel_events", "speed_truck",
+    ),
+    "Truck": ("truck_current", "signals_hour", "tyres_hour", "battery_hour", "trips", "stops", "truck_versions"),
+    "Shop": (
+        "shop_total", "funnel", "traffic_hour", "traffic_day", "conversion_day", "revenue_day", "clicks_item",
+        "products", "audience_device_type", "audience_country", "audience_referrer_class", "audience_utm_campaign",
+        "page_flow", "sales_day", "segments", "cohorts",
+    ),
+    "Pipeline": ("samples_total", "completeness_day", "completeness_truck", "rejected_day", "rejected"),
+    "Deliveries": ("delivery_states", "late_truck", "late_health", "deliveries"),
+}  # fmt: skip
+
+QUICKSIGHT: dict[str, tuple[str, ...]] = {
+    "Shop": ("funnel", "products", "engagement_device", "traffic_day", "sales_day", "segments"),
+}

@@ -1,0 +1,93 @@
+"""Every panel shows the mart's own numbers, on each engine; a wrong one is found."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from dashboards.panels import Measure
+from dashboards.panels.sql import Choice, literal, select
+from dashboards.panels.views import GRAFANA, PANELS, QUICKSIGHT, STREAMLIT
+from tests.dashboards.demo import FIRST, LAST, TRUCKS, Demo
+from tests.dashboards.panel_table import Marts, Shown, query_of, table
+from tests.postgresql import cluster
+from warehouse.engines.postgresql import PostgresEngine
+from warehouse.read import plain
+from warehouse.rendering import models
+
+WHOLE = Choice(FIRST.date(), LAST.date())
+CHOICES = {
+    "whole": WHOLE,
+    "two days": Choice(FIRST.date() + timedelta(days=1), FIRST.date() + timedelta(days=2)),
+    "chosen": Choice(
+        FIRST.date(), LAST.date(), {"truck_id": TRUCKS[:2], "item_id": ["ITEM-1", "'; --"], "country": ["DE"]}
+    ),
+    "before all": Choice(FIRST.date() - timedelta(days=9), FIRST.date() - timedelta(days=8)),
+}
+
+
+@pytest.fixture(scope="module")
+def duckdb(demo: Demo) -> Marts:
+    return Marts(query_of(demo.folder))
+
+
+@pytest.fixture(scope="module")
+def postgresql(demo: Demo) -> Iterator[Marts]:
+    with cluster() as url:
+        engine = PostgresEngine(url)
+        demo.build_on(engine)
+        yield Marts(lambda sql: [plain(row) for row in engine.query(sql)])
+
+
+@pytest.mark.parametrize(
+    ("engine", "chosen"), [*(("duckdb", name) for name in CHOICES), ("postgresql", "whole"), ("postgresql", "chosen")]
+)
+def test_every_panel_shows_the_marts_numbers(engine: str, chosen: str, request: pytest.FixtureRequest) -> None:
+    marts: Marts = request.getfixturevalue(engine)
+    choice = CHOICES[chosen]
+    shown = [Shown("panels", "", panel, select(panel, choice), choice) for panel in PANELS.values()]
+    lines = table(shown, marts)
+    assert [(line.panel, line.fault) for line in lines if line.fault] == []
+    if choice is WHOLE:
+        assert {line.panel for line in lines if line.value is not None} == set(PANELS), (
+            "each panel has a value to compare"
+        )
+
+
+def test_a_wrong_sql_a_wrong_type_and_an_orphan_are_each_found(duckdb: Marts) -> None:
+    right = PANELS["efficiency_truck"]
+
+    def faults(shown: Shown) -> set[str]:
+        return {line.fault for line in table([shown], duckdb)}
+
+    sql = select(right, WHOLE)
+    assert faults(Shown("t", "p", right, sql, WHOLE)) == {""}
+    for planted in (
+        sql.replace("SUM(idle_min)", "SUM(engine_min)"),
+        sql.replace("SUM(distance_km) AS", "AVG(distance_km) AS"),
+        sql.replace("SUM(fuel_per_100km * distance_km) / NULLIF", "AVG(fuel_per_100km) + 0 * NULLIF"),
+        sql.replace(f"DATE '{FIRST.date()}'", f"DATE '{LAST.date()}'"),
+        sql.replace("SUM(fuel_l)", "SUM(fuel_litres)"),
+    ):
+        assert planted != sql
+        assert "" not in faults(Shown("t", "p", right, planted, WHOLE))
+    texts = sql.replace("SUM(idle_min) AS", "CAST(SUM(idle_min) AS varchar) AS")
+    assert "not a number" in str(faults(Shown("t", "p", right, texts, WHOLE)))
+    orphan = replace(right, measures=(*right.measures, Measure("co2_kg", "sum")))
+    assert faults(Shown("t", "p", orphan, select(orphan), WHOLE)) == {"truck_day has no co2_kg"}
+    added = replace(PANELS["traffic_day"], measures=(Measure("users", "sum"),))
+    assert faults(Shown("t", "p", added, select(added), WHOLE)) == {"adds up users"}
+
+
+def test_every_mart_is_shown_and_every_panel_stands_on_a_page() -> None:
+    marts = {model.name.removeprefix("marts.") for model in models("duckdb") if model.name.startswith("marts.")}
+    shown = {name for names in STREAMLIT.values() for name in names}
+    assert shown == set(PANELS)
+    assert marts - {PANELS[name].mart for name in shown} == set()
+    others = {name for view in (GRAFANA, QUICKSIGHT) for names in view.values() for name in names}
+    assert others <= set(PANELS)
+
+
+def test_a_value_cannot_leave_its_quotes() -> None:
+    assert literal("a'; DROP TABLE x; --") == "'a''; DROP TABLE x; --'"
