@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_DIR := demo-data
 MINUTES ?=
 SPEEDUP ?= 60
-TESTED_WITH := mosquitto:mosquitto chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace
+TESTED_WITH := mosquitto:mosquitto nginx:nginx-light chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace
 
 .PHONY: demo test check bench prove wheel package clean
 

@@ -264,6 +264,10 @@ class _Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._upgrading = True
             return
+        if self.parser.get_http_version() == "1.0":
+            # nginx before 1.29.7 asks so unless told otherwise, leaves no header and names this machine as the Host:
+            # nothing else tells such a proxy from a program on this machine (contract.http_access.is_local).
+            self.headers.append((b"via", b"1.0 unknown"))
         self._connection.head_done = True
         super().on_headers_complete()
 

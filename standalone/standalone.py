@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,12 +25,13 @@ from collector.beacon.settings import BeaconSettings
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.settings import CollectorSettings
-from collector.stores.factory import open_store
+from collector.stores.factory import open_reader, open_store
 from contract import atomic_file, descriptors
 from contract.errors import Misconfigured
 from contract.http_access import HttpSettings
 from iot_rules.engine import Rules, load_documents
 from standalone.child_processes import Children, lock, reap
+from standalone.click_retention import keep_within
 from standalone.gap_repair_loop import keep_asking
 from standalone.group_commit_writer import Writer
 from standalone.http_gate import HttpGate
@@ -132,6 +134,8 @@ class Standalone:
             self._thread(stack, self.identities.keep)
             self._thread(stack, self.identities.watch)
         self._thread(stack, keep_asking, writer, uplink.ask, grace_ms=int(self._collector.resend_after * 1000))
+        read = partial(open_reader, self._collector.store_url)
+        self._thread(stack, keep_within, writer, read, self._beacon)
         self._announce()
         stack.callback(ready.unlink, missing_ok=True)
         if self.broker:

@@ -17,7 +17,7 @@ from collector.beacon.writer_bridge import Durable
 from collector.ingest.envelope import MOST_RECORDS, unpack
 from contract.codec import Json, parse
 from contract.errors import Rejected
-from contract.http_access import Network, client_address
+from contract.http_access import Network, client_address, is_local
 from contract.ingest_items import Item, Kind, Receipt
 from contract.source_limiter import SourceLimiter
 
@@ -74,10 +74,11 @@ class Keys:
         """The truck that the request's key vouches for, None where no keys are configured.
 
         Raises:
-            Refused: 401 for no key or a wrong one, 429 after too many of them, 403 or 415 for what a page of any site
-                could have sent.
+            Refused: 401 for no key or a wrong one, 429 after too many of them; where there are no keys, 403 for a
+                request from elsewhere, and 403 or 415 for what a page of any site could have sent.
         """
         if not self._trucks:
+            _refuse_others(scope)
             _refuse_pages(scope)
             return None
         scheme, _, key = (header(scope, b"authorization") or b"").partition(b" ")
@@ -98,6 +99,15 @@ class Keys:
             "send `Authorization: Bearer KEY` with the key of this truck, as in [beacon] telemetry_keys",
             field="Authorization",
             headers=[(b"www-authenticate", b"Bearer")],
+        )
+
+
+def _refuse_others(scope: Scope) -> None:
+    """Without keys only this machine itself may say what a truck measured."""
+    client = scope.get("client")
+    if not is_local(client[0] if client else None, scope["headers"]):
+        raise Refused(
+            403, "from another machine or through a proxy this needs a key of [beacon] telemetry_keys: set them"
         )
 
 

@@ -21,7 +21,8 @@ class BeaconSettings(Room):
     that send clicks without a browser where `sites` is set. rate, burst: requests a second and at once that one address
     may make to the click doors (2 KB of a body count as one more; this machine itself is not limited).
     quota_mb_per_day: of clicks in all. free_mb: below it on the data directory's disk clicks are refused, so that what
-    is left serves the trucks' telemetry. identity_secret: the key of the identities that are given to events without an
+    is left serves the trucks' telemetry. dead_letter_days, dead_letter_mb: how long refused clicks are kept, and how
+    much of them (`milepost up`). identity_secret: the key of the identities that are given to events without an
     id and a time; `milepost up` keeps one in its data directory, and functions of one shop share one.
     """
 
@@ -32,6 +33,8 @@ class BeaconSettings(Room):
     burst: Annotated[float, Field(ge=1)] = 1000.0
     quota_mb_per_day: Annotated[float, Field(gt=0)] = 5000.0
     free_mb: Annotated[float, Field(ge=0)] = 500.0
+    dead_letter_days: Annotated[float, Field(gt=0)] = 90.0
+    dead_letter_mb: Annotated[float, Field(gt=0)] = 200.0
 
     identity_secret: str = ""
 

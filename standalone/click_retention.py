@@ -1,0 +1,77 @@
+"""Keeps the refused clicks of strangers within bounds: they come from anybody, and each is stored as it came.
+
+Only letters of the clicks' HTTP doors are removed, the oldest first: what a truck or a file brought stays until it is
+discarded by hand (`milepost dead-letters discard`).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from collector.beacon.record_endpoint import CLICKS
+from collector.beacon.settings import BeaconSettings
+from collector.rows import DeadLetter
+from collector.stores import Reader, Store
+from standalone.group_commit_writer import Writer
+
+log = logging.getLogger(__name__)
+
+_EVERY_SECONDS = 600.0
+_AT_ONCE = 500
+_DAY_MS = 86_400_000
+_MEGABYTE = 1024 * 1024
+_ROW_BYTES = 500
+"""About what a letter takes beside its payload."""
+
+
+def expired(letters: Iterable[DeadLetter], settings: BeaconSettings, now_ms: int) -> list[str]:
+    """Which letters must go.
+
+    Args:
+        letters: all of a store, in any order.
+        settings: `[beacon]`; `dead_letter_days` and `dead_letter_mb` are the bounds.
+        now_ms: Unix milliseconds.
+
+    Returns:
+        Their ids, oldest first.
+    """
+    ours = [(it.received_ms, it.id, len(it.payload) + _ROW_BYTES) for it in letters if it.source == CLICKS.source]
+    over = sum(size for _, _, size in ours) - settings.dead_letter_mb * _MEGABYTE
+    oldest = now_ms - settings.dead_letter_days * _DAY_MS
+    gone = []
+    for received_ms, id, size in sorted(ours):
+        if over <= 0 and received_ms >= oldest:
+            break
+        gone.append(id)
+        over -= size
+    return gone
+
+
+def keep_within(
+    writer: Writer, open_reader: Callable[[], Reader | None], settings: BeaconSettings, *, stop: threading.Event
+) -> None:
+    """Remove what is expired, every ten minutes until `stop`; for a thread of its own.
+
+    Letters are read by a connection of its own and removed a few hundred at a time between two commits of the writer,
+    so that neither trucks nor shoppers wait for it.
+    """
+    while not stop.is_set():
+        if reader := open_reader():
+            try:
+                gone = expired(reader.dead_letters(), settings, time.time_ns() // 1_000_000)
+            finally:
+                reader.close()
+            for start in range(0, len(gone), _AT_ONCE):
+                writer.call(_remover(gone[start : start + _AT_ONCE])).result()
+            if gone:
+                log.warning("click_dead_letters_removed count=%d", len(gone))
+        stop.wait(_EVERY_SECONDS)
+
+
+def _remover(ids: list[str]) -> Callable[[Store], None]:
+    def remove(store: Store) -> None:
+        for id in ids:
+            store.remove_dead_letter(id)
+
+    return remove

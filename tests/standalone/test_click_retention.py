@@ -1,0 +1,78 @@
+"""Refused clicks are bounded by age and size; nothing else is ever removed."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.beacon.settings import BeaconSettings
+from collector.history import Policy
+from collector.ingest import Ingest
+from collector.rows import DeadLetter
+from collector.stores.factory import open_reader, open_store
+from standalone.click_retention import expired, keep_within
+from standalone.group_commit_writer import Writer
+from tests.provisioning.mosquitto import until
+
+DAY = 86_400_000
+NOW = 200 * DAY
+SMALL = BeaconSettings(dead_letter_days=30, dead_letter_mb=0.01)  # some 10 KB
+
+Letters = st.lists(
+    st.builds(
+        DeadLetter,
+        id=st.text("abcdef", min_size=1, max_size=6),
+        received_ms=st.integers(150 * DAY, NOW),
+        source=st.sampled_from(["http:clicks", "http:telemetry", "mqtt", "file:x"]),
+        field=st.just(""),
+        reason=st.just("no"),
+        payload=st.integers(0, 4000).map(bytes),
+    ),
+    unique_by=lambda letter: letter.id,
+)
+
+
+@given(Letters)
+def test_what_stays_is_young_within_the_bound_and_newer_than_what_goes(letters: list[DeadLetter]) -> None:
+    gone = set(expired(letters, SMALL, NOW))
+    clicks = [one for one in letters if one.source == "http:clicks"]
+    kept = [one for one in clicks if one.id not in gone]
+    assert gone <= {one.id for one in clicks}
+    assert all(one.received_ms >= NOW - 30 * DAY for one in kept)
+    assert sum(len(one.payload) for one in kept) <= SMALL.dead_letter_mb * 1024 * 1024
+    youngest_gone = max((one.received_ms for one in clicks if one.id in gone), default=0)
+    assert all(one.received_ms >= youngest_gone for one in kept)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    url = f"sqlite:///{tmp_path}/store.db"
+    store = open_store(url)
+    letters = [
+        DeadLetter(f"{source}{number}", number, source, "f", "no", b"x")
+        for number in range(3)
+        for source in ("http:clicks", "mqtt")
+    ]
+    store.put_dead_letters(letters)
+    store.close()
+    return url
+
+
+def test_the_running_loop_removes_old_refused_clicks_and_keeps_the_trucks(url: str) -> None:
+    store, stop = open_store(url), threading.Event()
+    with Writer(store, Ingest(store, Policy.of("every-sample"))) as writer:
+        arguments = (writer, partial(open_reader, url), SMALL)
+        thread = threading.Thread(target=keep_within, args=arguments, kwargs={"stop": stop})
+        thread.start()
+
+        def left() -> list[str]:
+            return writer.call(lambda store: [one.id for one in store.dead_letters()]).result()
+
+        until(lambda: left() == ["mqtt0", "mqtt1", "mqtt2"], 10)
+        stop.set()
+        thread.join(5)
+    store.close()
