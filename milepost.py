@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,7 +127,9 @@ def up(  # noqa: PLR0913 - one parameter an option
 
     from collector.beacon.settings import BeaconSettings
     from collector.cli_options import settings_of
+    from commerce.queries import states_of
     from commerce.settings import CommerceSettings
+    from commerce.storage.database import open_database
     from contract import timestamps
     from contract.http_access import HttpSettings
     from contract.settings import load
@@ -156,20 +160,27 @@ def up(  # noqa: PLR0913 - one parameter an option
         refuse_broker(broker)
         typer.echo(f"Deploying the stack to a ministack in {collector.data_dir / 'aws'}, kept there", err=True)
         box, store_url = LocalStack(collector.data_dir, port=port, track=collector.track), STORE
-    with box:
+    with box, ExitStack() as stack:
         self_call = [sys.executable, "-P", "-m", "milepost", "simulate"]  # -P: nothing of the caller's folder
         shared = ["--data-dir", str(box.folder), *(["--config", str(config)] if config else [])]
         ends_at = None if minutes is None else time.time() + minutes * 60
         until = [] if ends_at is None else ["--until", timestamps.from_ms(int(ends_at * 1000))]
         driving = ["--count", str(trucks), "--broker", box.mqtt_url, "--speedup", str(speedup), *until]
-        shopping = ["--count", str(shoppers), "--url", box.web.url]
+        brought_by = (
+            [] if aws else ["--trucks", str(trucks), "--speedup", str(speedup), *until]
+        )  # AWS has no orders yet
+        shopping = ["--count", str(shoppers), "--url", box.web.url, *brought_by]
         commands = {
             "trucks": [*self_call, "trucks", *driving, *shared],
             "shoppers": [*self_call, "shoppers", *shopping, *shared],
         }
         asked = {"trucks": trucks, "shoppers": shoppers}
         wanted = {name: argv for name, argv in commands.items() if asked[name]}
-        run = Run(box, store_url, Simulation(wanted, asked, sent_ledger.sampled, sent_ledger.clicks), stop)
+        placed = stack.enter_context(closing(open_database(shop.database_url(box.folder))))
+        sent = Simulation(
+            wanted, asked, sent_ledger.sampled, sent_ledger.clicks, sent_ledger.orders, partial(states_of, placed)
+        )
+        run = Run(box, store_url, sent, stop)
         if not aws:
             console.print(f"Console: {box.web.url}/", highlight=False)
         with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:

@@ -1,6 +1,6 @@
 """What is read of commerce: by its commands, the console, the warehouse and the routes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,9 +25,12 @@ __all__ = [
     "order_list",
     "placed_orders",
     "register_versions",
+    "states_of",
 ]
 
 Rows = list[dict[str, Any]]
+
+_AT_ONCE = 500
 
 
 def order_list(
@@ -51,6 +54,17 @@ def order_list(
         query = query.where(order_states.c.customer_id == customer_id)
     with database.read() as connection:
         return [parse(document) for document in connection.execute(query.limit(most)).scalars()]
+
+
+def states_of(database: Database, order_ids: Sequence[str]) -> dict[str, str]:
+    """order_id → its state (docs/commerce.md), of those among some orders that are known."""
+    found: dict[str, str] = {}
+    with database.read() as connection:
+        for first in range(0, len(order_ids), _AT_ONCE):
+            some = order_ids[first : first + _AT_ONCE]
+            query = select(order_states.c.order_id, order_states.c.state).where(order_states.c.order_id.in_(some))
+            found |= {row.order_id: row.state for row in connection.execute(query)}
+    return found
 
 
 def order(database: Database, order_id: str) -> dict[str, Any] | None:

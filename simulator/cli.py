@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,9 @@ from contract import settings, timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured, Rejected
 from contract.log_format import configure_logging
-from simulator.settings import DataFolder, SimulatorSettings
+from simulator import sent_ledger
+from simulator.clock import SimulatedClock, planned_start
+from simulator.settings import DataFolder, ShopKeys, SimulatorSettings
 
 app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add_completion=False)
 
@@ -56,7 +58,6 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     config: Config = None,
 ) -> None:
     """Drive virtual trucks until they are stopped: the real agent for each, or thousands in one event loop."""
-    from simulator import sent_ledger
     from simulator.stop_signals import stop_event
     from simulator.trucks import Fleet
 
@@ -119,22 +120,28 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     count: Annotated[int, typer.Option(min=0, help="How many.")] = 3,
     url: Annotated[str, typer.Option(help="The beacon's base URL.")] = "http://127.0.0.1:8080",
     rate: Annotated[float | None, typer.Option(min=0.001, max=1000.0, help="Events a second and shopper.")] = None,
+    trucks: Annotated[
+        int, typer.Option(min=0, help="Order what is bought; so many simulated trucks deliver it. 0: no orders.")
+    ] = 0,
+    speedup: Annotated[float, typer.Option(min=0.001, help="Simulated seconds in a second, as for the trucks.")] = 1.0,
     data_dir: DataDir = None,
     minutes: _Minutes = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Where simulated time ends.")] = None,
     seed: _Seed = None,
     drain: _Drain = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Post shop events to a real beacon, each until it has its receipt."""
-    from simulator import sent_ledger
+    """Post shop events to a real beacon, and orders to the same server, each until it has its receipt."""
     from simulator.shoppers import Shop
     from simulator.stop_signals import stop_event
+    from simulator.trucks import truck_ids
 
     if not url.startswith(("http://", "https://")):
         raise Misconfigured(f"--url {url!r} is no web address: give one such as http://127.0.0.1:8080")
     _log_to_stderr()
     own, folder = _settings(config, data_dir)
+    end = _time(until)
     Shop(
         count=count,
         url=url,
@@ -142,10 +149,22 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
         rate=own.rate if rate is None else rate,
         drain=own.drain if drain is None else drain,
         seed=own.seed if seed is None else seed,
+        clock=_clock(folder, speedup, end),
+        trucks=truck_ids(trucks),
+        key=next(iter(settings.load("commerce", ShopKeys, config).keys), ""),
     ).run(stop_event(), seconds=None if minutes is None else minutes * 60)
     if as_json:
         sent = sent_ledger.clicks(folder)
         _print({"sent": sent.sent, "open": sent.open, "rejected": sent.rejected})
+
+
+def _clock(folder: Path, speedup: float, end: datetime | None) -> SimulatedClock:
+    """The shop's time, which passes as the trucks' does, and goes on where an earlier run ended."""
+    now = datetime.now(UTC)
+    minutes = None if end is None else max(0.0, (end - now).total_seconds() / 60)
+    start = planned_start(now, speedup=speedup, minutes=minutes)
+    last = sent_ledger.last_shopped_at(folder)
+    return SimulatedClock(max(start, last) if last else start, speedup, end)
 
 
 def _time(text: str | None, option: str = "--until") -> datetime | None:

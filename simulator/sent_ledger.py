@@ -4,9 +4,10 @@ Reads only, beside the running simulator or after it; a folder without trucks or
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from contract import codec, timestamps
@@ -47,6 +48,51 @@ def clicks(folder: Path) -> Clicks:
             if _has_table(connection, "events"):
                 counts = dict(connection.execute("SELECT state, count(*) FROM events GROUP BY state"))
     return Clicks(sum(counts.values()), counts.get("open", 0), counts.get("rejected", 0), path)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The shop's orders. states: order_id → its state by the shop's books: the last thing that was taken of it.
+
+    open: without an answer as yet; rejected: orders, or events of orders, that were refused.
+    """
+
+    states: Mapping[str, str]
+    open: int
+    rejected: int
+
+
+def orders(folder: Path) -> Orders:
+    """The ledger of the shop that keeps its outbox under the data folder."""
+    path = folder / OUTBOX
+    if not path.exists():
+        return Orders({}, 0, 0)
+    with closing(_reading(path)) as connection:
+        if not _has_table(connection, "requests"):
+            return Orders({}, 0, 0)
+        states: dict[str, str] = {}
+        of_orders = "SELECT subject, kind, state FROM requests WHERE method = 'POST' ORDER BY due_ms, number"
+        waiting = rejected = 0
+        for subject, kind, state in connection.execute(of_orders):
+            if state == "open":
+                waiting += kind == "placed"
+            elif state == "rejected":
+                rejected += 1
+            elif kind != "paid":
+                states[subject] = kind
+        return Orders(states, waiting, rejected)
+
+
+def last_shopped_at(folder: Path) -> datetime | None:
+    """When the shop's newest order was placed, None while there is none."""
+    path = folder / OUTBOX
+    if not path.exists():
+        return None
+    with closing(_reading(path)) as connection:
+        if not _has_table(connection, "requests"):
+            return None
+        newest = connection.execute("SELECT max(due_ms) FROM requests WHERE kind = 'placed'").fetchone()[0]
+    return None if newest is None else timestamps.to_datetime(timestamps.from_ms(newest))
 
 
 def buffer_path(folder: Path, truck_id: str) -> Path:

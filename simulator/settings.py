@@ -25,3 +25,9 @@ class DataFolder(BaseModel):
     """Where everything of this machine lies: the one key of `[collector]` that the simulator shares with it."""
 
     data_dir: Path = Path("milepost-data")
+
+
+class ShopKeys(BaseModel):
+    """The keys of producers: the one key of `[commerce]` that the simulated shop needs, to write orders."""
+
+    keys: dict[str, str] = Field(default_factory=dict)

@@ -1,6 +1,8 @@
 """How one shopper behaves: visit after visit through the funnel, one event at a time.
 
 What is done follows from the dice; the identities (event, session, order) are new every time, because a browser's are.
+A browser knows nobody until its shopper signs in to pay; from then on its events name the customer, as beacon.js does
+after `identify`. Some shoppers use two devices, which turn out to be one customer.
 """
 
 from collections.abc import Iterator
@@ -11,22 +13,23 @@ from uuid import uuid4
 from contract import timestamps
 from contract.codec import Json
 from simulator.catalogue import DEVICES, ITEMS, LOCATIONS, REFERRERS, SEARCHES, Item
+from simulator.customers import CURRENCY, Account, account
 
 Event = dict[str, Json]
 
 
 class Shopper:
-    """One person with one device; `next` never ends."""
+    """One person with an account and one device or two; `next` never ends."""
 
     def __init__(self, number: int, seed: int) -> None:
+        self.account: Account = account(number, seed)
         self._dice = Random(f"{seed}:shopper:{number}")
-        device = self._dice.choice(DEVICES)
-        self._person: Event = {
-            "user_id": f"shopper-{number:03}",
-            "device_type": device.device_type,
-            "browser": device.browser,
-            "location": self._dice.choice(LOCATIONS),
-        }
+        location = self._dice.choice(LOCATIONS)
+        self._browsers: list[Event] = [
+            {"user_id": name, "device_type": device.device_type, "browser": device.browser, "location": location}
+            for name in (f"shopper-{number:03}", f"shopper-{number:03}-b")[: self._dice.choice((1, 1, 2))]
+            for device in (self._dice.choice(DEVICES),)
+        ]
         self._user_type = self._dice.choice(("new", "returning"))
         self._actions = self._visits()
 
@@ -41,14 +44,18 @@ class Shopper:
 
     def _visits(self) -> Iterator[Event]:
         while True:
+            browser = self._dice.choice(self._browsers)
             visit = {
                 "session_id": str(uuid4()),
-                **self._person,
                 "referrer_url": self._dice.choice(REFERRERS),
                 "user_type": self._user_type,
             }
             for action in self._visit():
-                yield {**visit, **action}
+                if action["event_type"] == "identify":
+                    if "customer_id" in browser:
+                        continue  # this browser is signed in already
+                    browser["customer_id"] = self.account.customer_id
+                yield {**visit, **browser, **action}
             self._user_type = "returning"
 
     def _visit(self) -> Iterator[Event]:
@@ -76,17 +83,26 @@ class Shopper:
                 yield {"event_type": "add_to_cart", "page": page, **_about(item), "quantity": 1}
 
     def _buy(self, cart: list[Item]) -> Iterator[Event]:
-        order_id = f"order-{uuid4()}"
+        """Sign in, and buy the cart in one event, which names a single article itself and several as lines."""
+        order_id = f"order-{uuid4().hex[:12]}"
+        lines = [{**_about(item), "quantity": cart.count(item)} for item in dict.fromkeys(cart)]
+        bought: Event = lines[0] if len(lines) == 1 else {"lines": lines}
         yield {"event_type": "page_view", "page": "/checkout"}
-        for item in dict.fromkeys(cart):
-            quantity = cart.count(item)
-            yield {
-                "event_type": "purchase",
-                "page": "/checkout",
-                **_about(item),
-                "quantity": quantity,
-                "order_id": order_id,
-            }
+        yield {"event_type": "identify", "page": "/checkout"}
+        yield {
+            "event_id": f"purchase-{order_id}",
+            "event_type": "purchase",
+            "page": "/checkout",
+            "order_id": order_id,
+            "currency": CURRENCY,
+            **bought,
+        }
+
+
+def bought_lines(purchase: Event) -> list[Event]:
+    """The lines of a purchase, also of one that names a single article itself."""
+    names = ("item_id", "item_name", "category", "price", "quantity")
+    return list(purchase.get("lines") or [{name: purchase[name] for name in names}])
 
 
 def _about(item: Item) -> Event:

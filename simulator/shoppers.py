@@ -2,15 +2,15 @@
 
 Promise: an event is in the outbox before it is posted and stays open until the beacon gave a receipt for it; whatever
 happens in between (503, a lost answer, a kill of either side), the same event_id is sent again. Now and then an event
-is sent twice on purpose, as browsers do.
+is sent twice on purpose, as browsers do. Where trucks deliver, a purchase is also an order (simulator.orders).
 """
 
 import heapq
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from logging import getLogger
 from pathlib import Path
 from random import Random
@@ -19,11 +19,15 @@ from threading import Thread
 
 import httpx
 
-from contract import codec
+from agent.timing.clock import Clock, SystemClock
+from contract import codec, timestamps
 from contract.errors import Rejected, Retryable
 from simulator.catalogue import DEVICES
+from simulator.orders import Request
+from simulator.orders_books import ShopBooks
+from simulator.orders_poster import OrdersPoster
 from simulator.outbox import Closing, Open, Outbox
-from simulator.shopper import Shopper
+from simulator.shopper import Event, Shopper
 
 log = getLogger(__name__)
 
@@ -31,6 +35,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _BATCH = 50
 _REPEATS = 0.04
 _LAG_S = 1.0  # what a stalled machine missed is not made up for
+_CLOCK_ERROR = timedelta(seconds=1)
 _REFUSED = (400, 413)  # this body will never be taken
 _USER_AGENTS = {(device.device_type, device.browser): device.user_agent for device in DEVICES}
 
@@ -46,8 +51,8 @@ class Shed(Retryable):
 class Poster:
     """Sends what is open in the outbox, oldest first, until told to stop and nothing is left, or to give up."""
 
-    def __init__(self, outbox: Outbox, url: str, *, dice: Random, timeout: float = 10.0) -> None:
-        self._outbox = outbox
+    def __init__(self, outbox: Outbox, url: str, clock: Clock, *, dice: Random, timeout: float = 10.0) -> None:
+        self._outbox, self._clock = outbox, clock
         self._url = url.rstrip("/") + "/v1/clicks"
         self._dice = dice
         self._client = httpx.Client(timeout=timeout, trust_env=False)
@@ -104,8 +109,8 @@ class Poster:
         bodies = [event.body for event in group]
         if len(group) > 1 and self._dice.random() < 0.1:
             bodies.append(self._dice.choice(bodies))
-        body = bodies[0] if len(bodies) == 1 else '{"events":[' + ",".join(bodies) + "]}"
-        headers = {"Content-Type": "application/json", "User-Agent": _user_agent(group[0].body)}
+        body = f'{{{self._sent_at()}"events":[{",".join(bodies)}]}}'
+        headers = {"Content-Type": "text/plain", "User-Agent": _user_agent(group[0].body)}
         try:
             answer = self._client.post(self._url, content=body.encode(), headers=headers)
         except httpx.TransportError as error:
@@ -119,6 +124,13 @@ class Poster:
         reason = f"HTTP {answer.status_code} {answer.text:.200}"
         log.error("click_refused event_id=%s reason=%s", group[0].event_id, reason)
         return [Closing(group[0].event_id, "rejected", reason)]
+
+    def _sent_at(self) -> str:
+        """The browser's clock, as beacon.js sends it; left out while simulated time is not ours."""
+        now = self._clock.now()
+        if abs(now - datetime.now(UTC)) > _CLOCK_ERROR:
+            return ""
+        return f'"sent_at":"{timestamps.from_datetime(now)}",'
 
 
 def _user_agent(body: str) -> str:
@@ -142,7 +154,11 @@ def _seconds(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What a run of shoppers is made of; rate: events a second and shopper; drain: seconds at the end."""
+    """What a run of shoppers is made of; rate: events a second and shopper; drain: seconds at the end.
+
+    clock: when they do it. trucks: what they buy is ordered, and delivered by these; with none they only look.
+    key: of `[commerce] keys`, for the orders.
+    """
 
     count: int
     url: str
@@ -150,26 +166,41 @@ class Shop:
     rate: float
     drain: float
     seed: int
+    clock: Clock = field(default_factory=SystemClock)
+    trucks: Sequence[str] = ()
+    key: str = ""
 
     def run(self, stop: Flag, *, seconds: float | None = None) -> None:
         """Make and send events until `stop` is set or so many seconds have passed, then send what is left."""
         outbox = Outbox(self.outbox)
-        poster = Poster(outbox, self.url, dice=Random(f"{self.seed}:poster"))
-        thread = Thread(target=poster.run, name="poster", daemon=True)
-        thread.start()
+        clicks = Poster(outbox, self.url, self.clock, dice=Random(f"{self.seed}:poster"))
+        orders = OrdersPoster(outbox, self.url, self.clock, key=self.key, dice=Random(f"{self.seed}:orders"))
+        threads = [Thread(target=clicks.run, name="clicks", daemon=True)]
+        if self.trucks:
+            threads.append(Thread(target=orders.run, name="orders", daemon=True))
+        for thread in threads:
+            thread.start()
         log.info("shoppers_started count=%d url=%s rate=%s", self.count, self.url, self.rate)
         try:
-            self._make_events(outbox, poster, stop, until=None if seconds is None else time.monotonic() + seconds)
+            self._make_events(outbox, clicks, stop, until=None if seconds is None else time.monotonic() + seconds)
         finally:
-            poster.finish.set()
-            poster.more.set()
-            thread.join(self.drain)
-            poster.give_up.set()
-            thread.join(15.0)
+            clicks.finish.set()
+            orders.finish.set()
+            clicks.more.set()
+            deadline = time.monotonic() + self.drain
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            clicks.give_up.set()
+            orders.give_up.set()
+            for thread in threads:
+                thread.join(15.0)
             log.info("shoppers_stopped open=%d", outbox.count_open())
             outbox.close()
 
     def _make_events(self, outbox: Outbox, poster: Poster, stop: Flag, *, until: float | None) -> None:
+        shop = ShopBooks(outbox, self.trucks, self.seed) if self.trucks else None
+        if shop:
+            shop.open()
         shoppers = [Shopper(number, self.seed) for number in range(1, self.count + 1)]
         due = [(time.monotonic() + shopper.pause(self.rate), number) for number, shopper in enumerate(shoppers)]
         heapq.heapify(due)
@@ -177,11 +208,15 @@ class Shop:
             clock = time.monotonic()
             if until is not None and clock >= until:
                 return
-            events = []
+            events: list[Event] = []
+            requests: list[Request] = []
             while due[0][0] <= clock:
                 at, number = heapq.heappop(due)
-                events.append(shoppers[number].next(datetime.now(UTC)))
+                now = self.clock.now()
+                events.append(shoppers[number].next(now))
+                if shop:
+                    requests += shop.note(shoppers[number], events[-1], now)
                 heapq.heappush(due, (max(at, clock - _LAG_S) + shoppers[number].pause(self.rate), number))
             if events:
-                outbox.add(events)
+                outbox.add(events, requests)
                 poster.more.set()

@@ -7,6 +7,7 @@ import logging
 import signal
 import threading
 import time
+from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -28,6 +29,13 @@ _IDS = 5_000
 _RESTART_SECONDS = 1.0
 
 
+_STAGES = {
+    **dict.fromkeys(("placed", "packed", "loaded", "failed"), "open"),
+    **{state: state for state in ("delivered", "cancelled", "returned")},
+}
+"""An order's state → where it stands in the summary."""
+
+
 class SentClicks(Protocol):
     """The shoppers' ledger: events ever made, those without a receipt yet, those refused."""
 
@@ -40,17 +48,31 @@ class SentClicks(Protocol):
     def event_ids(self) -> Iterator[str]: ...
 
 
+class SentOrders(Protocol):
+    """The shop's books: each order's state by what was acknowledged, orders without an answer yet, what was refused."""
+
+    @property
+    def states(self) -> Mapping[str, str]: ...
+    @property
+    def open(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """commands: name → argv of a child process, given the box. sampled, clicks: what they say they sent.
+    """commands: name → argv of a child process, given the box. sampled, clicks, orders: what they say they sent.
 
-    asked: name → how many trucks or shoppers that process was told to run.
+    asked: name → how many trucks or shoppers that process was told to run. order_states: order_id → state, as the
+    orders' database has it.
     """
 
     commands: Mapping[str, Sequence[str]]
     asked: Mapping[str, int]
     sampled: Callable[[Path], Mapping[str, int]]
     clicks: Callable[[Path], SentClicks]
+    orders: Callable[[Path], SentOrders]
+    order_states: Callable[[Sequence[str]], Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -124,8 +146,10 @@ class Run:
             child.wait(max(0.0, deadline - time.monotonic()))
 
     def summary(self, reader: Reader) -> dict[str, Any]:
-        """`{trucks: […], clicks: {sent, counted, rejected}}` of everything in this data directory.
+        """`{trucks: […], clicks: {sent, counted, rejected}, orders}` of everything in this data directory.
 
+        `orders` is `{placed, delivered, open, cancelled, returned, differing, unanswered, rejected}`: what was placed
+        by the shop's books, where it is by the orders' database, and of how many orders the two differ.
         And `simulation`: for each process of this run `{asked, ran, restarts, log}`, in trucks or shoppers.
         """
         sent = self.simulation.clicks(self.box.folder)
@@ -137,7 +161,21 @@ class Run:
         return {
             "trucks": queries.balanced(reader, sampled),
             "clicks": {"sent": sent.sent, "counted": counted, "rejected": sent.rejected},
+            "orders": self._orders(),
             "simulation": {name: self._process(name, sampled, sent.sent) for name in self.simulation.commands},
+        }
+
+    def _orders(self) -> dict[str, int]:
+        books = self.simulation.orders(self.box.folder)
+        kept = self.simulation.order_states(list(books.states))
+        found = Tally(_STAGES.get(state, "other") for state in kept.values())
+        differing = sum(kept.get(order_id) != state for order_id, state in books.states.items())
+        return {
+            "placed": len(books.states),
+            **{stage: found[stage] for stage in ("delivered", "open", "cancelled", "returned")},
+            "differing": differing,
+            "unanswered": books.open,
+            "rejected": books.rejected,
         }
 
     def _process(self, name: str, sampled: Mapping[str, int], clicks: int) -> dict[str, Any]:
@@ -168,9 +206,17 @@ def balanced(summary: Mapping[str, Any]) -> bool:
 
 
 def delivered(summary: Mapping[str, Any]) -> bool:
-    """Every sample stored or dead-lettered, no hole, nothing twice, every click counted or refused."""
+    """Every sample stored or dead-lettered, no hole, nothing twice, every click counted or refused, every order where
+    the shop's books have it."""
     clicks = summary["clicks"]
-    return clicks["sent"] == clicks["counted"] + clicks["rejected"] and all(map(truck_balanced, summary["trucks"]))
+    whole = clicks["sent"] == clicks["counted"] + clicks["rejected"] and orders_balanced(summary["orders"])
+    return whole and all(map(truck_balanced, summary["trucks"]))
+
+
+def orders_balanced(orders: Mapping[str, int]) -> bool:
+    """Orders placed = delivered + open + cancelled + returned, each as the shop's books say, and none refused."""
+    kept = sum(orders[stage] for stage in ("delivered", "open", "cancelled", "returned"))
+    return orders["placed"] == kept and not orders["differing"] + orders["unanswered"] + orders["rejected"]
 
 
 def truck_balanced(row: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from rich.text import Text
 from collector import queries
 from collector.stores import Reader
 from contract.records import at
-from standalone.balanced_run import balanced, delivered, truck_balanced
+from standalone.balanced_run import balanced, delivered, orders_balanced, truck_balanced
 
 _ROWS = 15
 _LINE_SECONDS = 5.0
@@ -123,6 +123,14 @@ def show_summary(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(table)
     clicks = summary["clicks"]
     console.print(f"Clicks: {clicks['sent']} sent, {clicks['counted']} counted, {clicks['rejected']} rejected.")
+    orders = summary["orders"]
+    if orders["placed"] or orders["unanswered"]:
+        stages = ", ".join(f"{orders[stage]} {stage}" for stage in ("delivered", "open", "cancelled", "returned"))
+        style = "" if orders_balanced(orders) else "red"
+        console.print(f"Orders: {orders['placed']} placed = {stages}.", style=style)
+        for name, what in (("differing", "not where the shop has them"), ("unanswered", "without an answer")):
+            if orders[name]:
+                console.print(f"Orders: {orders[name]} {what}.", style="red")
     for name, process in summary["simulation"].items():
         if process["ran"] < process["asked"]:
             console.print(

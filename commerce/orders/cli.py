@@ -30,8 +30,10 @@ def list_orders(  # noqa: PLR0913 - one parameter an option
     if as_json:
         typer.echo(dump(rows))
         return
-    names = ("order_id", "state", "customer_id", "total", "truck_id", "placed_at")
-    show_table("Orders", names, [[*cells(row, names)] for row in rows], empty="No orders yet.")
+    names = ("order_id", "state", "customer_id", "total", "truck_id")
+    placed = [(row["placed_at"] or "")[:16].replace("T", " ") for row in rows]
+    cut = [[*cells(row, names), at] for row, at in zip(rows, placed, strict=True)]
+    show_table("Orders", (*names, "placed (UTC)"), cut, empty="No orders yet.")
 
 
 @orders.command("show")

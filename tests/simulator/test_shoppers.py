@@ -18,14 +18,14 @@ from contract.click_records import read_click
 from contract.errors import Misconfigured
 from simulator import sent_ledger
 from simulator.outbox import Closing, Outbox
-from simulator.shopper import Shopper
+from simulator.shopper import Shopper, bought_lines
 from simulator.shoppers import Shop
 
 COMMAND = [sys.executable, "-m", "simulator.cli", "shoppers"]
 
 
 def _shop(folder: Path, url: str, **changes: Any) -> Shop:
-    given = {"count": 4, "rate": 25.0, "drain": 20.0, "seed": 1, **changes}
+    given: dict[str, Any] = {"count": 4, "rate": 25.0, "drain": 20.0, "seed": 1, **changes}
     return Shop(url=url, outbox=folder / sent_ledger.OUTBOX, **given)
 
 
@@ -41,9 +41,20 @@ def test_shoppers_walk_through_the_funnel() -> None:
         if event["event_type"] == "add_to_cart":
             carts[place] += 1
         if event["event_type"] in ("remove_from_cart", "purchase"):
-            carts[place] -= event["quantity"]
-            assert carts[place] >= 0
-    assert set(seen) == {"page_view", "view", "click", "add_to_cart", "remove_from_cart", "purchase", "search"}
+            for line in bought_lines(event) if event["event_type"] == "purchase" else [event]:
+                place = (event["session_id"], line["item_id"])
+                carts[place] -= line["quantity"]
+                assert carts[place] >= 0
+    assert set(seen) == {
+        "page_view",
+        "view",
+        "click",
+        "add_to_cart",
+        "remove_from_cart",
+        "purchase",
+        "search",
+        "identify",
+    }
     assert seen["view"] > seen["click"] > seen["add_to_cart"] > seen["purchase"] > 0
 
 
@@ -60,11 +71,16 @@ def test_nothing_is_lost_to_a_beacon_that_fails(beacon: Any, tmp_path: Path) -> 
     assert max(beacon.stored.values()) > 1
 
 
-def test_singles_batches_and_repeats_are_all_sent(beacon: Any, tmp_path: Path) -> None:
+def test_singles_batches_and_repeats_are_all_sent(beacon: Any, tmp_path: Path, wait: Any) -> None:
     """A healthy beacon sees one event a request, several, and now and then one twice on purpose."""
-    _shop(tmp_path, beacon.url).run(threading.Event(), seconds=2)
-    assert min(beacon.batches) == 1 < max(beacon.batches)
-    assert sum(beacon.stored.values()) > len(beacon.stored) == sent_ledger.clicks(tmp_path).sent
+    stop = threading.Event()
+    running = threading.Thread(target=_shop(tmp_path, beacon.url).run, args=(stop,))
+    running.start()
+    wait(lambda: sum(list(beacon.stored.values())) > len(beacon.stored) and min(beacon.batches) < max(beacon.batches))
+    stop.set()
+    running.join()
+    assert min(beacon.batches) == 1
+    assert len(beacon.stored) == sent_ledger.clicks(tmp_path).sent
 
 
 def test_what_the_beacon_rejects_is_closed_as_rejected(beacon: Any, tmp_path: Path) -> None:
