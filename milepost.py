@@ -135,9 +135,8 @@ def up(  # noqa: PLR0913 - one parameter an option
     from contract.settings import load
     from simulator import sent_ledger
     from standalone.balanced_run import Run, Simulation, balanced
-    from standalone.commerce_doors import open_commerce_doors
-    from standalone.console_doors import open_console_doors
     from standalone.live_view import View, show_summary
+    from standalone.room_doors import open_room_doors
     from standalone.standalone import Standalone
 
     collector = settings_of(config, data_dir)
@@ -146,10 +145,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
     settings = load("beacon", BeaconSettings, config)
     http, shop = load("http", HttpSettings, config), load("commerce", CommerceSettings, config)
-    doors = [
-        lambda stack, _: open_commerce_doors(stack, collector, shop, http),
-        lambda stack, stats: open_console_doors(stack, collector, shop, health=stats),
-    ]
+    doors = [lambda stack, stats: open_room_doors(stack, collector, shop, http, health=stats)]
     box: Any = Standalone(
         collector, settings, port=port, broker_url=broker, identities=identities, doors=doors, host=host, http=http
     )

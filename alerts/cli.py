@@ -3,12 +3,14 @@
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from alerts.engine import Alert, evaluate
-from alerts.rules import AlertSettings, Rule, load_rules
+from alerts.alert import Alert
+from alerts.queries import alerts_between
+from alerts.rules import Rule, load_rules
+from alerts.settings import AlertSettings
 from collector import queries
 from collector.cli_rendering import show
 from collector.settings import CollectorSettings
@@ -22,7 +24,6 @@ From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="From w
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Until when; now if left out")]
 
 _DAY_MS = 24 * 3_600_000
-_EVERY = 10**9
 
 app = typer.Typer(help="What needs somebody: trucks in trouble, and silent ones.")
 alerts = typer.Typer(no_args_is_help=True, help="What needs somebody: trucks in trouble, and silent ones.")
@@ -82,12 +83,7 @@ def _evaluate(
     begin = _instant(first, "--from") or timestamps.from_ms(timestamps.to_ms(now) - _DAY_MS)
     with ExitStack() as stack:
         reader = stack.enter_context(queries.opened_reader(settings.store_url))
-        fleet: dict[str, list[dict[str, Any]]] = {
-            truck_id: queries.signals(reader, truck_id, begin, now, most=_EVERY)
-            for truck_id in (reader.truck_ids() if reader else ())
-        }
-    found = [alert for rule in rules for alert in evaluate(rule, fleet, now=now)]
-    return sorted(found, key=lambda alert: (alert.start, alert.subject, alert.rule))
+        return alerts_between(reader, rules, begin, now)
 
 
 def _instant(text: str | None, option: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Rules: read from TOML, judged by name."""
+"""Rules: read from TOML, judged by name (docs/alerts.md has the grammar with examples)."""
 
 import tomllib
 from importlib import resources
@@ -8,21 +8,22 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contract.errors import Misconfigured
-from contract.settings import Room
 from contract.telemetry import LEAVES
 
-
-class AlertSettings(Room):
-    """The `[alerts]` table of milepost.toml. rules: a TOML file of rules instead of the shipped ones."""
-
-    rules: Path | None = None
+SAMPLE_KINDS = ("above", "below", "below_others", "words", "fault", "drop")
+"""What is seen in one truck's samples."""
 
 
 class Rule(BaseModel):
     """One rule.
 
-    kind: `above` and `below` compare a number with value; `words` looks for any of words in a status; `fault` is one
-    alert per fault code; `silent` is no sample while other trucks report. minutes: for how long it must hold.
+    kind: `above` and `below` compare a number with value, `below_others` with value times the median of the other
+    fields of its group (one tyre against the other three); `words` looks for any of words in a status; `fault` is one
+    alert per fault code; `drop` is a fall of value within an hour, or between two samples however far apart, while the
+    truck stood; `silent` is no sample while other trucks report.
+    field: a dotted field of the wire, `custom.NAME`, or a group of numbers, each of which is then watched by itself.
+    minutes, samples: for how long, and in how many samples in a row, it must hold.
+    gap_minutes: what was not measured for longer than this is not taken to have gone on.
     while_running: only with the engine turning.
     """
 
@@ -30,23 +31,44 @@ class Rule(BaseModel):
 
     name: str
     title: str
-    kind: Literal["above", "below", "words", "fault", "silent"]
+    kind: Literal["above", "below", "below_others", "words", "fault", "drop", "silent"]
     severity: Literal["info", "warning", "critical"]
     field: str | None = None
     value: float | None = None
     words: tuple[str, ...] = ()
     minutes: float = Field(default=0, ge=0)
+    samples: int = Field(default=1, ge=1)
+    gap_minutes: float = Field(default=10, gt=0)
     while_running: bool = False
+
+    @property
+    def gap_ms(self) -> int:
+        """`gap_minutes` in milliseconds."""
+        return round(self.gap_minutes * 60_000)
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """The fields that a rule of numbers watches: its own, or those of its group."""
+        field = self.field or ""
+        return (field,) if _is_measured(field) else tuple(leaf for leaf in LEAVES if leaf.startswith(f"{field}."))
 
     @model_validator(mode="after")
     def _says_what_its_kind_needs(self) -> "Rule":
-        if self.kind != "silent" and self.field not in LEAVES:
+        if self.kind in SAMPLE_KINDS and not self.leaves:
             raise ValueError(f"field {self.field!r} is no measured field: see docs/wire.md for the names")
-        if self.kind in ("above", "below") and self.value is None:
+        if self.kind == "below_others" and len(self.leaves) < 3:
+            raise ValueError(f"field {self.field!r}: kind below_others needs a group of three fields or more")
+        if self.kind in ("words", "fault", "drop") and self.leaves != (self.field,):
+            raise ValueError(f"field {self.field!r} is a group: kind {self.kind} needs one field")
+        if self.kind in ("above", "below", "below_others", "drop") and self.value is None:
             raise ValueError(f"kind {self.kind} needs a value")
         if self.kind == "words" and not self.words:
             raise ValueError("kind words needs words")
         return self
+
+
+def _is_measured(field: str) -> bool:
+    return field in LEAVES or (field.startswith("custom.") and len(field) > len("custom."))
 
 
 def load_rules(path: Path | None = None) -> list[Rule]:

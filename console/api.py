@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector import queries
-from console.access import local_only
+from console.access import Endpoint, local_only
+from console.fleet_view import FleetView, OpenReader
 from contract import timestamps
 from contract.codec import Json, dump
 from contract.errors import Rejected
@@ -21,7 +21,6 @@ _MOST_SIGNALS = 2_000
 _MOST_ROWS = 500
 _TRAIL_MS = 6 * 3_600_000
 
-OpenReader = Callable[[], AbstractContextManager[Any]]
 Answer = Callable[[Any, Request], Json]
 OrderRows = Callable[[int], list[dict[str, Any]]]
 
@@ -49,12 +48,13 @@ class Api:
             grace_ms: how long a hole may be late.
         """
         self._open_reader, self._orders, self._health, self._grace_ms = open_reader, orders, health, grace_ms
+        self._view = FleetView(open_reader, now_ms=_now_ms)
+        self._then = self._answering(self._fleet)
 
     @property
     def routes(self) -> list[Route]:
         """What an application mounts."""
         answers: dict[str, Answer] = {
-            "/fleet": self._fleet,
             "/changes": self._changes,
             "/trucks/{truck_id}": self._truck,
             "/trucks/{truck_id}/signals": self._signals,
@@ -64,11 +64,14 @@ class Api:
             "/pipeline": self._pipeline,
         }
         return [
-            Route(f"/api/v1{path}", local_only(self._answering(answer)), methods=["GET"])
-            for path, answer in answers.items()
+            Route("/api/v1/fleet", local_only(self._fleet_now), methods=["GET"]),
+            *(
+                Route(f"/api/v1{path}", local_only(self._answering(answer)), methods=["GET"])
+                for path, answer in answers.items()
+            ),
         ]
 
-    def _answering(self, answer: Answer) -> Callable[[Request], Any]:
+    def _answering(self, answer: Answer) -> Endpoint:
         def read(request: Request) -> Json:
             with self._open_reader() as reader:
                 return answer(reader, request)
@@ -85,15 +88,24 @@ class Api:
         return respond
 
     def _fleet(self, reader: Any, request: Request) -> Json:
-        now_ms, at = _now_ms(), _instant(request, "at")
-        rows = queries.fleet(reader, now_ms=now_ms, instant=at)
-        return {"at": at or timestamps.from_ms(now_ms), "live": at is None, "trucks": rows}
+        """The fleet at a past instant; `_fleet_now` answers without one."""
+        at = _instant(request, "at") or timestamps.from_ms(_now_ms())
+        return {"at": at, "live": False, "trucks": queries.fleet(reader, now_ms=_now_ms(), instant=at)}
 
-    def _changes(self, reader: Any, request: Request) -> Json:
-        """The rows that changed since an instant: what a page polls that does not keep a connection open."""
-        since, now_ms = _instant(request, "since"), _now_ms()
-        rows = queries.fleet(reader, now_ms=now_ms)
-        return {"at": timestamps.from_ms(now_ms), "trucks": list(queries.changed(rows, since)) if since else rows}
+    async def _fleet_now(self, request: Request) -> Response:
+        """The fleet now: 304 as long as no row changed, and one document for all who ask."""
+        if request.query_params.get("at"):
+            return await self._then(request)
+        known = request.headers.get("if-none-match", "").strip('"')
+        if known and known == await run_in_threadpool(lambda: self._view.cursor):
+            return Response(status_code=304, headers=_headers(known))
+        cursor, body = await run_in_threadpool(self._view.whole)
+        return Response(body, headers=_headers(cursor), media_type="application/json")
+
+    def _changes(self, _reader: Any, request: Request) -> Json:
+        """The rows that changed after a cursor of `/fleet` or of an earlier answer; all of them without one."""
+        changes = self._view.since(request.query_params.get("since", ""))
+        return {"cursor": changes.cursor, "whole": changes.whole, "trucks": changes.rows}
 
     def _truck(self, reader: Any, request: Request) -> Json:
         truck_id = request.path_params["truck_id"]
@@ -138,8 +150,11 @@ def _instant(request: Request, name: str) -> str | None:
 
 def _reply(request: Request, document: Json, status: int = 200) -> Response:
     body = dump(document).encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-    headers = {"etag": etag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
-    if status == 200 and request.headers.get("if-none-match") == etag:
+    headers = _headers(hashlib.sha256(body).hexdigest()[:20])
+    if status == 200 and request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     return Response(body, status, headers, "application/json")
+
+
+def _headers(etag: str) -> dict[str, str]:
+    return {"etag": f'"{etag}"', "cache-control": "no-cache", "x-content-type-options": "nosniff"}

@@ -1,7 +1,5 @@
 """Joins commerce to one machine: its database in the data directory, its doors in the same HTTP server."""
 
-from contextlib import ExitStack
-
 from starlette.routing import BaseRoute
 
 from collector import queries
@@ -16,21 +14,14 @@ from commerce.recommendations.serving import FOLDER, Recommendations, is_unavail
 from commerce.registers.documents import ITEMS
 from commerce.registers.register import Register
 from commerce.settings import CommerceSettings
-from commerce.storage.database import open_database
+from commerce.storage.database import Database
 from contract.http_access import HttpSettings
 
 
-def open_commerce_doors(
-    stack: ExitStack, collector: CollectorSettings, commerce: CommerceSettings, http: HttpSettings
+def commerce_doors(
+    database: Database, collector: CollectorSettings, commerce: CommerceSettings, http: HttpSettings
 ) -> list[BaseRoute]:
-    """The routes of commerce, with what stands behind them open until the stack closes.
-
-    Raises:
-        Misconfigured: a database URL of another kind, or a newer schema.
-        Unreachable: the database does not answer.
-    """
-    database = open_database(commerce.database_url(collector.data_dir))
-    stack.callback(database.close)
+    """The routes of commerce on its open database."""
     locate = reading_positions(collector.store_url)
     orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None)
     access = Access(commerce.keys, http.networks)

@@ -37,18 +37,26 @@ def fleet(reader: Reader | None, *, now_ms: int, instant: str | None = None) -> 
         sample = reader.latest(truck_id) if instant is None else reader.sample_at(truck_id, instant)
         if sample:
             heard_ms = sample.received_ms if instant is None else timestamps.to_ms(start(sample.order_key))
-            rows.append(_row(truck_id, sample, silent=judged_ms - heard_ms > SILENT_AFTER_MS))
+            rows.append(fleet_row(truck_id, sample, judged_ms=judged_ms, heard_ms=heard_ms))
     return rows
 
 
-def _row(truck_id: str, sample: StoredSample, *, silent: bool) -> dict[str, Any]:
+def latest_samples(reader: Reader) -> Iterator[tuple[str, StoredSample]]:
+    """Each truck's newest sample, by truck_id."""
+    for truck_id in reader.truck_ids():
+        if sample := reader.latest(truck_id):
+            yield truck_id, sample
+
+
+def fleet_row(truck_id: str, sample: StoredSample, *, judged_ms: int, heard_ms: int) -> dict[str, Any]:
+    """The row of `fleet` for a truck's sample: it is silent if it was heard long before it is judged (Unix ms)."""
     record = whole(sample)
     place = record["gps_location"]
     speed = record["vehicle_speed"] if record["vehicle_speed"] is not None else place["speed"]
     faults = at(record, "vehicle_health_and_maintenance.active_faults")
     return {
         "truck_id": truck_id,
-        "state": "silent" if silent else _state(record, speed),
+        "state": "silent" if judged_ms - heard_ms > SILENT_AFTER_MS else _state(record, speed),
         "sampled_at": record["sampled_at"],
         "received_at": timestamps.from_ms(sample.received_ms),
         "latitude": place["latitude"],
@@ -97,11 +105,14 @@ def signals(reader: Reader | None, truck_id: str, first: str, last: str, *, most
     return [{**whole(sample), "received_at": timestamps.from_ms(sample.received_ms)} for sample in kept]
 
 
+def samples_in_order(reader: Reader, truck_id: str, first: str, last: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`(order key, document)` of a truck's samples from one instant to another, both included, in history's order.
+
+    The instants are RFC 3339 in this project's form; the document is as `milepost history` shows it.
+    """
+    return ((sample.order_key, whole(sample)) for sample in reader.samples_between(truck_id, first, last))
+
+
 def whole(sample: StoredSample) -> dict[str, Any]:
     """The document of a stored sample, as people and programs read it."""
     return document(parse(sample.text), sampled_at=start(sample.order_key), by_arrival=sample.by_arrival)
-
-
-def changed(rows: list[dict[str, Any]], since: str) -> Iterator[dict[str, Any]]:
-    """The rows of trucks whose newest sample was received after an instant."""
-    return (row for row in rows if row["received_at"] > since)

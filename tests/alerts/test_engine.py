@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.engine import evaluate
+from alerts.engine import Ordered, evaluate
+from alerts.queries import alerts_between
 from alerts.rules import Rule, load_rules
+from alerts.silence import HeardMinutes, SilenceWatch
 from contract import timestamps
 from contract.errors import Misconfigured
-from tests.contract.examples import put
+from tests.collector.stores_on_disk import Collector
+from tests.contract.examples import RECEIVED_MS, put
+from tests.contract.examples import sample as example
 from tests.milepost_process import run
 
 NOON_MS = timestamps.to_ms("2026-01-01T12:00:00.000Z")
@@ -24,12 +28,12 @@ def at(minute: float) -> str:
     return timestamps.from_ms(NOON_MS + round(minute * 60_000))
 
 
-def sample(minute: float, field: str, value: Any) -> dict[str, Any]:
-    return put({"sampled_at": at(minute)}, field, value)
+def sample(minute: float, field: str, value: Any, seq: int = 0) -> Ordered:
+    return f"{at(minute)}#s1#{seq:012}#hash", put({"sampled_at": at(minute)}, field, value)
 
 
-def spans(rule: Rule, samples: list[dict[str, Any]], now: float) -> list[tuple[str, str | None]]:
-    return [(alert.start, alert.end) for alert in evaluate(rule, {"T1": samples}, now=at(now))]
+def spans(rule: Rule, samples: list[Ordered], now: float) -> list[tuple[str, str | None]]:
+    return [(alert.start, alert.end) for alert in evaluate([rule], {"T1": samples}, now=at(now))]
 
 
 def test_it_must_hold_for_its_minutes_and_ends_when_it_is_over() -> None:
@@ -57,32 +61,127 @@ def test_each_fault_code_is_an_alert_of_its_own() -> None:
         sample(2, field, None),
         sample(3, field, [second]),
     ]
-    found = evaluate(RULES["fault_code"], {"T1": samples}, now=at(3))
+    found = evaluate([RULES["fault_code"]], {"T1": samples}, now=at(3))
     assert [(alert.evidence, alert.start, alert.end) for alert in found] == [
-        ("fault 100/1", at(0), at(3)),
-        ("fault 110/0", at(1), None),
+        ("fault 100/1 active", at(0), at(3)),
+        ("fault 110/0 active", at(1), None),
     ]
 
 
 def test_a_truck_is_silent_only_while_others_are_heard() -> None:
     heard = [sample(minute, HEAT, 80) for minute in range(30)]
     fleet = {"T1": heard[:3], "T2": heard}
-    found = evaluate(RULES["silent"], fleet, now=at(30))
+    found = evaluate([RULES["silent"]], fleet, now=at(30))
     assert [(alert.subject, alert.start, alert.end) for alert in found] == [("T1", at(2), None)]
-    assert evaluate(RULES["silent"], {"T1": heard[:3], "T2": heard[:3]}, now=at(30)) == []
+    assert evaluate([RULES["silent"]], {"T1": heard[:3], "T2": heard[:3]}, now=at(30)) == []
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 40), st.sampled_from([None, 90, 111, 120])), max_size=12, unique_by=lambda e: e[0]
-    ),
-    st.randoms(use_true_random=False),
+def test_equal_sample_times_are_told_apart_by_the_order_key() -> None:
+    samples = [sample(0, HEAT, 115), sample(2, HEAT, 90, seq=1), sample(2, HEAT, 115, seq=2)]
+    assert spans(RULES["overheating"], samples, 2) == spans(RULES["overheating"], samples[::-1], 2) == []
+
+
+def test_an_unknown_engine_speed_does_not_end_an_alert_about_a_running_engine() -> None:
+    oil = RULES["low_oil_pressure"]
+    samples = [
+        (key, put(dict(document), "engine_diagnostics.engine_rpm", rpm))
+        for (key, document), rpm in zip(
+            [sample(minute, "engine_diagnostics.oil_pressure", 5) for minute in range(4)],
+            (900, None, 900, 0),
+            strict=True,
+        )
+    ]
+    assert spans(oil, samples[:3], 2) == [(at(0), None)]
+    assert spans(oil, samples, 3) == [(at(0), at(3))]
+
+
+def test_silence_of_many_trucks_is_judged_in_time_that_grows_with_the_fleet_alone() -> None:
+    watch = SilenceWatch(15)
+    watch.take(at(0), NOON_MS)
+    heard = HeardMinutes([(NOON_MS // 60_000 + first, NOON_MS // 60_000 + first) for first in range(0, 60, 2)])
+    assert heard.any_between(NOON_MS + 3 * 60_000, NOON_MS + 4 * 60_000) is False
+    assert watch.stretches(heard, NOON_MS + 16 * 60_000) == []
+    assert [each.first for each in watch.stretches(heard, NOON_MS + 17 * 60_000)] == [at(0)]
+
+
+@given(st.lists(st.integers(0, 60)), st.integers(0, 60), st.integers(0, 60))
+def test_heard_minutes_are_a_set(minutes: list[int], first: int, last: int) -> None:
+    heard = HeardMinutes()
+    for minute in minutes:
+        heard.add(minute * 60_000 + 59_999)
+    within = any(first <= minute and minute + 1 <= last for minute in minutes)
+    assert heard.any_between(first * 60_000, last * 60_000) == within
+    assert {each for a, b in heard.ranges for each in range(a, b + 1)} == set(minutes)
+
+
+def test_a_tyre_is_held_against_the_other_three() -> None:
+    field = "vehicle_health_and_maintenance.tire_pressure"
+    wheels = ("front_left", "front_right", "rear_left", "rear_right")
+    values = [{"front_left": 100, "front_right": low, "rear_left": 98, "rear_right": None} for low in (99, 60, 60, 60)]
+    samples = []
+    for number, psi in enumerate(values):
+        key, document = sample(number * 3, field, {})
+        for wheel in wheels:
+            document = put(dict(document), f"{field}.{wheel}", psi[wheel])
+        samples.append((key, document))
+    found = evaluate([RULES["low_tyre"]], {"T1": samples}, now=at(9))
+    assert [(alert.name, alert.start, alert.evidence) for alert in found] == [
+        ("front_right", at(3), "front_right 60, others 99")
+    ]
+
+
+def level(minute: float, percent: float, km: float, rpm: float = 0) -> Ordered:
+    key, document = sample(minute, "engine_diagnostics.fuel_level", percent)
+    return key, put({**document, "odometer_reading": km}, "engine_diagnostics.engine_rpm", rpm)
+
+
+@pytest.mark.parametrize(
+    ("levels", "starts"),
+    [
+        ([(0, 60, 10), (1, 57, 10), (2, 54, 10), (3, 54, 10), (4, 53.5, 10)], [2]),  # pumped out slowly
+        ([(0, 60, 10), (1, 50, 10), (2, 60, 10), (3, 60, 10)], []),  # it sloshed
+        ([(0, 60, 10), (600, 50, 10.2), (601, 50, 12), (602, 50, 14)], [600]),  # by night, found when it drove on
+        ([(0, 60, 10), (60, 50, 90), (61, 50, 91), (62, 50, 92)], []),  # it drove
+    ],
 )
-def test_any_order_gives_the_same_alerts(readings: list[tuple[int, int | None]], chance: random.Random) -> None:
-    samples = [sample(minute, HEAT, value) for minute, value in readings]
-    shuffled = chance.sample(samples, len(samples))
-    for rule in RULES.values():
-        assert evaluate(rule, {"T1": shuffled}, now=at(41)) == evaluate(rule, {"T1": samples}, now=at(41))
+def test_fuel_that_went_while_the_truck_stood(levels: list[tuple[float, ...]], starts: list[int]) -> None:
+    samples = [level(*each) for each in levels]
+    assert [start for start, _ in spans(RULES["fuel_drop"], samples, 700)] == [at(minute) for minute in starts]
+
+
+READINGS = st.tuples(st.integers(0, 40), st.sampled_from([None, 90, 111, 120]), st.integers(0, 2))
+
+
+@given(st.lists(READINGS, max_size=14), st.randoms(use_true_random=False))
+def test_any_order_and_any_repeat_gives_the_same_alerts(
+    readings: list[tuple[int, int | None, int]], chance: random.Random
+) -> None:
+    unique = {(minute, seq): value for minute, value, seq in readings}
+    samples = [sample(minute, HEAT, value, seq) for (minute, seq), value in unique.items()]
+    shuffled = chance.sample(samples, len(samples)) + samples[:3]
+    rules = list(RULES.values())
+    assert evaluate(rules, {"T1": shuffled}, now=at(41)) == evaluate(rules, {"T1": samples}, now=at(41))
+
+
+def test_an_alert_is_the_same_whatever_period_is_asked_for(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    fuel, records = 90.0, []
+    times = [timestamps.from_ms(RECEIVED_MS - (900 - minute) * 60_000) for minute in range(900)]
+    for minute in range(0, 900, 3):
+        fuel -= chance.choice([0, 0, 0, 0, 7]) if minute % 90 else -25
+        hot = chance.choice([None, 90, 111, 120, 120]) if minute < 300 else 120
+        record = put(example(seq=minute + 1, sampled_at=times[minute]), HEAT, hot)
+        record = {**record, "odometer_reading": minute // 150}
+        records.append(put(record, "engine_diagnostics.fuel_level", max(fuel, 10)))
+    collector = Collector(tmp_path / "milepost.db")
+    collector.take(*records)
+    rules = list(RULES.values())
+    whole = alerts_between(collector.store, rules, times[0], times[-1])
+    assert {alert.rule for alert in whole} >= {"overheating", "fuel_drop", "fault_code"}
+    for first in times[::180]:
+        expected = [alert for alert in whole if alert.end is None or alert.end >= first]
+        assert alerts_between(collector.store, rules, first, times[-1]) == expected
+    collector.close()
 
 
 @pytest.mark.parametrize(
@@ -112,6 +211,7 @@ def test_the_commands(tmp_path: Path) -> None:
     [alert] = run("alerts", "list", "--to", at(4), *data).json
     assert (alert["rule"], alert["subject"], alert["start"], alert["end"]) == ("overheating", "T1", at(1), None)
     assert run("alerts", "test", "overheating", "--to", at(4), *data).json == [alert]
+    assert run("alerts", "list", "--from", at(3), "--to", at(4), *data).json == [alert]
     assert run("alerts", "test", "no_such", *data).code == 2
     assert len(run("alerts", "rules", "--json").json) == len(RULES)
     shown = run("alerts", "rules", COLUMNS="80").out.decode()

@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from collector import queries
 from console import pages
 from console.api import Api
+from console.fleet_view import FleetView
 from contract import timestamps
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import RECEIVED_MS, click, put, sample
@@ -93,11 +95,32 @@ def test_what_is_known_already_is_not_sent_again(url: str) -> None:
     assert first.json()["refused"] == 1
 
 
-def test_only_what_changed_since(url: str) -> None:
-    since = {"since": timestamps.from_ms(RECEIVED_MS)}
-    assert httpx.get(f"{url}/api/v1/changes", params=since).json()["trucks"] == []
-    since = {"since": timestamps.from_ms(RECEIVED_MS - 1)}
-    assert len(httpx.get(f"{url}/api/v1/changes", params=since).json()["trucks"]) == 2
+def test_the_fleet_is_not_sent_again_while_nothing_changed(url: str) -> None:
+    first = httpx.get(f"{url}/api/v1/fleet")
+    again = httpx.get(f"{url}/api/v1/fleet", headers={"if-none-match": first.headers["etag"]})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+
+
+def test_changes_loses_no_row_that_was_committed_after_a_poll(collector: Collector) -> None:
+    """Received before the poll, committed after it: by time it would be older than what the page asks for."""
+    view = FleetView(lambda: nullcontext(collector.store), now_ms=lambda: RECEIVED_MS, every=0)
+    cursor = view.since("").cursor
+    assert view.since(cursor).rows == []
+    collector.take(placed(10))  # its received_at is that of all the others
+    changes = view.since(cursor)
+    assert ([row["truck_id"] for row in changes.rows], changes.whole) == (["T1"], False)
+    assert view.since(changes.cursor).rows == []
+    assert view.since("of-another-service").whole
+
+
+def test_the_view_reads_only_what_is_new_and_gives_what_a_whole_read_gives(collector: Collector) -> None:
+    now_ms = RECEIVED_MS
+    view = FleetView(lambda: nullcontext(collector.store), now_ms=lambda: now_ms, every=0)
+    for step in range(4):
+        collector.take(placed(20 - step, truck_id=f"T{step}"), placed(15, truck_id="T9"))  # late ones among them
+        now_ms += 100_000
+        assert json.loads(view.whole()[1])["trucks"] == queries.fleet(collector.store, now_ms=now_ms)
+    assert {row["state"] for row in view.since("").rows} == {"silent"}
 
 
 @pytest.mark.parametrize(("path", "status"), [("/trucks/T9", 404), ("/fleet?at=noon", 422), ("/nothing", 404)])
