@@ -13,7 +13,9 @@ from contract import legacy_records, timestamps
 from contract.clicks import Click
 from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
+from contract.ingest_items import NOTHING_SEEN
 from contract.records import MAX_RECORD
+from contract.referrers import referrer_class
 
 MOST_ANONYMOUS_COUNT = 1000
 """The largest click_count that is believed of a request without a key."""
@@ -24,6 +26,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _BOOKKEEPING = ("received_at", "time_quality", "refused_fields", "refused_values")
+
+_WHERE = frozenset({"country", "region", "country_source"})
 
 Read = Callable[[Json], Json]
 
@@ -46,13 +50,16 @@ class ClickEvent:
     warnings: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_click(record: Json, *, received_ms: int, trusted: bool = False) -> ClickEvent:
+def read_click(
+    record: Json, *, received_ms: int, trusted: bool = False, seen: Mapping[str, Json] = NOTHING_SEEN
+) -> ClickEvent:
     """Judge one parsed shop event of any known producer.
 
     Args:
         record: the event, with its batch's `sent_at` in it where it has none of its own.
         received_ms: Unix ms of its arrival.
         trusted: from a file or a keyed producer; others may not say a click_count over 1,000.
+        seen: what the door saw of its sender; fills the fields that the event leaves out, and is no part of `content`.
 
     Raises:
         Rejected: it is no object, or its event_id is neither absent nor text of 1 to 128 plain characters.
@@ -76,12 +83,26 @@ def read_click(record: Json, *, received_ms: int, trusted: bool = False) -> Clic
     wire["event_id"], wire["event_type"] = event_id, _event_type(wire, warnings, refused)
     timestamp, quality = _time(wire, received_ms)
     wire |= {"timestamp": timestamp, "time_quality": quality}
+    _enrich(wire, seen)
     if warnings:
         wire |= {"refused_fields": dict(sorted(warnings.items())), "refused_values": refused}
     text = canonical(wire)
     if len(text) > MAX_RECORD:
         raise Rejected("", f"over {MAX_RECORD} bytes of JSON: leave out what is no part of the event")
     return ClickEvent(event_id, timestamp, wire, text, content, wire.get("sent_at") or "", warnings)
+
+
+def _enrich(wire: dict[str, Json], seen: Mapping[str, Json]) -> None:
+    """What the event's own fields leave open."""
+    where = wire.get("country") is None and wire.get("location") is None
+    for name, value in seen.items():
+        if wire.get(name) is None and (where or name not in _WHERE):
+            wire[name] = value
+    if seen.get("is_bot") or wire.get("automated") is True:
+        wire["is_bot"] = True
+    referrer, page = wire.get("referrer_url"), wire.get("page")
+    if (referrer is not None or page is not None) and wire.get("referrer_class") is None:
+        wire["referrer_class"] = referrer_class(referrer, page, wire.get("utm_medium"))
 
 
 def with_sent_at(record: Json, sent_at: Json) -> Json:
@@ -196,12 +217,19 @@ def _list(value: Json) -> Json:
     return value
 
 
+def _flag(value: Json) -> Json:
+    if value is not None and not isinstance(value, bool):
+        raise Rejected("", f"must be true or false, not {value!r:.60}")
+    return value
+
+
 def _object(value: Json) -> Json:
     if value is not None and not isinstance(value, dict):
         raise Rejected("", f"must be an object, not {value!r:.60}")
     return value
 
 
+_IDS = ("user_id", "session_id", "customer_id", "browser_id", "item_id", "order_id", "recommendation_id")
 _SPECIAL: dict[str, Read] = {
     "timestamp": _moment,
     "sent_at": _moment,
@@ -210,8 +238,9 @@ _SPECIAL: dict[str, Read] = {
     "lines": _list,
     "properties": _object,
     "scroll_percent": _percent,
-    **dict.fromkeys(("user_id", "session_id", "item_id", "order_id"), _key),
-    **dict.fromkeys(("price", "quantity", "search_results", "engaged_seconds"), _amount),
+    **dict.fromkeys(("is_bot", "automated"), _flag),
+    **dict.fromkeys(_IDS, _key),
+    **dict.fromkeys(("price", "quantity", "search_results", "engaged_seconds", "position"), _amount),
 }
 _READERS: dict[str, Read] = {
     name: _SPECIAL.get(name, _text) for name in Click.model_fields if name not in ("event_id", "event_type")

@@ -49,6 +49,8 @@ class Click(BaseModel):
     ] = None
     user_id: Key = None
     session_id: Key = None
+    customer_id: Key = None
+    browser_id: Annotated[Key, Field(description="the beacon's own first-party cookie, where it is on")] = None
     page: Text = None
     title: Text = None
     item_id: Key = None
@@ -62,10 +64,18 @@ class Click(BaseModel):
     lines: list[ClickLine] | None = None
     device_type: Text = None
     browser: Text = None
+    os: Text = None
+    is_bot: Annotated[bool | None, Field(description="added by the door; true is never taken back")] = None
+    automated: Annotated[bool | None, Field(description="navigator.webdriver")] = None
     language: Text = None
     screen: Text = None
     location: Text = None
+    country: Annotated[Text, Field(description="ISO 3166-1, two letters")] = None
+    region: Text = None
+    country_source: Annotated[Text, Field(description="cdn, database or guessed (from the language)")] = None
+    network: Annotated[Text, Field(description="the sender's address without its last part")] = None
     referrer_url: Text = None
+    referrer_class: Annotated[Text, Field(description="direct, internal, search, social, mail or other")] = None
     utm_source: Text = None
     utm_medium: Text = None
     utm_campaign: Text = None
@@ -75,6 +85,10 @@ class Click(BaseModel):
     search_results: Amount = None
     engaged_seconds: Amount = None
     scroll_percent: Annotated[float | None, Field(ge=0, le=100)] = None
+    recommendation_id: Key = None
+    model_version: Text = None
+    placement: Text = None
+    position: Amount = None
     user_type: Literal["new", "returning"] | None = None
     properties: dict[str, Any] | None = None
 

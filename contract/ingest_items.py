@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from contract.codec import Json
 
 NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
+NOTHING_SEEN: Mapping[str, Json] = MappingProxyType({})
 Kind = Literal["telemetry", "click", "report", "status"]
 
 
@@ -18,6 +19,7 @@ class Item(NamedTuple):
     text: the record's source text where it was cut out of a batch that parsed; kept for dead letters.
     truck_id: whom the topic or the key vouches for, None where nobody does.
     received_ms: Unix milliseconds of arrival. date_by_arrival: see contract.records.read_sample.
+    seen: what the door saw of a shop event's sender (docs/wire.md); no part of identity.
     origin: where exactly it lay, for the reason in dead letters: "shardId-000000000000:49590338…"; no part of identity.
     """
 
@@ -29,6 +31,7 @@ class Item(NamedTuple):
     truck_id: str | None = None
     date_by_arrival: bool = True
     origin: str = ""
+    seen: Mapping[str, Json] = NOTHING_SEEN
 
 
 class Receipt(NamedTuple):

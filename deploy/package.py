@@ -28,7 +28,17 @@ from deploy.render import render
 ROOT = Path(__file__).parent.parent
 BUILD = Path("build/aws")
 ROOMS = ("contract", "collector")
-LIBRARIES = ("orjson", "pydantic", "aws-lambda-powertools", "starlette", "aws-xray-sdk")
+LIBRARIES = (
+    "orjson",
+    "pydantic",
+    "aws-lambda-powertools",
+    "starlette",
+    "aws-xray-sdk",
+    "crawler-user-agents",
+    "maxminddb",
+    "ua-parser",
+    "ua-parser-rs",
+)
 BROUGHT = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six"})
 """What Lambda's Python runtimes have."""
 LIMIT = 250 * 1024 * 1024

@@ -28,15 +28,16 @@ class HttpGate:
     Args:
         app: what it guards.
         own_sign_in: prefixes of paths that demand a password or a key themselves of a request that is not local.
+        public: paths that everybody may reach besides PUBLIC.
     """
 
-    def __init__(self, app: ASGIApp, own_sign_in: Iterable[str] = ()) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, own_sign_in: Iterable[str] = (), public: Iterable[str] = ()) -> None:
+        self._app, self._public = app, PUBLIC.union(public)
         self._judged = (*_OWN_KEYS, *own_sign_in)
         self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in PUBLIC and (refused := self._refusal(scope)):
+        if scope["type"] == "http" and scope["path"] not in self._public and (refused := self._refusal(scope)):
             self.refused += 1
             await refused.send(send)
             return

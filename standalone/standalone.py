@@ -122,7 +122,7 @@ class Standalone:
         )
         for open_doors in self._doors:
             app.router.routes.extend(open_doors(stack, stats))
-        self.gate = HttpGate(app)
+        self.gate = HttpGate(app, public=beacon.public_paths)
         self.web = Web(self.gate, self._port, host=self._host, http=self._http)
         stack.callback(self.web.stop)
         self.children = Children(self.folder)

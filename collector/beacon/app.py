@@ -18,10 +18,11 @@ from starlette.routing import Route
 
 from collector.beacon.admission import Admission, FreeBytes
 from collector.beacon.anonymous_events import AnonymousEvents
+from collector.beacon.enrichment import Enrichment
 from collector.beacon.http import encode
 from collector.beacon.pixel_endpoint import Pixel
 from collector.beacon.record_endpoint import CLICKS, TELEMETRY, Clock, Keys, Records
-from collector.beacon.script import served_script
+from collector.beacon.served_script import ENDPOINT, served_script
 from collector.beacon.settings import BeaconSettings
 from collector.beacon.writer_bridge import Durable, Submit
 from contract.codec import Json
@@ -62,7 +63,10 @@ def create_app(  # noqa: PLR0913 - what it is composed of
     durable = Durable(submit)
     admission = Admission(settings, trusted, free=free)
     anonymous = AnonymousEvents(settings.identity_secret, trusted)
-    clicks = Records(CLICKS, durable, keys=None, admission=admission, anonymous=anonymous, clock=clock)
+    enrichment = Enrichment(settings.geoip, settings.country_headers, trusted)
+    clicks = Records(
+        CLICKS, durable, keys=None, admission=admission, anonymous=anonymous, enrichment=enrichment, clock=clock
+    )
     keys = Keys(settings.telemetry_keys, trusted, retired=retired)
     telemetry = Records(TELEMETRY, durable, keys=keys, clock=clock)
 
@@ -76,21 +80,25 @@ def create_app(  # noqa: PLR0913 - what it is composed of
             return _json(503, {**status, "reason": str(reason), **found})
         return _json(200, {**status, "shed": durable.shed, "failed": durable.failed, **admission.figures(), **found})
 
+    pixel = Pixel(durable, admission=admission, enrichment=enrichment, clock=clock)
     routes = [
-        Route("/v1/clicks", clicks, methods=["POST", "OPTIONS"]),
+        Route(ENDPOINT, clicks, methods=["POST", "OPTIONS"]),
         Route("/v1/telemetry", telemetry, methods=["POST"]),
-        Route("/v1/pixel.gif", Pixel(durable, admission=admission, clock=clock), methods=["GET"]),
+        Route("/v1/pixel.gif", pixel, methods=["GET"]),
         Route("/healthz", healthz, methods=["GET"]),
-        Route("/beacon.js", _script(), methods=["GET"]),
+        Route("/beacon.js", _script(ENDPOINT), methods=["GET"]),
     ]
+    if settings.alias:
+        routes.append(Route(settings.alias, clicks, methods=["POST", "OPTIONS"]))
+        routes.append(Route(f"{settings.alias}.js", _script(settings.alias), methods=["GET"]))
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _crash})
     app.router.redirect_slashes = False
     return app
 
 
-def _script() -> Callable[[Request], Awaitable[Response]]:
+def _script(endpoint: str) -> Callable[[Request], Awaitable[Response]]:
     """Serves beacon.js; read once, since a deployment replaces the process."""
-    text = served_script()
+    text = served_script(endpoint)
     headers = {
         "ETag": f'"{hashlib.sha256(text).hexdigest()[:16]}"',
         "Cache-Control": f"public, max-age={_SCRIPT_SECONDS}",

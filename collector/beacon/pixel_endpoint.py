@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from collector.beacon.admission import Admission
+from collector.beacon.enrichment import Enrichment
 from collector.beacon.http import Headers, Refused, header, reply
 from collector.beacon.record_endpoint import CLICKS, Clock
 from collector.beacon.writer_bridge import Durable
@@ -29,14 +30,14 @@ _HEADERS: Headers = (
 
 
 class Pixel:
-    """The door, as an ASGI application. HEAD records nothing: whoever asks for it does not show a page."""
+    """The door, as an ASGI application. HEAD and a prefetch record nothing: nobody has seen that page."""
 
-    def __init__(self, durable: Durable, *, admission: Admission, clock: Clock) -> None:
-        self._durable, self._admission, self._clock = durable, admission, clock
+    def __init__(self, durable: Durable, *, admission: Admission, enrichment: Enrichment, clock: Clock) -> None:
+        self._durable, self._admission, self._enrichment, self._clock = durable, admission, enrichment, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = (*_HEADERS, *self._admission.cors(scope))
-        if scope["method"] == "HEAD":
+        if scope["method"] == "HEAD" or _is_prefetch(scope):
             await reply(send, GIF, media=b"image/gif", headers=headers)
             return
         try:
@@ -51,7 +52,8 @@ class Pixel:
         referrer = header(scope, b"referer")
         now = self._clock()
         event = read_query(scope["query_string"], referrer.decode("latin-1") if referrer else None, now)
-        item = Item(CLICKS.kind, CLICKS.source, event, now, text=dump(event))
+        seen = self._enrichment.seen(scope, image=True)
+        item = Item(CLICKS.kind, CLICKS.source, event, now, text=dump(event), seen=seen)
         (receipt,) = await self._durable.receipts([item])
         return receipt
 
@@ -59,7 +61,8 @@ class Pixel:
 def read_query(query: bytes, referrer: str | None, now_ms: int) -> dict[str, Json]:
     """The event that a query string means: known Click fields, the rest (a cache buster) ignored.
 
-    What is missing is filled in: a fresh event_id, the arrival as timestamp, page_view, the referrer as page.
+    What is missing is filled in: a fresh event_id, the arrival as timestamp, page_view, the referrer as page. Of a
+    referrer only the address without its query is kept, which may hold a token or a name, and its utm_* as fields.
     """
     given = {
         key: _number(value) if key in _NUMBERS else value
@@ -70,9 +73,21 @@ def read_query(query: bytes, referrer: str | None, now_ms: int) -> dict[str, Jso
         "event_id": str(uuid.uuid4()),
         "event_type": "page_view",
         "timestamp": timestamps.from_ms(now_ms),
-        **({"page": referrer[:_MAX_PAGE]} if referrer else {}),
+        **(_page_of(referrer) if referrer else {}),
     }
     return {**filled, **given}
+
+
+def _is_prefetch(scope: Scope) -> bool:
+    """Whether a browser asks ahead, for a page that may never be shown."""
+    said = b" ".join(header(scope, name) or b"" for name in (b"sec-purpose", b"purpose", b"x-moz"))
+    return b"prefetch" in said.lower()
+
+
+def _page_of(referrer: str) -> dict[str, Json]:
+    page, _, query = referrer.partition("#")[0].partition("?")
+    campaign = {key: value for key, value in parse_qsl(query) if key.startswith("utm_") and key in Click.model_fields}
+    return {"page": page[:_MAX_PAGE], **campaign}
 
 
 def _number(text: str) -> Json:

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from collector.beacon.admission import Admission
 from collector.beacon.anonymous_events import NO_EVENT_ID, PREFIX, AnonymousEvents
+from collector.beacon.enrichment import Enrichment
 from collector.beacon.http import Disconnected, Headers, Refused, header, read_body, reply
 from collector.beacon.http import encode as _encode
 from collector.beacon.writer_bridge import Durable
@@ -18,7 +19,7 @@ from collector.ingest.envelope import MOST_RECORDS, unpack
 from contract.codec import Json, parse
 from contract.errors import Rejected
 from contract.http_access import Network, client_address, is_local
-from contract.ingest_items import Item, Kind, Receipt
+from contract.ingest_items import NOTHING_SEEN, Item, Kind, Receipt
 from contract.source_limiter import SourceLimiter
 
 log = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ class Records:
         keys: who may post for which truck; None where records are of no truck.
         admission: who may send how much, None for no limit.
         anonymous: gives an identity to events that bring none, None where records have one anyway.
+        enrichment: looks at who sends, None where that is of no interest.
         clock: Unix milliseconds.
     """
 
@@ -143,10 +145,11 @@ class Records:
         keys: Keys | None,
         admission: Admission | None = None,
         anonymous: AnonymousEvents | None = None,
+        enrichment: Enrichment | None = None,
         clock: Clock,
     ) -> None:
         self._form, self._durable, self._keys, self._admission, self._clock = form, durable, keys, admission, clock
-        self._anonymous = anonymous
+        self._anonymous, self._enrichment = anonymous, enrichment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         cors = self._admission.cors(scope) if self._admission else ()
@@ -186,7 +189,8 @@ class Records:
         self._check(document)
         # For dead letters a record's own text is cut out of its batch at once: 2.5 µs each, beside some 20 to judge
         # and store it, and by the time that the writer rejects one the request's text would otherwise be gone.
-        whole = Item(form.kind, form.source, document, self._clock(), text=body.decode(), truck_id=truck_id)
+        seen = self._enrichment.seen(scope) if self._enrichment else NOTHING_SEEN
+        whole = Item(form.kind, form.source, document, self._clock(), text=body.decode(), truck_id=truck_id, seen=seen)
         return unpack(whole) if form.batch_key in document else [whole]
 
     def _check(self, document: Json) -> None:

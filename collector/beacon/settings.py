@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -11,6 +12,7 @@ from contract.settings import Room
 from contract.topics import ID
 
 SHORTEST_KEY = 8
+_ALIAS = re.compile(r"(?!/(?:v1|api)(?:/|$))(?:/[A-Za-z0-9_-]{1,64}){1,8}")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 
 
@@ -24,6 +26,12 @@ class BeaconSettings(Room):
     is left serves the trucks' telemetry. dead_letter_days, dead_letter_mb: how long refused clicks are kept, and how
     much of them (`milepost up`). identity_secret: the key of the identities that are given to events without an
     id and a time; `milepost up` keeps one in its data directory, and functions of one shop share one.
+
+    alias: a path such as "/assets/shop": beacon.js is also served as `/assets/shop.js` and then posts to
+    `/assets/shop`, since block lists know the ordinary names. cookie: set the first-party cookie `milepost_id`, by
+    which a browser is known after its storage was cleared; `sites` must name the shop. geoip: a MaxMind DB file
+    (GeoLite2, DB-IP) by which an address gets country and region. country_headers: a CDN's headers with the country;
+    believed of `[http] trusted_proxies` only.
     """
 
     telemetry_keys: dict[str, str] = Field(default_factory=dict)
@@ -37,12 +45,30 @@ class BeaconSettings(Room):
     dead_letter_mb: Annotated[float, Field(gt=0)] = 200.0
 
     identity_secret: str = ""
+    alias: str = ""
+    cookie: bool = False
+    geoip: Path | None = None
+    country_headers: tuple[str, ...] = ("cloudfront-viewer-country", "cf-ipcountry", "x-vercel-ip-country")
 
     def closed(self) -> "BeaconSettings":
         """The same, but where there are no keys nobody may post telemetry, instead of anyone."""
         if self.telemetry_keys:
             return self
         return self.model_copy(update={"telemetry_keys": {secrets.token_hex(32): "nobody"}})
+
+    @property
+    def public_paths(self) -> frozenset[str]:
+        """What everybody may reach besides the ordinary paths: the alias' script and endpoint."""
+        return frozenset({self.alias, f"{self.alias}.js"}) if self.alias else frozenset()
+
+    @field_validator("alias")
+    @classmethod
+    def _is_path(cls, alias: str) -> str:
+        if alias and not _ALIAS.fullmatch(alias):
+            raise ValueError(
+                f"{alias[:80]!r} must be a path such as /assets/shop, of A-Z a-z 0-9 _ - / and not under /v1"
+            )
+        return alias
 
     @field_validator("sites")
     @classmethod

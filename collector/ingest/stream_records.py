@@ -1,11 +1,11 @@
 """What stands in a stream's records: the rules' envelope, the beacon's, and the bare records of earlier producers.
 
-The beacon's envelope is `{"door", "received_at", "truck_id"?, "body"}`: `body` is the text of a batch
+The beacon's envelope is `{"door", "received_at", "truck_id"?, "seen"?, "body"}`: `body` is the text of a batch
 (`{"events": […]}`, `{"records": […]}`), every record exactly as it was posted, so that a dead letter is what came.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from collector.ingest import items_of_stream_record, unpack
@@ -14,14 +14,14 @@ from collector.streams import Record
 from collector.streams.kinesis import MAX_RECORD
 from contract.codec import Json, parse
 from contract.errors import Rejected
-from contract.ingest_items import Item, Kind
+from contract.ingest_items import NOTHING_SEEN, Item, Kind
 
 DOORS: dict[str, Kind] = {"http:clicks": "click", "http:telemetry": "telemetry"}
 _BATCH_KEY: dict[str, str] = {"click": "events", "telemetry": "records"}
 _ROOM = MAX_RECORD - 1024  # for the envelope around the body, and the key
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _NO_TIME_MS = 10**14
-_BEACON_KEYS = frozenset({"door", "received_at", "truck_id", "body"})
+_BEACON_KEYS = frozenset({"door", "received_at", "truck_id", "seen", "body"})
 _RULE_KEYS = frozenset({"data", "truck_id", "client_id", "received_at", "kind"})
 """All keys of an envelope: a record of a producer's own may well have one of them, but it has others too."""
 
@@ -64,8 +64,10 @@ def _posted(envelope: dict[str, Json], origin: str) -> list[Item]:
     known = isinstance(door, str) and door in DOORS and isinstance(truck_id, str | None)
     if not known or not isinstance(body, str) or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
         raise Rejected("", "a beacon's record needs door, body (text) and received_at, Unix milliseconds")
-    payload = body.encode("utf-8", "surrogatepass")
-    return unpack(Item(DOORS[door], door, payload, received_ms, truck_id=truck_id, origin=origin))
+    payload, seen = body.encode("utf-8", "surrogatepass"), envelope.get("seen", NOTHING_SEEN)
+    if not isinstance(seen, Mapping):
+        raise Rejected("seen", "must be an object")
+    return unpack(Item(DOORS[door], door, payload, received_ms, truck_id=truck_id, origin=origin, seen=seen))
 
 
 def records_of_items(items: Sequence[Item]) -> Iterator[tuple[Record, int]]:
@@ -108,4 +110,6 @@ def _record(key: str, like: Item, texts: Sequence[str]) -> Record:
     envelope: dict[str, Json] = {"door": like.source, "received_at": like.received_ms, "body": body}
     if like.truck_id is not None:
         envelope["truck_id"] = like.truck_id
+    if like.seen:
+        envelope["seen"] = dict(like.seen)
     return Record(key, _encode(envelope).encode("ascii"))

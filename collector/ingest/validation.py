@@ -71,7 +71,8 @@ def _judge(item: Item, record: Json) -> ValidationResult:
     if isinstance(record, dict) and isinstance(batch := record.get(key), list) and len(batch) > MOST_RECORDS:
         raise Rejected(key, f"{len(batch)} records in one message, over {MOST_RECORDS}: send them in several")
     if item.kind == "click":
-        return read_click(record, received_ms=item.received_ms, trusted=item.source.startswith("file:"))
+        trusted = item.source.startswith("file:")
+        return read_click(record, received_ms=item.received_ms, trusted=trusted, seen=item.seen)
     if item.truck_id is not None and not ID.fullmatch(item.truck_id):
         raise Rejected("truck_id", f"the topic's {item.truck_id!r:.80} must match {ID.pattern}")
     if item.kind == "telemetry":

@@ -90,3 +90,20 @@ def test_wrong_keys_are_refused_without_printing_them(keys: str) -> None:
 def test_keys_are_read_from_the_settings() -> None:
     environ = {"MILEPOST_BEACON__TELEMETRY_KEYS": '{"key-of-T1": "T1"}'}
     assert settings.load("beacon", BeaconSettings, environ=environ).telemetry_keys == {"key-of-T1": "T1"}
+
+
+def test_the_script_and_the_endpoint_have_a_name_of_the_shops_own(writer: FakeWriter) -> None:
+    app = create_app(writer.submit, settings=BeaconSettings(alias="/assets/shop"))
+    with serve(app) as url, httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+        script = client.get("/assets/shop.js").text
+        assert '"/assets/shop"' in script
+        assert "/v1/clicks" not in script
+        assert '"/v1/clicks"' in client.get("/beacon.js").text
+        assert client.post("/assets/shop", json={"event_id": "a"}).json()["receipts"][0]["status"] == "accepted"
+    assert BeaconSettings(alias="/assets/shop").public_paths == {"/assets/shop", "/assets/shop.js"}
+
+
+@pytest.mark.parametrize("alias", ["assets", "/v1/clicks", "/api", "/a b", "/a/../b", "/a/"])
+def test_a_name_that_cannot_be_a_path_of_the_shop_is_refused(alias: str) -> None:
+    with pytest.raises(ValueError, match="alias"):
+        BeaconSettings(alias=alias)

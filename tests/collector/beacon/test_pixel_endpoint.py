@@ -47,7 +47,7 @@ def test_what_is_missing_is_filled_in(client: httpx.Client, writer: FakeWriter) 
     assert isinstance(first, dict)
     assert isinstance(second, dict)
     assert first["event_type"] == "page_view"
-    assert first["page"] == "https://shop.example/x?y"
+    assert first["page"] == "https://shop.example/x"
     assert first["timestamp"] == timestamps.from_ms(writer.items[0].received_ms)
     assert "page" not in second
     assert first["event_id"] != second["event_id"]
@@ -97,3 +97,27 @@ def test_asking_for_the_head_alone_is_no_view(client: httpx.Client, writer: Fake
 def test_a_query_of_garbage_is_an_event_or_a_reason_never_a_fault(client: httpx.Client) -> None:
     for query in ("%ff%fe=%00", "&&&===", "page=%ff%00", "a" * 20_000, "event_id=%F0%9F%9A%9A"):
         assert client.get(f"{PIXEL}?{query}").status_code == 200
+
+
+def test_of_a_referrer_its_campaign_is_kept_and_no_other_part_of_its_query(
+    client: httpx.Client, writer: FakeWriter
+) -> None:
+    client.get(PIXEL, headers={"Referer": "https://shop.example/x?token=secret&utm_source=mail&utm_evil=1#part"})
+    record = writer.items[0].record
+    assert isinstance(record, dict)
+    assert (record["page"], record["utm_source"]) == ("https://shop.example/x", "mail")
+    assert not {"token", "utm_evil"} & record.keys()
+
+
+@pytest.mark.parametrize(
+    "asks_ahead",
+    [
+        {"Sec-Purpose": "prefetch"},
+        {"Sec-Purpose": "prefetch;prerender"},
+        {"Purpose": "prefetch"},
+        {"X-Moz": "prefetch"},
+    ],
+)
+def test_a_prefetch_is_no_view(client: httpx.Client, writer: FakeWriter, asks_ahead: dict[str, str]) -> None:
+    assert client.get(PIXEL, headers=asks_ahead).headers["content-type"] == "image/gif"
+    assert writer.items == []

@@ -1,21 +1,15 @@
 """What beacon.js does where a shop, its shopper or the way to the server misbehaves, in a real browser."""
 
-import gzip
 from collections.abc import Callable
 
 import pytest
 
-from collector.beacon.script import served_script
 from tests.collector.beacon.test_script import CHROMIUM, Shop, shop, visit
 
 __all__ = ["shop", "visit"]
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium: apt-get install chromium")
 LOADED = "when(function () { return window.milepost && milepost.version; }, function () {"
 EMPTY = "when(function () { return !outbox().length; }, function () { report('empty', true); });"
-
-
-def test_the_script_that_is_served_is_under_5_kb() -> None:
-    assert len(gzip.compress(served_script(), 9)) < 5 * 1024
 
 
 def test_one_event_refused_on_the_way_and_a_damaged_line_do_not_hold_up_the_rest(
