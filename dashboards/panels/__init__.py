@@ -15,18 +15,28 @@ Unit = Literal[
 
 MART_TIME: dict[str, tuple[str, Literal["date", "timestamp"]] | None] = {
     "audience_day": ("day", "date"),
+    "campaign_day": ("day", "date"),
     "completeness_day": ("day", "date"),
     "customer": None,
     "delivery": ("placed_at", "timestamp"),
+    "driving_event": ("at", "timestamp"),
     "fuel_event": ("at", "timestamp"),
+    "fuel_saving": ("month", "date"),
     "funnel_day": ("day", "date"),
+    "item": None,
     "maintenance_due": None,
+    "page_day": ("day", "date"),
     "page_flow": ("day", "date"),
     "product_day": ("day", "date"),
+    "quality_run": None,
+    "recommendation_day": ("day", "date"),
     "rejected_day": ("day", "date"),
     "retention": None,
+    "route_day": ("day", "date"),
     "sales_day": ("day", "date"),
+    "search_day": ("day", "date"),
     "session": ("started_at", "timestamp"),
+    "stock_cover": None,
     "traffic_day": ("day", "date"),
     "traffic_hour": ("hour", "timestamp"),
     "truck_day": ("day", "date"),
@@ -34,6 +44,7 @@ MART_TIME: dict[str, tuple[str, Literal["date", "timestamp"]] | None] = {
     "truck_hour": ("hour", "timestamp"),
     "truck_stop": ("stop_start", "timestamp"),
     "truck_trip": ("trip_start", "timestamp"),
+    "zone_visit": ("entered_at", "timestamp"),
 }
 """Mart → the column by which a period is chosen, and its type; None where the mart is as of its newest data."""
 
@@ -46,6 +57,7 @@ NOT_ADDITIVE = frozenset(
         ("traffic_day", "abandonment"),
         ("truck_day", "fuel_per_100km"),
         ("sales_day", "orders"),
+        *(("page_day", column) for column in ("sessions", "scroll_mean")),
     }
 )
 """(mart, column) whose rows must not be added up: ratios, and counts in which one person or order may stand twice."""

@@ -25,6 +25,11 @@ PANELS = (
         order=("-late_min", "truck_health"), filters=TRUCK,
     ),
     Panel(
+        "late_reason", "Why orders were late", "The first cause that holds, of deliveries after the promise.",
+        "delivery", ("late_reason",), _LATE, "bar", where=(Condition("late_reason"),),
+        order=("-orders", "late_reason"), filters=TRUCK,
+    ),
+    Panel(
         "deliveries", "Deliveries", "Each order from placing to delivery.", "delivery", ("order_id",),
         (
             Measure("state"),
@@ -34,6 +39,7 @@ PANELS = (
             Measure("promised_at"),
             Measure("delivered_at"),
             Measure("late_min", unit="min", warn=15),
+            Measure("late_reason"),
             Measure("truck_health"),
         ),
         "table", order=("-placed_at", "order_id"), most=5000, filters=TRUCK,
@@ -78,5 +84,19 @@ PANELS = (
     Panel(
         "rejected_day", "Refused records per day", "By the day on which they first came.", "rejected_day", ("day",),
         (Measure("rows", "sum", "count", warn=1),), "bar", order=("day",),
+    ),
+    Panel(
+        "quality", "Quality rules", "Each rule on the lake build that the marts are made of.", "quality_run",
+        ("rule",),
+        (
+            Measure("verdict"),
+            Measure("failed", unit="count", warn=1),
+            Measure("rows", unit="count"),
+            Measure("threshold", unit="ratio"),
+            Measure("action"),
+            Measure("table_name"),
+            Measure("run_at"),
+        ),
+        "table", order=("-failed", "rule"),
     ),
 )  # fmt: skip

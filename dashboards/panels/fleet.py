@@ -182,4 +182,40 @@ PANELS = (
         ("truck_id", "stop_start"), (Measure("stop_end"), *_PLACE, Measure("idle_min", unit="min", warn=10)), "map",
         where=(Condition("latitude"),), order=("-stop_start", "truck_id"), most=5000, filters=TRUCK,
     ),
+    Panel(
+        "savings", "What could be saved", "Litres per month: idling, over the best quarter, shorter routes.",
+        "fuel_saving", ("truck_id", "month"),
+        (
+            Measure("litres_idle", unit="L"),
+            Measure("litres_over_best_quartile", unit="L"),
+            Measure("litres_route", unit="L"),
+            Measure("cost", unit="money"),
+        ),
+        "table", order=("-month", "-cost", "truck_id"), period=False, filters=TRUCK,
+    ),
+    Panel(
+        "driving_events", "Harsh driving and overspeed",
+        "Manoeuvres that trucks report, and stretches over the limit.", "driving_event", ("truck_id", "kind"),
+        (Measure("at", "count", "count", name="events", warn=1), Measure("peak", "max")), "bar",
+        order=("-events", "truck_id", "kind"), filters=TRUCK,
+    ),
+    Panel(
+        "zone_visits", "Stays in zones", "From the first sample within a zone to the first outside.", "zone_visit",
+        ("truck_id", "zone_id", "entered_at"), (Measure("left_at"), Measure("late_data")), "table",
+        order=("-entered_at", "truck_id", "zone_id"), most=5000, filters=TRUCK,
+    ),
+    Panel(
+        "routes_day", "Planned and driven", "Stops and km of stored plans against what was driven.", "route_day",
+        ("day", "truck_id"),
+        (
+            Measure("stops_planned", unit="count"),
+            Measure("stops_done", unit="count"),
+            Measure("km_planned", unit="km"),
+            Measure("km_driven", unit="km"),
+            Measure("km_given_order", unit="km"),
+            Measure("litres_saved", unit="L"),
+            Measure("late", unit="count", warn=1),
+        ),
+        "table", order=("-day", "truck_id"), most=5000, filters=TRUCK,
+    ),
 )  # fmt: skip

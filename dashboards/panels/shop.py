@@ -146,4 +146,75 @@ PANELS = (
         (Measure("customers", unit="count"), Measure("active", unit="count"), Measure("revenue", unit="money")),
         "heatmap", order=("cohort_month", "month_no"),
     ),
+    Panel(
+        "pages", "Pages", "Views, entrances and exits per page.", "page_day", ("page",),
+        (
+            Measure("views", "sum", "count"),
+            Measure("entrances", "sum", "count"),
+            Measure("exits", "sum", "count"),
+            Measure("engaged_s", "sum", "s"),
+            Measure("scroll_mean", "mean", "%", weight="views"),
+        ),
+        "table", order=("-views", "page"), most=1000,
+    ),
+    Panel(
+        "searches", "Searches", "What was searched for, what found nothing, what led to a click.", "search_day",
+        ("term",),
+        (
+            Measure("searches", "sum", "count"),
+            Measure("without_results", "sum", "count", warn=1),
+            Measure("clicked", "sum", "count"),
+        ),
+        "table", order=("-searches", "term"), most=1000,
+    ),
+    Panel(
+        "campaigns", "Campaigns", "Sessions and sales by source, medium and campaign; 30 days look-back.",
+        "campaign_day", ("source", "medium", "campaign"),
+        (
+            Measure("sessions", "sum", "count"),
+            Measure("new_users", "sum", "count"),
+            Measure("orders", "sum", "count"),
+            Measure("revenue_first_touch", "sum", "money"),
+            Measure("revenue_last_touch", "sum", "money"),
+        ),
+        "table", order=("-revenue_last_touch", "-sessions", "source", "medium", "campaign"),
+    ),
+    Panel(
+        "campaigns_day", "Campaign revenue per day", "By the last touch before the sale.", "campaign_day",
+        ("day", "source"), (Measure("revenue_last_touch", "sum", "money"),), "line", order=("day", "source"),
+    ),
+    Panel(
+        "recommendations", "Recommendations", "What was shown, clicked and bought; popularity is the comparison.",
+        "recommendation_day", ("model_version", "placement"),
+        (
+            Measure("shown", "sum", "count"),
+            Measure("clicked", "sum", "count"),
+            Measure("bought", "sum", "count"),
+            _REVENUE,
+        ),
+        "table", order=("-shown", "model_version", "placement"),
+    ),
+    Panel(
+        "stock", "Stock", "How long the stock of each active item lasts at the sales of the last 7 days.",
+        "stock_cover", ITEM,
+        (
+            Measure("stock", unit="count"),
+            Measure("units_sold_7d", unit="count"),
+            Measure("days_left", unit="days", warn=7, warn_below=True),
+        ),
+        "table", order=("days_left", "item_id"), filters=ITEM,
+    ),
+    Panel(
+        "items", "Catalogue", "Items as they are now; those of no catalogue come from events.", "item", ITEM,
+        (
+            Measure("item_name"),
+            Measure("category"),
+            Measure("price", unit="money"),
+            Measure("currency"),
+            Measure("active"),
+            Measure("stock", unit="count"),
+            Measure("source"),
+        ),
+        "table", order=ITEM, most=5000, filters=ITEM,
+    ),
 )  # fmt: skip

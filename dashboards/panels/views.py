@@ -10,34 +10,36 @@ STREAMLIT: dict[str, tuple[str, ...]] = {
     "Fleet map": ("positions", "stops"),
     "Trucks": ("truck_current", "speed_truck", "signals_hour", "truck_versions"),
     "Efficiency": (
-        "efficiency_truck", "consumption_day", "idling_day", "distance_day", "fuel_events_kind", "fuel_events",
+        "savings", "efficiency_truck", "consumption_day", "idling_day", "distance_day", "fuel_events_kind",
+        "fuel_events",
     ),
     "Maintenance": ("health_matrix", "maintenance", "maintenance_item", "faults_day", "battery_hour", "tyres_hour"),
-    "Trips": ("trips_day", "trips"),
+    "Trips": ("trips_day", "driving_events", "trips", "zone_visits"),
     "Shop": (
         "shop_total", "clicks_item", "funnel", "products", "traffic_hour", "traffic_day", "conversion_day",
         "audience_referrer_class", "audience_device_type", "audience_browser", "audience_country", "page_flow",
-        "sales_day", "sales_country", "engagement_device", "sessions",
+        "sales_day", "sales_country", "pages", "searches", "recommendations", "stock", "items", "engagement_device",
+        "sessions",
     ),
-    "Campaigns": ("audience_utm_campaign",),
+    "Campaigns": ("campaigns", "campaigns_day", "audience_utm_campaign"),
     "Customers": ("segments", "cohorts", "customers"),
-    "Deliveries": ("delivery_states", "late_truck", "late_health", "deliveries"),
-    "Data quality": ("samples_total", "completeness_day", "completeness_truck", "rejected_day", "rejected"),
+    "Deliveries": ("delivery_states", "late_reason", "late_truck", "late_health", "routes_day", "deliveries"),
+    "Data quality": ("samples_total", "completeness_day", "completeness_truck", "rejected_day", "rejected", "quality"),
 }  # fmt: skip
 
 GRAFANA: dict[str, tuple[str, ...]] = {
     "Fleet": (
         "fleet_total", "positions", "maintenance", "distance_day", "consumption_day", "idling_day", "efficiency_truck",
-        "maintenance_item", "faults_day", "fuel_events", "speed_truck",
+        "maintenance_item", "faults_day", "savings", "driving_events", "fuel_events", "speed_truck",
     ),
     "Truck": ("truck_current", "signals_hour", "tyres_hour", "battery_hour", "trips", "stops", "truck_versions"),
     "Shop": (
         "shop_total", "funnel", "traffic_hour", "traffic_day", "conversion_day", "revenue_day", "clicks_item",
         "products", "audience_device_type", "audience_country", "audience_referrer_class", "audience_utm_campaign",
-        "page_flow", "sales_day", "segments", "cohorts",
+        "campaigns", "page_flow", "pages", "searches", "stock", "sales_day", "segments", "cohorts",
     ),
-    "Pipeline": ("samples_total", "completeness_day", "completeness_truck", "rejected_day", "rejected"),
-    "Deliveries": ("delivery_states", "late_truck", "late_health", "deliveries"),
+    "Pipeline": ("samples_total", "completeness_day", "completeness_truck", "rejected_day", "rejected", "quality"),
+    "Deliveries": ("delivery_states", "late_reason", "late_truck", "late_health", "routes_day", "deliveries"),
 }  # fmt: skip
 
 QUICKSIGHT: dict[str, tuple[str, ...]] = {

@@ -8,17 +8,18 @@ from collector.history import Policy
 from collector.ingest import Ingest
 from collector.stores.factory import open_reader, open_store
 from commerce.orders.service import Orders
-from commerce.registers.documents import CUSTOMERS, VEHICLES
+from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES
 from commerce.registers.register import Register
 from commerce.storage.database import open_database
 from contract import timestamps
+from contract.fleet import FleetSettings, Zone
 from contract.ingest_items import Item
 from tests.warehouse.fleet import at, drive
 from warehouse.build import build
 from warehouse.engines import Engine
 from warehouse.engines.duckdb import DuckDbEngine
 from warehouse.lake.build import Lake, Sources
-from warehouse.settings import WarehouseSettings
+from warehouse.sources import Terms
 
 FIRST, DAYS = datetime(2026, 3, 30, tzinfo=UTC), 6
 LAST = FIRST + timedelta(days=DAYS - 1)
@@ -27,6 +28,10 @@ SPEEDS = [0, 0, 50, 62, 71, 30, 0, 0, 0, 0, 0, 0, 0, 44, 55, 91, 40, 20, 0, 0]
 DEVICES = ("desktop", "mobile", "tablet")
 REFERRERS = ("https://www.google.com/", None, "https://shop.example/partner", "https://www.facebook.com/x")
 COUNTRIES = ("DE", "FR", None)
+
+
+_CORNERS = ((12.9, 52.1), (13.1, 52.1), (13.1, 52.104), (12.9, 52.104), (12.9, 52.1))
+TERMS = Terms(fleet=FleetSettings(fuel_price=1.6), zones=(Zone("depot", "Depot", 30, (_CORNERS,)),))
 
 
 def _day(number: int, hour: int = 8) -> str:
@@ -93,6 +98,13 @@ def clicks() -> list[dict[str, Any]]:
                     **({"order_id": f"order-{visit}"} if step == "purchase" else {}),
                 }
             )  # fmt: skip
+    for visit in range(12):
+        found = {"event_type": "search", "search_term": ("case", "phone")[visit % 2], "search_results": visit % 3}
+        shown = {"event_type": "recommendation_view", "recommendation_id": f"r{visit}", "placement": "product"}
+        for nth, what in enumerate((found, {**shown, "model_version": "popularity"})):
+            start = at(_day(visit % DAYS, 6 + visit % 13), visit * 7 + 5 + nth)
+            who = {"session_id": f"visit-{visit}", "user_id": f"user-{visit}"}
+            made.append({"event_id": f"s{visit}-{nth}", "timestamp": start, **who, **what})
     return made
 
 
@@ -128,7 +140,7 @@ class Demo:
 
     def build_on(self, engine: Engine) -> None:
         """The marts of the lake on an engine."""
-        build(self.folder / "lake", engine, WarehouseSettings())
+        build(self.folder / "lake", engine, TERMS)
 
     def _fill(self) -> None:
         store = open_store(f"sqlite:///{self.folder / 'milepost.db'}")
@@ -155,6 +167,10 @@ class Demo:
         for number in range(5):
             person = {"customer_id": f"C-{number}", "country": "DE", "loyalty_tier": ("gold", "silver")[number % 2]}
             customers.put(CUSTOMERS.read(person), received_ms=ms(_day(0)))
+        items = Register(shop, ITEMS)
+        for number in range(3):
+            known = {"item_id": f"ITEM-{number}", "price": 10, "active": True, "stock": 5 * number}
+            items.put(ITEMS.read(known), received_ms=ms(_day(0)))
         orders = Orders(shop)
         for number in range(20):
             _order(orders, number)

@@ -50,9 +50,8 @@ def test_every_panel_shows_the_marts_numbers(engine: str, chosen: str, request: 
     lines = table(shown, marts)
     assert [(line.panel, line.fault) for line in lines if line.fault] == []
     if choice is WHOLE:
-        assert {line.panel for line in lines if line.value is not None} == set(PANELS), (
-            "each panel has a value to compare"
-        )
+        valued = {line.panel for line in lines if line.value is not None}
+        assert set(PANELS) - valued <= {"routes_day"}, "the demonstration has nothing for it to show"
 
 
 def test_a_wrong_sql_a_wrong_type_and_an_orphan_are_each_found(duckdb: Marts) -> None:
@@ -84,7 +83,8 @@ def test_every_mart_is_shown_and_every_panel_stands_on_a_page() -> None:
     marts = {model.name.removeprefix("marts.") for model in models("duckdb") if model.name.startswith("marts.")}
     shown = {name for names in STREAMLIT.values() for name in names}
     assert shown == set(PANELS)
-    assert marts - {PANELS[name].mart for name in shown} == set()
+    unshown = marts - {PANELS[name].mart for name in shown}
+    assert {mart for mart in unshown if not mart.startswith(("dim_", "fact_"))} == set()  # those are for own queries
     others = {name for view in (GRAFANA, QUICKSIGHT) for names in view.values() for name in names}
     assert others <= set(PANELS)
 
