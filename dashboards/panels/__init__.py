@@ -10,7 +10,7 @@ from typing import Literal
 How = Literal["value", "sum", "min", "max", "mean", "count"]
 Chart = Literal["stat", "line", "bar", "table", "map", "heatmap", "funnel", "flow"]
 Unit = Literal[
-    "", "count", "km", "km/h", "L", "L/100km", "min", "s", "ratio", "money", "%", "°C", "psi", "V", "rpm", "°"
+    "", "count", "km", "km/h", "L", "L/100km", "min", "s", "ratio", "money", "%", "°C", "psi", "V", "rpm", "°", "days"
 ]
 
 MART_TIME: dict[str, tuple[str, Literal["date", "timestamp"]] | None] = {
