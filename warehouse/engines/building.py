@@ -1,7 +1,8 @@
 """What every engine does with the models: which days to build, the statements, the audits."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
+from typing import Any
 
 from contract.errors import MilepostError
 from warehouse.rendering import FIRST, LAST, RenderedModel
@@ -37,11 +38,27 @@ def statements(model: RenderedModel, days: frozenset[str] | None) -> Iterator[st
 
 
 def audits(model: RenderedModel, days: frozenset[str] | None) -> Iterator[tuple[str, str]]:
-    """Each audit's name and the query that must find nothing, over what was built."""
+    """Each audit's name and the query that must find no row, over what was built."""
     built = [("0001-01-01", "9999-12-31")] if days is None or not model.by_day else ranges(days)
     for first, last in built:
         for name, query in model.audits.items():
-            yield name, f"SELECT count(*) FROM ({within(query, first, last)}) AS bad"
+            yield name, within(query, first, last)
+
+
+def counted(audit: str) -> str:
+    """How many rows the query of an audit finds."""
+    return f"SELECT count(*) FROM ({audit}) AS bad"
+
+
+def example(audit: str) -> str:
+    """One of these rows."""
+    return f"SELECT * FROM ({audit}) AS bad LIMIT 1"
+
+
+def failed(model: RenderedModel, audit: str, count: int, row: Mapping[str, Any]) -> AuditFailed:
+    """The error of an audit that found rows, with one of them."""
+    shown = ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
+    return AuditFailed(f"{model.name}: {count} rows break {audit}, such as {shown:.400}; the marts stay as they were")
 
 
 def within(query: str, first: str, last: str) -> str:

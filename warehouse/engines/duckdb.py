@@ -12,7 +12,7 @@ import duckdb
 
 from contract.errors import Misconfigured, Unreachable
 from warehouse.engines import LakeView, Rows
-from warehouse.engines.building import AuditFailed, audits, statements
+from warehouse.engines.building import audits, counted, example, failed, statements
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import relation
 from warehouse.rendering import models
@@ -36,6 +36,11 @@ def _one(db: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
     if len(parsed) != 1:
         raise Misconfigured("give one SQL statement")
     return parsed[0]
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection) -> Rows:
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 class DuckDbEngine:
@@ -89,12 +94,12 @@ class DuckDbEngine:
             for statement in statements(model, days):
                 db.execute(statement)
             for name, query in audits(model, days):
-                found = db.execute(query).fetchone()
+                found = db.execute(counted(query)).fetchone()
                 if found and found[0]:
-                    raise AuditFailed(f"{model.name}: {found[0]} rows break {name}; the marts stay as they were")
+                    raise failed(model, name, found[0], _rows(db.execute(example(query)))[0])
             if model.name.startswith("marts."):
-                counted = db.execute(f"SELECT count(*) FROM {model.name}").fetchone()
-                counts[model.name.removeprefix("marts.")] = counted[0] if counted else 0
+                total = db.execute(f"SELECT count(*) FROM {model.name}").fetchone()
+                counts[model.name.removeprefix("marts.")] = total[0] if total else 0
         db.execute("CREATE OR REPLACE TABLE marts.build AS SELECT ? AS build, ? AS models", [lake.build, models_digest])
         for name in lake.sources:
             db.execute(f"DROP VIEW lake.{name}")
@@ -120,8 +125,7 @@ class DuckDbEngine:
                 cursor = db.execute(_one(db, sql))
             except duckdb.Error as error:
                 raise Misconfigured(f"the warehouse refuses the SQL: {error}") from None
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return _rows(cursor)
 
     def _reading(self) -> duckdb.DuckDBPyConnection:
         try:

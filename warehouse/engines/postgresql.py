@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from contract.errors import Misconfigured, Unreachable
 from warehouse.engines import LakeView, Rows
-from warehouse.engines.building import AuditFailed, audits, statements
+from warehouse.engines.building import audits, counted, example, failed, statements
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import relation
 from warehouse.rendering import RenderedModel, models
@@ -122,9 +122,10 @@ def _make(connection: "psycopg.Connection[Any]", model: RenderedModel) -> None:
         connection.execute(_beside(statement).encode())
     connection.execute(f"ANALYZE {_beside(model.name)}".encode())
     for name, query in audits(model, None):
-        found = connection.execute(_beside(query).encode()).fetchone()
+        found = connection.execute(_beside(counted(query)).encode()).fetchone()
         if found and found[0]:
-            raise AuditFailed(f"{model.name}: {found[0]} rows break {name}; the marts stay as they were")
+            row = connection.cursor(row_factory=dict_row).execute(_beside(example(query)).encode()).fetchone()
+            raise failed(model, name, found[0], row or {})
 
 
 def _beside(statement: str) -> str:
