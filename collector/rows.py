@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Generic, NamedTuple, TypeVar
 
 
@@ -60,7 +61,11 @@ class StoredClick:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Input that was refused: `payload` is the bytes as they came; `times` counts how often they came."""
+    """Input that was refused: `payload` is the bytes as they came; `times` counts how often they came.
+
+    delivery: what names this coming (a stream's shard and sequence number), "" where nothing does. A stream delivers
+    again whatever stood in a batch beside a failure: that is no second coming.
+    """
 
     id: str
     received_ms: int
@@ -69,6 +74,7 @@ class DeadLetter:
     reason: str
     payload: bytes
     times: int = 1
+    delivery: str = dataclass_field(default="", compare=False)
 
 
 Row = TypeVar("Row")

@@ -114,7 +114,7 @@ def letter(item: Item, error: Rejected) -> DeadLetter:
     payload, source = payload_of(item), _source(item)
     identity = hashlib.sha256(source.encode("utf-8", "surrogatepass") + b"\0" + payload).hexdigest()[:32]
     reason = f"{error.reason} [{item.origin}]" if item.origin else error.reason
-    return DeadLetter(identity, item.received_ms, source, error.field, reason, payload)
+    return DeadLetter(identity, item.received_ms, source, error.field, reason, payload, delivery=item.origin)
 
 
 def _source(item: Item) -> str:

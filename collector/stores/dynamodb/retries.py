@@ -60,7 +60,7 @@ class Calls:
     def __call__(self, operation: str, **arguments: Any) -> Answer:
         """One call, e.g. `calls("get_item", TableName=…)`."""
         transaction = operation == "transact_write_items"
-        token = uuid.uuid4().hex
+        token, maybe_done = uuid.uuid4().hex, False
         for attempt in range(_ATTEMPTS):
             if transaction:
                 arguments["ClientRequestToken"] = token
@@ -71,7 +71,8 @@ class Calls:
                 known = _later(error)
                 if known is None:
                     raise
-                if not known:  # it is certain that nothing was done: not the same request any more
+                maybe_done |= known
+                if not maybe_done:  # it is certain that no attempt did anything: not the same request any more
                     token = uuid.uuid4().hex
                 if attempt + 1 == _ATTEMPTS:
                     raise Retryable(f"DynamoDB {operation}: {error}; tried {_ATTEMPTS} times") from error

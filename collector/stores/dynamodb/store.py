@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -315,13 +315,23 @@ class DynamoDbStore(DynamoDbReader):
         return said
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep each; one that is already there is counted."""
+        """Keep each; one that is already there is counted, once for each delivery that has a name."""
         table = self._tables["dead_letters"]
         for letter in letters:
             first, *rest = items.letter_items(letter)
             for item in rest:
                 self._calls("put_item", TableName=table, Item=item)
-            self._add(transactions.keep_and_count(table, first))
+            try:
+                self._add(transactions.keep_and_count(table, first, letter.delivery))
+            except ConditionFailed:
+                self._count_letter(table, first, letter.delivery)
+
+    def _count_letter(self, table: str, first: Item, delivery: str) -> None:
+        """Count a delivery of a letter of which as many are remembered as may be, if it is none of them."""
+        known = self._get("dead_letters", {"id": first["id"], "part": first["part"]})
+        if known and delivery not in known["counted"]["SS"]:
+            with suppress(ConditionFailed):  # a rival made room: this one delivery may stay uncounted
+                self._add(transactions.keep_and_count(table, first, delivery, forget=True))
 
     def _add(self, update: Item) -> None:
         """An update that adds, once: a transaction carries a token, so that it may be retried after a lost answer."""

@@ -16,6 +16,7 @@ from collector.stores.dynamodb.items import (
 from collector.stores.dynamodb.ledger_items import packed_ledger
 from collector.stores.dynamodb.truck_heads import LEDGER, Kept, Written
 
+_MOST_DELIVERIES = 50
 NEW: Item = {"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": {"#id": "truck_id"}}
 
 
@@ -135,14 +136,29 @@ def set_key(table: str, truck_id: str, order_key: str, key: str) -> Item:
     return _update(table, sample_key(truck_id, order_key), {"key": text(key)})
 
 
-def keep_and_count(table: str, item: Item) -> Item:
-    """The update that keeps a dead letter as it first came, and counts it."""
+def keep_and_count(table: str, item: Item, delivery: str, *, forget: bool = False) -> Item:
+    """The update that keeps a dead letter as it first came, and counts it, once for each delivery that has a name.
+
+    Its condition fails where the delivery was counted before, or as many are remembered as may be; then `forget` makes
+    the update that remembers this one only.
+    """
     names = [name for name in item if name not in ("id", "part")]
     kept = ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in names)
-    return {
+    update = {
         "TableName": table,
         "Key": {"id": item["id"], "part": item["part"]},
         "UpdateExpression": f"SET {kept} ADD #times :one",
         "ExpressionAttributeNames": {f"#{name}": name for name in (*names, "times")},
         "ExpressionAttributeValues": {**{f":{name}": item[name] for name in names}, ":one": number(1)},
     }
+    if not delivery:
+        return update
+    update["ExpressionAttributeNames"] |= {"#counted": "counted"}
+    update["ExpressionAttributeValues"] |= {":these": {"SS": [delivery]}, ":most": number(_MOST_DELIVERIES)}
+    if forget:
+        update["UpdateExpression"] = f"SET {kept}, #counted = :these ADD #times :one"
+        return {**update, "ConditionExpression": "size(#counted) >= :most"}
+    update["UpdateExpression"] += ", #counted :these"
+    update["ExpressionAttributeValues"] |= {":this": text(delivery)}
+    fresh = "attribute_not_exists(#counted) OR (NOT contains(#counted, :this) AND size(#counted) < :most)"
+    return {**update, "ConditionExpression": fresh}

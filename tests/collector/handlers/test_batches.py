@@ -231,3 +231,16 @@ def test_the_handler_writes_its_metrics(invoke: Invoke, capsys: pytest.CaptureFi
     assert (counts["Accepted"], counts["Rejected"], counts["Failed"]) == ([3.0], [1.0], [0.0])
     assert counts["service"] == "milepost-telemetry"
     assert counts["OldestAge"][0] > 0
+
+
+@pytest.mark.parametrize("store_url", ["dynamodb"], indirect=True)
+def test_a_refused_record_that_is_delivered_again_came_once(store_url: str, invoke: Invoke) -> None:
+    """Lambda delivers everything from a failure on again, also what stood beside it and was settled."""
+    refused = message(b"{half", 1)
+    for _ in range(2):
+        invoke({"Records": [refused]})
+    invoke({"Records": [message(b"{half", number) for number in range(2, 60)]})  # a producer that repeats itself
+    invoke({"Records": [message(b"{half", 59)]})
+    store = open_store(store_url)
+    assert [letter.times for letter in store.dead_letters()] == [59]
+    store.close()

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from collector import queries
 from collector.ingest import Ingest
 from collector.stores.dynamodb import DynamoDbStore
+from collector.stores.dynamodb.click_counters import addition
 from collector.stores.dynamodb.retries import Calls
 from contract.errors import Misconfigured, Retryable
 from contract.ingest_items import Item
@@ -32,6 +33,7 @@ class Hooked:
     def __init__(self, cloud: Cloud) -> None:
         self.client = ministack.client(ministack.shared())
         self.waits: list[float] = []
+        self.prefix = cloud.prefix
         calls = Calls(self.client, sleep=self.waits.append, chance=lambda: 1.0)
         self.store = DynamoDbStore(cloud.prefix, calls=calls, clock=lambda: cloud.now)
         self._ingest = Ingest(self.store, cloud.policy)
@@ -121,6 +123,37 @@ def test_a_lost_answer_is_no_second_count(cloud: Cloud, hooked: Hooked) -> None:
     assert hooked.take(click(event_id="a", click_count=3), kind="click") == ["accepted"]
     assert lost
     assert [count for _, count in cloud.store.click_counts()] == [3]
+
+
+@pytest.mark.parametrize("act", ["a letter comes again", "a recount"])
+def test_an_addition_whose_answer_was_lost_and_that_was_then_throttled_is_made_once(hooked: Hooked, act: str) -> None:
+    """The throttle says that this attempt did nothing; it says nothing of the one before."""
+    hooked.take(click(event_id="a", click_count=3), kind="click")
+    lost: list[int] = []
+
+    def after_call(**_: Any) -> None:
+        if not lost:
+            lost.append(1)
+            raise ReadTimeoutError(endpoint_url="x")
+
+    def before_send(**_: Any) -> AWSResponse | None:
+        if len(lost) == 1:
+            lost.append(1)
+            return _cancelled("ThrottlingError")()
+        return None
+
+    if act == "a recount":
+        [(counter, _)] = hooked.store.click_counts()
+        hooked.store._add(addition(f"{hooked.prefix}-click_counts", counter, 40, shard=0))
+    hooked.client.meta.events.register("after-call.dynamodb.TransactWriteItems", after_call)
+    hooked.client.meta.events.register("before-send.dynamodb.TransactWriteItems", before_send)
+    if act == "a recount":
+        hooked.store.replace_click_counts()
+    else:
+        hooked.take(sample(seq="x"))
+    assert len(lost) == 2
+    assert [count for _, count in hooked.store.click_counts()] == [3]
+    assert [letter.times for letter in hooked.store.dead_letters()] == ([] if act == "a recount" else [1])
 
 
 def test_half_a_batch_is_asked_for_again(cloud: Cloud, hooked: Hooked) -> None:
