@@ -18,6 +18,7 @@ class MemoryStore:
     chunk = 200
     most_versions = None
     too_late_ms = None
+    clicks_too_old_ms = None
 
     def __init__(self) -> None:
         self.samples: dict[str, dict[str, StoredSample]] = defaultdict(dict)

@@ -47,6 +47,8 @@ def ingest(
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     with writing(settings_of(config, data_dir), make=True) as (store, policy):
         vouch_for_policy(store, policy)
+        if stream == "clicks" and store.clicks_too_old_ms is not None:
+            typer.echo("Events that were counted live over 14 days ago cannot be recognised in a file.", err=True)
         taker = Ingest(store, policy)
         for file in files:
             for sums in _ingest_file(taker, file, stream):

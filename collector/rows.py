@@ -39,7 +39,8 @@ class StoredClick:
     """An event as kept, with the counter that it adds `count` to.
 
     content: hash of what its producer sent, "" for an event that was stored before hashes were. sent_at: the browser's
-    clock at the delivery, "" where it was not said.
+    clock at the delivery, "" where it was not said. from_file: `milepost ingest` brought it, so that its identity is
+    kept for ever, also where others expire.
     """
 
     event_id: str
@@ -52,6 +53,7 @@ class StoredClick:
     text: str
     content: str = ""
     sent_at: str = ""
+    from_file: bool = dataclass_field(default=False, compare=False)
 
     @property
     def rank(self) -> tuple[str, int, str]:

@@ -6,8 +6,14 @@ from contract.click_records import ClickEvent
 _MINUTE = len("2026-01-01T00:00")
 
 
-def stored(event: ClickEvent, received_ms: int) -> StoredClick:
-    """The event as a store keeps it, with the counter that it adds to."""
+def stored(event: ClickEvent, received_ms: int, *, from_file: bool = False) -> StoredClick:
+    """The event as a store keeps it, with the counter that it adds to.
+
+    Args:
+        event: as it was read.
+        received_ms: Unix ms of its arrival.
+        from_file: `milepost ingest` brings it.
+    """
     record = event.record
     counter = Counter(
         minute=event.timestamp[:_MINUTE] + ":00.000Z",
@@ -26,4 +32,5 @@ def stored(event: ClickEvent, received_ms: int) -> StoredClick:
         text=event.text,
         content=event.content,
         sent_at=event.sent_at,
+        from_file=from_file,
     )

@@ -11,11 +11,12 @@ back: that ask is made once more at once, and the two count as one. So a truck t
 and less often, and no hole hovers: each ask but the repeated ones counts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from collector.completeness.holes import Hole, cut, still_missing
+from collector.completeness.recent_contents import RecentContents
 from contract.control_messages import MAX_RESEND_RANGES, NeverStored, Report
 from contract.ranges import Ranges
 
@@ -35,6 +36,7 @@ class StreamLedger:
     highest: the highest number that is believed; holes lie below it. reported: the highest that the truck itself named.
     oldest_retained: the lowest that any report named as still held, None before the first. heard_ms: when the truck was
     last heard on it. never_stored: (run, count) of each process of the agent that took samples and could not keep them.
+    recent: what came lately under which number, by which a second content is known, whoever stored it.
     """
 
     received: Ranges = field(default_factory=Ranges)
@@ -50,6 +52,7 @@ class StreamLedger:
     reported: int = 0
     oldest_retained: int | None = None
     never_stored: tuple[tuple[str, int], ...] = ()
+    recent: RecentContents = field(default_factory=RecentContents)
 
     @property
     def settled(self) -> Ranges:
@@ -89,8 +92,23 @@ class StreamLedger:
         believed = arrived.pairs[len(arrived.pairs) - 1 - len(leaps)][1] if arrived else 0
         return max(believed, self.reported), Ranges.of_numbers(leaps)
 
-    def receive(self, numbers: Ranges, now_ms: int, *, conflicts: Ranges = Ranges()) -> "StreamLedger":  # noqa: B008
-        """Samples were stored; `conflicts` are those whose number another content already had."""
+    def receive(
+        self,
+        numbers: Ranges,
+        now_ms: int,
+        *,
+        conflicts: Ranges = Ranges(),  # noqa: B008
+        contents: Sequence[tuple[int, str]] = (),
+    ) -> "StreamLedger":
+        """Samples were stored.
+
+        Args:
+            numbers: theirs.
+            now_ms: when they came, Unix ms.
+            conflicts: those of which the caller knows that another content has the number.
+            contents: number and content hash of each, also of those that were stored before.
+        """
+        recent, twice = self.recent.add(contents)
         return replace(
             self,
             received=self.received | numbers,
@@ -98,8 +116,9 @@ class StreamLedger:
             thinned=self.thinned - numbers,
             dead_lettered=self.dead_lettered - numbers,
             pending=self.pending - numbers,
-            conflicts=self.conflicts | conflicts,
+            conflicts=self.conflicts | conflicts | Ranges.of_numbers(twice),
             heard_ms=max(self.heard_ms, now_ms),
+            recent=recent,
         )._noticed(now_ms)
 
     def dead_letter(self, numbers: Ranges, now_ms: int) -> "StreamLedger":
@@ -193,6 +212,8 @@ class StreamLedger:
         more: dict[str, Any] = {"reported": self.reported}
         if self.oldest_retained is not None:
             more["oldest_retained"] = self.oldest_retained
+        if self.recent:
+            more["recent"] = self.recent.as_lists()
         if self.never_stored:
             more["never_stored"] = [list(run) for run in self.never_stored]
         fixed = {"highest": self.highest, "closed": self.closed, "heard_ms": self.heard_ms, "holes": holes}
@@ -211,6 +232,7 @@ class StreamLedger:
             reported=stored.get("reported", stored["highest"]),  # before 0.2 each number was believed
             oldest_retained=stored.get("oldest_retained"),
             never_stored=tuple((run, count) for run, count in stored.get("never_stored", ())),
+            recent=RecentContents.of(stored.get("recent", ())),
         )
 
 

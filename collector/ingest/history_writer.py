@@ -42,16 +42,21 @@ class HistoryWriter:
         head = self._store.head(truck_id, streams)
         fresh = self._store.put_samples(truck_id, rows)
         arrived: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+        contents: dict[str, list[tuple[int, str]]] = defaultdict(list)
         for sample, new in zip(samples, fresh, strict=True):
             if sample.stream_id is not None and sample.seq is not None:
                 arrived[sample.stream_id].append((sample.seq, new))
+                contents[sample.stream_id].append((sample.seq, sample.content))
         now_ms = max(received_ms)
         conflicts = {stream_id: _conflicts(head.ledgers[stream_id], numbers) for stream_id, numbers in arrived.items()}
 
         def settle(ledgers: Mapping[str, StreamLedger]) -> dict[str, StreamLedger]:
             return {
                 stream_id: ledgers[stream_id].receive(
-                    Ranges.of_numbers(number for number, _ in numbers), now_ms, conflicts=conflicts[stream_id]
+                    Ranges.of_numbers(number for number, _ in numbers),
+                    now_ms,
+                    conflicts=conflicts[stream_id],
+                    contents=contents[stream_id],
                 )
                 for stream_id, numbers in arrived.items()
             }
@@ -128,7 +133,8 @@ def _conflicts(before: StreamLedger, arrived: Sequence[tuple[int, bool]]) -> Ran
     """The numbers under which a second content was stored: one that came before, or one of this call.
 
     before: the ledger as it was before the samples were put, so that another handler that brings the same sample at
-    the same time is not taken for another content.
+    the same time is not taken for another content. What two handlers bring at one time, or one that died and came
+    again, the ledger's recent contents tell.
     """
     seen: set[int] = set()
     twice = []

@@ -16,6 +16,7 @@ from collector.ingest.validation import (
     letter,
     refuse,
     too_late,
+    too_old,
 )
 from collector.stores import Damaged, Store
 from contract import timestamps
@@ -64,7 +65,7 @@ class Ingest:
         verdicts = [judge(item) for item in items]
         try:
             with self._store.unit():
-                verdicts = self._too_late(items, verdicts)
+                verdicts = self._too_old(items, self._too_late(items, verdicts))
                 receipts = self._take(items, verdicts)
         except (Retryable, Misconfigured):
             raise
@@ -115,7 +116,11 @@ class Ingest:
             its_receipts = self._take_samples(its_items, [verdicts[i] for i in indexes])  # type: ignore[misc]
             for i, receipt in zip(indexes, its_receipts, strict=True):
                 receipts[i] = receipt
-        fresh = self._store.put_clicks([stored_click(verdicts[i], items[i].received_ms) for i in clicks])  # type: ignore[arg-type]
+        events = [
+            stored_click(verdicts[i], items[i].received_ms, from_file=_from_file(items[i]))  # type: ignore[arg-type]
+            for i in clicks
+        ]
+        fresh = self._store.put_clicks(events)
         for i, new in zip(clicks, fresh, strict=True):
             event: ClickEvent = verdicts[i]  # type: ignore[assignment]
             receipts[i] = _receipt(new, event.event_id, event.warnings)
@@ -162,6 +167,27 @@ class Ingest:
                     judged[index] = too_late(items[index], verdicts[index], oldest)  # type: ignore[arg-type]
         return judged
 
+    def _too_old(self, items: Sequence[Item], verdicts: list[ValidationResult]) -> list[ValidationResult]:
+        """The verdicts, but events whose identities may have expired refused, unless they are there still."""
+        oldest_ms = self._store.clicks_too_old_ms
+        if oldest_ms is None:
+            return verdicts
+        earliest = timestamps.from_ms(max(0, self._store.now_ms() - oldest_ms))
+        old = {
+            index: verdict
+            for index, (item, verdict) in enumerate(zip(items, verdicts, strict=True))
+            if isinstance(verdict, ClickEvent) and verdict.timestamp < earliest and not _from_file(item)
+        }
+        if not old:
+            return verdicts
+        known = self._store.has_clicks([event.event_id for event in old.values()])
+        refused = {
+            index: too_old(items[index], event, oldest_ms)
+            for index, event in old.items()
+            if event.event_id not in known
+        }
+        return [refused.get(index, verdict) for index, verdict in enumerate(verdicts)]
+
     def _is_too_late(self, item: Item, sample: Sample, oldest_ms: int) -> bool:
         """Judged by the time of counting: the envelope of what is put back after weeks says when it first came."""
         now_ms = max(item.received_ms, self._store.now_ms())
@@ -194,6 +220,10 @@ class Ingest:
                 said.stream_id,
                 lambda ledger: ledger.reach(highest, now_ms, buffered=said.buffered),
             )
+
+
+def _from_file(item: Item) -> bool:
+    return item.source.startswith("file:")
 
 
 def _receipt(new: bool, identity: str | int | None, warnings: Mapping[str, str] = NO_WARNINGS) -> Receipt:

@@ -130,6 +130,13 @@ def too_late(item: Item, sample: Sample, oldest_ms: int) -> Refusal:
     return refuse(item, sample.record, Rejected("sampled_at", f"too_late: over {days} days old"))
 
 
+def too_old(item: Item, event: ClickEvent, oldest_ms: int) -> Refusal:
+    """The refusal of a shop event so old that it may have been counted and forgotten."""
+    days = oldest_ms // 86_400_000
+    said = f"too_old: over {days} days old, so that a repeat could not be recognised: load it by `milepost ingest`"
+    return refuse(item, event.record, Rejected("timestamp", said))
+
+
 def refuse(item: Item, record: Json, error: Rejected) -> Refusal:
     """The dead letter of an item, with what can still be read of its record (None where it did not parse)."""
     said = record if isinstance(record, dict) else {}

@@ -208,11 +208,13 @@ class Store(Reader, Protocol):
 
     chunk: samples of one truck that are put and applied at a time. most_versions: how many of them one `apply` may
     write, None for any number. too_late_ms: samples older than this when counted are refused, None where all are kept.
+    clicks_too_old_ms: the same for shop events, but for those that `milepost ingest` brings.
     """
 
     chunk: int
     most_versions: int | None
     too_late_ms: int | None
+    clicks_too_old_ms: int | None
 
     def now_ms(self) -> int:
         """The time of counting, Unix ms: what retention goes by."""
@@ -312,7 +314,8 @@ class Store(Reader, Protocol):
         """Store and count events, each id once, whatever was delivered how often.
 
         Of several deliveries of one id, the lowest `rank` counts: one that comes later takes the place, and the count,
-        of the one before, in one act.
+        of the one before, in one act. Where identities expire, they do so 14 days after they were counted, and never
+        once `milepost ingest` has brought the event.
 
         Returns:
             For each event, in order, True if its id was not there.

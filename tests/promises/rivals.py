@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,6 +15,7 @@ from collector.stores import Store
 from contract import timestamps
 from contract.errors import Retryable
 from contract.ingest_items import Item
+from contract.ranges import Ranges
 from contract.records import read_sample
 from tests.promises.schedule import Actor, Conductor, Killed
 from tests.promises.worlds import MakeWorld, World
@@ -29,7 +30,8 @@ _TRIES = 20
 @dataclass(frozen=True)
 class Story:
     """Who brings what. samples: (minute, speed, status). rivals: for each handler its batches of sample numbers, one
-    after the other. deaths: after how many calls each handler dies for the first time. order: seeds the schedule."""
+    after the other. deaths: after how many calls each handler dies for the first time. order: seeds the schedule.
+    twins: each two samples come under one number, as of a truck that gave it twice."""
 
     samples: tuple[tuple[int, int, int], ...]
     rivals: tuple[tuple[tuple[int, ...], ...], ...]
@@ -38,6 +40,11 @@ class Story:
     chunk: int = 30
     most_versions: int = 88
     order: int = 0
+    twins: bool = False
+
+    def seq(self, number: int) -> int:
+        """Of the sample with this number, from 1."""
+        return (number + 1) // 2 if self.twins else number
 
 
 @st.composite
@@ -62,6 +69,7 @@ def stories(draw: st.DrawFn, most: int = 8) -> Story:
         chunk=draw(st.sampled_from([1, 2, 30])),
         most_versions=draw(st.sampled_from([6, 88])),
         order=draw(st.integers(0, 2**32)),
+        twins=draw(st.booleans()),
     )
 
 
@@ -75,7 +83,34 @@ def drawn(chance: random.Random, most: int = 6) -> Story:
     rivals: list[list[tuple[int, ...]]] = [[] for _ in range(chance.randint(2, 3))]
     for number in brought:
         chance.choice(rivals).append((number,))
-    return Story(tuple(samples), tuple(map(tuple, rivals)), order=chance.getrandbits(32))
+    twins = chance.random() < 0.3
+    return Story(tuple(samples), tuple(map(tuple, rivals)), order=chance.getrandbits(32), twins=twins)
+
+
+def harder(chance: random.Random) -> Story:
+    """A story whose handlers bring several samples at a time, in small chunks and acts, and die after some calls."""
+    story = drawn(chance, most=8)
+    rivals = []
+    for brought in story.rivals:
+        batches: list[list[int]] = []
+        for [number] in brought:
+            if not batches or chance.random() < 0.5:
+                batches.append([])
+            batches[-1].append(number)
+        rivals.append(tuple(map(tuple, batches)))
+    return replace(
+        story,
+        rivals=tuple(rivals),
+        deaths=tuple(chance.choice([None, chance.randint(1, 30)]) for _ in rivals),
+        policy=chance.choice(sorted(POLICIES)),
+        chunk=chance.choice([1, 2, 30]),
+        most_versions=chance.choice([6, 88]),
+    )
+
+
+def weather(chance: random.Random) -> Callable[[], str | None]:
+    """What befalls each call: mostly nothing, else a throttle or a lost answer."""
+    return lambda: {0: "throttled", 1: "lost"}.get(chance.randrange(15))
 
 
 def records(story: Story, truck: str) -> list[dict[str, Any]]:
@@ -83,7 +118,7 @@ def records(story: Story, truck: str) -> list[dict[str, Any]]:
         {
             "truck_id": truck,
             "stream_id": "s1",
-            "seq": number,
+            "seq": story.seq(number),
             "sampled_at": f"2024-06-01T10:0{minute}:00.000Z",
             "vehicle_speed": speed,
             "vehicle_health_and_maintenance": {"brake_status": f"{status}"},
@@ -153,8 +188,11 @@ def faults(store: Store, truck: str, story: Story) -> list[str]:
     if (head.latest, head.current) != (max(each.order_key for each in read), expected[-1]):
         found.append("head")
     ledger = head.ledgers["s1"]
-    if ledger.received.as_lists() != [[1, len(read)]] or ledger.conflicts or ledger.holes:
+    twice = Ranges.of_numbers(range(1, len(read) // 2 + 1) if story.twins else ())
+    if ledger.received.as_lists() != [[1, story.seq(len(read))]] or ledger.holes:
         found.append("ledger")
+    if ledger.conflicts != twice:
+        found.append("conflicts")
     if {sample.order_key for sample in store.samples(truck)} != {each.order_key for each in read}:
         found.append("samples")
     if not found and (said := verify(store, policy, truck)):

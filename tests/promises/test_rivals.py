@@ -6,7 +6,7 @@ broken on purpose, and the same search must find what goes wrong.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from collector.stores import Change, TruckHead
 from collector.stores.dynamodb import DynamoDbStore
 from tests import ministack
 from tests.budget import budget
-from tests.promises.rivals import NOW_MS, Story, drawn, play, stories
+from tests.promises.rivals import NOW_MS, Story, drawn, harder, play, stories, weather
 from tests.promises.schedule import Conductor
 from tests.promises.worlds import RealWorld, SqliteWorld, TornWorld
 
@@ -67,6 +67,28 @@ def test_on_ministack(examples: int, aws: str) -> None:
         assert not wrong, (wrong, story)
 
     check()
+
+
+def _stories(seeds: Iterable[int]) -> Iterator[tuple[int, Story, list[str]]]:
+    for seed in seeds:
+        chance = random.Random(seed)
+        story, fault = harder(chance), weather(chance)
+        _, wrong = play(lambda conductor: TornWorld(conductor, NOW_MS / 1000, fault=fault), story)  # noqa: B023
+        yield seed, story, wrong
+
+
+def test_throttles_lost_answers_and_crashes_leave_the_same_history() -> None:
+    assert [found for found in _stories(range(150)) if found[2]] == []
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(7200)
+def test_a_hundred_thousand_stories_and_none_ends_wrong() -> None:
+    """Nor is one left unhealed, nor does one go on for ever: each batch is taken within its tries."""
+    stories = 100_000
+    wrong = [found for found in _stories(range(stories)) if found[2]]
+    print(f"\n{stories} stories, {len(wrong)} wrong")
+    assert wrong == []
 
 
 # The rules, one by one

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import islice, takewhile
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from collector.stores.dynamodb import TABLES
 from collector.stores.dynamodb.items import size
@@ -34,6 +34,8 @@ class TornTables:
         self.keys: dict[str, list[tuple[str, ...]]] = {name: [] for name in _KEYS}
         """Those of `items`, ascending."""
         self.coming: dict[Place, Item | None] = {}
+        self.done_tokens: set[str] = set()
+        """ClientRequestTokens of transactions that were carried out: a repetition does nothing."""
         self.largest = self.heaviest = 0
         """Items, and bytes, of the largest transaction that was asked for."""
         self._add_event = add_event
@@ -54,6 +56,10 @@ class TornTables:
             self.keys[table].remove(key)
 
 
+Fault = Callable[[], str | None]
+"""What happens to the next call: None, "throttled" before it does anything, or "lost": its answer is."""
+
+
 class TornClient:
     """A boto3 client's methods on TornTables. turn, done: before and after each call; wait: until something is so."""
 
@@ -62,18 +68,25 @@ class TornClient:
         tables: TornTables,
         turn: Callable[..., None] = lambda *_: None,
         done: Callable[[], None] = lambda: None,
+        fault: Fault = lambda: None,
     ) -> None:
         self._tables = tables
         self._turn = turn
         self._done = done
+        self._fault = fault
 
     def __getattr__(self, operation: str) -> Callable[..., Item]:
         act = getattr(self, f"_{operation}")
 
         def call(**arguments: Any) -> Item:
             self._turn()
+            fault = self._fault()
+            if fault == "throttled":
+                raise _error("ThrottlingException")
             answer: Item = act(**arguments)
             self._done()
+            if fault == "lost":
+                raise ReadTimeoutError(endpoint_url="torn")
             return answer
 
         return call
@@ -138,7 +151,9 @@ class TornClient:
         self._tables._commit(place)
         return {}
 
-    def _transact_write_items(self, TransactItems: list[Item], **_: Any) -> Item:
+    def _transact_write_items(self, TransactItems: list[Item], ClientRequestToken: str = "") -> Item:
+        if ClientRequestToken in self._tables.done_tokens:
+            return {}
         prepared = [self._prepare(act) for act in TransactItems]
         self._measure(prepared)
         places = [place for place, _, _ in prepared]
@@ -153,6 +168,7 @@ class TornClient:
         writes = {place: after for (place, after, _), act in zip(prepared, TransactItems, strict=True)}
         mine = dict(writes)
         self._tables.commit_later(writes)
+        self._tables.done_tokens |= {ClientRequestToken} - {""}
         assert len(checks) <= len(TransactItems)
         self._done()  # it may die here, and what it began goes on
         self._turn(lambda: not any(self._tables.coming.get(place, self) is mine[place] for place in mine))

@@ -11,7 +11,7 @@ from collector.stores.dynamodb import TABLES, DynamoDbStore, create_tables
 from collector.stores.dynamodb.retries import Calls
 from collector.stores.sqlite.store import SqliteStore
 from tests.promises.schedule import Actor, Conductor
-from tests.promises.torn_dynamodb import TornClient, TornTables
+from tests.promises.torn_dynamodb import Fault, TornClient, TornTables
 
 _numbers = count()
 
@@ -27,15 +27,24 @@ class World(Protocol):
 
 
 class TornWorld:
-    """DynamoDB in memory, with transactions that others see item by item. kind: the store, or one with a fault."""
+    """DynamoDB in memory, with transactions that others see item by item.
 
-    def __init__(self, conductor: Conductor, now: float, kind: type[DynamoDbStore] = DynamoDbStore) -> None:
+    kind: the store, or one with a fault. fault: what happens to a handler's next call (TornClient).
+    """
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        now: float,
+        kind: type[DynamoDbStore] = DynamoDbStore,
+        fault: Fault = lambda: None,
+    ) -> None:
         self.truck = "T1"
         self.tables = TornTables(conductor.events.append)
-        self._kind, self._now = kind, now
+        self._kind, self._now, self._fault = kind, now, fault
 
     def store(self, actor: Actor) -> DynamoDbStore:
-        return self._open(TornClient(self.tables, actor.turn, actor.done))
+        return self._open(TornClient(self.tables, actor.turn, actor.done, self._fault))
 
     def watcher(self) -> DynamoDbStore:
         return self._open(TornClient(self.tables))

@@ -5,7 +5,8 @@ import json
 import math
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, fields
+from contextlib import suppress
+from dataclasses import astuple, fields, replace
 
 from collector.clicks.counting import stored
 from collector.rows import Counter, StoredClick
@@ -23,12 +24,13 @@ SHARDS = 8
 """Rival handlers add to different items of one counter, mostly; a reader adds them up."""
 
 
-def click_item(click: StoredClick) -> Item:
+def click_item(click: StoredClick, now_ms: int) -> Item:
+    """now_ms: the time of counting, from which its identity lives."""
     item = {
         "event_id": text(click.event_id),
         "received_ms": number(click.received_ms),
         "text": pack(click.text.encode("ascii")),
-        "expires": number(expiry(click.timestamp, CLICKS_KEPT_MS)),
+        **({} if click.from_file else {"expires": number(expiry(timestamps.from_ms(now_ms), CLICKS_KEPT_MS))}),
         **({"content": text(click.content)} if click.content else {}),
         **({"sent_at": text(click.sent_at)} if click.sent_at else {}),
     }
@@ -43,7 +45,7 @@ def read_click(item: Item) -> StoredClick:
     """All but when it came is derived from the event's own text."""
     if "derived" in item:
         values = json.loads(item["derived"]["S"])
-        return StoredClick(**{**dict(zip(_FIELDS, values, strict=True)), "counter": Counter(*values[4])})
+        return StoredClick(**{**dict(zip(_FIELDS, values, strict=False)), "counter": Counter(*values[4])})
     said, received_ms = unpack(item["text"]).decode("ascii"), int(item["received_ms"]["N"])
     derived = _derived(item["event_id"]["S"], said, received_ms, _told_apart(item))
     if derived is None:
@@ -85,13 +87,16 @@ def addition(table: str, counter: Counter, count: int, shard: int) -> Item:
     }
 
 
-def batches(clicks: Sequence[StoredClick]) -> Iterator[list[tuple[StoredClick, Item]]]:
-    """The events in stretches that one transaction takes, with the counters that they add to."""
+def batches(clicks: Sequence[StoredClick], now_ms: int) -> Iterator[list[tuple[StoredClick, Item]]]:
+    """The events in stretches that one transaction takes, with the counters that they add to.
+
+    now_ms: the time of counting.
+    """
     batch: list[tuple[StoredClick, Item]] = []
     counters: set[Counter] = set()
     weight = 0
     for click in clicks:
-        item = click_item(click)
+        item = click_item(click, now_ms)
         full = len(batch) == MOST_EVENTS or len(batch) + len(counters | {click.counter}) + 1 > MOST_ITEMS
         if batch and (full or weight + size(item) > MOST_BYTES):
             yield batch
@@ -132,28 +137,37 @@ def count_batch(
     return set()
 
 
-def settle_rivals(calls: Calls, names: tuple[str, str], known: Sequence[StoredClick], shard: Callable[[], int]) -> None:
+def settle_rivals(
+    calls: Calls, names: tuple[str, str], known: Sequence[StoredClick], shard: Callable[[], int], *, now_ms: int
+) -> None:
     """Of several deliveries of one event that of the lowest rank counts: put it in the place of one that came before.
 
     One transaction replaces the event, if it is still the one that was read, takes its count back and adds the new one.
+    An event that was brought by a file once is kept for ever, so that the file may be brought again.
 
     Args:
         calls: of the client.
         names: the tables of clicks and of click_counts.
         known: deliveries whose event_id was stored already.
         shard: the part of a counter to change.
+        now_ms: the time of counting, Unix ms.
     """
     clicks, counts = names
     for click in known:
         while True:
             key = {"event_id": text(click.event_id)}
             found = calls("get_item", TableName=clicks, Key=key, ConsistentRead=True).get("Item")
-            if found is None or read_click(found).rank <= click.rank:
+            if found is None:
                 break
             loser = read_click(found)
+            if loser.rank <= click.rank:
+                if click.from_file and "expires" in found:
+                    _keep_for_ever(calls, clicks, key)
+                break
+            winner = replace(click, from_file=click.from_file or "expires" not in found)
             replaced = {
                 "TableName": clicks,
-                "Item": click_item(click),
+                "Item": click_item(winner, now_ms),
                 "ConditionExpression": "#text = :text AND #received_ms = :received_ms",
                 "ExpressionAttributeNames": {"#text": "text", "#received_ms": "received_ms"},
                 "ExpressionAttributeValues": {":text": found["text"], ":received_ms": found["received_ms"]},
@@ -167,6 +181,16 @@ def settle_rivals(calls: Calls, names: tuple[str, str], known: Sequence[StoredCl
             except ConditionFailed:
                 continue  # another delivery was first: compare with that
             break
+
+
+def _keep_for_ever(calls: Calls, table: str, key: Item) -> None:
+    update = {
+        "UpdateExpression": "REMOVE #expires",
+        "ConditionExpression": "attribute_exists(#id)",
+        "ExpressionAttributeNames": {"#expires": "expires", "#id": "event_id"},
+    }
+    with suppress(ConditionFailed):  # it expired just now; it was counted all the same
+        calls("update_item", TableName=table, Key=key, **update)
 
 
 def recountable_from(now: float) -> str:

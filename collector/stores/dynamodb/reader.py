@@ -196,7 +196,7 @@ class DynamoDbReader:
         return (item for item in self._range("samples", truck_id, order_key, first) if self._lives(item))
 
     def _lives(self, item: Item) -> bool:
-        return int(item["expires"]["N"]) > self._clock()
+        return "expires" not in item or int(item["expires"]["N"]) > self._clock()
 
     def _get(self, table: str, key: Item) -> Item | None:
         answer = self._calls("get_item", TableName=self._tables[table], Key=key, ConsistentRead=True)

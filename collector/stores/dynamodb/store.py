@@ -65,6 +65,8 @@ class DynamoDbStore(DynamoDbReader):
     most_versions: int | None = 88
     """With the head and a ledger 90 items; lower for a chunk that has more ledgers, or samples too large for that."""
     too_late_ms: int | None = 35 * DAY_MS
+    clicks_too_old_ms: int | None = 13 * DAY_MS
+    """A day less than identities live: DynamoDB deletes late, never early."""
 
     def __init__(
         self, prefix: str, client: Any = None, *, clock: Callable[[], float] = time.time, calls: Calls | None = None,
@@ -302,7 +304,7 @@ class DynamoDbStore(DynamoDbReader):
             first.setdefault(click.event_id, click)
         names = (self._tables["clicks"], self._tables["click_counts"])
         fresh: set[str] = set()
-        for batch in click_counters.batches(list(first.values())):
+        for batch in click_counters.batches(list(first.values()), self.now_ms()):
             fresh |= click_counters.count_batch(
                 self._calls, names, batch, lambda: random.randrange(click_counters.SHARDS)
             )
@@ -311,7 +313,8 @@ class DynamoDbStore(DynamoDbReader):
             said.append(click.event_id in fresh)
             fresh.discard(click.event_id)
         known = [click for click, new in zip(clicks, said, strict=True) if not new]
-        click_counters.settle_rivals(self._calls, names, known, lambda: random.randrange(click_counters.SHARDS))
+        shard = lambda: random.randrange(click_counters.SHARDS)  # noqa: E731
+        click_counters.settle_rivals(self._calls, names, known, shard, now_ms=self.now_ms())
         return said
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:

@@ -144,7 +144,7 @@ def keep_and_count(table: str, item: Item, delivery: str, *, forget: bool = Fals
     """
     names = [name for name in item if name not in ("id", "part")]
     kept = ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in names)
-    update = {
+    update: Item = {
         "TableName": table,
         "Key": {"id": item["id"], "part": item["part"]},
         "UpdateExpression": f"SET {kept} ADD #times :one",

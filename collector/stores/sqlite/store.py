@@ -31,6 +31,7 @@ class SqliteStore(SqliteReader):
     chunk = 1_000
     most_versions: int | None = None
     too_late_ms: int | None = None
+    clicks_too_old_ms: int | None = None
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, readonly=False)

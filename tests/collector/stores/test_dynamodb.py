@@ -61,7 +61,7 @@ def test_one_that_is_stored_already_is_a_duplicate_however_late_it_comes_again(c
 
 def test_what_has_expired_is_not_read_before_it_is_deleted(cloud: Cloud) -> None:
     cloud.take(_ago(1, seq=1), _ago(0.5, seq=2))
-    cloud.take(click(event_id="a"), kind="click")
+    cloud.take(click(event_id="a"), kind="click", source="http:clicks")
     cloud.now += 41.2 * 86_400
     assert [each.seq for each in cloud.store.samples("T1")] == [2]
     assert cloud.store.sample_counts("T1") == (1, 1)
@@ -78,11 +78,11 @@ def test_a_silent_trucks_latest_sample_and_its_history_outlive_the_samples(cloud
     assert (queries.history(cloud.store, "T1"), queries.trucks(cloud.store)) == before
 
 
-def test_expiry_is_42_days_after_the_sample_and_14_after_the_event(cloud: Cloud) -> None:
+def test_expiry_is_42_days_after_the_sample_and_14_after_the_event_was_counted(cloud: Cloud) -> None:
     cloud.take(_ago(1))
-    cloud.take(click(event_id="a", timestamp=timestamps.from_ms(RECEIVED_MS - DAY)), kind="click")
+    cloud.take(click(event_id="a", timestamp=timestamps.from_ms(RECEIVED_MS - DAY)), kind="click", source="http:clicks")
     assert [each["expires"]["N"] for each in cloud.items("samples")] == [str((RECEIVED_MS + 41 * DAY) // 1000)]
-    assert [each["expires"]["N"] for each in cloud.items("clicks")] == [str((RECEIVED_MS + 13 * DAY) // 1000)]
+    assert [each["expires"]["N"] for each in cloud.items("clicks")] == [str((RECEIVED_MS + 14 * DAY) // 1000)]
 
 
 # Records dated by their arrival
@@ -298,7 +298,11 @@ def test_a_rebuild_that_died_leaves_a_store_that_takes_nothing(filled: Cloud, mo
 
 def test_counters_are_held_against_retained_events_only(cloud: Cloud) -> None:
     for days in (6, 1):
-        cloud.take(click(event_id=f"e{days}", timestamp=timestamps.from_ms(RECEIVED_MS - days * DAY)), kind="click")
+        cloud.take(
+            click(event_id=f"e{days}", timestamp=timestamps.from_ms(RECEIVED_MS - days * DAY)),
+            kind="click",
+            source="http:clicks",
+        )
     cloud.now += 9 * 86_400
     assert cloud.faults() == []
     for each in cloud.items("click_counts"):
