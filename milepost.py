@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cost": ("deploy.cost.cli", "Estimate what a fleet costs per month on AWS, beside two usual designs."),
     "orders": ("commerce.cli", "Orders: what was placed, and its state."),
     "recommend": ("commerce.cli", "Recommendations: train, evaluate, for."),
-    "routes": ("commerce.cli", "Plan a day's deliveries over the trucks."),
+    "routes": ("commerce.cli", "Plan a day's deliveries over the trucks: plan, list, show."),
     "customers": ("commerce.cli", "Customers: profiles and what they ordered."),
     "items": ("commerce.cli", "The catalogue: import, list, show."),
     "fleet": ("commerce.cli", "Vehicles: tank, capacity, depot, driver: import, list, show."),

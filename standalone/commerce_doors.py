@@ -4,15 +4,17 @@ from starlette.routing import BaseRoute
 
 from collector import queries
 from collector.settings import CollectorSettings
-from commerce.deliveries import Locate
+from commerce.deliveries import Locate, Missing
 from commerce.http.access import Access
 from commerce.http.orders import OrderDoors
 from commerce.http.recommendations import RecommendationDoors, SeenBy
 from commerce.http.registers import RegisterDoors
+from commerce.http.truck_routes import TruckRouteDoors
 from commerce.orders.service import Orders
 from commerce.recommendations.serving import FOLDER, Recommendations, is_unavailable
 from commerce.registers.documents import ITEMS
 from commerce.registers.register import Register
+from commerce.routes.plans import Plans
 from commerce.settings import CommerceSettings
 from commerce.storage.database import Database
 from contract.http_access import HttpSettings
@@ -24,7 +26,7 @@ def commerce_doors(
     """The routes of commerce on its open database."""
     locate = reading_positions(collector.store_url)
     orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None)
-    access = Access(commerce.keys, http.networks)
+    access, plans = Access(commerce.keys, http.networks), Plans(database)
     items = Register(database, ITEMS)
     served = Recommendations(
         collector.data_dir / FOLDER,
@@ -32,10 +34,23 @@ def commerce_doors(
     )
     recommended = RecommendationDoors(served, access, seen_by=reading_sessions(collector.store_url))
     return [
-        *OrderDoors(orders, access, locate=locate).routes,
+        *OrderDoors(orders, access, locate=locate, plans=plans, missing=counting_missing(collector)).routes,
+        *TruckRouteDoors(plans, access).routes,
         *RegisterDoors(database, access).routes,
         *recommended.routes,
     ]
+
+
+def counting_missing(collector: CollectorSettings) -> Missing:
+    """How many samples of a truck have not arrived, by the completeness ledger."""
+
+    def missing(truck_id: str) -> int:
+        with queries.opened_reader(collector.store_url) as reader:
+            if reader is None:
+                return 0
+            return sum(ledger.missing().count for ledger in reader.ledgers(truck_id).values())
+
+    return missing
 
 
 def reading_sessions(store_url: str) -> SeenBy:

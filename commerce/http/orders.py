@@ -9,10 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from commerce.deliveries import Locate, tracked
+from commerce.deliveries import Locate, Missing, tracked
+from commerce.deliveries.arrival import estimate
 from commerce.http.access import Access, bearer
 from commerce.http.replies import Refused, answering, read_json, reply
 from commerce.orders.service import OrderReceipt, Orders
+from commerce.routes.plans import Plans
 from contract import timestamps
 
 _STATUS = {"accepted": 201, "duplicate": 200, "conflict": 200, "waiting": 202}
@@ -25,15 +27,27 @@ def _now_ms() -> int:
 class OrderDoors:
     """The doors of orders. Answers only when what was posted is durable."""
 
-    def __init__(self, orders: Orders, access: Access, *, locate: Locate, clock: Callable[[], int] = _now_ms) -> None:
+    def __init__(  # noqa: PLR0913 - what an answer is made of
+        self,
+        orders: Orders,
+        access: Access,
+        *,
+        locate: Locate,
+        plans: Plans,
+        missing: Missing = lambda _: None,
+        clock: Callable[[], int] = _now_ms,
+    ) -> None:
         """
         Args:
             orders: where they are kept.
             access: who may.
             locate: a truck's position at a moment.
+            plans: of the routes.
+            missing: how much of a truck has not arrived.
             clock: Unix ms.
         """
         self._orders, self._access, self._locate, self._clock = orders, access, locate, clock
+        self._plans, self._missing = plans, missing
 
     @property
     def routes(self) -> list[Route]:
@@ -70,13 +84,28 @@ class OrderDoors:
             self._access.spend(request)
             raise _unknown()
         if not keyed:
-            return reply(await run_in_threadpool(tracked, state, self._locate))
+            return reply(await run_in_threadpool(self._buyers, state))
         return reply(await run_in_threadpool(self._whole, state, request.query_params.get("at")))
+
+    def _buyers(self, state: dict[str, Any]) -> dict[str, Any]:
+        position = self._position(state, None)
+        return tracked(state, position, self._arrival(state, position))
 
     def _whole(self, state: dict[str, Any], at: str | None) -> dict[str, Any]:
         instant = None if at is None else timestamps.parse(at, "at")
-        truck_id = state["truck_id"]
-        return {**state, "position": self._locate(truck_id, instant) if truck_id else None}
+        position = self._position(state, instant)
+        arrival = self._arrival(state, position) if instant is None else None
+        return {**state, "position": position, "arrival": arrival}
+
+    def _position(self, state: dict[str, Any], at: str | None) -> dict[str, Any] | None:
+        return self._locate(state["truck_id"], at) if state["truck_id"] else None
+
+    def _arrival(self, state: dict[str, Any], position: dict[str, Any] | None) -> dict[str, Any] | None:
+        planned = self._plans.stop_of(state["order_id"])
+        truck_id = state["truck_id"] or (planned[0] if planned else None)
+        route = planned[1] if planned and planned[0] == truck_id else None  # brought by another truck than planned
+        missing = self._missing(truck_id) if truck_id else None
+        return estimate(state, route, position, missing=missing, now_ms=self._clock())
 
 
 def _unknown() -> Refused:

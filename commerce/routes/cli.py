@@ -1,4 +1,4 @@
-"""`milepost routes plan FILE`."""
+"""`milepost routes plan|list|show`."""
 
 import json
 import time
@@ -8,20 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from commerce.cli_options import collector_settings, show_table
+from commerce.cli_options import as_text, cells, collector_settings, open_commerce, show_table
 from commerce.routes.distances import estimated, from_osrm
+from commerce.routes.formats import as_geojson
 from commerce.routes.planning import plan as make_plan
+from commerce.routes.plans import Plans
 from commerce.routes.problem import Problem, read_problem
 from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured
 
 routes = typer.Typer(no_args_is_help=True, help="Plan a day's deliveries over the trucks.")
-
-
-@routes.callback()
-def _routes() -> None:
-    """Plan a day's deliveries over the trucks."""
 
 
 @routes.command()
@@ -33,6 +30,9 @@ def plan(  # noqa: PLR0913 - one parameter an option
     trucks: Annotated[int | None, typer.Option(min=1, help="How many trucks, where the file names none")] = None,
     osrm: Annotated[str | None, typer.Option(metavar="URL", help="An OSRM server for distances by road")] = None,
     geojson: Annotated[Path | None, typer.Option(help="Write the routes there, as GeoJSON")] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep it as the plan in force for its day; an earlier one is superseded")
+    ] = False,
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -41,14 +41,69 @@ def plan(  # noqa: PLR0913 - one parameter an option
     problem = _with_consumption(read_problem(file, trucks=trucks), collector_settings(config, data_dir).data_dir)
     places = [problem.depot, *(stop.place for stop in problem.stops)]
     matrix = from_osrm(places, osrm) if osrm else estimated(places)
-    found = make_plan(problem, matrix, now_ms=time.time_ns() // 1_000_000)
+    now_ms = time.time_ns() // 1_000_000
+    found = make_plan(problem, matrix, now_ms=now_ms)
     if geojson:
-        geojson.write_text(json.dumps(as_geojson(problem, found)) + "\n", encoding="utf-8")
+        geojson.write_text(json.dumps(as_geojson(found)) + "\n", encoding="utf-8")
+    if save:
+        with open_commerce(config, data_dir, make=True) as database:
+            found = Plans(database).save(found, made_ms=now_ms)
     if as_json:
         typer.echo(dump(found))
     else:
         _show(found)
     raise typer.Exit(1 if found["unassigned"] else 0)
+
+
+@routes.command("list")
+def list_plans(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """List the plans that were saved, newest first; of each day the newest version is in force."""
+    with open_commerce(config, data_dir) as database:
+        plans = Plans(database).all()
+    if as_json:
+        typer.echo(dump(plans))
+        return
+    rows = [
+        [
+            *cells(plan, ("plan_id", "day", "version", "in_force")),
+            str(len(plan["trucks"])),
+            str(sum(len(truck["stops"]) for truck in plan["trucks"])),
+            *cells(plan, ("km", "saved_km")),
+        ]
+        for plan in plans
+    ]
+    names = ("plan", "day", "version", "in force", "trucks", "stops", "km", "km saved")
+    show_table("Plans", names, rows, empty="No plan was saved yet: `milepost routes plan FILE --save`.")
+
+
+@routes.command("show")
+def show_plan(
+    name: Annotated[str, typer.Argument(metavar="PLAN|DAY", help="A plan's id, or a day for the one in force")],
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a plan beside what happened: each stop's planned arrival, when it was done, and how late."""
+    with open_commerce(config, data_dir) as database:
+        found = Plans(database).compared(name)
+    if found is None:
+        typer.echo(f"No plan {as_text(name)} was saved: `milepost routes list` names those that were.", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(dump(found))
+        return
+    typer.echo(f"Plan {found['plan_id']}, version {found['version']} of {found['day']}: {found['km']} km.")
+    for truck in found["trucks"]:
+        rows = [
+            [
+                *cells(stop, ("stop_no", "order_id")),
+                *((stop[each] or "")[11:16] for each in ("arrive_at", "done_at")),
+                *cells(stop, ("state", "late_min")),
+            ]
+            for stop in truck["stops"]
+        ]
+        show_table(truck["truck_id"], ("", "order", "planned (UTC)", "done", "state", "late min"), rows, empty="")
 
 
 def _with_consumption(problem: Problem, data_dir: Path) -> Problem:
@@ -70,26 +125,6 @@ def _with_consumption(problem: Problem, data_dir: Path) -> Problem:
     return replace(problem, trucks=tuple(fleet))
 
 
-def as_geojson(problem: Problem, found: dict[str, Any]) -> dict[str, Any]:
-    """A FeatureCollection (RFC 7946): a line per truck and a point per stop."""
-    places = {stop.order_id: [stop.place.longitude, stop.place.latitude] for stop in problem.stops}
-    depot = [problem.depot.longitude, problem.depot.latitude]
-    features: list[dict[str, Any]] = []
-    for truck in found["trucks"]:
-        line = [depot, *(places[stop["order_id"]] for stop in truck["stops"]), depot]
-        about = {name: truck[name] for name in ("truck_id", "km", "hours")}
-        features.append(_feature("LineString", line, about))
-        features += [
-            _feature("Point", places[stop["order_id"]], {"truck_id": truck["truck_id"], **stop})
-            for stop in truck["stops"]
-        ]
-    return {"type": "FeatureCollection", "features": features}
-
-
-def _feature(kind: str, coordinates: Any, properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}
-
-
 def _show(found: dict[str, Any]) -> None:
     for truck in found["trucks"]:
         typer.echo(f"{truck['truck_id']}: {len(truck['stops'])} stops, {truck['km']} km, {truck['hours']} h")
@@ -103,5 +138,7 @@ def _show(found: dict[str, Any]) -> None:
     saved = found["saved_litres"]
     litres = "litres unknown" if saved is None else f"about {saved} l"
     typer.echo(f"Saved against the order given: {found['saved_km']} km, {litres}.")
+    if "plan_id" in found:
+        typer.echo(f"Saved as plan {found['plan_id']}, version {found['version']} of {found['day']}.")
     for stop in found["unassigned"]:
         typer.echo(f"Left over: {stop['order_id']}: {stop['reason']}.", err=True)

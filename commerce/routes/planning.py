@@ -22,9 +22,10 @@ def plan(problem: Problem, matrix: Matrix, *, now_ms: int) -> dict[str, Any]:
         now_ms: when the day begins for a truck without hours of its own, where no stop says it either.
 
     Returns:
-        `{distances, trucks: [{truck_id, km, hours, litres, stops: [{stop_no, order_id, arrive_at, leave_at}]}], km,
-        hours, litres, given_order_km, nearest_km, saved_km, saved_litres, unassigned: [{order_id, reason}]}`. litres
-        are null where a truck's consumption is not known. saved_… is against the order given.
+        `{distances, depot, trucks: [{truck_id, km, hours, litres, given_order_km, saved_litres, stops: [{stop_no,
+        order_id, latitude, longitude, arrive_at, leave_at}]}], km, hours, litres, given_order_km, nearest_km, saved_km,
+        saved_litres, unassigned: [{order_id, reason}]}`. litres are null where a truck's consumption is not known.
+        saved_… is against the order given: of the whole day shared out evenly, of a truck its own stops.
     """
     begin_ms = _begin(problem, now_ms)
     trucks, missed = _solve(problem, matrix, begin_ms)
@@ -35,6 +36,7 @@ def plan(problem: Problem, matrix: Matrix, *, now_ms: int) -> dict[str, Any]:
     rate = _mean_consumption(problem)
     return {
         "distances": matrix.source,
+        "depot": {"latitude": problem.depot.latitude, "longitude": problem.depot.longitude},
         "trucks": trucks,
         "km": round(km, 1),
         "hours": round(sum(truck["hours"] for truck in trucks), 2),
@@ -80,7 +82,7 @@ def _solve(problem: Problem, matrix: Matrix, begin_ms: int) -> tuple[list[dict[s
         )
     solution = task.solve(exploration_level=_EXPLORATION, nb_threads=1)
     steps = solution.routes.to_dict("records")
-    trucks = [_route(problem, number, steps, begin_ms) for number in range(len(problem.trucks))]
+    trucks = [_route(problem, matrix, number, steps, begin_ms) for number in range(len(problem.trucks))]
     served = {stop["order_id"] for truck in trucks for stop in truck["stops"]}
     missed = [stop for stop in problem.stops if stop.order_id not in served]
     return [truck for truck in trucks if truck["stops"]], [
@@ -88,7 +90,9 @@ def _solve(problem: Problem, matrix: Matrix, begin_ms: int) -> tuple[list[dict[s
     ]
 
 
-def _route(problem: Problem, number: int, steps: Sequence[dict[str, Any]], begin_ms: int) -> dict[str, Any]:
+def _route(
+    problem: Problem, matrix: Matrix, number: int, steps: Sequence[dict[str, Any]], begin_ms: int
+) -> dict[str, Any]:
     mine = [step for step in steps if step["vehicle_id"] == number]
     truck = problem.trucks[number]
     km = max((step["distance"] for step in mine), default=0) / 1000
@@ -97,21 +101,27 @@ def _route(problem: Problem, number: int, steps: Sequence[dict[str, Any]], begin
         if step["type"] == "job":
             arrive_ms = begin_ms + (step["arrival"] + step["waiting_time"]) * 1000
             leave_ms = arrive_ms + step["service"] * 1000
+            stop = problem.stops[int(step["id"])]
             stops.append(
                 {
                     "stop_no": len(stops) + 1,
-                    "order_id": problem.stops[int(step["id"])].order_id,
+                    "order_id": stop.order_id,
+                    "latitude": stop.place.latitude,
+                    "longitude": stop.place.longitude,
                     "arrive_at": timestamps.from_ms(int(arrive_ms)),
                     "leave_at": timestamps.from_ms(int(leave_ms)),
                 }
             )
     rate = truck.litres_per_100km
     spent = [step["arrival"] for step in mine]
+    given = _km(matrix, [sorted(int(step["id"]) + 1 for step in mine if step["type"] == "job")])
     return {
         "truck_id": truck.truck_id,
         "km": round(km, 1),
         "hours": round((max(spent, default=0) - min(spent, default=0)) / 3600, 2),
         "litres": None if rate is None else round(km * rate / 100, 1),
+        "given_order_km": round(given, 1),
+        "saved_litres": None if rate is None else round((given - km) * rate / 100, 1),
         "stops": stops,
     }
 

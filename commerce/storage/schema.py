@@ -1,6 +1,18 @@
 """The tables of orders. Times are Unix milliseconds (UTC); documents are canonical JSON text."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -97,4 +109,28 @@ register_versions = Table(
     Column("key", String(64), nullable=False),
     Column("end", String(24), comment="start of the next version; null is current"),
     comment="SCD Type 2 versions of customers, items and vehicles.",
+)
+
+route_plans = Table(
+    "route_plans",
+    metadata,
+    Column("plan_id", String(32), primary_key=True),
+    Column("day", String(10), nullable=False, comment="UTC day of its first departure"),
+    Column("version", Integer, nullable=False, comment="1, 2, …: the highest of a day is in force"),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("document", Text, nullable=False, comment="commerce.routes.planning.plan, with the stops' places"),
+    UniqueConstraint("day", "version"),
+    comment="Route plans; nothing is ever changed, a plan made anew for a day supersedes the earlier ones.",
+)
+
+planned_stops = Table(
+    "planned_stops",
+    metadata,
+    Column("plan_id", String(32), ForeignKey("route_plans.plan_id"), primary_key=True),
+    Column("order_id", String(128), primary_key=True),
+    Column("truck_id", String(64), nullable=False),
+    Column("stop_no", Integer, nullable=False),
+    Index("planned_stops_by_order", "order_id"),
+    Index("planned_stops_by_truck", "truck_id"),
+    comment="Which plan names which order.",
 )
