@@ -63,6 +63,11 @@ package: .venv/ready
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# Apache Kafka's jars, for a broker on this machine: once, by Maven.
+.tools/kafka/ready: deploy/kafka/pom.xml .venv/ready
+	$(BIN)/python -m deploy.local_kafka fetch
+	@touch $@
+
 # After a change of dependencies: pins with hashes, for all platforms and Pythons, without any registry's address.
 PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 .PHONY: pins

@@ -25,6 +25,7 @@ from contract.log_format import configure_logging
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("milepost", "Run everything on this machine, with simulated trucks and shoppers."),
     "ingest": ("collector.cli", "Ingest JSON Lines files, of any age; safe to repeat."),
+    "collect": ("collector.cli", "A worker behind Kafka: what it holds into the store; run as many as you need."),
     "trucks": ("collector.cli", "Show each truck's latest sample and current version."),
     "history": ("collector.cli", "Show a truck's versions: what was true from when until when."),
     "clicks": ("collector.cli", "Count what shoppers did, by item, minute, page, session or funnel."),

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from collector import cli_rendering, queries
+from collector.cli_collect import collect
 from collector.cli_dead_letters import dead_letters
 from collector.cli_options import SomeTruck, Truck, now_ms, print_json, reading, settings_of, writing
 from collector.ingest import Ingest, vouch_for_policy
@@ -24,6 +25,7 @@ from contract.errors import Misconfigured, Rejected
 
 app = typer.Typer(help="What the collector keeps, and what can be asked of it.")
 app.add_typer(dead_letters, name="dead-letters")
+app.command()(collect)
 
 
 @app.command()

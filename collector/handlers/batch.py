@@ -1,9 +1,10 @@
-"""A Kinesis batch to the store, and which of its records must come again.
+"""A batch of a stream's records to the store, and which of them must come again.
 
-Promises, to Lambda's event source mapping: a record is reported done only when its items are durable in the store or
-in dead letters. Lambda takes the lowest reported sequence number and delivers everything from there on again, so no
-record is ever counted done over an earlier one of its truck that failed; what is taken twice is a duplicate. What no
-retry can make right is dead-lettered at once, with its shard and sequence number, and holds nothing up.
+Promises, to Lambda's event source mapping and to a Kafka worker: a record is reported done only when its items are
+durable in the store or in dead letters. Whoever delivers goes back to the lowest reported number of its shard or
+partition and delivers everything from there on again, so no record is ever counted done over an earlier one of its
+truck that failed; what is taken twice is a duplicate. What no retry can make right is dead-lettered at once, with
+where it lay, and holds nothing up.
 """
 
 import base64
@@ -42,6 +43,22 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One record as a stream delivers it.
+
+    key: what keeps its order. number: its name in `Outcome.failed`. origin: where it lay, for dead letters. data: as
+    it was put. arrived_ms: Unix milliseconds of its arrival in the stream. service: `kinesis` or `kafka`.
+    """
+
+    key: str
+    number: str
+    origin: str
+    data: bytes
+    arrived_ms: int
+    service: str = "kinesis"
+
+
+@dataclass(frozen=True, slots=True)
 class _Opened:
     """One stream record and what was in it; a broken one is a letter and no items."""
 
@@ -53,6 +70,13 @@ class _Opened:
 
 def take(
     records: Sequence[Mapping[str, Any]], *, kind: Kind, store: Store, ingest: Ingest, left: Left = lambda: 60.0
+) -> Outcome:
+    """All records of one of Lambda's Kinesis events, as `take_records` takes them."""
+    return take_records([_of_kinesis(record) for record in records], kind=kind, store=store, ingest=ingest, left=left)
+
+
+def take_records(
+    records: Sequence[StreamRecord], *, kind: Kind, store: Store, ingest: Ingest, left: Left = lambda: 60.0
 ) -> Outcome:
     """All records of one batch. Never raises Retryable; other errors are the whole batch's."""
     opened = [_open(record, kind) for record in records]
@@ -68,13 +92,17 @@ def take(
     return outcome
 
 
-def _open(record: Mapping[str, Any], kind: Kind) -> _Opened:
+def _of_kinesis(record: Mapping[str, Any]) -> StreamRecord:
     entry = record["kinesis"]
-    key, number = str(entry.get("partitionKey", "")), str(entry["sequenceNumber"])
+    number = str(entry["sequenceNumber"])
     origin = str(record.get("eventID") or f"unknown:{number}")
-    data = base64.b64decode(entry["data"])
     arrived_ms = int(float(entry.get("approximateArrivalTimestamp", 0)) * 1000)
-    whole = bare(data, kind=kind, arrived_ms=arrived_ms, origin=origin)
+    return StreamRecord(str(entry.get("partitionKey", "")), number, origin, base64.b64decode(entry["data"]), arrived_ms)
+
+
+def _open(record: StreamRecord, kind: Kind) -> _Opened:
+    key, number, origin, data = record.key, record.number, record.origin, record.data
+    whole = bare(data, kind=kind, arrived_ms=record.arrived_ms, origin=origin, service=record.service)
     try:
         return _Opened(key, number, items_of_record(data, whole))
     except Rejected as error:

@@ -50,12 +50,12 @@ def _other(data: bytes, whole: Item, error: Rejected) -> list[Item]:
     return unpack(whole)
 
 
-def bare(data: bytes, *, kind: Kind, arrived_ms: int, origin: str) -> Item:
+def bare(data: bytes, *, kind: Kind, arrived_ms: int, origin: str, service: str = "kinesis") -> Item:
     """A stream record as an item of its own, its source the stream itself.
 
-    arrived_ms: the stream's own time of arrival. origin: its shard and sequence number.
+    arrived_ms: the stream's own time of arrival. origin: its shard and sequence number. service: `kinesis`, `kafka`.
     """
-    return Item(kind, f"kinesis:{'clicks' if kind == 'click' else 'telemetry'}", data, arrived_ms, origin=origin)
+    return Item(kind, f"{service}:{'clicks' if kind == 'click' else 'telemetry'}", data, arrived_ms, origin=origin)
 
 
 def _posted(envelope: dict[str, Json], origin: str) -> list[Item]:

@@ -1,0 +1,57 @@
+"""`milepost collect`: a worker of the collector behind a stream, for what one process cannot take."""
+
+import logging
+import signal
+from typing import Annotated, Any
+
+import typer
+
+from collector.cli_options import print_json, settings_of, writing
+from collector.ingest import Ingest, vouch_for_policy
+from collector.streams.kafka import KafkaSettings, Place, make_topics
+from contract.cli_options import AsJson, Config, DataDir
+from contract.errors import Misconfigured
+from contract.settings import load
+
+
+class _Stop:
+    """Set by SIGTERM and SIGINT; looked at between two batches, which are finished."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+
+
+def collect(
+    stream: Annotated[str, typer.Option(metavar="URL", help="kafka://HOST:PORT[,HOST:PORT]/PREFIX")],
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take what `milepost up --stream` and others put into Kafka into the store, until SIGTERM.
+
+    Any number of workers share the topics' partitions, each with its own trucks. They share one store: the data
+    directory's while all run on its machine, else `store` of \\[collector]. Ends with what it took, counted by outcome.
+    """
+    try:
+        from collector.handlers.kafka_worker import Worker
+
+        place = Place.of(stream, load("kafka", KafkaSettings, config))
+        stop = _Stop()
+        make_topics(place)
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"{error}: `milepost collect` needs pip install 'milepost[kafka]'") from error
+    with writing(settings_of(config, data_dir), make=True) as (store, policy):
+        vouch_for_policy(store, policy)
+        worker = Worker(place, store, Ingest(store, policy))
+        logging.getLogger("collector").setLevel(logging.INFO)
+        typer.echo(f"Collecting from {place.brokers}, topics {', '.join(place.topics)}", err=True)
+        worker.run(lambda: stop.asked)
+    counts = dict(sorted(worker.counts.items()))
+    print_json(counts) if as_json else typer.echo(
+        ", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing came"
+    )

@@ -1,0 +1,117 @@
+"""KafkaStream and its settings on Apache Kafka: brokers that are away or killed, TLS and SASL, what is misspelt."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from collector.streams import Record
+from collector.streams.kafka import KafkaSettings, KafkaStream, Place, lag, make_topics
+from contract.errors import Misconfigured, Retryable, Unreachable
+from deploy.local_kafka import LocalKafka
+from tests import kafka
+from tests.processes import free_port
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[LocalKafka]:
+    """One of the test's own, to be killed."""
+    kafka.require()
+    with LocalKafka(tmp_path) as running:
+        yield running
+
+
+def records(start: int, count: int) -> list[Record]:
+    return [Record(f"T{number % 5}", str(number).encode()) for number in range(start, start + count)]
+
+
+def test_a_broker_that_is_killed_has_what_it_acknowledged_and_takes_the_rest_again(broker: LocalKafka) -> None:
+    """Away: Retryable within the deadline. Back: the same stream goes on, and what was acknowledged is there."""
+    place = kafka.made(broker.address)
+    topic = f"{place.prefix}-telemetry"
+    stream = KafkaStream(place, topic, deadline=2)
+    assert stream.put(records(0, 100)) == [None] * 100
+    broker.kill()
+    began = time.monotonic()
+    with pytest.raises(Retryable, match="send all again later"):
+        stream.put(records(100, 10))
+    assert time.monotonic() - began < 10
+    broker.start()
+    for _ in range(20):
+        try:
+            stream.put(records(100, 10))
+            break
+        except Retryable:
+            time.sleep(0.2)
+    found = {int(data) for _, data in kafka.read(place, topic, 110)}
+    assert found >= set(range(110))
+
+
+def test_no_broker_is_told_with_its_address() -> None:
+    """Before anything is taken."""
+    place = Place.of(f"kafka://127.0.0.1:{free_port()}/x", KafkaSettings())
+    with pytest.raises(Unreachable, match=r"no Kafka at 127\.0\.0\.1:\d+"):
+        make_topics(place)
+
+
+def test_what_no_worker_has_taken_is_the_lag() -> None:
+    """All of a topic that nobody has read yet; none of one that is empty."""
+    place = kafka.made(kafka.shared())
+    stream = KafkaStream(place, f"{place.prefix}-clicks")
+    stream.put(records(0, 30))
+    assert lag(place) == {f"{place.prefix}-telemetry": 0, f"{place.prefix}-clicks": 30}
+
+
+@pytest.mark.parametrize(
+    "url", ["kafka:///milepost", "http://127.0.0.1:9092", "127.0.0.1:9092", "kafka://me:secret@127.0.0.1:9092/x"]
+)
+def test_a_url_that_is_none_is_refused_and_its_password_not_shown(url: str) -> None:
+    with pytest.raises(Misconfigured, match="kafka://HOST:PORT") as told:
+        Place.of(url, KafkaSettings())
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (KafkaSettings(mechanism="PLAIN", username="me"), "username and password"),
+        (KafkaSettings(ca=Path("/nowhere.pem")), r"\[kafka\] ca: no file"),
+    ],
+)
+def test_half_a_setting_is_named(settings: KafkaSettings, said: str) -> None:
+    with pytest.raises(Misconfigured, match=said):
+        Place.of("kafka://h:1/x", settings).client()
+
+
+def test_mutual_tls_and_a_password_are_spoken_as_set(tmp_path: Path) -> None:
+    """A broker whose second listener wants SASL PLAIN over TLS: with the password records go, without they do not."""
+    kafka.require()
+    ca, chain, key = kafka.certificates(tmp_path)
+    tls, plain = free_port(), free_port()
+    users = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_milepost="s3cret";'
+    more = {
+        "listeners": f"PLAINTEXT://127.0.0.1:{plain},SASL_SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{free_port()}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SASL_SSL://127.0.0.1:{tls}",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.sasl_ssl.plain.sasl.jaas.config": users,
+        "listener.name.sasl_ssl.ssl.client.auth": "required",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(chain),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(ca),
+    }
+    more["controller.quorum.voters"] = f"1@{more['listeners'].rsplit('//', 1)[1]}"
+    with LocalKafka(tmp_path / "kafka", port=plain, more=more):
+        url = f"kafka://127.0.0.1:{tls}/secret"
+        right = KafkaSettings(
+            ca=ca, certificate=chain, key=key, mechanism="PLAIN", username="milepost", password=SecretStr("s3cret")
+        )
+        place = Place.of(url, right)
+        make_topics(place)
+        stream = KafkaStream(place, "secret-telemetry", deadline=10)
+        assert stream.put(records(0, 5)) == [None] * 5
+        wrong = Place.of(url, right.model_copy(update={"password": SecretStr("guess")}))
+        with pytest.raises((Unreachable, Retryable)):
+            KafkaStream(wrong, "secret-telemetry", deadline=3).put(records(0, 1))
