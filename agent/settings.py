@@ -116,6 +116,11 @@ class AgentSettings(Room):
         return 0.0 if self.sensors and all(sensor.type == "replay" for sensor in self.sensors) else self.time_patience
 
     @property
+    def lost_file(self) -> Path:
+        """Where samples that were never stored are counted (agent/buffer/never_stored.py)."""
+        return self.buffer.with_name(self.buffer.name + ".lost")
+
+    @property
     def iot_core(self) -> bool:
         """Whether the broker is AWS IoT Core, by its name, the rules published to, or the library chosen for it."""
         named = self.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))

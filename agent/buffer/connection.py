@@ -1,5 +1,7 @@
 """One open buffer file: its connection, what counts as damage, and what a transaction promises."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +30,30 @@ def is_damage(error: Exception) -> bool:
             error, sqlite3.ProgrammingError | sqlite3.InterfaceError
         )
     return code & 0xFF in _DAMAGE or code in _DAMAGED_READS
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BROKEN = {errno.EIO, errno.EROFS}
+_LEAST_ROOM = 128 * 1024
+"""Bytes that SQLite needs to open a file: its shared memory, and the begin of a log."""
+
+
+def disk_refuses(error: OSError | sqlite3.Error, path: Path) -> bool:
+    """Whether the file could not be opened for want of room or because the disk broke, and not for want of rights.
+
+    SQLite says of a full disk, a read-only one and a missing right alike that it cannot open a file, so the disk is
+    asked too. A disk that turned read-only under a file that is there has broken; without a file the path is wrong.
+    """
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM or (error.errno in _BROKEN and path.exists())
+    code = error.sqlite_errorcode & 0xFF
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return True
+    if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or not path.exists():
+        return False
+    disk = os.statvfs(path)
+    full = disk.f_bavail * disk.f_frsize < _LEAST_ROOM or (disk.f_files > 0 and disk.f_favail == 0)
+    return full or bool(disk.f_flag & os.ST_RDONLY)
 
 
 class BufferFile:

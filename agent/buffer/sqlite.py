@@ -17,7 +17,7 @@ from logging import getLogger
 from pathlib import Path
 
 from agent.buffer import RETAIN_SECONDS, Boot, Counts, Dated, Draft, Dropped, Predecessor, Row
-from agent.buffer.connection import BufferFile
+from agent.buffer.connection import BufferFile, disk_refuses
 from agent.buffer.eviction import Room
 from agent.buffer.high_water_mark import Mark, MarkFile
 from agent.buffer.recovery import Opened, begin_stream, open_buffer_file, replace_damaged, stream_of
@@ -48,7 +48,7 @@ class SqliteBuffer:
     `NAME.damaged-TIME-N`. retain: running seconds for which a sent sample stays. limit: bytes that the file may grow
     to. monotonic: seconds of running time, for retention.
     Raises Misconfigured where the file is another truck's, another program's, of a newer version, already in use, or
-    in a place that cannot be written.
+    in a place that this process may not write to; Retryable where the disk is full or broken, and then nothing changed.
     """
 
     def __init__(
@@ -72,11 +72,13 @@ class SqliteBuffer:
                 opened = open_buffer_file(path, truck_id, self._mark.mark)
                 self._file = BufferFile(path, opened.connection)
                 undo.callback(self._file.close)
+                self._room, self._waiting = Room(self._file, limit), Waiting(self._file)
+                self._begin(opened)
             except (OSError, sqlite3.OperationalError) as error:
-                hint = "give [agent] buffer a writable path on a disk with some room"
+                if disk_refuses(error, path):
+                    raise Retryable(f"cannot use the buffer {path}: {error}; free some disk space") from None
+                hint = "give [agent] buffer a writable path"
                 raise Misconfigured(f"cannot use the buffer {path}: {error}; {hint}") from None
-            self._room, self._waiting = Room(self._file, limit), Waiting(self._file)
-            self._begin(opened)
             self._release = undo.pop_all()
 
     def _begin(self, opened: Opened, reached: int | None = None) -> None:

@@ -4,6 +4,7 @@ The transport's thread only puts events into a queue, which is what `turn` sleep
 thread that calls it, which alone uses the buffer.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -90,6 +91,7 @@ class Publisher:
         keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".budget"))
         self._budget = Budget(settings.daily_budget, settings.interval, keepsake, clock.now)
         self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._later: deque[Event] = deque()  # what came during `sleep`
         self._tokens = count(1)
         self._control: dict[int, str] = {}  # token → topic, of what is no sample
         self._delivered: list[int] = []
@@ -137,6 +139,15 @@ class Publisher:
         """Make a sleeping `turn` return; safe in a signal handler and from any thread."""
         self._events.put(None)
 
+    def sleep(self, longest: float) -> None:
+        """Wait up to `longest` seconds, or until something happens, which is left for the next `turn`."""
+        try:
+            event = self._events.get(timeout=max(0.0, min(longest, _LONGEST_SLEEP)))
+        except Empty:
+            return
+        if event is not None:
+            self._later.append(event)
+
     def turn(self, longest: float) -> None:
         """Send what may go; then sleep until something happens, `longest` seconds at most, and see to all of it."""
         self._send()
@@ -144,9 +155,8 @@ class Publisher:
         for _ in range(_EVENTS_AT_ONCE):
             if event is not None:
                 self._handlers[type(event)](event)
-            try:
-                event = self._events.get_nowait()
-            except Empty:
+            event = self._next_event(0)
+            if event is None:
                 break
         self._mark_some()
         if self.connected and self._clock.monotonic() >= self._report_at:
@@ -223,6 +233,8 @@ class Publisher:
         return max(_SHORTEST_SLEEP, min(longest, self._lanes.wait(), self._blocked))
 
     def _next_event(self, seconds: float) -> Event | None:
+        if self._later:
+            return self._later.popleft()
         try:
             return self._events.get(timeout=seconds) if seconds > 0 else self._events.get_nowait()
         except Empty:
@@ -270,6 +282,7 @@ class Publisher:
             self._mark_again_at = self._clock.monotonic() + _MARK_AGAIN
             return
         self.tally.sent += len(self._delivered)
+        self._lanes.marked()
         self._delivered, self._mark_again_at = [], 0.0
 
     def _on_connected(self, event: Connected) -> None:
@@ -339,7 +352,8 @@ class Publisher:
             log.warning("resend_ignored topic=%s reason=%r", event.topic, str(error)[:200])
             return
         if ask.stream_id != self._buffer.stream_id:
-            self._publish(self._routes.report, status_reports.unknown(self._buffer, ask))
+            if unknown := self._guarded(lambda: status_reports.unknown(self._buffer, ask)):
+                self._publish(self._routes.report, unknown)
             return
         self._mark_delivered()
         if self._delivered:
@@ -357,15 +371,14 @@ class Publisher:
 
     def _report(self, gone: Ranges | None = None) -> None:
         self._report_at = self._clock.monotonic() + self._report_seconds
-        for payload in (
-            status_reports.report(self._buffer, gone, self.losses.runs),
-            *status_reports.closed(self._buffer),
-        ):
+        own = self._guarded(lambda: status_reports.report(self._buffer, gone, self.losses.runs))
+        for payload in ([own] if own else []) + (self._guarded(lambda: status_reports.closed(self._buffer)) or []):
             self._publish(self._routes.report, payload)
 
     def _status(self, state: Literal["online", "offline"]) -> None:
-        payload = status_reports.status(state, self._now(), self._buffer, self.configured)
-        self._publish(self._routes.status, payload, retain=True)
+        payload = self._guarded(lambda: status_reports.status(state, self._now(), self._buffer, self.configured))
+        if payload:
+            self._publish(self._routes.status, payload, retain=True)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         token = self._token()

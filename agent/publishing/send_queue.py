@@ -55,6 +55,7 @@ class SendQueue:
         self._gathering = gathering or BatchWindow(0, monotonic)
         self._in_flight: dict[int, OutgoingMessage] = {}
         self._travelling: set[int] = set()
+        self._unmarked: set[int] = set()  # delivered, and still pending in the buffer
         self._backlog_bytes = 0
         self._window = BacklogWindow(monotonic)
         self._ahead: deque[Row] = deque()
@@ -85,7 +86,7 @@ class SendQueue:
         """A new connection takes messages of up to `payload` bytes: the newest sample first, then all the others."""
         self._payload, self._batch_bytes = payload, min(self._limits.batch_bytes, payload)
         newest = self._buffer.highest_seq
-        self._live = newest if newest in self._held else max(newest - 1, 0)
+        self._live = newest if newest in self._held | self._unmarked else max(newest - 1, 0)
         self._window.connected()
         self._gathering.begin()
         self._read_backlog_from(0)
@@ -94,6 +95,7 @@ class SendQueue:
         """The buffer was repaired: forget what travelled and was held, and read it all again."""
         self.lost()
         self._held.clear()
+        self._unmarked.clear()
         self._at_most.clear()
         self._live = max(self._buffer.highest_seq - 1, 0)
         self._read_backlog_from(0)
@@ -118,6 +120,7 @@ class SendQueue:
     def delivered(self, tokens: tuple[int, ...]) -> list[int]:
         """The samples that have arrived; tokens that are not ours or of an earlier connection are ignored."""
         seqs = [seq for token in tokens for seq in self._back(token, delivered=True)]
+        self._unmarked.update(seqs)
         if seqs:
             self._pause, self._paused_until = _PAUSE_FIRST, 0.0
         if self._at_most:
@@ -126,6 +129,10 @@ class SendQueue:
             if not self._at_most:
                 self._sweep = _SWEEP_FIRST
         return seqs
+
+    def marked(self) -> None:
+        """All that was delivered is marked as sent in the buffer."""
+        self._unmarked.clear()
 
     def refused(self, token: int) -> tuple[int, ...]:
         """The samples that the broker did not take; they stay pending."""
@@ -232,13 +239,15 @@ class SendQueue:
         return _parcel(rows, backlog=True) if rows else None
 
     def _peek(self) -> Row | None:
-        """The next backlog row; left out is what travels when it is read, whose own end decides, and what is held."""
+        """The next backlog row; left out is what travels when it is read, whose own end decides, what is held, and what
+        arrived while a full disk takes no mark."""
         while not self._ahead:
             rows = self._buffer.pending(after=self._position, through=self._live, limit=_READ)
             if not rows:
                 self._exhausted = True
                 return None
-            self._ahead.extend(row for row in rows if row.seq not in self._travelling and row.seq not in self._held)
+            left_out = self._travelling | self._unmarked | self._held
+            self._ahead.extend(row for row in rows if row.seq not in left_out)
             self._position = rows[-1].seq
         return self._ahead[0]
 

@@ -4,13 +4,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from queue import SimpleQueue
 
+from agent.buffer.never_stored import NeverStored
 from agent.buffer.sqlite import SqliteBuffer
 from agent.enrollment.renewal_thread import renewing
 from agent.publishing.publisher import with_lanes
+from agent.runtime.diskless_start import DisklessStart
 from agent.runtime.sd_notify import Pulse
 from agent.runtime.service import Agent, Tally
+from agent.sampling.held_samples import HeldSamples
+from agent.sampling.sampler import Sampler
 from agent.sensors import Sensor, open_sensor
 from agent.settings import AgentSettings
 from agent.timing.clock import SystemClock
@@ -72,33 +77,40 @@ def _aws() -> Callable[..., Transport]:
 
 
 def serve(settings: AgentSettings, reread: Callable[[], AgentSettings] | None = None) -> Tally:
-    """Run the agent of the settings in the main thread until SIGTERM or SIGINT; SIGHUP reads the settings again."""
-    stop = threading.Event()
+    """Run the agent of the settings in the main thread until SIGTERM or SIGINT; SIGHUP reads the settings again.
+
+    Where the disk refuses a buffer, samples are held in memory until it takes one. Raises Misconfigured for settings
+    with which no agent can run.
+    """
+    stop, wakened = threading.Event(), SimpleQueue[None]()
     clock = SystemClock()
     pulse = Pulse.from_environment(os.environ, clock.monotonic)
     transport = open_transport(settings)
-    with (
-        closing(pulse),
-        open_sensors(settings) as sensors,
-        open_buffer(settings) as buffer,
-        renewing(settings.certificate, getattr(transport, "tls", None)),
-    ):
-        agent = Agent(
-            settings=settings,
-            sensors=sensors,
-            clock=clock,
-            buffer=buffer,
-            transport=transport,
-        )
+    agent: Agent | None = None
 
-        def end(*_: object) -> None:
-            stop.set()
+    def end(*_: object) -> None:
+        stop.set()
+        wakened.put(None)
+        if agent:
             agent.wake()
 
-        handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: lambda *_: agent.hang_up()}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            return agent.run(stop, pulse=pulse, reread=reread)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def hang_up(*_: object) -> None:
+        if agent:
+            agent.hang_up()
+
+    with ExitStack() as stack:
+        stack.enter_context(closing(pulse))
+        sensors = stack.enter_context(open_sensors(settings))
+        for number, handler in {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: hang_up}.items():
+            stack.callback(signal.signal, number, signal.signal(number, handler))
+        held = HeldSamples(NeverStored(settings.lost_file))
+        sampler = Sampler(settings.truck_id, sensors, clock)
+        start = DisklessStart(sampler, clock, held, pulse)
+        buffer = start.buffer(settings, lambda: open_buffer(settings), stop, wakened)
+        if buffer is None:
+            return Tally(not_stored=held.never_stored)
+        stack.enter_context(buffer)
+        stack.enter_context(renewing(settings.certificate, getattr(transport, "tls", None)))
+        agent = Agent(settings=settings, sensors=sensors, clock=clock, buffer=buffer, transport=transport)
+        agent.take_over(held)
+        return agent.run(stop, pulse=pulse, reread=reread)

@@ -6,6 +6,7 @@ so many agents run in one process as well as one.
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from logging import getLogger
 
 from agent.buffer import Buffer
@@ -17,6 +18,7 @@ from agent.publishing.status_reports import Configured
 from agent.publishing.tally import Tally
 from agent.runtime.remote_config import Remote
 from agent.runtime.sd_notify import Progress, Pulse
+from agent.sampling.held_samples import HeldSamples
 from agent.sampling.recorder import Recorder
 from agent.sampling.sampler import Sampler, Ticks
 from agent.sensors import Sensor
@@ -58,10 +60,9 @@ class Agent:
         self._reread: Callable[[], AgentSettings] = lambda: settings
         self._hung_up = threading.Event()
         self._sampler = Sampler(settings.truck_id, sensors, clock)
-        losses = NeverStored(settings.buffer.with_name(settings.buffer.name + ".lost"))
-        self._recorder = Recorder(self._sampler, clock, buffer, patience=settings.patience, losses=losses)
+        self._recorder = Recorder(self._sampler, clock, buffer, patience=settings.patience)
         self._uplink = Publisher(settings, buffer, transport, clock)
-        self._uplink.losses = losses
+        self.take_over(HeldSamples(NeverStored(settings.lost_file)))
         keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".config"))
         self._remote = Remote(settings, keepsake, clock.monotonic)
         self._uplink.on_config, self._uplink.on_ack = self._on_config, self._on_ack
@@ -75,6 +76,11 @@ class Agent:
         self._progress_at = clock.monotonic()
         self._prune_at = 0.0
         self._mended_at = float("-inf")
+
+    def take_over(self, held: HeldSamples) -> None:
+        """Before `run`: go on with samples that were taken before there was a buffer, and their count of losses."""
+        self._recorder.held_samples = held
+        self._uplink.losses = held.losses
 
     @property
     def tally(self) -> Tally:
@@ -112,26 +118,30 @@ class Agent:
         log.info("agent_started truck_id=%s stream_id=%s", truck_id, self._buffer.stream_id)
         now = timestamps.from_datetime(self._clock.now())
         begun = {"started_at": now, "stopped_at": "", "connection": "connecting", "connection_at": now, "disputes": ""}
-        if not self._note(begun):
-            self._progress_at = float("-inf")  # not ready before a sample is stored
+        self._note(begun)
         try:
             while not stop.is_set():
                 try:
                     self._turn()
                 except Damaged as error:
-                    self._mend(error)
+                    self._mend(error, stop)
             if self._pulse:
                 self._pulse.stopping()
             self._recorder.end()
             self._count()
             self._remote.close()
             self._uplink.hurry()
-            self._drain(drain, wait_for_network)
-            self._uplink.say_goodbye(GOODBYE_SECONDS)
+            try:
+                self._drain(drain, wait_for_network)
+                self._uplink.say_goodbye(GOODBYE_SECONDS)
+            except Damaged as error:
+                log.error("buffer_damaged left_to=next_start reason=%r", str(error))
         finally:
+            self._recorder.end()  # a fault of ours ends the loop as well, and then too what is held is counted
             self._uplink.close()
-        self.tally.pending = self._buffer.counts().pending
-        self._note({"stopped_at": timestamps.from_datetime(self._clock.now()), "connection": "closed"})
+        with suppress(Retryable, Damaged):
+            self.tally.pending = self._buffer.counts().pending
+            self._note({"stopped_at": timestamps.from_datetime(self._clock.now()), "connection": "closed"})
         log.info("agent_stopped truck_id=%s sampled=%d sent=%d", truck_id, self.tally.sampled, self.tally.sent)
         return self.tally
 
@@ -148,6 +158,9 @@ class Agent:
         if self._hung_up.is_set():
             self._hung_up.clear()
             self._read_again()
+        self._beat()
+
+    def _beat(self) -> None:
         if self._pulse:
             patience = 2 * self._interval + SLACK_SECONDS
             self._pulse.beat(Progress(self._progress_at, patience, self._line()))
@@ -205,16 +218,29 @@ class Agent:
             return False
         return True
 
-    def _mend(self, error: Damaged) -> None:
-        """Once a minute at most: a file that is damaged again at once is a disk that cannot be written to."""
-        now = self._clock.monotonic()
-        if now - self._mended_at < MEND_SECONDS:
-            raise error
-        self._mended_at = now
+    def _mend(self, error: Damaged, stop: threading.Event) -> None:
+        """Repair the buffer, and hold samples in memory until that succeeds. A file that is damaged again at once lies
+        on a disk that cannot be written to: it is tried again after a minute."""
         log.error("buffer_damaged reason=%r", str(error))
-        self._buffer.repair()
-        self._recorder.resume()
-        self._uplink.restart()
+        at = self._mended_at + MEND_SECONDS
+        while not stop.is_set():
+            if self._clock.monotonic() >= at:
+                self._mended_at = self._clock.monotonic()
+                at = self._mended_at + MEND_SECONDS
+                try:
+                    self._buffer.repair()
+                except Retryable as refused:
+                    log.error("buffer_not_repaired held_in_memory=yes reason=%r", str(refused))
+                else:
+                    self._recorder.resume()
+                    self._uplink.restart()
+                    return
+            self._uplink.sleep(min(self._until_due(), at - self._clock.monotonic()))
+            if self._until_due() <= 0:
+                self._recorder.hold()
+                self._progress_at = self._clock.monotonic()
+                self._due = self._ticks.after(self._clock.now())
+            self._beat()
 
     def _until_due(self) -> float:
         """Wall seconds to the next tick. After the clock was set back it is a new one, not the old time's return."""

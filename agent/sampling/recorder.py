@@ -8,7 +8,6 @@ is placed between its neighbours and sent as `estimated`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from logging import getLogger
@@ -16,12 +15,13 @@ from typing import Protocol
 
 from agent.buffer import Boot, Buffer, Dated, Draft, Row
 from agent.buffer.never_stored import NeverStored
-from agent.sampling.event_detection import Events
+from agent.errors import Damaged
+from agent.sampling.held_samples import Held, HeldSamples
 from agent.sampling.sampler import Taken
 from agent.timing.clock import Clock, Moment
 from agent.timing.cloud_time import CloudInstant
 from agent.timing.estimation import Stretch, place
-from agent.timing.trusted_time import EARLIEST, LATEST, Anchor, Timekeeper
+from agent.timing.trusted_time import EARLIEST, Anchor, Timekeeper, sane
 from contract import timestamps
 from contract.codec import Json
 from contract.errors import Retryable
@@ -31,9 +31,6 @@ log = getLogger(__name__)
 
 PATIENCE_SECONDS = 600.0
 """So long a connected truck waits for a trusted time before it sends samples as `estimated`."""
-
-HELD_AT_MOST = 2000
-"""Samples in memory while the disk refuses: more than a day at one a minute, a few MB."""
 
 _REMEMBER_EVERY = 3600.0
 _CLOCK_SET = 60.0
@@ -46,16 +43,11 @@ class Source(Protocol):
     def take(self) -> Taken: ...
 
 
-@dataclass(slots=True)
-class _Held:
-    taken: Taken
-    event: bool
-
-
 class Recorder:
     """One truck's way from the sampler into the buffer. Damaged passes through, after which the buffer is repaired and
     `resume` called; no sample is lost by it. stored, never_stored: how many samples of this process.
-    losses: where those never stored are counted. on_event: called when a sample that tells of an event is stored."""
+    held_samples: what is in memory because the disk refuses; may be replaced before the first tick. on_event: called
+    when a sample that tells of an event is stored."""
 
     def __init__(
         self,
@@ -64,12 +56,9 @@ class Recorder:
         buffer: Buffer,
         *,
         patience: float = PATIENCE_SECONDS,
-        losses: NeverStored | None = None,
     ) -> None:
         self._source, self._clock, self._buffer, self._patience = source, clock, buffer, patience
-        self._losses = losses or NeverStored(None)
-        self._events = Events()
-        self._held: list[_Held] = []
+        self.held_samples = HeldSamples(NeverStored(None))
         self._boot = clock.moment().boot
         self._remembered: Anchor | None = None
         self._estimate: Anchor | None = None
@@ -78,32 +67,43 @@ class Recorder:
         self._waiting = buffer.counts().waiting
         self._unsettled = bool(self._waiting)
         self._connected_for, self._looked, self._was_connected = 0.0, clock.monotonic(), False
-        self.stored, self.never_stored = 0, 0
+        self.stored = 0
         self.on_event: Callable[[], None] = lambda: None
 
     @property
     def held(self) -> int:
         """Samples in memory, for which the disk has had no place so far."""
-        return len(self._held)
+        return len(self.held_samples)
+
+    @property
+    def never_stored(self) -> int:
+        """Samples of this process that never found a place."""
+        return self.held_samples.never_stored
 
     def tick(self) -> list[Row]:
         """Take a sample now and store it, and before it whatever memory holds; what was stored."""
         taken = self._source.take()
         self._witness(taken)
-        self._held.append(_Held(taken, self._events.is_event(taken.document)))
+        self.held_samples.put(taken)
         return self.store()
+
+    def hold(self) -> None:
+        """Take a sample now and keep it in memory: the buffer is being repaired."""
+        taken = self._source.take()
+        self.held_samples.put(taken)
+        self.held_samples.refused("the buffer is damaged")
 
     def store(self) -> list[Row]:
         """Store what memory holds, in order, as far as the disk takes it."""
         stored: list[Row] = []
         try:
-            while self._held:
-                stored.append(self._append(self._held[0]))
+            while self.held_samples:
+                stored.append(self._append(self.held_samples.first()))
                 self.stored += 1
-                if self._held.pop(0).event:
+                if self.held_samples.stored().event:
                     self.on_event()
         except Retryable as error:
-            self._hold(error)
+            self.held_samples.refused(str(error))
             return stored
         if len(stored) > 1:
             log.warning("disk_takes_samples_again stored=%d never_stored=%d", len(stored), self.never_stored)
@@ -150,12 +150,12 @@ class Recorder:
         self._waiting, self._unsettled, self._remembered = self._buffer.counts().waiting, True, None
 
     def end(self) -> None:
-        """The process stops: what memory still holds was never stored."""
-        self.store()
-        if self._held:
-            log.error("samples_never_stored count=%d", len(self._held))
-            self._lose(self._held)
-            self._held.clear()
+        """The process stops: what the disk does not take now was never stored."""
+        try:
+            self.store()
+        except Damaged as error:
+            log.error("buffer_damaged reason=%r", str(error))
+        self.held_samples.end()
 
     @property
     def _patient(self) -> bool:
@@ -200,7 +200,7 @@ class Recorder:
         except Retryable as error:
             log.error("time_not_remembered reason=%r", str(error))
 
-    def _append(self, held: _Held) -> Row:
+    def _append(self, held: Held) -> Row:
         moment, fix = held.taken.moment, held.taken.fix
         anchor = self._keeper.anchor
         if anchor and anchor.covers(moment.uptime):
@@ -212,7 +212,7 @@ class Recorder:
         self._waiting += 1
         return row
 
-    def _put(self, held: _Held, at: datetime, quality: str, *, waits: bool) -> Row:
+    def _put(self, held: Held, at: datetime, quality: str, *, waits: bool) -> Row:
         document: dict[str, Json] = {"sampled_at": timestamps.from_datetime(at), "time_quality": quality}
         return self._buffer.append(
             {**document, **held.taken.document}, held.taken.moment, event=held.event, waits=waits
@@ -225,7 +225,7 @@ class Recorder:
         if (
             self._clock_ran_at is not None
             and abs(ahead - self._clock_ran_at) > _CLOCK_SET
-            and _sane(moment.wall) == moment.wall
+            and sane(moment.wall) == moment.wall
         ):
             # Somebody has set the clock, which is the best that is known from now on, also where it goes back.
             log.warning("clock_was_set by_seconds=%.0f", ahead - self._clock_ran_at)
@@ -235,7 +235,7 @@ class Recorder:
         if anchor is None:
             last = self._buffer.highest_seq
             lower, upper = self._buffer.trusted_around(last + 1, last + 1)
-            placed = place([Stretch(moment.uptime, moment.uptime, _sane(moment.wall))], self._not_before(lower), upper)
+            placed = place([Stretch(moment.uptime, moment.uptime, sane(moment.wall))], self._not_before(lower), upper)
             anchor = Anchor(moment.uptime, placed[0].start, "estimated")
         if self._estimate is None:
             self._estimate = Anchor(moment.uptime, anchor.at(moment.uptime), "estimated")
@@ -271,7 +271,7 @@ class Recorder:
         known = [time for time in (lower, *earlier) if time and (upper is None or time <= upper)]
         groups = [list(group) for _, group in groupby(run, lambda draft: draft.boot)]
         # The clock's last word counts: one that was set right meanwhile corrects what was not sent yet.
-        stretches = [Stretch(group[0].uptime, group[-1].uptime, _sane(_started(group))) for group in groups]
+        stretches = [Stretch(group[0].uptime, group[-1].uptime, sane(_started(group))) for group in groups]
         placed = place(stretches, self._not_before(max(known, default=None)), upper)
         if upper is None and boots.get(run[-1].boot, Boot(0, "", None)).name == self._boot:
             self._estimate = Anchor(run[-1].uptime, placed[-1].at(run[-1].uptime), "estimated")
@@ -284,23 +284,6 @@ class Recorder:
 
     def _not_before(self, known: datetime | None) -> datetime:
         return max(known, EARLIEST) if known else EARLIEST
-
-    def _hold(self, error: Retryable) -> None:
-        if len(self._held) == 1:
-            log.error("sample_not_stored held_in_memory=yes reason=%r", str(error))
-        if len(self._held) <= HELD_AT_MOST:
-            return
-        kept = [each for number, each in enumerate(self._held) if each.event or number % 2]
-        kept = kept if len(kept) <= HELD_AT_MOST else kept[-HELD_AT_MOST:]
-        remaining = set(map(id, kept))
-        self._lose([each for each in self._held if id(each) not in remaining])
-        log.error("samples_never_stored count=%d total=%d", len(self._held) - len(kept), self.never_stored)
-        self._held = kept
-
-    def _lose(self, held: Sequence[_Held]) -> None:
-        self.never_stored += len(held)
-        first, last = (timestamps.from_datetime(_sane(each.taken.moment.wall)) for each in (held[0], held[-1]))
-        self._losses.add(len(held), first, last)
 
     def _tell_never_stored(self) -> None:
         if self.never_stored:
@@ -316,8 +299,3 @@ def _started(group: Sequence[Draft]) -> datetime:
         return group[-1].wall - timedelta(seconds=group[-1].uptime - group[0].uptime)
     except OverflowError:
         return EARLIEST
-
-
-def _sane(wall: datetime) -> datetime:
-    """What the clock said, where it can be; else as early as can be."""
-    return wall if EARLIEST <= wall < LATEST else EARLIEST

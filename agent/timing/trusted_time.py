@@ -30,6 +30,11 @@ _CLOUD_TOLERANCE = 5.0
 _DRIFT = 2e-4
 
 
+def sane(wall: datetime) -> datetime:
+    """What a clock said, where it can be; else the earliest time that can."""
+    return wall if EARLIEST <= wall < LATEST else EARLIEST
+
+
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """At `uptime` seconds of a boot it was `utc`, and `quality` vouches for that."""

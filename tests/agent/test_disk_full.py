@@ -1,18 +1,21 @@
 """A disk that is really full, under a real agent process: sampling goes on in memory and drains when there is room."""
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contract import timestamps
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.process import Process
+from tests.standalone.up import MILEPOST, Up
 
 
 @pytest.fixture
@@ -95,3 +98,83 @@ def test_what_never_found_a_place_is_said(agent: Process, small_disk: Path, list
     agent.start()
     before = tally["sampled"]
     wait_for(lambda: (seen := agent.glance()) and seen.highest_seq > before and not seen.pending, 30)
+
+
+def test_a_start_on_a_full_disk_samples_in_memory_and_stores_all_of_it_later(
+    agent: Process, small_disk: Path, listener: Listener
+) -> None:
+    """As after a power cut on a card that somebody has filled: ready for systemd, alarmed, and nothing is lost."""
+    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    before = agent.terminate()["sampled"]
+    _fill(small_disk / "ballast")
+    agent.start()
+    wait_for(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text(), 30)
+    time.sleep(1)
+    assert agent.process
+    assert agent.process.poll() is None
+    (small_disk / "ballast").unlink()
+    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq >= before + 20, 30)
+    tally = agent.terminate()
+    assert tally["not_stored"] == 0
+    total = before + tally["sampled"]
+    wait_for(lambda: sorted(listener.samples()) == list(range(1, total + 1)))
+
+
+def test_a_new_truck_starts_on_a_full_disk(agent: Process, small_disk: Path, listener: Listener) -> None:
+    agent.kill()
+    shutil.rmtree(agent.buffer.parent)
+    agent.buffer.parent.mkdir()
+    agent.log.write_text("a page of the log, for what it is to say\n")
+    _fill(small_disk / "ballast")
+    agent.start()
+    wait_for(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text(), 30)
+    (small_disk / "ballast").unlink()
+    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq >= 10, 30)
+    assert agent.terminate()["not_stored"] == 0
+
+
+def test_what_is_lost_by_a_start_on_a_full_disk_is_told_by_the_next_one(
+    agent: Process, small_disk: Path, listener: Listener
+) -> None:
+    """The count's file has its size from the first start on, so that the full disk takes it."""
+    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    agent.terminate()
+    _fill(small_disk / "ballast")
+    agent.start()
+    wait_for(lambda: "started_without_a_buffer" in agent.log.read_text(), 30)
+    time.sleep(1)
+    lost = agent.terminate()["not_stored"]
+    assert lost > 5
+    (small_disk / "ballast").unlink()
+    agent.start()
+    wait_for(lambda: sum(run["count"] for run in listener.of("report")[-1]["never_stored"]) == lost, 30)
+
+
+def test_a_file_size_limit_is_a_full_disk_too(tmp_path: Path, broker: Broker) -> None:
+    """RLIMIT_FSIZE, as a quota does it: writes fail with EFBIG, not ENOSPC."""
+    process = Process(tmp_path / "truck", broker.url, interval=0.05)
+    process.start(prefix=("prlimit", "--fsize=6000"))
+    wait_for(lambda: "started_without_a_buffer held_in_memory=yes" in process.log.read_text(), 30)
+    time.sleep(1)
+    assert process.terminate()["not_stored"] > 0
+
+
+def test_the_audit_of_a_running_milepost_counts_as_lost_what_had_no_place(
+    tmp_path: Path, agent: Process, broker: Broker, small_disk: Path
+) -> None:
+    up = Up(tmp_path / "data", ["--trucks", "0", "--shoppers", "0", "--broker", broker.url])
+    up.start()
+    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    _fill(small_disk / "ballast")
+    wait_for(lambda: _refused(agent), 60)
+    time.sleep(0.5)
+    lost = agent.terminate()["not_stored"]
+    assert lost
+    audit = wait_for(lambda: (found := _audit(up)) and found["trucks"] and found["lost"] and found, 20)
+    up.end()
+    assert (audit["lost"], audit["trucks"][0]["never_stored"]) == (lost, lost)
+
+
+def _audit(up: Up) -> Any:
+    command = [*MILEPOST, "audit", "--json", "--data-dir", str(up.folder)]
+    return json.loads(subprocess.run(command, capture_output=True, check=False, text=True).stdout)

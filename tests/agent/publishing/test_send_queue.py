@@ -57,6 +57,7 @@ class Bench:
         seqs = self.lanes.delivered((token,))
         self.arrived.extend(seqs)
         self.buffer.mark_sent(seqs, at="2026-01-31T12:00:01.000Z")
+        self.lanes.marked()
 
     def deliver_all(self) -> list[OutgoingMessage]:
         """Take and deliver until nothing goes any more."""
@@ -73,6 +74,18 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     one = Bench(tmp_path)
     yield one
     one.buffer.close()
+
+
+def test_what_arrived_is_not_sent_again_while_a_full_disk_takes_no_mark(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.sample(3)
+    bench.lanes.connected(PAYLOAD)
+    token, newest = bench.take() or pytest.fail("nothing to send")
+    bench.lanes.delivered((token,))
+    assert newest.seqs == (3,)
+    assert [parcel.seqs for _, parcel in bench.take_all()] == [(1, 2)]
+    bench.lanes.connected(PAYLOAD)
+    assert all(3 not in parcel.seqs for _, parcel in bench.take_all())
 
 
 def test_after_reconnecting_the_newest_goes_first_alone_then_the_backlog_in_batches(bench: Bench) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from agent.buffer import Row
 from agent.buffer.sqlite import SqliteBuffer
+from agent.runtime import service
 from contract.control_messages import Report, Status
 from contract.errors import Retryable
 from tests.agent.fakes import FastClock
@@ -110,6 +111,37 @@ def test_a_buffer_that_goes_bad_while_running_is_repaired_without_ending_the_pro
     assert gone <= {20}
     wait_for(lambda: set(listener.samples()) | gone == set(range(1, 50 + tally.sampled + 1)))
     assert all(len(contents) == 1 for contents in listener.samples().values())
+
+
+class Unrepairable(SqliteBuffer):
+    """Cannot be repaired while `refusing`, as where the disk is full as well."""
+
+    refusing = True
+
+    def repair(self) -> None:
+        """Repair, or not."""
+        if self.refusing:
+            raise Retryable("disk full")
+        super().repair()
+
+
+def test_samples_are_held_in_memory_until_a_damaged_buffer_can_be_repaired(
+    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process goes on, and none of them is missing afterwards."""
+    monkeypatch.setattr(service, "MEND_SECONDS", 0.2)
+    buffer = Unrepairable(tmp_path / "bad.db", TRUCK)
+    for _ in range(50):
+        buffer.append({"sampled_at": "2026-01-31T12:00:00.000Z", "text": "x" * 700})
+    buffer._file.db.execute("UPDATE samples SET body = ? WHERE seq = 20", (b"{}",))
+    truck = drive(broker, buffer=buffer)
+    wait_for(lambda: truck.sensor.reads >= 10)
+    assert not truck.tally.sent
+    buffer.refusing = False
+    wait_for(lambda: truck.tally.sent >= 60)
+    tally = truck.stop()
+    assert (tally.sampled, tally.not_stored) == (truck.sensor.reads, 0)
+    wait_for(lambda: set(listener.samples()) | {20} == set(range(1, 50 + tally.sampled + 1)))
 
 
 def test_what_is_asked_for_again_comes_in_the_backlog_lane_and_what_is_gone_is_reported(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from agent.buffer import Row
 from agent.buffer.sqlite import SqliteBuffer
-from agent.sampling.recorder import HELD_AT_MOST, PATIENCE_SECONDS, Recorder
+from agent.sampling.held_samples import HELD_AT_MOST
+from agent.sampling.recorder import PATIENCE_SECONDS, Recorder
 from agent.sampling.sampler import Taken
 from agent.timing.trusted_time import EARLIEST
 from contract import timestamps
