@@ -135,18 +135,22 @@ def up(  # noqa: PLR0913 - one parameter an option
     from contract.http_access import HttpSettings
     from contract.settings import load
     from simulator import sent_ledger
+    from simulator.shop import ShopSite
     from standalone.balanced_run import Run, Simulation, balanced
     from standalone.live_view import View, show_summary
     from standalone.room_doors import open_room_doors
     from standalone.standalone import Standalone
 
     collector = settings_of(config, data_dir)
-    stop = _stop_on_signals()
+    stop, demo_shop = _stop_on_signals(), ShopSite("/demo-shop", orders=True)
     console = Console(stderr=as_json)
     identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
     settings = load("beacon", BeaconSettings, config)
     http, shop = load("http", HttpSettings, config), load("commerce", CommerceSettings, config)
-    doors = [lambda stack, stats: open_room_doors(stack, collector, shop, http, health=stats)]
+    doors: list[Any] = [
+        lambda stack, stats: open_room_doors(stack, collector, shop, http, health=stats),
+        lambda *_: [*ShopSite("/demo-shop/app", single_page=True, orders=True).routes, *demo_shop.routes],
+    ]
     box: Any = Standalone(
         collector, settings, port=port, broker_url=broker, identities=identities, doors=doors, host=host, http=http
     )
@@ -179,7 +183,7 @@ def up(  # noqa: PLR0913 - one parameter an option
         )
         run = Run(box, store_url, sent, stop)
         if not aws:
-            console.print(f"Console: {box.web.url}/", highlight=False)
+            console.print(f"Console: {box.web.url}/   Demo shop: {box.web.url}/demo-shop/", highlight=False)
         with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:
             summary = run.go(ends_at, view)
     if as_json:

@@ -137,8 +137,7 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     from simulator.stop_signals import stop_event
     from simulator.trucks import truck_ids
 
-    if not url.startswith(("http://", "https://")):
-        raise Misconfigured(f"--url {url!r} is no web address: give one such as http://127.0.0.1:8080")
+    _check_address(url)
     _log_to_stderr()
     own, folder = _settings(config, data_dir)
     end = _time(until)
@@ -165,6 +164,30 @@ def _clock(folder: Path, speedup: float, end: datetime | None) -> SimulatedClock
     start = planned_start(now, speedup=speedup, minutes=minutes)
     last = sent_ledger.last_shopped_at(folder)
     return SimulatedClock(max(start, last) if last else start, speedup, end)
+
+
+@app.command()
+def shop(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the shop listens, on 127.0.0.1.")] = 8090,
+    url: Annotated[str, typer.Option(help="The beacon's base URL.")] = "http://127.0.0.1:8080",
+    single_page: Annotated[bool, typer.Option(help="Change pages by the history API.")] = False,
+) -> None:
+    """Serve the demo shop, a web page to click through, with the beacon of another host in it."""
+    import uvicorn
+    from starlette.applications import Starlette
+
+    from simulator.shop import ShopSite
+
+    _check_address(url)
+    site = ShopSite(beacon=f"{url.rstrip('/')}/beacon.js", single_page=single_page)
+    sys.stderr.write(f"http://localhost:{port}/shop/\n")
+    uvicorn.run(Starlette(routes=site.routes), port=port, log_level="warning")
+
+
+def _check_address(url: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise Misconfigured(f"--url {url!r} is no web address: give one such as http://127.0.0.1:8080")
 
 
 def _time(text: str | None, option: str = "--until") -> datetime | None:

@@ -45,7 +45,7 @@ export function start(options, early = []) {
   }
   function track(type, fields) {
     const id = keep(type, fields);
-    outbox.flush();
+    outbox.flushSoon();
     return id;
   }
 
@@ -91,7 +91,7 @@ export function start(options, early = []) {
     });
     addEventListener('online', outbox.again);
     early.forEach((call) => api.q.push(call));
-    outbox.again(); // and what an earlier page left behind
+    outbox.flushSoon(); // and what an earlier page left behind
   });
   // A page that the browser prepares ahead is counted when it is shown.
   if (document.prerendering) document.addEventListener('prerenderingchange', begin, {once: true});

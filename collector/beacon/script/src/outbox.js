@@ -9,6 +9,7 @@ const MOST_EVENTS = 1000; // in storage, and as many again in memory
 const MOST_CHARS = 250000; // of storage, which belongs to the shop
 const BACKOFF_MS = 1000;
 const BACKOFF_MAX_MS = 5 * 60 * 1000;
+const TOGETHER_MS = 200; // what a page says at once goes in one request, so that one correction of the clock is for all
 const ATTEMPT_MS = 30 * 1000;
 const PREFIX = OWN + 'event.'; // one key per event: tabs share the outbox and overwrite nothing
 
@@ -19,7 +20,7 @@ export function openOutbox({storage, endpoint, credentials, allowed, warn}) {
   const beaconed = {}; // sent as the page went, not acknowledged: no second beacon
   const refusals = {}; // key → {at: successes when it was last refused, times}
   let rejected = []; // where there is no storage
-  let successes = 0, most = BATCH, failures = 0, dropped = 0, sending = false, timer = null;
+  let successes = 0, most = BATCH, failures = 0, dropped = 0, sending = false, timer = null, soon = 0;
 
   function remove(key) {
     delete memory[key];
@@ -144,6 +145,9 @@ export function openOutbox({storage, endpoint, credentials, allowed, warn}) {
   return {
     add,
     flush,
+    flushSoon() {
+      soon = soon || setTimeout(() => { soon = 0; flush(); }, TOGETHER_MS);
+    },
     again,
     /* The page may never run again. What it still holds goes by beacon, and stays here, since a beacon has no answer:
      * this page or the next one sends it again, and gets the receipt. */
