@@ -10,12 +10,13 @@ where it lay, and holds nothing up.
 import base64
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from collector.ingest import Ingest
-from collector.ingest.stream_records import bare, items_of_record
+from collector.ingest.stream_records import bare, open_record
 from collector.ingest.validation import letter
 from collector.rows import DeadLetter
 from collector.stores import Store
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 Left = Callable[[], float]
 """Seconds that the function may still run."""
 ENOUGH_SECONDS = 5.0
+"""That an invocation keeps for itself: what is not begun by then is reported as failed."""
+AT_ONCE = 300
+"""Items that are taken between two looks at the clock."""
 
 
 @dataclass(slots=True)
@@ -60,12 +64,12 @@ class StreamRecord:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """One stream record and what was in it; a broken one is a letter and no items."""
+    """One stream record and what was in it; of a broken part there is a letter and no item."""
 
     key: str
     number: str
     items: list[Item]
-    letter: DeadLetter | None = None
+    letters: list[DeadLetter]
 
 
 def take(
@@ -78,16 +82,24 @@ def take(
 def take_records(
     records: Sequence[StreamRecord], *, kind: Kind, store: Store, ingest: Ingest, left: Left = lambda: 60.0
 ) -> Outcome:
-    """All records of one batch. Never raises Retryable; other errors are the whole batch's."""
+    """All records of one batch, while there is time; what is not taken then is reported as failed.
+
+    Never raises Retryable; other errors are the whole batch's.
+    """
+    store.seconds_left = lambda: left() - ENOUGH_SECONDS
     opened = [_open(record, kind) for record in records]
     outcome = Outcome()
     arrivals = [item.received_ms for record in opened for item in record.items]
     outcome.oldest_ms = min(arrivals, default=None)
-    try:
-        _take(opened, store, ingest, outcome)
-    except Retryable as error:
-        log.warning("batch_not_taken records=%d reason=%s", len(records), error)
-        _take_apart(opened, store, ingest, outcome, left)
+    failed: set[str] = set()
+    for share in _shares(opened):
+        try:
+            _see_that_there_is_time(left)
+            _take(share, store, ingest, outcome)
+        except Retryable as error:
+            log.warning("records_not_taken records=%d reason=%s", len(share), error)
+            failed |= _take_apart(share, store, ingest, outcome, left)
+    outcome.failed = [record.number for record in opened if record.number in failed]
     outcome.counts["failed"] += len(outcome.failed)
     return outcome
 
@@ -103,19 +115,41 @@ def _of_kinesis(record: Mapping[str, Any]) -> StreamRecord:
 def _open(record: StreamRecord, kind: Kind) -> _Opened:
     key, number, origin, data = record.key, record.number, record.origin, record.data
     whole = bare(data, kind=kind, arrived_ms=record.arrived_ms, origin=origin, service=record.service)
-    try:
-        return _Opened(key, number, items_of_record(data, whole))
-    except Rejected as error:
-        return _Opened(key, number, [], letter(whole, error))
-    except Exception as error:  # a record's door: what one holds must not cost the batch
-        log.exception("record_not_opened origin=%s", origin)
-        return _Opened(
-            key, number, [], letter(whole, Rejected("", f"could not be opened ({error!r:.200}): report this"))
-        )
+    items, broken = open_record(whole)
+    return _Opened(key, number, items, [_letter(part, error) for part, error in broken])
+
+
+def _letter(part: Item, error: Exception) -> DeadLetter:
+    if isinstance(error, Rejected):
+        return letter(part, error)
+    log.error("record_not_opened origin=%s", part.origin, exc_info=error)
+    return letter(part, Rejected("", f"could not be opened ({error!r:.200}): report this"))
+
+
+def _shares(records: Sequence[_Opened]) -> Iterator[list[_Opened]]:
+    """The records in shares of some AT_ONCE items, one key's together: a truck's samples cost less so."""
+    keyed: dict[str, list[_Opened]] = {}
+    for record in records:
+        keyed.setdefault(record.key, []).append(record)
+    share: list[_Opened] = []
+    size = 0
+    for record in chain.from_iterable(keyed.values()):
+        if share and size + len(record.items) > AT_ONCE:
+            yield share
+            share, size = [], 0
+        share.append(record)
+        size += len(record.items)
+    if share:
+        yield share
+
+
+def _see_that_there_is_time(left: Left) -> None:
+    if left() < ENOUGH_SECONDS:
+        raise Retryable("no time left in this invocation")
 
 
 def _take(records: Sequence[_Opened], store: Store, ingest: Ingest, outcome: Outcome) -> None:
-    letters = [record.letter for record in records if record.letter]
+    letters = [each for record in records for each in record.letters]
     if letters:
         with store.unit():
             store.put_dead_letters(letters)
@@ -124,18 +158,17 @@ def _take(records: Sequence[_Opened], store: Store, ingest: Ingest, outcome: Out
     outcome.counts["rejected"] += len(letters)
 
 
-def _take_apart(records: Sequence[_Opened], store: Store, ingest: Ingest, outcome: Outcome, left: Left) -> None:
-    """Truck by truck, so that one that cannot be written now holds up itself alone; while there is time."""
+def _take_apart(records: Sequence[_Opened], store: Store, ingest: Ingest, outcome: Outcome, left: Left) -> set[str]:
+    """Truck by truck, so that one that cannot be written now holds up itself alone; the numbers of what failed."""
     groups: dict[str, list[_Opened]] = {}
     for record in records:
         groups.setdefault(record.key, []).append(record)
     failed: set[str] = set()
     for key, group in groups.items():
         try:
-            if left() < ENOUGH_SECONDS:
-                raise Retryable("no time left in this invocation")
+            _see_that_there_is_time(left)
             _take(group, store, ingest, outcome)
         except Retryable as error:
             log.warning("records_not_taken key=%s records=%d reason=%s", key, len(group), error)
             failed.update(record.number for record in group)
-    outcome.failed = [record.number for record in records if record.number in failed]
+    return failed

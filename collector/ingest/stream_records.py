@@ -4,6 +4,7 @@ The beacon's envelope is `{"door", "received_at", "truck_id"?, "seen"?, "body"}`
 (`{"events": […]}`, `{"records": […]}`), every record exactly as it was posted, so that a dead letter is what came.
 """
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -12,6 +13,7 @@ from collector.ingest import items_of_stream_record, unpack
 from collector.ingest.validation import payload_of
 from collector.streams import Record
 from collector.streams.kinesis import MAX_RECORD
+from collector.streams.packing import gunzipped, unpacked
 from contract.codec import Json, parse
 from contract.errors import Rejected
 from contract.ingest_items import NOTHING_SEEN, Item, Kind
@@ -26,8 +28,38 @@ _RULE_KEYS = frozenset({"data", "truck_id", "client_id", "received_at", "kind"})
 """All keys of an envelope: a record of a producer's own may well have one of them, but it has others too."""
 
 
+Broken = tuple[Item, Exception]
+"""What came, as an item of its own, and why it could not be opened."""
+
+
+def open_record(whole: Item) -> tuple[list[Item], list[Broken]]:
+    """All that is in one record of a stream.
+
+    Args:
+        whole: the record as an item of its own (`bare`), which it is if it came without an envelope.
+
+    Returns:
+        Its items in order, and what could not be opened: one part that is broken does not cost the others. Never
+        raises for what the record holds.
+    """
+    items: list[Item] = []
+    broken: list[Broken] = []
+    try:
+        parts = [whole._replace(record=data) for data in unpacked(whole.record)]
+    except Rejected as error:
+        return [], [(whole, error)]
+    for number, part in enumerate(parts):
+        origin = whole.origin if len(parts) == 1 else f"{whole.origin}.{number}"
+        try:
+            data = gunzipped(part.record)
+            items.extend(items_of_record(data, part._replace(record=data, origin=origin)))
+        except Exception as error:  # noqa: BLE001 - a record's door: what one holds must not cost the batch
+            broken.append((part._replace(origin=origin), error))
+    return items, broken
+
+
 def items_of_record(data: bytes, whole: Item) -> list[Item]:
-    """The items of one record of a stream.
+    """The items of one record that is not packed.
 
     whole: the record as an item of its own (`bare`), which it is if it came without an envelope. Raises Rejected
     where an envelope is broken.
@@ -112,4 +144,7 @@ def _record(key: str, like: Item, texts: Sequence[str]) -> Record:
         envelope["truck_id"] = like.truck_id
     if like.seen:
         envelope["seen"] = dict(like.seen)
-    return Record(key, _encode(envelope).encode("ascii"))
+    data = _encode(envelope).encode("ascii")
+    if len(data) > _ROOM:  # one record by itself, whose escapes are what makes it so large
+        data = gzip.compress(json.dumps(envelope, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return Record(key, data)

@@ -15,7 +15,7 @@ Promises, to ingest and to the queries:
 - **Who retries.** `Retryable` means nothing was changed and the caller keeps its input and tries again.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -208,13 +208,15 @@ class Store(Reader, Protocol):
 
     chunk: samples of one truck that are put and applied at a time. most_versions: how many of them one `apply` may
     write, None for any number. too_late_ms: samples older than this when counted are refused, None where all are kept.
-    clicks_too_old_ms: the same for shop events, but for those that `milepost ingest` brings.
+    clicks_too_old_ms: the same for shop events, but for those that `milepost ingest` brings. seconds_left: how long the
+    process may still run: a store whose service says "later" raises Retryable rather than wait beyond it.
     """
 
     chunk: int
     most_versions: int | None
     too_late_ms: int | None
     clicks_too_old_ms: int | None
+    seconds_left: Callable[[], float]
 
     def now_ms(self) -> int:
         """The time of counting, Unix ms: what retention goes by."""

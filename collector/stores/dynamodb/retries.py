@@ -1,5 +1,6 @@
 """Calls to DynamoDB: tried again with full jitter while it says "later", and its errors in our words."""
 
+import math
 import random
 import time
 import uuid
@@ -56,6 +57,8 @@ class Calls:
         self._client = client
         self._sleep = sleep
         self._chance = chance
+        self.seconds_left: Callable[[], float] = lambda: math.inf
+        """After a failed attempt there is another one only while this is over 0."""
 
     def __call__(self, operation: str, **arguments: Any) -> Answer:
         """One call, e.g. `calls("get_item", TableName=…)`."""
@@ -74,8 +77,8 @@ class Calls:
                 maybe_done |= known
                 if not maybe_done:  # it is certain that no attempt did anything: not the same request any more
                     token = uuid.uuid4().hex
-                if attempt + 1 == _ATTEMPTS:
-                    raise Retryable(f"DynamoDB {operation}: {error}; tried {_ATTEMPTS} times") from error
+                if attempt + 1 == _ATTEMPTS or self.seconds_left() <= 0:
+                    raise Retryable(f"DynamoDB {operation}: {error}; tried {attempt + 1} times") from error
                 self.pause(attempt)
         raise AssertionError("unreachable")
 
@@ -131,7 +134,7 @@ def _connect() -> Any:
         from botocore.exceptions import NoRegionError
     except ImportError:
         raise Misconfigured("a DynamoDB store needs boto3: pip install 'milepost[aws]'") from None
-    config = Config(connect_timeout=3, read_timeout=10, max_pool_connections=16, retries={"total_max_attempts": 1})
+    config = Config(connect_timeout=2, read_timeout=4, max_pool_connections=16, retries={"total_max_attempts": 1})
     try:
         return boto3.client("dynamodb", config=config)
     except NoRegionError:

@@ -85,6 +85,15 @@ class DynamoDbStore(DynamoDbReader):
         self._lowered_from: int | None = None
         """What `most_versions` is but for the chunk at hand."""
 
+    @property
+    def seconds_left(self) -> Callable[[], float]:
+        """How long a call may still wait for a DynamoDB that says "later"."""
+        return self._calls.seconds_left
+
+    @seconds_left.setter
+    def seconds_left(self, left: Callable[[], float]) -> None:
+        self._calls.seconds_left = left
+
     def close(self) -> None:
         if self._pool:
             self._pool.shutdown()

@@ -5,10 +5,11 @@ kept all the same, since it is part of what every store promises.
 """
 
 import json
+import math
 import sqlite3
 import time
 from collections import Counter as Tally
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -35,6 +36,8 @@ class SqliteStore(SqliteReader):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, readonly=False)
+        self.seconds_left: Callable[[], float] = lambda: math.inf
+        """Not looked at: what waits here is the lock, some seconds at most."""
 
     @contextmanager
     def unit(self) -> Iterator[None]:

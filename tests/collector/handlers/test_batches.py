@@ -1,5 +1,6 @@
 """Kinesis batches through the telemetry handler: every good sample once in history, every bad one in dead letters."""
 
+import gzip
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -16,9 +17,11 @@ from collector.handlers.batch import take
 from collector.rebuild import verify
 from collector.stores import Store
 from collector.stores.factory import open_store
+from contract.codec import dump
 from contract.errors import Rejected, Retryable
 from tests.collector.handlers.conftest import RECEIVED_MS, fresh, message, minutes
-from tests.collector.handlers.mapping import SHARD, Killed, Mapping, Record, number_of
+from tests.collector.handlers.mapping import SHARD, Killed, Mapping, Record, envelope, number_of
+from tests.collector.streams.test_packing import aggregate
 
 Invoke = Callable[[dict[str, Any]], Any]
 
@@ -165,7 +168,7 @@ def test_no_time_left_reports_what_was_not_tried(store_url: str) -> None:
     """A function that would be killed half-way says so itself, and what it had done stays done."""
     records = batch()
     store, ingest = bootstrap.store(), bootstrap.ingest()
-    clock = iter([60.0, 4.0, 4.0, 4.0])
+    clock = iter([60.0, 60.0, 4.0, 4.0])
     first = iter([True])
     with failing(store, "put_samples", lambda _: Retryable("throttled") if next(first, False) else None):
         outcome = take(records, kind="telemetry", store=store, ingest=ingest, left=lambda: next(clock))
@@ -244,3 +247,34 @@ def test_a_refused_record_that_is_delivered_again_came_once(store_url: str, invo
     store = open_store(store_url)
     assert [letter.times for letter in store.dead_letters()] == [59]
     store.close()
+
+
+def test_an_aggregate_of_the_producer_library_is_its_records_and_one_broken_costs_itself(
+    store_url: str, invoke: Invoke
+) -> None:
+    whole = [dump(each).encode() for each in minutes("T1", [1, 2, 3])]
+    parts = (whole[0], b"{half", gzip.compress(whole[1]), b"\x1f\x8bx", whole[2])
+    packed = envelope(gzip.compress(aggregate(*parts)), 7, key="T1", arrived_ms=RECEIVED_MS)
+    assert invoke({"Records": [packed]}) == {"batchItemFailures": []}
+    assert received(store_url, "T1") == [[1, 3]]
+    found = {letter["payload"] if isinstance(letter["payload"], str) else "": letter for letter in letters(store_url)}
+    assert set(found) == {"{half", ""}
+    assert all(f"{SHARD}:" in letter["reason"] for letter in found.values())
+
+
+def test_an_invocation_that_runs_out_of_time_reports_the_rest_and_the_next_one_ends_it(store_url: str) -> None:
+    """Instead of timing out, which would cost a try of the whole batch."""
+    records = batch(trucks=8, each=100)
+    ended = [0]
+
+    def left() -> float:
+        ended[0] += 1
+        return 60.0 if ended[0] < 3 else 1.0
+
+    outcome = take(records, kind="telemetry", store=bootstrap.store(), ingest=bootstrap.ingest(), left=left)
+    done = {f"T{truck}" for truck in range(8) if received(store_url, f"T{truck}")}
+    assert 0 < len(done) < 8
+    assert outcome.failed == [number_of(each) for each in records if each["kinesis"]["partitionKey"] not in done]
+    outcome = take(records, kind="telemetry", store=bootstrap.store(), ingest=bootstrap.ingest())
+    assert outcome.failed == []
+    assert [received(store_url, f"T{truck}") for truck in range(8)] == [[[1, 100]]] * 8

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import random
+import string
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from collector.handlers import beacon
+from collector.ingest.stream_records import bare, open_record
 from contract import timestamps
 from deploy.ministack import environment
 from tests.contract.examples import sample
@@ -60,14 +63,23 @@ def click(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {"event_id": f"e{number}", "event_type": "click", "timestamp": at, "item_id": "i", **changes}
 
 
+def bare_click(data: bytes) -> Any:
+    return bare(data, kind="click", arrived_ms=1, origin="")
+
+
 def stored(name: str) -> list[Any]:
     """Envelopes in a stream."""
+    return [json.loads(data) for data in put_into(name)]
+
+
+def put_into(name: str) -> list[bytes]:
+    """The data of a stream's records."""
     client = ministack().client("kinesis")
     (shard,) = client.list_shards(StreamName=name)["Shards"]
     iterator = client.get_shard_iterator(StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
         "ShardIterator"
     ]
-    return [json.loads(each["Data"]) for each in client.get_records(ShardIterator=iterator)["Records"]]
+    return [each["Data"] for each in client.get_records(ShardIterator=iterator)["Records"]]
 
 
 def test_events_are_in_the_stream_when_they_are_answered(call: Call, names: dict[str, str]) -> None:
@@ -88,14 +100,17 @@ def test_events_are_in_the_stream_when_they_are_answered(call: Call, names: dict
     assert answer["headers"]["access-control-allow-origin"] == "*"
 
 
-def test_an_event_over_kinesis_limit_is_rejected_and_the_others_go(call: Call, names: dict[str, str]) -> None:
-    """Its escapes make it larger than the megabyte that HTTP lets in."""
-    large = click(1, page='"' * 400_000)
-    answer = call("POST", "/v1/clicks", json.dumps({"events": [large, click(2)]}))
-    rows = json.loads(answer["body"])["receipts"]
-    assert [row["status"] for row in rows] == ["rejected", "accepted"]
-    assert "bytes in one stream record" in rows[0]["reason"]
-    assert len(stored(names["CLICKS"])) == 1
+def test_what_is_too_large_for_the_store_is_refused_at_the_door_and_kept(call: Call, names: dict[str, str]) -> None:
+    """Quotes, whose escapes alone are over a stream record's limit, and text that nothing makes smaller."""
+    quotes = '"' * 400_000
+    noise = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=530_000))
+    for event_id, page in (("q", quotes), ("n", noise)):
+        answer = call("POST", "/v1/clicks", json.dumps({"events": [{**click(2), "event_id": event_id, "title": page}]}))
+        [row] = json.loads(answer["body"])["receipts"]
+        assert row["status"] == "rejected"
+        assert "bytes of JSON" in row["reason"]
+    kept = [item for data in put_into(names["CLICKS"]) for item in open_record(bare_click(data))[0]]
+    assert [item.record["title"] for item in kept] == [quotes, noise]
 
 
 def test_what_cannot_be_put_is_503_and_to_be_sent_again(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
