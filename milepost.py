@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 some input rejected or a sample missing, 2 usage or config
 """
 
 import importlib
+import importlib.util
 import json
 import logging
 import os
@@ -113,6 +114,10 @@ def up(  # noqa: PLR0913 - one parameter an option
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0 takes a free one")] = 8080,
     host: Annotated[str, typer.Option(help="Address for HTTP; others than 127.0.0.1 need \\[http] TLS")] = "127.0.0.1",
     broker: Annotated[str | None, typer.Option(metavar="URL", help="Use this MQTT broker, start none")] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="kafka://HOST:PORT/PREFIX between doors and collector"),
+    ] = None,
     aws: Annotated[bool, typer.Option("--aws", help="The AWS deployment, on a ministack of this machine")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept")] = None,
     config: Annotated[Path | None, typer.Option(help="A milepost.toml to use instead of the one found")] = None,
@@ -151,14 +156,23 @@ def up(  # noqa: PLR0913 - one parameter an option
         lambda stack, stats: open_room_doors(stack, collector, shop, http, health=stats),
         lambda *_: [*ShopSite("/demo-shop/app", single_page=True, orders=True).routes, *demo_shop.routes],
     ]
+    between = None if stream is None else _kafka_doors(stream, collector.data_dir, config)
     box: Any = Standalone(
-        collector, settings, port=port, broker_url=broker, identities=identities, doors=doors, host=host, http=http
+        collector,
+        settings,
+        port=port,
+        broker_url=broker,
+        identities=identities,
+        doors=doors,
+        host=host,
+        http=http,
+        stream=between,
     )
     store_url = collector.store_url
     if aws:
-        from deploy.local_stack import STORE, LocalStack, refuse_broker
+        from deploy.local_stack import STORE, LocalStack, refuse_others
 
-        refuse_broker(broker)
+        refuse_others(broker, stream)
         typer.echo(f"Deploying the stack to a ministack in {collector.data_dir / 'aws'}, kept there", err=True)
         box, store_url = LocalStack(collector.data_dir, port=port, track=collector.track), STORE
     with box, ExitStack() as stack:
@@ -191,6 +205,18 @@ def up(  # noqa: PLR0913 - one parameter an option
     else:
         show_summary(console, summary)
     raise typer.Exit(0 if stop.is_set() or balanced(summary) else 1)
+
+
+def _kafka_doors(url: str, data_dir: Path, config: Path | None) -> Any:
+    """What `--stream` puts between doors and collector; its worker writes to the same data directory."""
+    from collector.streams.kafka import KafkaSettings, Place
+    from contract.settings import load
+    from standalone.kafka_doors import KafkaDoors
+
+    if importlib.util.find_spec("confluent_kafka") is None:
+        raise Misconfigured("--stream needs pip install 'milepost[kafka]'")
+    shared = ["--data-dir", str(data_dir), *(["--config", str(config)] if config else [])]
+    return KafkaDoors(url, Place.of(url, load("kafka", KafkaSettings, config)), shared)
 
 
 def _identities(data_dir: Path, config: Path | None, trucks: int) -> Any:

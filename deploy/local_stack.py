@@ -119,7 +119,9 @@ class LocalStack:
         atomic_file.write(ready, json.dumps(said) + "\n", durable=False)
 
 
-def refuse_broker(broker: str | None) -> None:
-    """`--aws` has its own. Raises Misconfigured."""
+def refuse_others(broker: str | None, stream: str | None) -> None:
+    """`--aws` has its own broker and streams. Raises Misconfigured."""
     if broker is not None:
         raise Misconfigured("--aws starts its own broker, as it stands for AWS IoT Core: leave --broker out")
+    if stream is not None:
+        raise Misconfigured("--aws has Kinesis between doors and collector: leave --stream out")

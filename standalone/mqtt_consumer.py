@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
@@ -25,7 +26,8 @@ from collector.gap_repair import Ask
 from collector.ingest import items_of_stream_record
 from contract import topics
 from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
-from contract.ingest_items import Item, Receipt
+from contract.ingest_items import Item
+from iot_rules.actions import Delivery
 from iot_rules.engine import Message, Rules
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,15 @@ _RECORDS = 5_000
 _CONNECT_SECONDS = 15.0
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
-Submit = Callable[[list[Item]], "Future[list[Receipt]]"]
+Unpack = Callable[[Delivery], list[Any]]
+"""What one record that a rule makes holds, as `Submit` takes it. Raises Rejected."""
+Submit = Callable[[list[Any]], "Future[Any]"]
+"""Takes what was unpacked; done when that is durable. Raises Retryable, as does the future."""
+
+
+def items_of(delivery: Delivery) -> list[Item]:
+    """The samples, reports and statuses in a record of the telemetry rules."""
+    return items_of_stream_record(delivery.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +62,19 @@ class _Arrival:
 class MqttConsumer:
     """One MQTT session of the collector; `start` returns when it is subscribed.
 
-    client_id: the session's name at the broker; the same at every start, and no other collector's. user: name and
-    password, where they are not in the URL.
+    client_id: the session's name at the broker; the same at every start, and no other collector's. submit, unpack:
+    where the rules' records go, and in which form. user: name and password, where they are not in the URL.
     """
 
-    def __init__(
-        self, url: str, client_id: str, rules: Rules, submit: Submit, *, user: tuple[str, str] | None = None
+    def __init__(  # noqa: PLR0913 - what it stands between
+        self,
+        url: str,
+        client_id: str,
+        rules: Rules,
+        submit: Submit,
+        *,
+        unpack: Unpack = items_of,
+        user: tuple[str, str] | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
@@ -65,7 +82,7 @@ class MqttConsumer:
         self._address = (parts.hostname, parts.port or _PORTS[parts.scheme])
         self._url = f"{parts.scheme}://{parts.hostname}:{self._address[1]}"  # as logged: without the password
         self._rules = rules
-        self._submit = submit
+        self._submit, self._unpack = submit, unpack
         self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
         self._subscribed = threading.Event()
         self._stopping = threading.Event()
@@ -170,9 +187,9 @@ class MqttConsumer:
                         if arrival.session == self._session:  # a packet id means nothing to another connection
                             self._client.ack(arrival.mid, 1)
 
-    def _cut(self, group: list[_Arrival]) -> Iterator[list[tuple[_Arrival, list[Item]]]]:
+    def _cut(self, group: list[_Arrival]) -> Iterator[list[tuple[_Arrival, list[Any]]]]:
         """The group in parts of about _RECORDS records, each message whole: batches may hold thousands."""
-        part: list[tuple[_Arrival, list[Item]]] = []
+        part: list[tuple[_Arrival, list[Any]]] = []
         records = 0
         for arrival in group:
             items = self._items(arrival)
@@ -194,22 +211,22 @@ class MqttConsumer:
             arrival = self._arrivals.get()
         return None
 
-    def _items(self, arrival: _Arrival) -> list[Item]:
+    def _items(self, arrival: _Arrival) -> list[Any]:
         """What the rules make of one message; a message that no rule wants cannot come, by the subscription."""
         owner = arrival.topic.split("/")[1]
         message = Message(arrival.topic, arrival.payload, owner, arrival.received_ms)
-        items: list[Item] = []
+        items: list[Any] = []
         for delivery in self._rules.run(message):
             if delivery.error or delivery.action_type != "kinesis":
                 log.error("rule_failed rule=%s topic=%s", delivery.rule_name, arrival.topic)
                 continue
             try:
-                items.extend(items_of_stream_record(delivery.payload))
+                items.extend(self._unpack(delivery))
             except Rejected as error:
                 log.error("stream_record_unreadable rule=%s reason=%s", delivery.rule_name, error)
         return items
 
-    def _store(self, items: list[Item]) -> bool:
+    def _store(self, items: list[Any]) -> bool:
         """Keep trying until it is durable; False only when stopping: then the broker still has it."""
         wait = 0.05
         while not self._stopping.is_set():

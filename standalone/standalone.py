@@ -36,8 +36,9 @@ from standalone.gap_repair_loop import keep_asking
 from standalone.group_commit_writer import Writer
 from standalone.http_gate import HttpGate
 from standalone.http_server import HOST, Web
+from standalone.kafka_doors import KafkaDoors
 from standalone.mosquitto_supervisor import Broker
-from standalone.mqtt_consumer import MqttConsumer
+from standalone.mqtt_consumer import MqttConsumer, items_of
 from standalone.supervised_loops import Loops
 from standalone.truck_access import Identities
 
@@ -54,7 +55,7 @@ class Standalone:
 
     broker_url: of another broker than its own. identities: those of the data directory, which it closes. doors: what
     other rooms serve on the same port; each opens what it needs on the stack that it is given, and returns its routes.
-    host: the address that HTTP listens on. http: the `[http]` table.
+    host: the address that HTTP listens on. http: the `[http]` table. stream: what stands between doors and ingest.
     """
 
     def __init__(  # noqa: PLR0913 - what it is composed of
@@ -68,6 +69,7 @@ class Standalone:
         doors: Sequence[Doors] = (),
         host: str = HOST,
         http: HttpSettings | None = None,
+        stream: KafkaDoors | None = None,
     ) -> None:
         self.folder = collector.data_dir
         self._collector = collector
@@ -80,6 +82,7 @@ class Standalone:
         self.broker: Broker | None = None
         self.identities = identities
         self._doors = doors
+        self._kafka = stream
         self._host, self._http = host, http or HttpSettings()
 
     def __enter__(self) -> "Standalone":
@@ -105,6 +108,9 @@ class Standalone:
         stack.callback(store.close)
         vouch_for_policy(store, policy)
         writer = stack.enter_context(Writer(store, Ingest(store, policy)))
+        if self._kafka:
+            self._kafka.open(writer)
+            stack.callback(self._kafka.close)
         beacon = self._beacon.closed() if self.identities else self._beacon
         if not beacon.identity_secret:
             beacon = beacon.model_copy(update={"identity_secret": _identity_secret(self.folder)})
@@ -113,7 +119,7 @@ class Standalone:
             return {**writer.stats(), **self.health()}
 
         app = create_app(
-            writer.submit,
+            self._kafka.submit if self._kafka else writer.submit,
             settings=beacon,
             stats=stats,
             trusted=self._http.networks,
@@ -136,6 +142,9 @@ class Standalone:
         self._thread(stack, keep_asking, writer, uplink.ask, grace_ms=int(self._collector.resend_after * 1000))
         read = partial(open_reader, self._collector.store_url)
         self._thread(stack, keep_within, writer, read, self._beacon)
+        if self._kafka:
+            self._thread(stack, self._kafka.supervise, self.children, self.folder)
+            self._thread(stack, self._kafka.watch)
         self._announce()
         stack.callback(ready.unlink, missing_ok=True)
         if self.broker:
@@ -151,6 +160,8 @@ class Standalone:
             "loops": {"failures": self.loops.failures, "failing": len(self.loops.failing())},
             "broker": {"restarts": self.broker.restarts if self.broker else 0, "up": int(self._broker_is_up)},
         }
+        if self._kafka:
+            found["kafka"] = self._kafka.figures()
         if self.identities:
             found["enrollment"] = self.identities.figures()
         return found
@@ -172,8 +183,9 @@ class Standalone:
             self.broker = self._start_broker(stack)
         self.mqtt_url = self._broker_url or (self.broker.url if self.broker else "")
         user = self.identities.collector if self.identities else None
+        submit, unpack = (self._kafka.forward, self._kafka.unpack) if self._kafka else (writer.submit, items_of)
         uplink = MqttConsumer(
-            self.mqtt_url, _session_name(self.folder), Rules(load_documents()), writer.submit, user=user
+            self.mqtt_url, _session_name(self.folder), Rules(load_documents()), submit, unpack=unpack, user=user
         )
         stack.callback(uplink.stop)
         uplink.start()

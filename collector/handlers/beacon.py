@@ -8,7 +8,6 @@ are configured: this address is public.
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cache
-from itertools import accumulate
 from typing import Any
 
 from collector.beacon.app import create_app
@@ -16,14 +15,10 @@ from collector.beacon.settings import BeaconSettings
 from collector.handlers.function_url import App, answer
 from collector.handlers.observability import Door
 from collector.handlers.settings import Streams
-from collector.ingest.stream_records import records_of_items
-from collector.ingest.validation import Refusal, judge
+from collector.ingest.stream_puts import put_items
 from collector.streams import Stream
 from collector.streams.kinesis import connect
-from contract.click_records import ClickEvent
-from contract.errors import Rejected
 from contract.ingest_items import Item, Kind, Receipt
-from contract.records import Sample
 from contract.settings import load
 
 door = Door("milepost-beacon")
@@ -54,34 +49,7 @@ class Submit:
     def __call__(self, items: list[Item]) -> "Future[list[Receipt]]":
         future: Future[list[Receipt]] = Future()
         try:
-            future.set_result(put(self._streams[items[0].kind], items))
+            future.set_result(put_items(self._streams[items[0].kind], items))
         except Exception as error:  # noqa: BLE001 - a door: the request is answered 503
             future.set_exception(error)
         return future
-
-
-def put(stream: Stream, items: list[Item]) -> list[Receipt]:
-    """Items of one kind into the stream; a receipt each. Raises Retryable and Unreachable, then nothing counts."""
-    packed = list(records_of_items(items))
-    refused = stream.put([record for record, _ in packed])
-    receipts = [_receipt(item) for item in items]
-    ends = accumulate(count for _, count in packed)
-    for (_, count), end, fault in zip(packed, ends, refused, strict=True):
-        if fault is not None:
-            receipts[end - count : end] = [_refusal(fault)] * count
-    return receipts
-
-
-def _receipt(item: Item) -> Receipt:
-    verdict = judge(item)
-    if isinstance(verdict, Refusal):
-        return Receipt("rejected", verdict.id, verdict.letter.field or None, verdict.letter.reason)
-    if isinstance(verdict, Sample):
-        return Receipt("accepted", verdict.seq)
-    if isinstance(verdict, ClickEvent):
-        return Receipt("accepted", verdict.event_id, warnings=verdict.warnings)
-    return Receipt("accepted")
-
-
-def _refusal(fault: Rejected) -> Receipt:
-    return Receipt("rejected", None, fault.field or None, fault.reason)
