@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rebuild": ("collector.cli", "Recompute history and counters from the stored samples and events."),
     "backup": ("standalone.cli", "Copy every store of the data directory at one instant."),
     "restore": ("standalone.cli", "Put a backup in place."),
+    "forget": ("standalone.forget_cli", "Forget a customer, or where a truck was, and prove it."),
     "verify": ("collector.cli", "Compare history and counters with the stored samples and events."),
     "agent": ("agent.cli", "The agent on the truck: run, once, status, doctor, enroll, install."),
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),

@@ -22,6 +22,7 @@ from contract import timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.control_messages import Report
 from contract.errors import Misconfigured, Rejected
+from contract.forgotten import Forgotten
 
 app = typer.Typer(help="What the collector keeps, and what can be asked of it.")
 app.add_typer(dead_letters, name="dead-letters")
@@ -51,7 +52,7 @@ def ingest(
         vouch_for_policy(store, policy)
         if stream == "clicks" and store.clicks_too_old_ms is not None:
             typer.echo("Events that were counted live over 14 days ago cannot be recognised in a file.", err=True)
-        taker = Ingest(store, policy)
+        taker = Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
         for file in files:
             for sums in _ingest_file(taker, file, stream):
                 done = sums

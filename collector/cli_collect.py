@@ -11,6 +11,7 @@ from collector.ingest import Ingest, vouch_for_policy
 from collector.streams.kafka import KafkaSettings, Place, make_topics
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
+from contract.forgotten import Forgotten
 from contract.settings import load
 
 
@@ -47,7 +48,9 @@ def collect(
         raise Misconfigured(f"{error}: `milepost collect` needs pip install 'milepost[kafka]'") from error
     with writing(settings_of(config, data_dir), make=True) as (store, policy):
         vouch_for_policy(store, policy)
-        worker = Worker(place, store, Ingest(store, policy))
+        worker = Worker(
+            place, store, Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
+        )
         logging.getLogger("collector").setLevel(logging.INFO)
         typer.echo(f"Collecting from {place.brokers}, topics {', '.join(place.topics)}", err=True)
         worker.run(lambda: stop.asked)

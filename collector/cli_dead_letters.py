@@ -9,6 +9,7 @@ from collector.cli_options import print_json, reading, settings_of, writing
 from collector.ingest import Ingest, unpack, vouch_for_policy
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
+from contract.forgotten import Forgotten
 from contract.ingest_items import Item, Kind
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Input that was refused, with the reason.")
@@ -61,7 +62,7 @@ def retry_letters(
         letters = [letter for letter in store.dead_letters() if id in (None, letter.id)]
         if id and not letters:
             raise Misconfigured(f"no dead letter {id!r}: `milepost dead-letters list` shows the ids")
-        taker = Ingest(store, policy)
+        taker = Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
         for letter in letters:
             receipts = taker.ingest(unpack(_item_of(letter.source, letter.payload, letter.received_ms)))
             for receipt in receipts:

@@ -17,6 +17,7 @@ from commerce.registers.register import Register
 from commerce.routes.plans import Plans
 from commerce.settings import CommerceSettings
 from commerce.storage.database import Database
+from contract.forgotten import Forgotten
 from contract.http_access import HttpSettings
 
 
@@ -25,7 +26,8 @@ def commerce_doors(
 ) -> list[BaseRoute]:
     """The routes of commerce on its open database."""
     locate = reading_positions(collector.store_url)
-    orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None)
+    marks = Forgotten(collector.data_dir)
+    orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None, forgotten=marks)
     access, plans = Access(commerce.keys, http.networks), Plans(database)
     items = Register(database, ITEMS)
     served = Recommendations(
@@ -36,7 +38,7 @@ def commerce_doors(
     return [
         *OrderDoors(orders, access, locate=locate, plans=plans, missing=counting_missing(collector)).routes,
         *TruckRouteDoors(plans, access).routes,
-        *RegisterDoors(database, access).routes,
+        *RegisterDoors(database, access, forgotten=marks).routes,
         *recommended.routes,
     ]
 

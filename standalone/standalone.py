@@ -28,6 +28,7 @@ from collector.settings import CollectorSettings
 from collector.stores.factory import open_reader, open_store
 from contract import atomic_file, descriptors
 from contract.errors import Misconfigured
+from contract.forgotten import Forgotten
 from contract.http_access import HttpSettings
 from iot_rules.engine import Rules, load_documents
 from standalone.child_processes import Children, lock, reap
@@ -107,7 +108,7 @@ class Standalone:
         store = open_store(self._collector.store_url)
         stack.callback(store.close)
         vouch_for_policy(store, policy)
-        writer = stack.enter_context(Writer(store, Ingest(store, policy)))
+        writer = stack.enter_context(Writer(store, Ingest(store, policy, forgotten=Forgotten(self.folder))))
         if self._kafka:
             self._kafka.open(writer)
             stack.callback(self._kafka.close)

@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from collector.clicks.counting import stored as stored_click
 from collector.history import Policy
@@ -21,7 +22,9 @@ from collector.ingest.validation import (
 from collector.stores import Damaged, Store
 from contract import timestamps
 from contract.click_records import ClickEvent
+from contract.codec import canonical
 from contract.errors import Misconfigured, Rejected, Retryable
+from contract.forgotten import Forgotten, without_position
 from contract.ingest_items import NO_WARNINGS, Item, Receipt
 from contract.ranges import Ranges
 from contract.records import Sample
@@ -46,8 +49,22 @@ def vouch_for_policy(store: Store, policy: Policy) -> None:
 class Ingest:
     """Takes items to a store. Call it from one thread; several processes may each have their own on one store."""
 
-    def __init__(self, store: Store, policy: Policy, applier: type[HistoryWriter] = HistoryWriter) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        applier: type[HistoryWriter] = HistoryWriter,
+        *,
+        forgotten: Forgotten | None = None,
+    ) -> None:
+        """
+        Args:
+            store: where to.
+            policy: which fields are tracked.
+            applier: how a truck's samples are applied.
+            forgotten: who and what must not be stored again.
+        """
+        self._store, self._forgotten = store, forgotten
         self._policy = policy
         self._applier = applier(store, policy)
         self.unknown_keys: dict[str, int] = defaultdict(int)
@@ -62,7 +79,7 @@ class Ingest:
         """
         if not items:
             return []
-        verdicts = [judge(item) for item in items]
+        verdicts = self._without_forgotten([judge(item) for item in items])
         try:
             with self._store.unit():
                 verdicts = self._too_old(items, self._too_late(items, verdicts))
@@ -76,6 +93,12 @@ class Ingest:
             return self.ingest(items[:half]) + self.ingest(items[half:])
         self._note_unknown_keys(verdicts)
         return receipts
+
+    def _without_forgotten(self, verdicts: list[ValidationResult]) -> list[ValidationResult]:
+        """What may be stored of records that name somebody, or a place, that was to be forgotten."""
+        if self._forgotten is None or not any(self._forgotten.markers()):
+            return verdicts
+        return [_without_forgotten(verdict, self._forgotten) for verdict in verdicts]
 
     def _refuse(self, item: Item, verdict: ValidationResult, error: Exception) -> Receipt:
         """What the store refuses for good: kept as a dead letter, then settled, so that it is not asked for again."""
@@ -220,6 +243,16 @@ class Ingest:
                 said.stream_id,
                 lambda ledger: ledger.reach(highest, now_ms, buffered=said.buffered),
             )
+
+
+def _without_forgotten(verdict: ValidationResult, forgotten: Forgotten) -> ValidationResult:
+    if isinstance(verdict, ClickEvent) and (kept := forgotten.click(verdict.record)):
+        return replace(verdict, record=kept, text=canonical(kept))
+    if isinstance(verdict, Sample) and forgotten.covers(verdict.truck_id, verdict.sampled_at):
+        return verdict._replace(text=without_position(verdict.text))
+    if isinstance(verdict, Refusal):
+        return replace(verdict, letter=replace(verdict.letter, payload=forgotten.letter(verdict.letter.payload)))
+    return verdict
 
 
 def _from_file(item: Item) -> bool:

@@ -18,6 +18,7 @@ from commerce.registers.register import Register
 from commerce.storage.database import Database
 from commerce.storage.dead_letters import Arrival, keep_dead_letter
 from contract.errors import Rejected
+from contract.forgotten import Forgotten
 
 _STATUS = {"accepted": 201, "duplicate": 200}
 
@@ -29,14 +30,22 @@ def _now_ms() -> int:
 class RegisterDoors:
     """The doors of the three registers. A put is answered when it is durable."""
 
-    def __init__(self, database: Database, access: Access, *, clock: Callable[[], int] = _now_ms) -> None:
+    def __init__(
+        self,
+        database: Database,
+        access: Access,
+        *,
+        forgotten: Forgotten | None = None,
+        clock: Callable[[], int] = _now_ms,
+    ) -> None:
         """
         Args:
             database: where the registers are kept.
             access: who may.
+            forgotten: who must not be stored again.
             clock: Unix ms.
         """
-        self._database, self._access, self._clock = database, access, clock
+        self._database, self._access, self._forgotten, self._clock = database, access, forgotten, clock
 
     @property
     def routes(self) -> list[Route]:
@@ -63,7 +72,7 @@ class RegisterDoors:
                     arrival = Arrival(arrival.received_ms, b"", arrival.source)
                 await run_in_threadpool(keep_dead_letter, self._database, arrival, error)
                 raise
-            register = Register(self._database, kind)
+            register = Register(self._database, kind, forgotten=self._forgotten)
             status = await run_in_threadpool(register.put, read, received_ms=arrival.received_ms)
             body = {kind.id_name: read.id, "status": status, "warnings": read.warnings}
             return reply(body, _STATUS[status])

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 from sqlalchemy import Connection, Table, select, update
 
 from commerce.fields import Accepted, CardData, identifier
+from commerce.orders.forgotten import without_forgotten
 from commerce.orders.state import Content, order_state
 from commerce.orders.wire import read_event, read_order
 from commerce.storage.database import Database
@@ -16,6 +17,7 @@ from commerce.storage.dead_letters import Arrival, keep_dead_letter
 from commerce.storage.schema import order_contents, order_events, order_states, orders, tracking_tokens
 from contract.codec import Json, dump, parse
 from contract.errors import Rejected
+from contract.forgotten import Forgotten
 
 T = TypeVar("T")
 Status = Literal["accepted", "duplicate", "conflict", "waiting"]
@@ -42,13 +44,20 @@ class Orders:
     processes at once: the state of an order is the same.
     """
 
-    def __init__(self, database: Database, *, knows_truck: Callable[[str], bool] = lambda _: True) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        knows_truck: Callable[[str], bool] = lambda _: True,
+        forgotten: Forgotten | None = None,
+    ) -> None:
         """
         Args:
             database: where they are kept.
             knows_truck: whether a truck was ever heard of; a `loaded` event with another one is kept with a warning.
+            forgotten: who must not be stored again.
         """
-        self._database, self._knows_truck = database, knows_truck
+        self._database, self._knows_truck, self._forgotten = database, knows_truck, forgotten
 
     def take_order(self, document: Json, *, received_ms: int, payload: bytes) -> OrderReceipt:
         """Keep one order.
@@ -64,6 +73,8 @@ class Orders:
             Retryable: the database failed, nothing was kept.
         """
         accepted = self._judged(read_order, document, Arrival(received_ms, payload, "http:orders"))
+        if self._forgotten is not None:
+            accepted = without_forgotten(accepted, self._forgotten, received_ms)
         with self._database.write() as connection:
             self._lock(connection, accepted.id)
             status = self._keep(connection, order_contents, {"order_id": accepted.id}, accepted, received_ms)
@@ -108,10 +119,10 @@ class Orders:
             ).scalar_one_or_none()
         return secrets.compare_digest(kept or "", hash_token(token))
 
-    def recompute(self) -> int:
-        """Write the state of every order anew from its log; returns how many differed."""
+    def recompute(self, order_ids: Sequence[str] | None = None) -> int:
+        """Write the state of orders anew from their log, of all without `order_ids`; returns how many differed."""
         with self._database.read() as connection:
-            known = list(connection.execute(select(orders.c.order_id)).scalars())
+            known = order_ids or list(connection.execute(select(orders.c.order_id)).scalars())
         differed = 0
         for order_id in known:
             with self._database.write() as connection:
@@ -128,6 +139,8 @@ class Orders:
         except Rejected as error:
             if isinstance(error, CardData):
                 arrival = replace(arrival, payload=b"")
+            elif self._forgotten is not None:
+                arrival = replace(arrival, payload=self._forgotten.letter(arrival.payload))
             keep_dead_letter(self._database, arrival, error)
             raise
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commerce.cli_options import as_text, cells, open_commerce, show_table
+from commerce.cli_options import as_text, cells, collector_settings, open_commerce, show_table
 from commerce.customers import unified_view
 from commerce.registers.csv_rows import read_csv
 from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES, Kind
@@ -15,6 +15,7 @@ from commerce.registers.register import Register
 from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured, Rejected
+from contract.forgotten import Forgotten
 
 customers = typer.Typer(no_args_is_help=True, help="Customers: profiles and what they ordered.")
 items = typer.Typer(no_args_is_help=True, help="The catalogue: what the shop sells.")
@@ -38,7 +39,8 @@ def _import(kind: Kind, file: Path, *, data_dir: Path | None, config: Path | Non
             file.open(newline="", encoding="utf-8-sig") as source,
             open_commerce(config, data_dir, make=True) as database,
         ):
-            register = Register(database, kind)
+            marks = Forgotten(collector_settings(config, data_dir).data_dir)
+            register = Register(database, kind, forgotten=marks)
             for line, document in read_csv(source, kind):
                 try:
                     read = kind.read(document)

@@ -13,6 +13,7 @@ from commerce.storage.schema import register_documents, register_subjects, regis
 from contract import timestamps
 from contract.codec import Json, content_hash, parse
 from contract.codec import canonical as canonical_text
+from contract.forgotten import Forgotten
 
 Status = Literal["accepted", "duplicate"]
 Rows = list[dict[str, Any]]
@@ -21,20 +22,23 @@ Rows = list[dict[str, Any]]
 class Register:
     """One kind of subject in one database. Each put is one transaction, durable when it returns."""
 
-    def __init__(self, database: Database, kind: Kind) -> None:
-        self._database, self._kind = database, kind
+    def __init__(self, database: Database, kind: Kind, *, forgotten: Forgotten | None = None) -> None:
+        self._database, self._kind, self._forgotten = database, kind, forgotten
 
     def put(self, document: Accepted, *, received_ms: int) -> Status:
         """Keep one judged document of a subject.
 
         The document holds from its `valid_from`, else from its arrival. A document without `valid_from` that says what
         the newest one says is a duplicate: it tells nothing new.
+        What was forgotten counts as known too, and is not kept.
 
         Args:
             document: judged by the kind's `read`.
             received_ms: Unix ms of its arrival.
         """
         valid_from = document.record.get(VALID_FROM)
+        if self._forgotten is not None and is_forgotten(document, self._forgotten):
+            return "duplicate"
         with self._database.write() as connection:
             self._lock(connection, document.id)
             key = _tracked_key(document.record)
@@ -139,6 +143,18 @@ class Register:
             .order_by(table.c.order_key)
         ).all()
         return tuple(Point(row.order_key, row.key) for row in rows)
+
+
+def is_forgotten(document: Accepted, marks: Forgotten) -> bool:
+    """Whether it says what was forgotten: the very document, or what held of its subject before that."""
+    valid_from = document.record.get(VALID_FROM)
+    came_before = marks.is_forgotten(content_mark(document.content), "")
+    return came_before or (valid_from is not None and marks.is_forgotten(document.id, valid_from))
+
+
+def content_mark(content: str) -> str:
+    """Under which a document that was forgotten is marked, so that its redelivery is known."""
+    return f"document {content}"
 
 
 def _tracked_key(record: dict[str, Json]) -> str:

@@ -11,12 +11,13 @@ def as_geojson(plan: Plan) -> dict[str, Any]:
     depot = [plan["depot"]["longitude"], plan["depot"]["latitude"]]
     features: list[dict[str, Any]] = []
     for truck in plan["trucks"]:
-        places = [[stop["longitude"], stop["latitude"]] for stop in truck["stops"]]
+        stops = [stop for stop in truck["stops"] if stop["latitude"] is not None]  # a forgotten customer's has none
+        places = [[stop["longitude"], stop["latitude"]] for stop in stops]
         about = {name: truck[name] for name in ("truck_id", "km", "hours")}
         features.append(_feature("LineString", [depot, *places, depot], about))
         features += [
             _feature("Point", place, {"truck_id": truck["truck_id"], **stop})
-            for place, stop in zip(places, truck["stops"], strict=True)
+            for place, stop in zip(places, stops, strict=True)
         ]
     return {"type": "FeatureCollection", "features": features}
 
@@ -28,6 +29,8 @@ def as_gpx(route: Plan) -> bytes:
     SubElement(way, "name").text = f"{route['truck_id']} {route['day']}"
     depot = {**route["depot"], "order_id": "depot"}
     for stop in (depot, *route["stops"], depot):
+        if stop["latitude"] is None:
+            continue
         point = SubElement(way, "rtept", lat=f"{stop['latitude']:.6f}", lon=f"{stop['longitude']:.6f}")
         SubElement(point, "name").text = stop["order_id"]
         if stop is not depot:
@@ -37,7 +40,8 @@ def as_gpx(route: Plan) -> bytes:
 
 def navigation_link(route: Plan) -> str | None:
     """A link that opens the way to the next stop in whatever the driver's phone navigates with (RFC 5870)."""
-    left = next((stop for stop in route["stops"] if stop["done_at"] is None), None)
+    open_stops = (stop for stop in route["stops"] if stop["done_at"] is None and stop["latitude"] is not None)
+    left = next(open_stops, None)
     return None if left is None else f"geo:{left['latitude']:.6f},{left['longitude']:.6f}"
 
 

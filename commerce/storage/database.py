@@ -1,6 +1,6 @@
 """Opens the database that a URL names and brings its tables up to date."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,15 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+
+    def vacuum_full(self, tables: Sequence[str]) -> None:
+        """Have PostgreSQL rewrite tables, without dead rows; each is locked meanwhile. Raises Retryable."""
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for table in tables:
+                    connection.exec_driver_sql(f'VACUUM FULL "{table}"')
+        except DBAPIError as error:
+            raise Retryable(f"the orders' database failed ({_first_line(error)}): try again") from error
 
     def close(self) -> None:
         """Close every connection."""

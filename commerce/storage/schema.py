@@ -134,3 +134,12 @@ planned_stops = Table(
     Index("planned_stops_by_truck", "truck_id"),
     comment="Which plan names which order.",
 )
+
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    Column("customer_id", String(128), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    comment="Customers that `milepost forget` refuses to forget until the hold is released.",
+)

@@ -1,0 +1,245 @@
+"""`milepost forget` on one machine: every room forgets, then every file is searched for what should be gone.
+
+The order makes a kill harmless. The marker is written first, so that nothing that comes meanwhile is kept; each store
+then forgets in one transaction and writes its file anew; lake and marts are made anew; last comes the search. The same
+command again does the rest.
+"""
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from collector.settings import CollectorSettings
+from collector.stores.sqlite import forgetting as store_forgetting
+from commerce import forgetting as shop_forgetting
+from commerce.registers.documents import VEHICLES
+from commerce.registers.register import Register, content_mark
+from commerce.settings import CommerceSettings
+from commerce.storage.database import Database
+from contract import timestamps
+from contract.errors import Misconfigured
+from contract.forgotten import MARKERS, SECRET, Forgotten, Span
+from simulator import forgetting as simulator_forgetting
+from warehouse import forgetting as lake_forgetting
+
+_CHUNK = 8 * 1024 * 1024
+_BUFFER_DAYS = 7
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What is asked to forget. shop: the open database of commerce, None where there is none."""
+
+    collector: CollectorSettings
+    commerce: CommerceSettings
+    shop: Database | None
+    config: Path | None = None
+
+    @property
+    def data_dir(self) -> Path:
+        """The data directory."""
+        return self.collector.data_dir
+
+    @property
+    def store(self) -> Path | None:
+        """The collector's store file, None while there is none.
+
+        Raises:
+            Misconfigured: the store is no SQLite file; this command does not reach others.
+        """
+        kind, _, path = self.collector.store_url.partition(":///")
+        if kind != "sqlite":
+            raise Misconfigured(f"`milepost forget` reaches a SQLite store, not {kind} (docs/forget.md)")
+        return Path(path) if Path(path).exists() else None
+
+
+def customer(rooms: Rooms, customer_id: str, *, now_ms: int, dry_run: bool) -> Report:
+    """Forget a customer.
+
+    Args:
+        rooms: of this machine.
+        customer_id: whom.
+        now_ms: Unix ms; what happens later is not forgotten.
+        dry_run: count and search only.
+
+    Returns:
+        `{customer_id, at, dry_run, held, done, lake, found, searched, out_of_reach}`. held: what there was. found:
+        where one of its identifiers still stands, which is nowhere after a forgetting.
+
+    Raises:
+        Misconfigured: the customer is on legal hold, or the store is not of this machine.
+        Retryable: something was locked for too long; the same command again does the rest.
+    """
+    at = timestamps.from_ms(now_ms)
+    store = rooms.store
+    if rooms.shop:
+        shop_forgetting.refuse_held(rooms.shop, customer_id)
+    clicks = store_forgetting.person(store, customer_id) if store else store_forgetting.Person((), (), ())
+    held = shop_forgetting.held(rooms.shop, customer_id) if rooms.shop else shop_forgetting.Held((), (), (), ())
+    identifiers = sorted({customer_id, *clicks.user_ids, *clicks.session_ids, *held.identifiers})
+    report: Report = {
+        "customer_id": customer_id,
+        "at": at,
+        "dry_run": dry_run,
+        "held": {
+            "clicks": len(clicks.event_ids),
+            "user_ids": len(clicks.user_ids),
+            "session_ids": len({*clicks.session_ids, *held.session_ids}),
+            "orders": len(held.order_ids),
+            "profile_documents": len(held.contents),
+        },
+        "done": {},
+        "lake": None,
+    }
+    if not dry_run:
+        marks = Forgotten(rooms.data_dir)
+        ids = {customer_id, *clicks.user_ids, *clicks.session_ids, *held.session_ids}
+        marks.add_person([*ids, *map(content_mark, held.contents)], at)
+        if store:
+            report["done"] |= store_forgetting.forget_person(store, clicks.event_ids, identifiers, marks)
+        if rooms.shop:
+            done = shop_forgetting.forget_customer(rooms.shop, customer_id, held, identifiers, marks)
+            report["done"] |= {f"shop_{name}" if name == "dead_letters" else name: n for name, n in done.items()}
+        pseudonyms = {each: marks.pseudonym(each) for each in identifiers}
+        outbox = simulator_forgetting.forget(rooms.data_dir, pseudonyms)
+        _erase(rooms, [path for path in (store, outbox) if path], identifiers)
+        report["lake"] = lake_forgetting.forget(rooms.data_dir, rooms.collector.store_url, rooms.config)
+    found, searched = search(rooms, identifiers)
+    return {**report, "found": found, "searched": searched, "out_of_reach": _out_of_reach(rooms, now_ms)}
+
+
+def positions(rooms: Rooms, spans: Sequence[Span], *, now_ms: int, dry_run: bool) -> Report:
+    """Forget where trucks were in spans of time.
+
+    Returns:
+        `{spans, at, dry_run, done, lake, left, out_of_reach}`; left: samples of the spans that still have a position.
+    """
+    store = rooms.store
+    report: Report = {
+        "spans": [span._asdict() for span in spans],
+        "at": timestamps.from_ms(now_ms),
+        "dry_run": dry_run,
+        "done": {"samples": 0, "dead_letters": 0},
+        "lake": None,
+    }
+    if not dry_run:
+        marks = Forgotten(rooms.data_dir)
+        for span in spans:
+            marks.add_span(span)
+            if store:
+                for name, count in store_forgetting.forget_positions(store, span).items():
+                    report["done"][name] += count
+        _erase(rooms, [store] if store else [], [])
+        report["lake"] = lake_forgetting.forget(rooms.data_dir, rooms.collector.store_url, rooms.config)
+    report["left"] = sum(store_forgetting.positions_left(store, span) for span in spans) if store else 0
+    return {**report, "out_of_reach": _out_of_reach(rooms, now_ms)}
+
+
+def spans_of_driver(shop: Database, driver_id: str, begin: str, end: str) -> list[Span]:
+    """When a driver had which truck, by the vehicle register, within a span of time."""
+    found = []
+    for version in Register(shop, VEHICLES).versions():
+        if version["document"].get("driver_id") == driver_id:
+            first = max(begin, version["effective_start_date"])
+            last = min(end, version["effective_end_date"] or end)
+            if first < last:
+                found.append(Span(version["subject_id"], first, last))
+    return found
+
+
+def export(rooms: Rooms, customer_id: str) -> Report:
+    """All that is held of a customer: `{customer_id, customer, orders, clicks}`."""
+    found = shop_forgetting.export(rooms.shop, customer_id) if rooms.shop else {"customer_id": customer_id}
+    store = rooms.store
+    return {**found, "clicks": store_forgetting.events(store, customer_id) if store else []}
+
+
+def search(rooms: Rooms, identifiers: Sequence[str]) -> tuple[list[Report], Report]:
+    """Every file under the data directory and every table of the shop, for some identifiers.
+
+    Returns:
+        `[{place, identifier, hits}]`, and `{files, bytes}`: how much was read. Compressed files are read unpacked.
+    """
+    found: list[Report] = []
+    files = size = 0
+    parquet = []
+    for path in _files(rooms.data_dir):
+        files, size = files + 1, size + path.stat().st_size
+        if path.suffix == ".parquet":
+            parquet.append(path)
+            continue
+        for identifier, hits in _hits(path, identifiers).items():
+            found.append({"place": str(path.relative_to(rooms.data_dir)), "identifier": identifier, "hits": hits})
+    found += lake_forgetting.occurrences(parquet, identifiers)
+    if rooms.shop and not rooms.shop.is_sqlite:
+        found += shop_forgetting.occurrences(rooms.shop, identifiers)
+    return found, {"files": files, "bytes": size}
+
+
+def _erase(rooms: Rooms, stores: Iterable[Path], identifiers: Sequence[str]) -> None:
+    """Old pages, copies that a migration made, and lines of logs."""
+    files = list(stores)
+    if rooms.shop:
+        shop_forgetting.erase_traces(rooms.shop)
+        shop = Path(rooms.commerce.database_url(rooms.data_dir).partition(":///")[2])
+        files += [shop] if rooms.shop.is_sqlite else []
+    for path in files:
+        store_forgetting.erase_traces(path)
+        for copy in path.parent.glob(f"{path.name}.v*.bak"):
+            copy.unlink()
+    for path in rooms.data_dir.glob("*.log*"):
+        _overwrite(path, identifiers)
+
+
+def _overwrite(path: Path, identifiers: Sequence[str]) -> None:
+    """In place and of the same length, since whoever logs there appends meanwhile."""
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        for identifier in identifiers:
+            wanted, at = identifier.encode(), -1
+            while (at := content.find(wanted, at + 1)) >= 0:
+                file.seek(at)
+                file.write(b"*" * len(wanted))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Regular files, without the markers themselves: they hold keyed hashes only."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.name not in (MARKERS, SECRET):
+            yield path
+
+
+def _hits(path: Path, identifiers: Sequence[str]) -> dict[str, int]:
+    """How often each stands there, as UTF-8 and as JSON escapes it."""
+    wanted = {each: {each.encode(), json.dumps(each)[1:-1].encode()} for each in identifiers}
+    longest = max((len(form) for forms in wanted.values() for form in forms), default=1)
+    counts = dict.fromkeys(identifiers, 0)
+    open_it: Callable[[Path], Any] = gzip.open if path.suffix == ".gz" else Path.open
+    tail = b""
+    with open_it(path, "rb") as file:  # type: ignore[call-arg]
+        while chunk := file.read(_CHUNK):
+            window = tail + chunk
+            for identifier, forms in wanted.items():
+                counts[identifier] += sum(window.count(form) - tail.count(form) for form in forms)
+            tail = window[-(longest - 1) :] if longest > 1 else b""
+    return {identifier: count for identifier, count in counts.items() if count}
+
+
+def _out_of_reach(rooms: Rooms, now_ms: int) -> list[Report]:
+    """What this command cannot reach, and until when it may hold something."""
+    buffers = timestamps.to_datetime(timestamps.from_ms(now_ms)) + timedelta(days=_BUFFER_DAYS)
+    found: list[Report] = [
+        {"place": "backups made by `milepost backup` (restore, then forget again)", "until": None},
+        {"place": "trucks' buffers: samples already sent", "until": timestamps.from_datetime(buffers)},
+    ]
+    if rooms.shop and not rooms.shop.is_sqlite:
+        found.append({"place": "PostgreSQL's write-ahead log and base backups, by its own retention", "until": None})
+    return found
