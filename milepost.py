@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 
 from contract.errors import MilepostError, Misconfigured
 from contract.log_format import configure_logging
+from contract.process_guard import guard_process
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("milepost", "Run everything on this machine, with simulated trucks and shoppers."),
@@ -254,6 +255,7 @@ def _stop_on_signals() -> threading.Event:
 
 def main() -> None:
     """Run the command line; errors that Milepost raises on purpose become one line and an exit code."""
+    guard_process()
     configure_logging(logging.WARNING)
     try:
         app()

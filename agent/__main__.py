@@ -13,6 +13,7 @@ from agent.settings import AgentSettings
 from contract.codec import dump
 from contract.errors import MilepostError, Misconfigured
 from contract.log_format import configure_logging
+from contract.process_guard import guard_process
 from contract.settings import load
 
 
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(config: Path | None, *, as_json: bool) -> int:
     """The service as a process: logs to stderr, the tally to stdout if asked; returns the exit code."""
+    guard_process()
     configure_logging(logging.WARNING)
     logging.getLogger().setLevel(logging.INFO)  # the `milepost` command has configured warnings only
     try:

@@ -15,11 +15,12 @@ from typing import Literal
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from contract.errors import Misconfigured, Rejected
 from contract.topics import ID
+from provisioning.errors import AuthorityEnds
 
 Role = Literal["client", "server"]
 
@@ -29,6 +30,7 @@ _BACKDATED = timedelta(hours=1)  # for a gateway whose clock is a little behind
 _MAX_CSR = 8192
 _DNS_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
 _MAX_DNS_NAME = 253
+_LIST = re.compile(r"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Authority:
     ) -> Issued:
         """A certificate for `name`, whatever the request calls itself. hosts: a server's names and addresses.
 
-        Raises Rejected for a request that is malformed, signed wrongly, or has a weak key.
+        Raises Rejected for a request that is malformed, signed wrongly, or has a weak key; AuthorityEnds where a
+        client's would last longer than the CA. A server's ends with it.
         """
         return self._sign(read_csr(csr_pem), name, days=days, role=role, hosts=hosts)
 
@@ -77,7 +80,10 @@ class Authority:
     ) -> Issued:
         now = datetime.now(UTC)
         usage = ExtendedKeyUsageOID.SERVER_AUTH if role == "server" else ExtendedKeyUsageOID.CLIENT_AUTH
-        until = min(now + timedelta(days=days), self._certificate.not_valid_after_utc)
+        until, end = now + timedelta(days=days), self._certificate.not_valid_after_utc
+        if role == "client" and until > end:
+            raise AuthorityEnds(end)
+        until = min(until, end)
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
@@ -144,17 +150,39 @@ def matches(key_pem: bytes, certificate_pem: str) -> bool:
         return False
 
 
-def revoked_by(authority_pem: str, list_pem: str) -> list[Revoked]:
-    """What a revocation list names, if this authority signed it; Rejected otherwise."""
-    try:
-        found = x509.load_pem_x509_crl(list_pem.encode("ascii"))
-        issuer = x509.load_pem_x509_certificate(authority_pem.encode("ascii")).public_key()
-        genuine = isinstance(issuer, ec.EllipticCurvePublicKey) and found.is_signature_valid(issuer)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        genuine = False
+def revoked_by(roots_pem: str, lists_pem: str) -> list[Revoked]:
+    """What the revocation lists of a file name that one of these authorities signed; Rejected where there is none."""
+    found: dict[str, Revoked] = {}
+    genuine = False
+    for text in _LIST.findall(lists_pem):
+        try:
+            one = x509.load_pem_x509_crl(text.encode("ascii"))
+            if not any(_signed_list(root, one) for root in _certificates(roots_pem)):
+                continue
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            continue
+        genuine = True
+        found |= {f"{it.serial_number:x}": Revoked(f"{it.serial_number:x}", it.revocation_date_utc) for it in one}
     if not genuine:
         raise Rejected("crl", "not a revocation list of this CA")
-    return [Revoked(f"{one.serial_number:x}", one.revocation_date_utc) for one in found]
+    return list(found.values())
+
+
+def _signed_list(root: x509.Certificate, one: x509.CertificateRevocationList) -> bool:
+    key = root.public_key()
+    return isinstance(key, ec.EllipticCurvePublicKey) and one.is_signature_valid(key)
+
+
+def _certificates(pem: str) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(pem.encode("ascii"))
+
+
+def ends_at(certificate_pem: str) -> datetime:
+    """The end of a certificate's life. Misconfigured where the file is none."""
+    try:
+        return x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).not_valid_after_utc
+    except ValueError:
+        raise Misconfigured("a certificate of the CA is damaged: restore it from a backup") from None
 
 
 def _authority_certificate(key: ec.EllipticCurvePrivateKey, name: str) -> str:
@@ -231,11 +259,19 @@ def described(certificate_pem: str) -> Issued:
     )
 
 
-def vouches_for(authority_pem: str, certificate_pem: str) -> bool:
-    """Whether an authority signed a certificate."""
+def vouches_for(roots_pem: str, certificate_pem: str) -> bool:
+    """Whether one of these authorities signed a certificate."""
     try:
-        issuer = x509.load_pem_x509_certificate(authority_pem.encode("ascii"))
-        x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).verify_directly_issued_by(issuer)
+        roots = _certificates(roots_pem)
+        certificate = x509.load_pem_x509_certificate(certificate_pem.encode("ascii"))
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return any(_issued(root, certificate) for root in roots)
+
+
+def _issued(root: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(root)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
@@ -258,12 +294,15 @@ def names_itself(certificate_pem: str, name: str) -> bool:
 
 
 def signed_by(certificate_pem: str, signature: bytes, message: bytes) -> bool:
-    """Whether the holder of an EC certificate's private key signed a message (ECDSA, SHA-256)."""
+    """Whether the holder of a certificate's private key signed a message (SHA-256; ECDSA, or RSA by PKCS #1 v1.5)."""
     public_key = x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).public_key()
-    if not isinstance(public_key, ec.EllipticCurvePublicKey):
-        return False
     try:
-        public_key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        if isinstance(public_key, ec.EllipticCurvePublicKey):
+            public_key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        elif isinstance(public_key, rsa.RSAPublicKey):
+            public_key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            return False
     except InvalidSignature:
         return False
     return True

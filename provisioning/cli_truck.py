@@ -1,5 +1,6 @@
 """`milepost provision truck …`: add, show, list, retire, reinstate."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,12 +8,32 @@ import typer
 
 from contract.cli_options import AsJson, Config
 from contract.cli_options import DataDir as DataDirectory
-from contract.errors import Rejected
-from provisioning.cli_options import DryRun, TruckId, Yes, counted, enrollable, fleet, known, say, shown, sure
+from contract.errors import Misconfigured
+from provisioning.cli_options import (
+    DryRun,
+    Listed,
+    TruckId,
+    Trucks,
+    Where,
+    Why,
+    Yes,
+    chosen,
+    counted,
+    enrollable,
+    fits,
+    for_each,
+    known,
+    opened,
+    pair,
+    say,
+    shown,
+    sure,
+    told,
+)
 from provisioning.enrollment.enrollment_file import introduction, write_introduction
 from provisioning.registry import Truck
 
-app = typer.Typer(help="One truck at a time.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Trucks: add, show, list, retire, reinstate.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()
@@ -32,15 +53,15 @@ def add(  # noqa: PLR0913 - one parameter an option
 
     The file holds a one-time token: whoever uses it first is that truck. Again is harmless; attributes are replaced.
     """
-    with fleet(config, data_dir) as (ours, _):
-        attributes = dict(_pair(text) for text in attribute or [])
+    with opened(config, data_dir) as ours:
+        attributes = dict(pair(text) for text in attribute or [])
         ours.registry.check(truck_id, attributes)
         present = known(ours.registry, truck_id) if dry_run else None
         new = present is None if dry_run else ours.registry.add(truck_id, attributes)
         if file and present:
             enrollable(present)
         if file and not dry_run:
-            write_introduction(file, introduction(ours, truck_id))
+            write_introduction(file, introduction(ours.registry, truck_id))
         document = {"truck_id": truck_id, "new": new, "file": str(file) if file else None, "dry_run": dry_run}
         lines = [f"{truck_id} {'would be' if dry_run else 'is'} {'new' if new else 'known already'}"]
         if file:
@@ -55,65 +76,77 @@ def add(  # noqa: PLR0913 - one parameter an option
 @app.command()
 def show(truck_id: TruckId, as_json: AsJson = False, data_dir: DataDirectory = None, config: Config = None) -> None:
     """A truck and its certificates."""
-    with fleet(config, data_dir) as (ours, _):
+    with opened(config, data_dir) as ours:
         truck = ours.registry.get(truck_id)
         say(shown(truck), "\n".join(_details(truck)), as_json=as_json)
 
 
 @app.command("list")
-def list_trucks(as_json: AsJson = False, data_dir: DataDirectory = None, config: Config = None) -> None:
-    """All trucks, and how many active certificates each has."""
-    with fleet(config, data_dir) as (ours, _):
-        trucks = list(ours.registry.trucks())
+def list_trucks(  # noqa: PLR0913 - one parameter an option
+    where: Where = None,
+    state: Annotated[str | None, typer.Option(help="Only active or only retired ones.")] = None,
+    after: Annotated[str | None, typer.Option(metavar="TRUCK", help="Begin behind this one: the next page.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many at most.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDirectory = None,
+    config: Config = None,
+) -> None:
+    """All trucks by name, and how many active certificates each has."""
+    with opened(config, data_dir) as ours:
+        if state not in (None, "active", "retired"):
+            raise Misconfigured(f"--state {state!r:.40} must be active or retired")
+        fitting = (one for one in ours.registry.trucks() if fits(one, where) and state in (None, one.state))
+        trucks = list(islice((one for one in fitting if after is None or one.truck_id > after), limit))
         lines = [f"{one.truck_id:32} {one.state:8} {len(one.active)} active" for one in trucks]
-        say([shown(one) for one in trucks], "\n".join(lines) or "no trucks yet", as_json=as_json)
+        say([shown(one) for one in trucks], "\n".join(lines) or "no trucks", as_json=as_json)
 
 
 @app.command()
 def retire(  # noqa: PLR0913 - one parameter an option
-    truck_id: TruckId,
+    trucks: Trucks = None,
+    where: Where = None,
+    listed: Listed = None,
+    why: Why = "",
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     data_dir: DataDirectory = None,
     config: Config = None,
 ) -> None:
-    """Cut a truck off: revoke its certificates, end its connection. What it sent stays.
+    """Cut trucks off: revoke their certificates, end their connections. What they sent stays.
 
     A running box ends a live connection within two seconds; AWS within some minutes.
     """
-    with fleet(config, data_dir) as (ours, _):
-        active = len(ours.registry.get(truck_id).active)
+    with opened(config, data_dir, why=why) as ours:
+        found = chosen(ours.registry, trucks, where, listed)
+        active = sum(len(one.active) for one in found)
+        whom = found[0].truck_id if len(found) == 1 else f"{len(found)} trucks"
+        failed: dict[str, str] = {}
         if not dry_run:
-            sure(f"Cut {truck_id} off ({counted(active)} in use)?", yes=yes)
-            ours.registry.retire(truck_id)
-        words, would = ("would be retired", "would be ") if dry_run else ("is retired", "")
-        document = {"truck_id": truck_id, "revoked": active, "dry_run": dry_run}
-        say(document, f"{truck_id} {words}: {counted(active)} {would}revoked", as_json=as_json)
+            sure(f"Cut {whom} off ({counted(active)} in use)?", yes=yes)
+            failed = for_each(found, lambda truck: ours.registry.retire(truck.truck_id))
+        be, would = ("would be", "would be ") if dry_run else ("is" if len(found) == 1 else "are", "")
+        named = {"truck_id": found[0].truck_id} if len(found) == 1 else {"trucks": [one.truck_id for one in found]}
+        document = {**named, "revoked": active, "failed": failed, "dry_run": dry_run}
+        told(document, f"{whom} {be} retired: {counted(active)} {would}revoked", failed, as_json=as_json)
 
 
 @app.command()
-def reinstate(
+def reinstate(  # noqa: PLR0913 - one parameter an option
     truck_id: TruckId,
+    why: Why = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
     data_dir: DataDirectory = None,
     config: Config = None,
 ) -> None:
     """Let a retired truck enrol again. Its old certificates stay revoked."""
-    with fleet(config, data_dir) as (ours, _):
+    with opened(config, data_dir, why=why) as ours:
         before = ours.registry.get(truck_id).state
         if not dry_run:
             ours.registry.reinstate(truck_id)
         text = f"{truck_id} {'would be' if dry_run else 'is'} active\n  next: `milepost provision bundle {truck_id}`"
         say({"truck_id": truck_id, "was": before, "dry_run": dry_run}, text, as_json=as_json)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise Rejected("attribute", f"{text!r:.60} must be KEY=VALUE")
-    return key, value
 
 
 def _details(truck: Truck) -> list[str]:

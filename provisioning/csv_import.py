@@ -9,16 +9,13 @@ import csv
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from contract.errors import MilepostError, Misconfigured, Rejected
 from provisioning import certificate_authority
-from provisioning.enrollment.enrollment_file import Fleet
 from provisioning.enrollment.gateway_bundle import is_whole, keep_key, make_bundle
 from provisioning.registry import Registry
-from provisioning.registry.sqlite import LocalRegistry
 
 Check = Callable[[str, Mapping[str, str]], None]
 _COLUMN = "truck_id"
@@ -26,7 +23,7 @@ _MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TruckRow:
     """One truck of the file. line: where it stands."""
 
     line: int
@@ -45,7 +42,7 @@ class Import:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def read_fleet(path: Path, check: Check) -> list[Row]:
+def read_fleet(path: Path, check: Check) -> list[TruckRow]:
     """The rows of a fleet file. Misconfigured, naming lines, if any of them is wrong: then nothing is done.
 
     check: the registry's, of a name and attributes.
@@ -69,7 +66,7 @@ def read_fleet(path: Path, check: Check) -> list[Row]:
     return rows
 
 
-def _rows(path: Path, reader: "csv.DictReader[str]", wrong: list[str]) -> Iterator[Row]:
+def _rows(path: Path, reader: "csv.DictReader[str]", wrong: list[str]) -> Iterator[TruckRow]:
     """The rows that can be read; what is wrong with the others goes to `wrong`."""
     for values in reader:
         line = reader.line_num
@@ -80,13 +77,13 @@ def _rows(path: Path, reader: "csv.DictReader[str]", wrong: list[str]) -> Iterat
         truck_id, csr = texts.pop(_COLUMN, ""), texts.pop("csr", "")
         attributes = {key: value for key, value in texts.items() if value}
         try:
-            yield Row(line, truck_id, attributes, (path.parent / csr).read_text(encoding="ascii") if csr else None)
+            yield TruckRow(line, truck_id, attributes, (path.parent / csr).read_text(encoding="ascii") if csr else None)
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not a PKCS #10 request in PEM"
             wrong.append(f"line {line}: csr {csr!r:.80}: {why}")
 
 
-def _faults(rows: list[Row], check: Check) -> Iterator[str]:
+def _faults(rows: list[TruckRow], check: Check) -> Iterator[str]:
     seen: dict[str, int] = {}
     for row in rows:
         try:
@@ -101,8 +98,8 @@ def _faults(rows: list[Row], check: Check) -> Iterator[str]:
 
 
 def import_fleet(
-    fleet: Fleet,
-    rows: list[Row],
+    registry: Registry,
+    rows: list[TruckRow],
     *,
     folder: Path | None,
     keys: bool,
@@ -114,13 +111,13 @@ def import_fleet(
     """
     result = Import()
 
-    def one(row: Row) -> tuple[bool, bool]:
+    def one(row: TruckRow) -> tuple[bool, bool]:
         if folder is None:
-            return fleet.registry.add(row.truck_id, row.attributes), False
-        return _equip(fleet, row, folder / row.truck_id, keys)
+            return registry.add(row.truck_id, row.attributes), False
+        return _equip(registry, row, folder / row.truck_id, keys)
 
-    with ThreadPoolExecutor(fleet.workers, thread_name_prefix="import") as pool:
-        for future, row in _in_turn(pool, one, rows, fleet.workers * 2):
+    with ThreadPoolExecutor(registry.workers, thread_name_prefix="import") as pool:
+        for future, row in _in_turn(pool, one, rows, registry.workers * 2):
             try:
                 new, certificate = future.result()
                 result.new += new
@@ -134,10 +131,10 @@ def import_fleet(
 
 
 def _in_turn(
-    pool: ThreadPoolExecutor, work: Callable[[Row], tuple[bool, bool]], rows: list[Row], ahead: int
-) -> Iterator[tuple["Future[tuple[bool, bool]]", Row]]:
+    pool: ThreadPoolExecutor, work: Callable[[TruckRow], tuple[bool, bool]], rows: list[TruckRow], ahead: int
+) -> Iterator[tuple["Future[tuple[bool, bool]]", TruckRow]]:
     """Each row's future as it ends, with no more than `ahead` begun: an error ends the run soon."""
-    waiting: dict[Future[tuple[bool, bool]], Row] = {}
+    waiting: dict[Future[tuple[bool, bool]], TruckRow] = {}
     left = iter(rows)
     try:
         while True:
@@ -153,19 +150,14 @@ def _in_turn(
         raise
 
 
-def _equip(fleet: Fleet, row: Row, folder: Path, keys: bool) -> tuple[bool, bool]:
+def _equip(registry: Registry, row: TruckRow, folder: Path, keys: bool) -> tuple[bool, bool]:
     """Make the truck, and its bundle if it is not whole; whether the truck is new, and whether it got a certificate."""
     whole = is_whole(folder)
     request = row.csr or (keep_key(folder, row.truck_id) if keys and not whole else None)
-    with _together(fleet.registry):
-        new = fleet.registry.add(row.truck_id, row.attributes)
+    with registry.transaction():
+        new = registry.add(row.truck_id, row.attributes)
         if request and not whole:
-            fleet.registry.issue(row.truck_id, request)
+            registry.issue(row.truck_id, request)
     if whole or (request is None and (folder / "enroll.json").exists()):
         return new, False  # a new token would end the one that was handed out
-    return new, make_bundle(fleet, row.truck_id, folder, key=keys, csr=request).certificate is not None
-
-
-def _together(registry: Registry) -> AbstractContextManager[object]:
-    """One commit for one truck, where the registry knows commits."""
-    return registry.transaction() if isinstance(registry, LocalRegistry) else nullcontext()
+    return new, make_bundle(registry, row.truck_id, folder, key=keys, csr=request).certificate is not None

@@ -1,5 +1,7 @@
 """The room's errors beside the contract's two families."""
 
+from datetime import datetime
+
 from contract.errors import MilepostError, Misconfigured, Retryable
 
 
@@ -20,3 +22,13 @@ class Throttled(Retryable):
     def __init__(self, after: float) -> None:
         super().__init__(f"too many requests: try again in {after:.0f} s")
         self.after = after
+
+
+class AuthorityEnds(MilepostError):
+    """A certificate would last longer than the CA that would sign it."""
+
+    def __init__(self, end: datetime) -> None:
+        super().__init__(
+            f"the CA ends on {end:%Y-%m-%d}, before a new certificate would: `milepost provision ca rotate` makes the "
+            "next one"
+        )

@@ -16,10 +16,14 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contract.errors import Misconfigured, Rejected, Unreachable
 from contract.timestamps import from_datetime
 from standalone.child_processes import LOCK, lock
+
+if TYPE_CHECKING:
+    from provisioning.registry.authority_files import AuthorityFiles
 
 MANIFEST = "backup.json"
 _MAGIC = b"SQLite format 3\x00"
@@ -88,10 +92,11 @@ def restore(backup: Path, data_dir: Path, *, replace: bool = False) -> Restored:
     replaced = None
     with ExitStack() as stack:
         kept: tuple[str, ...] = ()
+        if former := _former(data_dir):
+            kept = _keep_revocations(former / "provisioning", draft / "provisioning")
         if data_dir.exists():
             stack.enter_context(lock(data_dir))
-            kept = _keep_revocations(data_dir / "provisioning", draft / "provisioning")
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
             replaced = data_dir.with_name(f"{data_dir.name}.replaced-{stamp}")
             os.sync()
             data_dir.rename(replaced)
@@ -112,22 +117,43 @@ def _checked(backup: Path) -> dict[str, str]:
     return digests
 
 
+def _former(data_dir: Path) -> Path | None:
+    """The directory that is replaced; where a kill has left a restore between its two renames, what it put aside."""
+    if data_dir.exists():
+        return data_dir
+    return max(data_dir.parent.glob(f"{data_dir.name}.replaced-*"), default=None)
+
+
 def _keep_revocations(present: Path, restored: Path) -> tuple[str, ...]:
-    """Put the present revocation list into the restored directory, where it is of the same CA; what it adds."""
-    if not all((folder / "ca.pem").exists() and (folder / "crl.pem").exists() for folder in (present, restored)):
+    """Put what the present directory revoked, and a CA that is newer than the backup, into the restored one; the serial
+    numbers that the backup takes for active."""
+    if not all((folder / "crl.pem").exists() for folder in (present, restored)):
         return ()
     from provisioning.certificate_authority import revoked_by
+    from provisioning.registry.authority_files import AuthorityFiles
 
-    authority = (restored / "ca.pem").read_text(encoding="ascii")
+    ours, theirs = AuthorityFiles(present), AuthorityFiles(restored)
+    if not _is_of_one_authority(ours, theirs):
+        return ()
+    for number in set(ours.numbers) - set(theirs.numbers):
+        shutil.copy2(ours.key_file(number), theirs.key_file(number))
+        shutil.copy2(ours.certificate_file(number), theirs.certificate_file(number))
+    roots = theirs.roots()
     try:
         now, then = (
-            {one.serial for one in revoked_by(authority, (folder / "crl.pem").read_text(encoding="ascii"))}
+            {one.serial for one in revoked_by(roots, (folder / "crl.pem").read_text(encoding="ascii"))}
             for folder in (present, restored)
         )
     except Rejected:
         return ()
     shutil.copy2(present / "crl.pem", restored / "crl.pem")
     return tuple(sorted(now - then))
+
+
+def _is_of_one_authority(ours: "AuthorityFiles", theirs: "AuthorityFiles") -> bool:
+    """Whether none of the CAs that both have is another one."""
+    both = set(ours.numbers) & set(theirs.numbers)
+    return all(ours.certificate_file(one).read_bytes() == theirs.certificate_file(one).read_bytes() for one in both)
 
 
 def _snapshots(stack: ExitStack, databases: list[Path]) -> dict[Path, sqlite3.Connection]:

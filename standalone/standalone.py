@@ -98,7 +98,8 @@ class Standalone:
     def _start(self, stack: ExitStack) -> None:
         if self.identities:
             stack.callback(self.identities.close)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(0o700)  # also one that the release before has made
         stack.enter_context(lock(self.folder))
         ready = self.folder / READY
         ready.unlink(missing_ok=True)
@@ -151,10 +152,11 @@ class Standalone:
         if self.broker:
             self._thread(stack, self._supervise, self.broker)
 
-    def figures(self) -> dict[str, Mapping[str, int]]:
+    def figures(self) -> dict[str, Mapping[str, float]]:
         """Numbers of the doors, for /metrics: `http` and (with identities) `enrollment` connections as
-        contract.http_listener.Connections counts them, `refused` requests, and this process' `descriptors`."""
-        found: dict[str, Mapping[str, int]] = {
+        contract.http_listener.Connections counts them, `refused` requests, this process' `descriptors`, and the
+        certificates' `expiry` (standalone.truck_access)."""
+        found: dict[str, Mapping[str, float]] = {
             "http": self.web.figures(),
             "requests": {"refused": self.gate.refused},
             "descriptors": {"open": descriptors.in_use(), "limit": descriptors.raise_limit()},
@@ -165,6 +167,7 @@ class Standalone:
             found["kafka"] = self._kafka.figures()
         if self.identities:
             found["enrollment"] = self.identities.figures()
+            found["expiry"] = self.identities.expiry()
         return found
 
     def health(self) -> dict[str, Any]:
@@ -258,5 +261,5 @@ def _session_name(folder: Path) -> str:
     """The collector's name at the broker, which goes with the data directory: two boxes may share a broker."""
     file = folder / "session"
     if not file.exists():
-        atomic_file.write(file, f"milepost-collector-{secrets.token_hex(4)}\n")
+        atomic_file.write(file, f"milepost-collector-{secrets.token_hex(4)}\n", mode=0o600)
     return file.read_text(encoding="ascii").strip()

@@ -17,8 +17,8 @@ from provisioning.settings import ProvisioningSettings
 
 if TYPE_CHECKING:
     from provisioning.broker.access_reconciler import Gatekeeper
-    from provisioning.enrollment.enrollment_file import Site
     from provisioning.enrollment.https_server import EnrolmentServer
+    from provisioning.registry.site import Site
     from provisioning.registry.sqlite import LocalRegistry
 
 
@@ -53,7 +53,13 @@ class Identities:
         """Be the gatekeeper of this broker; before its first start."""
         from provisioning.broker.access_reconciler import Gatekeeper
 
-        self._gatekeeper = Gatekeeper(self._registry, self._file, broker, self._simulated)
+        self._gatekeeper = Gatekeeper(
+            self._registry, self._file, broker, self._simulated, server_changed=self._load_certificate
+        )
+
+    def _load_certificate(self) -> None:
+        if self._server:
+            self._server.load_certificate()
 
     @property
     def collector(self) -> tuple[str, str]:
@@ -91,6 +97,11 @@ class Identities:
         """Connections of the enrollment server, as contract.http_listener.Connections counts them."""
         return self._server.figures() if self._server else {}
 
+    def expiry(self) -> Mapping[str, float]:
+        """For /metrics: `ca_days_left`, `server_days_left`, and numbers of `trucks` in use, `trucks_ended`,
+        `trucks_ending` (within 20 days) and `trucks_cloned`. Some milliseconds for 10,000 trucks."""
+        return self._registry.figures()
+
     def is_retired(self, truck_id: str) -> bool:
         """Whether a truck has been retired; one that the registry does not know has not."""
         from provisioning.errors import Unknown
@@ -123,9 +134,9 @@ def open_identities(folder: Path, settings: ProvisioningSettings, simulated: Seq
     if not (folder / "provisioning" / "registry.db").exists():
         return None
     try:
-        from provisioning.enrollment.enrollment_file import site_of
+        from provisioning.registry.audit_log import Author
         from provisioning.registry.sqlite import LocalRegistry
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error}: {folder} has identities; pip install 'milepost[provisioning]'") from None
-    registry = LocalRegistry(folder, settings)
-    return Identities(registry, site_of(registry), folder, simulated)
+    registry = LocalRegistry(folder, settings, author=Author("milepost up"))
+    return Identities(registry, registry.site, folder, simulated)

@@ -1,7 +1,8 @@
 """The truck's identity: a private key that never leaves the gateway, and the certificates that go with it.
 
-`wallet` keeps them on disk, `request` makes keys and signing requests, an `Office` hands out certificates (`https` the
-box, `claim` AWS IoT), and `rotation` is the one way from one certificate to the next, also at the first enrolment.
+`credential_store` keeps them on disk, `csr` makes keys and signing requests, an `Office` hands out certificates
+(`standalone_issuer` the box, `fleet_provisioning` AWS IoT), and `rotation` is the one way from one certificate to the
+next, also at the first enrolment.
 """
 
 from dataclasses import dataclass
@@ -10,10 +11,20 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """An office's answer. truck_id: whom the certificate names."""
+    """An office's answer. truck_id: whom the certificate names. ca: whom to trust from now on (PEM), if it changed."""
 
     truck_id: str
     certificate: str
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What an office says to a truck that shows its certificate. ca: as in Granted. renew: it is to change its key now,
+    before it would by itself."""
+
+    ca: str | None = None
+    renew: bool = False
 
 
 class Office(Protocol):
@@ -30,6 +41,6 @@ class Office(Protocol):
         """A certificate for a new key, on the strength of the present one."""
         ...
 
-    def confirm(self, *, certificate: str, key: bytes) -> None:
-        """This certificate has been used: the truck's others may be revoked now."""
+    def confirm(self, *, certificate: str, key: bytes) -> Advice:
+        """This certificate has been used: the truck's others may be revoked now. May be said again at any time."""
         ...

@@ -10,7 +10,7 @@ import typer
 
 from agent.enrollment import Office
 from agent.enrollment.credential_store import Wallet, write
-from agent.enrollment.enrollment_file import EnrolmentFile, keep, kept, read
+from agent.enrollment.enrollment_file import EnrolmentFile, address_of, kept, read
 from contract.cli_options import AsJson
 from contract.errors import MilepostError, Misconfigured, Unreachable
 
@@ -44,6 +44,7 @@ def enroll(
     """Make this truck's key, get its certificate, and prove it at the broker.
 
     The private key is made here and never leaves. Run it again whenever it was interrupted: it goes on where it was.
+    A working identity stays in use until the new one has connected, whatever fails.
     With --renew no enrolment file is needed.
     """
     try:
@@ -75,9 +76,9 @@ def _enrolled(file: EnrolmentFile, wallet: Wallet) -> dict[str, object]:
     from agent.enrollment.connection_test import MqttProof
     from agent.enrollment.rotation import Rotation
 
-    address = keep(wallet, file)
-    proof = MqttProof(wallet, address.broker, address.truck_id)
-    Rotation(wallet, _office(file, wallet), proof, truck_id=file.truck_id).run(enrol=True)
+    address = address_of(file)
+    proof = MqttProof(address.broker, address.truck_id)
+    Rotation(wallet, _office(file), proof, address=address, ca=file.ca).run(enrol=True)
     return _state(wallet, file.truck_id, file.broker)
 
 
@@ -91,7 +92,7 @@ def _renewed(wallet: Wallet) -> dict[str, object]:
     return _state(wallet, address.truck_id, address.broker)
 
 
-def _office(file: EnrolmentFile, wallet: Wallet) -> Office:
+def _office(file: EnrolmentFile) -> Office:
     if file.kind == "https":
         from agent.enrollment.standalone_issuer import HttpsOffice
 
@@ -101,7 +102,7 @@ def _office(file: EnrolmentFile, wallet: Wallet) -> Office:
     if not (file.claim_certificate and file.claim_key and file.template):
         raise Misconfigured("the enrolment file has no claim: ask for a new one")
     claim = (file.claim_certificate, file.claim_key, file.token or "")
-    return ClaimOffice(file.broker, wallet.ca_file, file.template, file.truck_id, claim=claim)
+    return ClaimOffice(file.broker, file.ca, file.template, file.truck_id, claim=claim)
 
 
 def _state(wallet: Wallet, truck_id: str, broker: str) -> dict[str, object]:

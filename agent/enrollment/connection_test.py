@@ -11,9 +11,9 @@ import time
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from agent.enrollment.credential_store import Identity, Wallet
+from agent.enrollment.credential_store import Identity
+from agent.enrollment.paho_connection import connect, new_client
 from contract import topics
 from contract.errors import Rejected, Unreachable
 
@@ -24,12 +24,12 @@ _FAILED = 128
 
 
 class MqttProof:
-    """Proves identities of one wallet at one broker (mqtts://host:port)."""
+    """Proves identities of one truck at one broker (mqtts://host:port)."""
 
-    def __init__(self, wallet: Wallet, broker: str, truck_id: str) -> None:
+    def __init__(self, broker: str, truck_id: str) -> None:
         parts = urlsplit(broker)
         self._host, self._port = parts.hostname or "", parts.port or 8883
-        self._wallet, self._truck_id = wallet, truck_id
+        self._truck_id = truck_id
 
     def __call__(self, identity: Identity) -> None:
         """Rejected where the broker keeps refusing this certificate, Unreachable where it does not answer."""
@@ -44,23 +44,12 @@ class MqttProof:
 
     def _attempt(self, identity: Identity) -> None:
         outcome = _Outcome()
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._truck_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            reconnect_on_failure=False,
-        )
+        client = new_client(self._truck_id)
         topic = topics.batch(self._truck_id)
         client.on_connect = lambda _c, _d, _f, code, _p: outcome.connected(client, topic, code)
         client.on_publish = lambda _c, _d, _m, code, _p: outcome.settle("" if code.value < _FAILED else str(code))
         client.on_disconnect = lambda _c, _d, _f, code, _p: outcome.settle(f"disconnected: {code}")
-        try:
-            client.tls_set_context(self._context(identity))
-            client.connect(self._host, self._port, keepalive=30, clean_start=True)
-        except ssl.SSLError as error:
-            raise Rejected("certificate", f"{self._host}: {error.reason or error}") from None
-        except OSError as error:
-            raise Unreachable(f"the broker at {self._host}:{self._port} cannot be reached: {error}") from None
+        connect(client, self._host, self._port, _context(identity))
         client.loop_start()
         try:
             answered = outcome.settled.wait(_SECONDS)
@@ -72,10 +61,11 @@ class MqttProof:
         if outcome.reason:
             raise Rejected("certificate", f"{self._host} refused it: {outcome.reason}")
 
-    def _context(self, identity: Identity) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self._wallet.ca_file))
-        context.load_cert_chain(str(identity.certificate_file), str(identity.key_file))
-        return context
+
+def _context(identity: Identity) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(identity.ca_file))
+    context.load_cert_chain(str(identity.certificate_file), str(identity.key_file))
+    return context
 
 
 class _Outcome:

@@ -1,15 +1,17 @@
 """The truck's keys and certificates on disk: whole or not there at all, closed to others, whatever crashes when.
 
     identity/            0700
-      ca.pem             whom the truck trusts
-      office.json        0600  where the next certificate comes from
       3/key.pem          0600  made here, never leaves
       3/certificate.pem
       3/confirmed        the office has been told that this one is in use
-      current -> 3       key and certificate change together, by one rename
+      3/ca.pem           whom the truck trusts
+      3/office.json      0600  where the next certificate comes from
+      current -> 3       all of it changes together, by one rename
+      ca.pem, office.json -> those of current
 
-`current/key.pem` and `current/certificate.pem` are what the agent's settings name, once and for all. A folder with a
-higher number than `current` is a change under way.
+`current/key.pem`, `current/certificate.pem` and `ca.pem` are what the agent's settings name, once and for all. A folder
+with a higher number than `current` is a change under way: whatever becomes of it, the current one stays as it is. The
+release before kept `ca.pem` and `office.json` as files; they become links at the next change.
 """
 
 import shutil
@@ -49,6 +51,18 @@ class Identity:
         return self.certificate_file.read_text(encoding="ascii") if self.certificate_file.exists() else None
 
     @property
+    def ca_file(self) -> Path:
+        return self._own_or_shared("ca.pem")
+
+    @property
+    def office_file(self) -> Path:
+        return self._own_or_shared("office.json")
+
+    def _own_or_shared(self, name: str) -> Path:
+        own = self.folder / name
+        return own if own.exists() else self.folder.parent / name
+
+    @property
     def confirmed(self) -> bool:
         return (self.folder / "confirmed").exists()
 
@@ -81,28 +95,57 @@ class Wallet:
         current = self.current
         return newest if newest and (current is None or newest.number > current.number) else None
 
-    def begin(self, key: bytes) -> Identity:
-        """Take a new key into the wallet, as pending."""
+    def begin(self, key: bytes, *, ca: str, office: str) -> Identity:
+        """Take a new key into the wallet, as pending.
+
+        Args:
+            key: PEM.
+            ca: whom the truck trusts with it, PEM.
+            office: the text of its office.json.
+        """
         number = max((one.number for one in self._all()), default=0) + 1
         draft = self.folder / f".{number}.tmp"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         write(draft / "key.pem", key, mode=_PRIVATE)
+        write(draft / "ca.pem", ca, mode=_PUBLIC)
+        write(draft / "office.json", office, mode=_PRIVATE)
         draft.rename(self.folder / str(number))
         atomic_file.sync_folder(self.folder)
         return Identity(self.folder / str(number))
 
-    def grant(self, identity: Identity, certificate: str) -> None:
-        """Keep the certificate of a pending identity."""
+    def grant(self, identity: Identity, certificate: str, ca: str | None = None) -> None:
+        """Keep the certificate of a pending identity, and whom to trust with it (None: as it was)."""
+        if ca:
+            write(identity.folder / "ca.pem", ca, mode=_PUBLIC)
         write(identity.certificate_file, certificate, mode=_PUBLIC)
+
+    def trust(self, ca: str) -> None:
+        """Replace whom the current identity trusts."""
+        write((self.folder / "ca.pem").resolve(), ca, mode=_PUBLIC)
 
     def switch(self, identity: Identity) -> None:
         """Make an identity the current one."""
-        draft = self.folder / ".current.tmp"
-        draft.unlink(missing_ok=True)
-        draft.symlink_to(identity.folder.name)
-        draft.rename(self.folder / "current")
+        for name in ("ca.pem", "office.json"):
+            self._share(name)
+        self._link("current", identity.folder.name)
         atomic_file.sync_folder(self.folder)
+
+    def _share(self, name: str) -> None:
+        """Turn a file of the release before into a link to the current identity's, which has the same content."""
+        file, current = self.folder / name, self.current
+        if file.is_symlink():
+            return
+        if current and file.exists() and not (current.folder / name).exists():
+            mode = _PRIVATE if name == "office.json" else _PUBLIC
+            write(current.folder / name, file.read_bytes(), mode=mode)
+        self._link(name, f"current/{name}")
+
+    def _link(self, name: str, target: str) -> None:
+        draft = self.folder / f".{name}.tmp"
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(target)
+        draft.rename(self.folder / name)
 
     def confirm(self, identity: Identity) -> None:
         """Note that the office knows."""

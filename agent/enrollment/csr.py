@@ -1,4 +1,4 @@
-"""Keys, signing requests and signatures of the truck: EC P-256."""
+"""Keys, signing requests and signatures of the truck: EC P-256 for new keys; RSA ones that it was given work, too."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from contract.errors import Misconfigured
 try:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 except ModuleNotFoundError:
     raise Misconfigured("cryptography is not installed: pip install 'milepost[agent]'") from None
 
@@ -31,8 +31,13 @@ def signing_request(key_pem: bytes) -> str:
 
 
 def sign(key_pem: bytes, message: bytes) -> str:
-    """An ECDSA signature (SHA-256), base64."""
-    return base64.b64encode(_key(key_pem).sign(message, ec.ECDSA(hashes.SHA256()))).decode("ascii")
+    """A signature (SHA-256; ECDSA, or RSA by PKCS #1 v1.5), base64."""
+    key = _key(key_pem)
+    if isinstance(key, rsa.RSAPrivateKey):
+        signature = key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    else:
+        signature = key.sign(message, ec.ECDSA(hashes.SHA256()))
+    return base64.b64encode(signature).decode("ascii")
 
 
 def belongs(certificate_pem: str, key_pem: bytes) -> bool:
@@ -56,8 +61,11 @@ def share_lived(certificate_pem: str, now: datetime | None = None) -> float:
     return ((now or datetime.now(UTC)) - begin) / (end - begin)
 
 
-def _key(key_pem: bytes) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(key_pem, password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise Misconfigured("the private key is not an EC key: enrol again with a new enrolment file")
+def _key(key_pem: bytes) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise Misconfigured("the private key is neither EC nor RSA, or damaged: enrol again with a new enrolment file")
     return key

@@ -3,11 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent.enrollment.credential_store import Wallet, read_private, write
+from agent.enrollment.credential_store import Wallet, read_private
 from contract.errors import Misconfigured
 from contract.telemetry import Identifier
 
@@ -59,20 +59,24 @@ def read(path: Path) -> EnrolmentFile:
         raise Misconfigured(f"{path} is no enrolment file: {where}: {first['msg']}; ask for a new one") from None
 
 
-def keep(wallet: Wallet, file: EnrolmentFile) -> Address:
-    """Keep what renewals need: the address and the CA."""
-    address = Address(file.kind, file.truck_id, file.broker, file.url, file.template)
-    fields: dict[str, Any] = {name: getattr(address, name) for name in Address.__slots__}
-    write(wallet.ca_file, file.ca, mode=0o644)
-    write(wallet.folder / "office.json", json.dumps(fields) + "\n", mode=0o600)
-    return address
+def address_of(file: EnrolmentFile) -> Address:
+    """What renewals need of it."""
+    return Address(file.kind, file.truck_id, file.broker, file.url, file.template)
+
+
+def office_text(address: Address) -> str:
+    """As it is kept in an identity's office.json."""
+    return json.dumps({name: getattr(address, name) for name in Address.__slots__}) + "\n"
 
 
 def kept(wallet: Wallet) -> Address | None:
-    """What `keep` kept, None where this truck was never enrolled."""
+    """Where the current identity's next certificate comes from, None where this truck was never enrolled."""
     path = wallet.folder / "office.json"
-    if not path.exists():
-        return None
+    return read_address(path) if path.exists() else None
+
+
+def read_address(path: Path) -> Address:
+    """An office.json. Misconfigured where it is damaged."""
     try:
         return Address(**json.loads(read_private(path)))
     except (ValueError, TypeError):

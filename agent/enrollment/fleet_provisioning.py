@@ -11,10 +11,9 @@ and trucks there must enroll and renew too.
 
 import importlib.util
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.enrollment import Granted
+from agent.enrollment import Advice, Granted
 from agent.enrollment.csr import signing_request
 from agent.enrollment.provisioning_client import Line, OpenDesk
 from contract.errors import Misconfigured, Rejected
@@ -32,14 +31,17 @@ def installed_desk() -> OpenDesk:
 
 
 class ClaimOffice:
-    """One account's endpoint. claim: certificate and key (PEM) of the enrolment file, and its one-time token."""
+    """One account's endpoint.
+
+    ca: whom to trust, PEM. claim: certificate and key (PEM) of the enrolment file, and its one-time token.
+    """
 
     def __init__(
-        self, broker: str, ca_file: Path, template: str, truck_id: str, *, claim: tuple[str, str, str] | None = None
+        self, broker: str, ca: str, template: str, truck_id: str, *, claim: tuple[str, str, str] | None = None
     ) -> None:
         parts = urlsplit(broker)
         self._host, self._port = parts.hostname or "", parts.port or 8883
-        self._ca_file, self._template, self._truck_id, self._claim = ca_file, template, truck_id, claim
+        self._ca, self._template, self._truck_id, self._claim = ca, template, truck_id, claim
         self._open_desk = installed_desk()
 
     def enrol(self, csr: str) -> Granted:
@@ -53,12 +55,13 @@ class ClaimOffice:
         """A certificate for a new key, over a connection with the present one."""
         return self._provision(csr, certificate, key, {"Token": "renewal"})
 
-    def confirm(self, *, certificate: str, key: bytes) -> None:
+    def confirm(self, *, certificate: str, key: bytes) -> Advice:
         """The hook revokes the truck's other certificates, and registers nothing: that it says no is its answer."""
         with self._open_desk(self._line(certificate, key)) as desk:
             made = desk.create(signing_request(key))
             with suppress(Rejected):
                 desk.register(self._template, made.ownership, {"ThingName": self._truck_id, "Token": "confirm"})
+        return Advice()
 
     def _provision(self, csr: str, certificate: str, key: bytes, parameters: dict[str, str]) -> Granted:
         with self._open_desk(self._line(certificate, key)) as desk:
@@ -67,4 +70,4 @@ class ClaimOffice:
         return Granted(name, made.certificate)
 
     def _line(self, certificate: str, key: bytes) -> Line:
-        return Line(self._host, self._port, self._truck_id, self._ca_file, certificate, key)
+        return Line(self._host, self._port, self._truck_id, self._ca, certificate, key)

@@ -26,7 +26,7 @@ def open_desk(line: Line) -> Iterator["AwsIotDesk"]:
             line.key,
             endpoint=line.host,
             port=line.port,
-            ca_bytes=line.ca_file.read_bytes(),
+            ca_bytes=line.ca.encode("ascii"),
             client_id=line.client_id,
             on_lifecycle_connection_success=lambda _: events.connected(),
             on_lifecycle_connection_failure=events.failed,

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent.enrollment.credential_store import write
+from agent.enrollment.paho_connection import connect, new_client
 from agent.enrollment.provisioning_client import SECONDS, Line, Made
 from contract.errors import Rejected, Unreachable
 
@@ -28,23 +28,12 @@ def register_topic(template: str) -> str:
 def open_desk(line: Line) -> Iterator["PahoDesk"]:
     """Connect, once: what stands in the way is said and not tried again."""
     answers: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-    client = Client(
-        CallbackAPIVersion.VERSION2,
-        client_id=line.client_id,
-        protocol=MQTTProtocolVersion.MQTTv5,
-        reconnect_on_failure=False,
-    )
+    client = new_client(line.client_id)
     client.on_connect = lambda _c, _d, _f, code, _p: answers.put((f"connect/{code}", b""))
     client.on_subscribe = lambda _c, _d, _m, codes, _p: answers.put((f"subscribe/{codes[0]}", b""))
     client.on_disconnect = lambda _c, _d, _f, code, _p: answers.put((f"lost/{code}", b""))
     client.on_message = lambda _c, _d, message: answers.put(_of(message))
-    try:
-        client.tls_set_context(_context(line))
-        client.connect(line.host, line.port, keepalive=30)
-    except ssl.SSLError as error:
-        raise Rejected("", f"{line.host} refused the certificate: {error.reason or error}") from None
-    except OSError as error:
-        raise Unreachable(f"{line.host}:{line.port} cannot be reached: {error}; try again") from None
+    connect(client, line.host, line.port, _context(line))
     client.loop_start()
     try:
         desk = PahoDesk(client, answers, line.host)
@@ -105,7 +94,7 @@ def _of(message: MQTTMessage) -> tuple[str, bytes]:
 
 def _context(line: Line) -> ssl.SSLContext:
     """OpenSSL reads keys from files only: one in a private folder, gone at once."""
-    context = ssl.create_default_context(cafile=str(line.ca_file))
+    context = ssl.create_default_context(cadata=line.ca)
     with tempfile.TemporaryDirectory(prefix="milepost-") as folder:
         write(Path(folder, "certificate.pem"), line.certificate, mode=0o600)
         write(Path(folder, "key.pem"), line.key, mode=0o600)

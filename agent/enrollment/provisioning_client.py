@@ -6,7 +6,6 @@ Implementations: fleet_provisioning_awsiot.py and fleet_provisioning_paho.py.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 SECONDS = 20.0
@@ -15,12 +14,12 @@ SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where a desk is, and as whom it is asked."""
+    """Where a desk is, and as whom it is asked. ca: whom to trust, PEM."""
 
     host: str
     port: int
     client_id: str
-    ca_file: Path
+    ca: str
     certificate: str
     key: bytes
 

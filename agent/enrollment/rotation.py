@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 from agent.enrollment import Office
 from agent.enrollment.credential_store import Identity, Wallet
 from agent.enrollment.csr import belongs, new_key, signing_request
+from agent.enrollment.enrollment_file import Address, office_text, read_address
 from contract.errors import Rejected, Unreachable
 
 log = logging.getLogger(__name__)
@@ -36,37 +37,53 @@ class Proof(Protocol):
     def __call__(self, identity: Identity) -> None: ...
 
 
-def next_step(wallet: Wallet, *, proven: int | None, renew: bool) -> Step | None:
-    """What is to be done now, None for nothing. proven: the number of the identity that this run has proven.
+def next_step(wallet: Wallet, address: Address, *, proven: int | None, renew: bool) -> Step | None:
+    """What is to be done now, None for nothing.
 
-    renew: begin a new change if none is under way.
+    Args:
+        wallet: what lies on disk.
+        address: of the office that is asked; a change under way at another one is none of its business.
+        proven: the number of the identity that this run has proven.
+        renew: begin a new change if none is under way.
     """
-    pending, current = wallet.pending, wallet.current
+    pending, current = under_way(wallet, address), wallet.current
     if pending:
         if pending.certificate is None:
             return "request"
         return "switch" if proven == pending.number else "prove"
     if current is None:
         return "make_key"
-    if not current.confirmed:
+    if not current.confirmed and read_address(current.office_file) == address:
         return "confirm"
     return "make_key" if renew else None
 
 
-class Rotation:
-    """Walks the steps. truck_id: whom a certificate must name. after: called with each step that has been done."""
+def under_way(wallet: Wallet, address: Address) -> Identity | None:
+    """The change under way at this office."""
+    pending = wallet.pending
+    return pending if pending and read_address(pending.office_file) == address else None
 
-    def __init__(
+
+class Rotation:
+    """Walks the steps.
+
+    address: of the office, and whom a certificate must name. ca: whom to trust with a new key, PEM. after: called with
+    each step that has been done.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is composed of
         self,
         wallet: Wallet,
         office: Office,
         prove: Proof,
         *,
-        truck_id: str,
+        address: Address,
+        ca: str,
         after: Callable[[Step], None] = lambda step: None,
     ) -> None:
         self._wallet, self._office, self._prove = wallet, office, prove
-        self._truck_id, self._after = truck_id, after
+        self._address, self._ca, self._after = address, ca, after
+        self._truck_id = address.truck_id
         self._proven: int | None = None
 
     def run(self, *, renew: bool = False, enrol: bool = False) -> int:
@@ -76,7 +93,10 @@ class Rotation:
         them; call again later.
         """
         steps = 0
-        while step := next_step(self._wallet, proven=self._proven, renew=renew or (enrol and not steps)):
+        pending = self._wallet.pending
+        if enrol and pending and under_way(self._wallet, self._address) is None:
+            self._wallet.discard(pending)  # of another enrolment file, which is given up by using this one
+        while step := next_step(self._wallet, self._address, proven=self._proven, renew=renew or (enrol and not steps)):
             log.info("identity_step step=%s truck_id=%s", step, self._truck_id)
             self._take(step, enrol=enrol)
             self._after(step)
@@ -87,9 +107,10 @@ class Rotation:
         return steps
 
     def _take(self, step: Step, *, enrol: bool) -> None:
-        wallet, pending, current = self._wallet, self._wallet.pending, self._wallet.current
+        wallet, current = self._wallet, self._wallet.current
+        pending = under_way(wallet, self._address)
         if step == "make_key":
-            wallet.begin(new_key())
+            wallet.begin(new_key(), ca=self._ca, office=office_text(self._address))
         elif step == "request" and pending:
             self._request(pending, None if enrol else current)
         elif step == "prove" and pending:
@@ -98,7 +119,7 @@ class Rotation:
             wallet.switch(pending)
         elif step == "confirm" and current:
             self._office.confirm(certificate=current.certificate or "", key=current.key)
-            wallet.confirm(current)
+            wallet.confirm(current)  # what it advises is asked for again by agent.enrollment.renewal
 
     def _request(self, pending: Identity, current: Identity | None) -> None:
         csr = signing_request(pending.key)
@@ -113,7 +134,7 @@ class Rotation:
         if granted.truck_id != self._truck_id or not belongs(granted.certificate, pending.key):
             self._wallet.discard(pending)
             raise Rejected("certificate", f"the office sent one that is not for {self._truck_id} and the key made here")
-        self._wallet.grant(pending, granted.certificate)
+        self._wallet.grant(pending, granted.certificate, granted.ca)
 
     def _try(self, pending: Identity) -> None:
         """Prove it; a first certificate is taken into use even where the broker cannot be asked yet."""

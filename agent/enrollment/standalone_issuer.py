@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.enrollment import Granted
+from agent.enrollment import Advice, Granted
 from agent.enrollment.csr import sign
 from contract.errors import Misconfigured, Rejected, Unreachable
 
@@ -40,9 +40,10 @@ class HttpsOffice:
         signature = sign(key, _RENEW + csr.encode("ascii"))
         return _granted(self._post({"certificate": certificate, "csr": csr, "signature": signature}))
 
-    def confirm(self, *, certificate: str, key: bytes) -> None:
+    def confirm(self, *, certificate: str, key: bytes) -> Advice:
         """The box revokes the truck's other certificates."""
-        self._post({"certificate": certificate, "signature": sign(key, _CONFIRM)})
+        answer = self._post({"certificate": certificate, "signature": sign(key, _CONFIRM)})
+        return Advice(_text(answer.get("ca")), answer.get("renew") is True)
 
     def _post(self, document: dict[str, str]) -> dict[str, Any]:
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT, context=self._tls)
@@ -75,4 +76,9 @@ def _granted(document: dict[str, Any]) -> Granted:
     truck_id, certificate = document.get("truck_id"), document.get("certificate")
     if not isinstance(truck_id, str) or not isinstance(certificate, str):
         raise Unreachable("the box's answer holds no certificate: is the url that of /v1/enroll?")
-    return Granted(truck_id, certificate)
+    return Granted(truck_id, certificate, _text(document.get("ca")))
+
+
+def _text(value: object) -> str | None:
+    """A box of the release before sends none."""
+    return value if isinstance(value, str) and value else None

@@ -6,10 +6,15 @@ connections, as does a kick where the truck stays and one of its certificates go
 two seconds (`CUT_OFF_SECONDS`; mostly 0.3 s), and mosquitto is told again every quarter second until it has confirmed.
 More than `MANY` changes at once restart the broker with a new file, an import's when it is over; sessions, queues and
 retained messages survive.
+
+A certificate that ends while its connection lives is treated as one that is revoked: the connection ends within the
+same two seconds. A new server certificate is loaded without ending any connection; other CAs to trust need a restart of
+the broker, which mosquitto 2.0 cannot do without.
 """
 
 import json
 import logging
+import math
 import queue
 import threading
 import time
@@ -22,7 +27,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from contract.errors import MilepostError, Unreachable
-from contract.timestamps import from_datetime
+from contract.timestamps import from_datetime, to_datetime
 from provisioning import reserved_names, secure_files
 from provisioning.broker import dynamic_security
 from provisioning.registry.sqlite import LocalRegistry
@@ -34,9 +39,10 @@ _LOOK_SECONDS = 0.25
 _ANSWER_SECONDS = 5.0
 _SEEN_SECONDS = 60.0
 _QUIET_SECONDS = 1.0
+_RENEW_SECONDS = 3600.0
 
 
-class Broker(Protocol):
+class BrokerProcess(Protocol):
     """What the gatekeeper needs of the box's broker: its loopback port, a SIGHUP, a restart."""
 
     @property
@@ -50,15 +56,27 @@ class Broker(Protocol):
 class Gatekeeper:
     """One broker's. `file` is the plugin's; call `prepare` before each start of the broker, then `run` on a thread.
 
-    simulated: the trucks as which anybody on this machine may publish.
+    simulated: the trucks as which anybody on this machine may publish. server_changed: called when the server's
+    certificate is another one.
     """
 
-    def __init__(self, registry: LocalRegistry, file: Path, broker: Broker, simulated: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        registry: LocalRegistry,
+        file: Path,
+        broker: BrokerProcess,
+        simulated: Iterable[str] = (),
+        *,
+        server_changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._registry, self._file, self._broker = registry, file, broker
         self._simulated = tuple(simulated)
         self.passwords = dynamic_security.Passwords.new()
         self._known: set[str] = set()
         self._serials: dict[str, str] = {}
+        self._server_changed = server_changed
+        self._roots = self._server = ""
+        self._next_end, self._renew_at = math.inf, 0.0
         self._revision = -1
         self._noticed = (-1, 0.0)
         self._control: Control | None = None
@@ -68,6 +86,8 @@ class Gatekeeper:
         """Write the plugin's file and the revocation list as the registry is now."""
         self._revision = self._registry.revision
         self._known, self._serials = self._wanted()
+        self._registry.files.write_roots()
+        self._roots, self._server = self._registry.authority(), self._registry.files.server_certificate()
         security = dynamic_security.security(sorted(self._known), self.passwords, simulated=self._simulated)
         secure_files.write(self._file, json.dumps(security), mode=secure_files.PRIVATE)
         secure_files.write(
@@ -93,8 +113,10 @@ class Gatekeeper:
     def step(self) -> bool:
         """Bring the broker in step once; whether there was anything to do. Unreachable: try again."""
         self._listen()
+        if self._follow_authority():
+            return True
         revision = self._registry.revision
-        if revision == self._revision:
+        if revision == self._revision and time.time() < self._next_end:
             return False
         wanted, serials = self._wanted()
         if wait := len(wanted - self._known) > dynamic_security.MANY and not self._is_quiet(revision):
@@ -119,6 +141,24 @@ class Gatekeeper:
                 log.info("broker_told command=%s truck_id=%s", order["command"], order["username"])
         return True
 
+    def _follow_authority(self) -> bool:
+        """Renew the server's certificate if it is time, and bring the broker in step with files that have changed."""
+        if time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + _RENEW_SECONDS
+            self._registry.renew_server()
+        if self._registry.authority() != self._roots:
+            log.info("broker_restarts reason='the CAs to trust have changed'")
+            self._broker.restart()  # which calls prepare
+            self._server_changed()
+            return True
+        server = self._registry.files.server_certificate()
+        if server == self._server:
+            return False
+        self._broker.reload()
+        self._server_changed()
+        self._server = server
+        return True
+
     def _is_quiet(self, revision: int) -> bool:
         """Whether the registry has been still for a while."""
         now = time.monotonic()
@@ -127,10 +167,18 @@ class Gatekeeper:
         return now - self._noticed[1] > _QUIET_SECONDS
 
     def _wanted(self) -> tuple[set[str], dict[str, str]]:
-        """The trucks that may come in; and revoked serial number → whose it was."""
-        trucks = list(self._registry.trucks())
-        serials = {one.id: one.truck_id for truck in trucks for one in truck.certificates if one.state == "revoked"}
-        return {truck.truck_id for truck in trucks if truck.active}, serials
+        """The trucks that may come in; and serial number, revoked or over → whose it was."""
+        trucks, now = list(self._registry.trucks()), from_datetime(datetime.now(UTC))
+        serials, wanted, ends = {}, set(), []
+        for truck in trucks:
+            for one in truck.certificates:
+                if one.state == "revoked" or one.not_after <= now:
+                    serials[one.id] = truck.truck_id
+                else:
+                    wanted.add(truck.truck_id)
+                    ends.append(one.not_after)
+        self._next_end = to_datetime(min(ends)).timestamp() if ends else math.inf
+        return wanted, serials
 
     def _listen(self) -> "Control":
         if self._control is None or not self._control.connected:

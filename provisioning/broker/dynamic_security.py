@@ -57,7 +57,7 @@ class Passwords:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where trucks connect: the address and port to listen on, and the folder with ca.pem, server.* and crl.pem."""
+    """Where trucks connect: the address and port to listen on, and the folder with roots.pem, server.* and crl.pem."""
 
     address: str
     port: int
@@ -67,7 +67,7 @@ class Listener:
 def configuration(listener: Listener, security_file: Path, plugin: Path) -> Iterator[str]:
     """The lines for the TLS listener and the plugin; the loopback listener and limits are the caller's."""
     yield f"listener {listener.port} {listener.address}"
-    yield f"cafile {listener.folder / 'ca.pem'}"
+    yield f"cafile {listener.folder / 'roots.pem'}"
     yield f"certfile {listener.folder / 'server.pem'}"
     yield f"keyfile {listener.folder / 'server.key'}"
     yield f"crlfile {listener.folder / 'crl.pem'}"

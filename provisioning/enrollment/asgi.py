@@ -1,8 +1,9 @@
 """`POST /v1/enroll` as a bare ASGI application: unwrap, call Enrolment, answer. It serves nothing else.
 
 Request: JSON, `{"token", "csr"}`, or `{"certificate", "csr", "signature"}` to renew, or `{"certificate", "signature"}`
-to confirm. Answer: 200 `{"truck_id", "certificate", "not_after", "id"}` (confirm: `{"revoked": n}`); 400 malformed;
-403 denied; 413 over 32 KB; 429 with Retry-After. Errors are `{"error": "…"}`.
+to confirm, which may be repeated. Answer: 200 `{"truck_id", "certificate", "not_after", "id", "ca"}` (confirm:
+`{"revoked": n, "renew": bool, "ca"}`; `ca`: whom to trust from now on, PEM); 400 malformed; 403 denied; 413 over 32 KB;
+429 with Retry-After; 503 with Retry-After. Errors are `{"error": "…"}`.
 """
 
 import asyncio
@@ -70,25 +71,26 @@ class EnrolmentApp:
     def _act(self, fields: dict[str, str], peer: str) -> dict[str, Any]:
         match sorted(fields):
             case ["csr", "token"]:
-                return _certificate(self._enrolment.enrol(fields["token"], fields["csr"], peer=peer))
+                return self._certificate(self._enrolment.enrol(fields["token"], fields["csr"], peer=peer))
             case ["certificate", "csr", "signature"]:
-                return _certificate(self._enrolment.renew(**_named(fields), csr_pem=fields["csr"], peer=peer))
+                return self._certificate(self._enrolment.renew(**_named(fields), csr_pem=fields["csr"], peer=peer))
             case ["certificate", "signature"]:
-                return {"revoked": self._enrolment.confirm(**_named(fields), peer=peer)}
+                confirmed = self._enrolment.confirm(**_named(fields), peer=peer)
+                return {**confirmed._asdict(), "ca": self._enrolment.roots()}
         raise Rejected("", "give token and csr, or certificate, signature and csr, or certificate and signature")
+
+    def _certificate(self, certificate: Certificate) -> dict[str, Any]:
+        return {
+            "truck_id": certificate.truck_id,
+            "certificate": certificate.pem,
+            "not_after": certificate.not_after,
+            "id": certificate.id,
+            "ca": self._enrolment.roots(),
+        }
 
 
 def _named(fields: dict[str, str]) -> dict[str, str]:
     return {"certificate_pem": fields["certificate"], "signature": fields["signature"]}
-
-
-def _certificate(certificate: Certificate) -> dict[str, Any]:
-    return {
-        "truck_id": certificate.truck_id,
-        "certificate": certificate.pem,
-        "not_after": certificate.not_after,
-        "id": certificate.id,
-    }
 
 
 def _fields(body: bytes) -> dict[str, str]:

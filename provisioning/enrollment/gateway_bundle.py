@@ -15,8 +15,8 @@ from pathlib import Path
 
 from contract.errors import Rejected
 from provisioning import certificate_authority, secure_files
-from provisioning.enrollment.enrollment_file import Fleet, introduction, office, write_introduction
-from provisioning.registry import Certificate
+from provisioning.enrollment.enrollment_file import introduction, office, write_introduction
+from provisioning.registry import Certificate, Registry
 
 _KEPT = ("kind", "truck_id", "broker", "url", "template")
 _END = "-----END CERTIFICATE-----"
@@ -43,16 +43,15 @@ class Bundle:
     certificate: Certificate | None
 
 
-def make_bundle(fleet: Fleet, truck_id: str, folder: Path, *, key: bool, csr: str | None = None) -> Bundle:
+def make_bundle(registry: Registry, truck_id: str, folder: Path, *, key: bool, csr: str | None = None) -> Bundle:
     """Fill a folder for one truck. key: make its private key here. csr: of a key that the gateway has already.
 
     Errors as Registry.issue, and Rejected where the folder is another truck's.
     """
-    registry = fleet.registry
     folder.mkdir(parents=True, exist_ok=True)
     home = office(registry, truck_id)
     if not key and csr is None:
-        write_introduction(folder / "enroll.json", introduction(fleet, truck_id))
+        write_introduction(folder / "enroll.json", introduction(registry, truck_id))
         return Bundle(folder, None)
     certificate = registry.issue(truck_id, csr or keep_key(folder, truck_id))
     identity = folder / "identity"

@@ -7,26 +7,32 @@ revoked. Whoever fails is told nothing but "denied", is slowed down, and is logg
 """
 
 import base64
-import hashlib
 import logging
-import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from contract.errors import Rejected
 from contract.timestamps import from_datetime
 from provisioning import certificate_authority
-from provisioning.errors import Denied, Throttled
+from provisioning.errors import Denied, Throttled, Unknown
 from provisioning.registry import Certificate
-from provisioning.registry.sqlite import LocalRegistry
+from provisioning.registry.sqlite import LocalRegistry, token_hash
 
 log = logging.getLogger(__name__)
 
 RENEW = b"milepost-renew\n"
 CONFIRM = b"milepost-confirm\n"
 _DENIED = "denied: the token or certificate is unknown, used, expired or revoked; ask for a new enrolment file"
-_PREFIX = "mpe_"  # so that a scanner for leaked secrets can find one
+_ALARM_SECONDS = 3600.0
+
+
+class Confirmed(NamedTuple):
+    """revoked: how many other certificates. renew: the truck is to change its key now."""
+
+    revoked: int
+    renew: bool
 
 
 class Limiter:
@@ -49,7 +55,7 @@ class Limiter:
 
 
 class Enrolment:
-    """What `POST /v1/enroll` does. limiter: for peers; everyone: for all of them together."""
+    """What `POST /v1/enroll` does. limiter: of refusals to one peer; everyone: to all of them together."""
 
     def __init__(
         self,
@@ -59,28 +65,14 @@ class Enrolment:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._registry, self._limiter, self._everyone, self._now = registry, limiter, everyone, now
-
-    def make_token(self, truck_id: str, *, hours: float) -> str:
-        """A new token for a truck, which replaces an unused one; the only time that it is seen."""
-        token = _PREFIX + secrets.token_urlsafe(32)
-        with self._registry.transaction() as database:
-            if self._registry.get(truck_id).state == "retired":
-                raise Rejected(
-                    "truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first"
-                )
-            database.execute("DELETE FROM tokens WHERE truck_id = ? AND used_at IS NULL", (truck_id,))
-            expires_at = from_datetime(self._now() + timedelta(hours=hours))
-            row = (_hash(token), truck_id, expires_at)
-            database.execute("INSERT INTO tokens (hash, truck_id, expires_at) VALUES (?, ?, ?)", row)
-        return token
+        self._alarmed: dict[str, float] = {}
 
     def enrol(self, token: str, csr_pem: str, *, peer: str) -> Certificate:
         """The certificate of the token's truck. Raises Denied, Throttled, or Rejected for a bad request."""
-        self._admit(peer)
         key_hash = certificate_authority.key_hash(certificate_authority.read_csr(csr_pem))
         now = from_datetime(self._now())
         with self._registry.transaction() as database:
-            row = database.execute("SELECT * FROM tokens WHERE hash = ?", (_hash(token),)).fetchone()
+            row = database.execute("SELECT * FROM tokens WHERE hash = ?", (token_hash(token),)).fetchone()
             if row is None or row["expires_at"] < now or row["used_key_hash"] not in (None, key_hash):
                 raise self._denied("enrol", peer, row and row["truck_id"])
             database.execute(
@@ -91,6 +83,7 @@ class Enrolment:
                 certificate = self._registry.issue(row["truck_id"], csr_pem)
             except Rejected as error:
                 raise self._denied("enrol", peer, row["truck_id"], str(error)) from None
+            self._registry.note("enroll", certificate.truck_id, certificate.id, who=_truck_at(peer))
         log.info("enrolled truck_id=%s serial=%s peer=%s", certificate.truck_id, certificate.id, peer)
         return certificate
 
@@ -101,19 +94,29 @@ class Enrolment:
             certificate = self._registry.issue(present.truck_id, csr_pem)
         except Rejected as error:
             raise self._denied("renew", peer, present.truck_id, str(error)) from None
+        self._registry.note("renew", present.truck_id, certificate.id, who=_truck_at(peer))
         log.info("renewed truck_id=%s serial=%s peer=%s", certificate.truck_id, certificate.id, peer)
         return certificate
 
-    def confirm(self, certificate_pem: str, signature: str, *, peer: str) -> int:
-        """The truck has used this certificate at the broker: revoke its others; how many there were."""
+    def confirm(self, certificate_pem: str, signature: str, *, peer: str) -> Confirmed:
+        """The truck has used this certificate at the broker: its others are revoked. It may say so again at any time,
+        and learns whom to trust and whether it is to renew."""
         present = self._proven(certificate_pem, signature, CONFIRM, peer)
         retired = self._registry.settle(present.truck_id, present.id)
+        if retired:
+            self._registry.note("confirm", present.truck_id, present.id, who=_truck_at(peer))
         log.info("confirmed truck_id=%s serial=%s revoked=%d peer=%s", present.truck_id, present.id, retired, peer)
-        return retired
+        return Confirmed(retired, self._registry.must_renew(present))
+
+    def roots(self) -> str:
+        """Whom a truck is to trust (PEM)."""
+        return self._registry.authority()
 
     def _proven(self, certificate_pem: str, signature: str, message: bytes, peer: str) -> Certificate:
-        """The active certificate whose holder signed this message."""
-        self._admit(peer)
+        """The active certificate whose holder signed this message.
+
+        A name that the registry knows and one that it does not are answered alike, and after the same work.
+        """
         issued = certificate_authority.described(certificate_pem)
         try:
             name = certificate_authority.common_name(certificate_pem)
@@ -121,17 +124,44 @@ class Enrolment:
             signed = certificate_authority.signed_by(
                 certificate_pem, base64.b64decode(signature, validate=True), message
             )
-            found = next((one for one in self._registry.get(name).active if one.id == issued.serial), None)
         except (Rejected, ValueError):  # what a stranger sent may be no base64, and no name
             raise self._denied("proof", peer) from None
-        if not (genuine and signed and found) or issued.not_after < self._now():
+        found = self._certificate(name, issued.serial)
+        if not (genuine and signed):
+            raise self._denied("proof", peer, name)
+        if found is None or found.state != "active" or issued.not_after < self._now():
+            if found is not None and self._was_replaced(found):
+                self._alarm(found, peer)
             raise self._denied("proof", peer, name)
         return found
 
-    def _admit(self, peer: str) -> None:
-        """Bound the work for all together. A single address is limited by its refusals only (`_denied`): a whole depot
-        of trucks may enroll from behind one."""
-        self._spend(self._everyone, "everyone", peer)
+    def _certificate(self, truck_id: str, serial: str) -> Certificate | None:
+        try:
+            return next((one for one in self._registry.get(truck_id).certificates if one.id == serial), None)
+        except Unknown:
+            return None
+
+    def _was_replaced(self, certificate: Certificate) -> bool:
+        """Whether a certificate that has not ended was revoked, and its truck goes on with another one: who still has
+        its key has missed a change that an honest gateway makes itself."""
+        truck = self._registry.get(certificate.truck_id)
+        lasts = certificate.not_after > from_datetime(self._now())
+        return lasts and certificate.state == "revoked" and truck.state == "active" and bool(truck.active)
+
+    def _alarm(self, certificate: Certificate, peer: str) -> None:
+        """In log and registry, once an hour for each certificate: who is shut out comes again every minute."""
+        now = self._now().timestamp()
+        if now - self._alarmed.get(certificate.id, 0.0) < _ALARM_SECONDS:
+            return
+        self._alarmed[certificate.id] = now
+        self._registry.note("clone_suspected", certificate.truck_id, certificate.id, who=_truck_at(peer))
+        log.error(
+            "clone_suspected truck_id=%s serial=%s peer=%s: another gateway has replaced this certificate, and one of "
+            "the two is a copy (docs/security.md)",
+            certificate.truck_id,
+            certificate.id,
+            peer,
+        )
 
     def _spend(self, limiter: Limiter, whose: str, peer: str) -> None:
         try:
@@ -141,21 +171,23 @@ class Enrolment:
             raise
 
     def _denied(self, what: str, peer: str, truck_id: str | None = None, why: str = "") -> Denied:
-        """The refusal, which is counted against its source; Throttled where it has had too many."""
+        """The refusal, which is counted against its source and against all; Throttled where there were too many.
+
+        What is proven is never counted: a whole depot of trucks may enroll from behind one address, also beside a
+        guesser.
+        """
         self._spend(self._limiter, peer, peer)
+        self._spend(self._everyone, "everyone", peer)
         log.warning("enrolment_denied what=%s peer=%s truck_id=%s why=%r", what, peer, truck_id, why)
         return Denied(_DENIED)
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+def _truck_at(peer: str) -> str:
+    return f"gateway at {peer}"
 
 
 def open_enrolment(registry: LocalRegistry, clock: Callable[[], float] = time.monotonic) -> Enrolment:
-    """Enrolment with its limits: 30 refusals a minute of one address, 20 at once; 6,000 requests in all, 2,000 at once.
-
-    A refusal's limit cannot shut out a truck at the same address: what is proven is never counted against it.
-    """
+    """Enrolment with its limits of refusals: 30 a minute of one address, 20 at once; 1,200 in all, 300 at once."""
     return Enrolment(
-        registry, Limiter(clock, per_minute=30, burst=20), everyone=Limiter(clock, per_minute=6000, burst=2000)
+        registry, Limiter(clock, per_minute=30, burst=20), everyone=Limiter(clock, per_minute=1200, burst=300)
     )

@@ -11,8 +11,11 @@
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from provisioning.registry.audit_log import Author, LogLine
 
 State = Literal["active", "retired"]
 CertificateState = Literal["active", "revoked"]
@@ -55,6 +58,24 @@ class Truck:
 class Registry(Protocol):
     """The fleet's identities. Unknown is raised for a truck that is not there, Misconfigured before `init`."""
 
+    author: Author
+    """Whom the log names for what is done by this object."""
+
+    @property
+    def workers(self) -> int:
+        """How many trucks are worth doing at a time."""
+        ...
+
+    @property
+    def uses_claims(self) -> bool:
+        """Whether new trucks come by a claim that they share (`replace_claim`)."""
+        ...
+
+    @property
+    def after_init(self) -> str:
+        """What is to be done after `init`, before the first truck; "" or the beginning of a sentence."""
+        ...
+
     def init(self, *, dry_run: bool = False) -> list[str]:
         """Make what is missing of the registry's own things; says what it made (or would), nothing if all was there."""
         ...
@@ -96,7 +117,53 @@ class Registry(Protocol):
         ...
 
     def authority(self) -> str:
-        """The PEM by which a truck knows the server."""
+        """The PEM by which a truck knows the server: one certificate, or two while a CA is changed."""
+        ...
+
+    def introduction(self, truck_id: str) -> dict[str, str]:
+        """For a truck's enrolment file, with secrets: `ca`, a new one-time `token` that ends the unused one before it,
+        and on AWS the claim. Rejected for a retired truck."""
+        ...
+
+    def office(self) -> dict[str, str]:
+        """Where a truck's certificates come from, nothing secret: `kind`, `broker`, and `url` or `template`."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """What is done inside is one commit, where the registry knows commits."""
+        ...
+
+    def replace_claim(self) -> str:
+        """Make a new claim and revoke the one before; its id. Misconfigured where the registry has no claims."""
+        ...
+
+    def ask_renewal(self, truck_id: str) -> None:
+        """Have the truck change its key at its next visit. Misconfigured where trucks cannot be told."""
+        ...
+
+    def log(
+        self, *, truck_id: str | None = None, action: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[LogLine]:
+        """Who did what, newest first (provisioning.registry.audit_log). Misconfigured where another service keeps
+        it."""
+        ...
+
+    def rotate_authority(self) -> bool:
+        """Begin to change the CA: a new one signs from now on, both are trusted. False where that is under way already,
+        Misconfigured where the CA is another's."""
+        ...
+
+    def behind(self) -> list[str]:
+        """Trucks in use that a finished change of the CA would shut out."""
+        ...
+
+    def finish_rotation(self) -> None:
+        """Trust the new CA alone; what `behind` names must enrol anew. Misconfigured where none is under way."""
+        ...
+
+    def warnings(self, days: float) -> list[str]:
+        """What the operator must look after, a sentence each: a CA or server certificate that ends soon, a rotation
+        that is not finished, a truck that seems to be cloned."""
         ...
 
     def close(self) -> None:

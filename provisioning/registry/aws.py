@@ -13,7 +13,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from contract.topics import ID, status
 from provisioning import certificate_authority, secure_files
 from provisioning.errors import Unknown
 from provisioning.registry import Certificate, Truck
+from provisioning.registry.audit_log import Author, LogLine
 from provisioning.registry.aws_client import AwsClients
 from provisioning.registry.aws_throttling import Unanswered
 
@@ -39,6 +40,11 @@ _ATTRIBUTE = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789
 
 class AwsRegistry(AwsClients):
     """One account's fleet in one region."""
+
+    workers = 8
+    uses_claims = True
+    after_init = ""
+    author = Author("")  # CloudTrail knows who asked
 
     def init(self, *, dry_run: bool = False) -> list[str]:
         """Thing type, group, policies, roles, hook, template, claim."""
@@ -193,6 +199,52 @@ class AwsRegistry(AwsClients):
             "claim_certificate": certificate.read_text(),
             "claim_key": secure_files.read_private(key).decode("ascii"),
         }
+
+    def introduction(self, truck_id: str) -> dict[str, str]:
+        """For the enrolment file: CA, a new token, and the claim."""
+        claim = self.claim()
+        token = self.make_token(truck_id, hours=self.settings.token_hours)
+        return {"ca": self.authority(), "token": token, **claim}
+
+    def office(self) -> dict[str, str]:
+        """Where certificates come from."""
+        return {"kind": "claim", "broker": self.broker(), "template": self.names.template}
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """AWS knows no commits."""
+        return nullcontext()
+
+    def replace_claim(self) -> str:
+        """A new claim; enrolment files that were not used yet end."""
+        from provisioning.registry.aws_account import renew_claim
+
+        return renew_claim(self)
+
+    def ask_renewal(self, truck_id: str) -> None:
+        """Trucks at AWS renew by themselves, and are not told to."""
+        raise Misconfigured(f"AWS IoT cannot ask a truck to renew: on {truck_id}, `milepost agent enroll --renew`")
+
+    def log(
+        self, *, truck_id: str | None = None, action: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[LogLine]:
+        """CloudTrail keeps it."""
+        raise Misconfigured("AWS CloudTrail keeps this log: `aws cloudtrail lookup-events` shows it")
+
+    def rotate_authority(self) -> bool:
+        """The CA is Amazon's."""
+        raise Misconfigured("AWS IoT has a CA of its own: there is nothing to change")
+
+    def behind(self) -> list[str]:
+        """None: the CA is Amazon's."""
+        return []
+
+    def finish_rotation(self) -> None:
+        """The CA is Amazon's."""
+        self.rotate_authority()
+
+    def warnings(self, days: float) -> list[str]:
+        """AWS looks after its own CA."""
+        return []
 
     def broker(self) -> str:
         """Where trucks connect."""

@@ -4,114 +4,50 @@ Each change is one transaction, and bumps `revision`, by which a running box see
 must bring the broker in step (provisioning.broker.access_reconciler). The CA's key is read only to sign something.
 """
 
+import hashlib
 import json
 import logging
-import socket
+import secrets
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contract.errors import Misconfigured, Rejected
 from contract.timestamps import from_datetime
 from contract.topics import ID
-from provisioning import certificate_authority, secure_files
-from provisioning.certificate_authority import Authority, Revoked
+from provisioning import certificate_authority
 from provisioning.errors import Unknown
-from provisioning.registry import Certificate, Truck
-from provisioning.registry.sqlite_schema import connect
+from provisioning.registry import Certificate, Truck, audit_log
+from provisioning.registry.audit_log import Author
+from provisioning.registry.site import Wish
+from provisioning.registry.sqlite_authority import LocalAuthority
+from provisioning.registry.sqlite_file import now_text, revoke
 from provisioning.reserved_names import reserved
 from provisioning.settings import ProvisioningSettings
 
 log = logging.getLogger(__name__)
 
-FOLDER = "provisioning"
-_SERVER_DAYS = 825
-_RENEWED_BEFORE = timedelta(days=90)
-_LOCAL_HOSTS = ("localhost", "127.0.0.1")
 _MAX_ATTRIBUTES = 4096
+_CA_WARNED_DAYS = 365
+_TOKEN_PREFIX = "mpe_"  # so that a scanner for leaked secrets can find one
 
 
-class LocalRegistry:
-    """The registry of one data directory. hosts: by which names trucks reach this machine (only `init` needs them)."""
+class LocalRegistry(LocalAuthority):
+    """The registry of one data directory.
 
-    def __init__(self, data_dir: Path, settings: ProvisioningSettings, *, hosts: tuple[str, ...] = ()) -> None:
-        self.folder = data_dir / FOLDER
+    wish: what `init` is to make of it. author: whom the log names for what is done by this object.
+    """
+
+    workers = 4
+    uses_claims = False
+    after_init = "restart `milepost up`, then "
+
+    def __init__(
+        self, data_dir: Path, settings: ProvisioningSettings, *, wish: Wish | None = None, author: Author | None = None
+    ) -> None:
+        super().__init__(data_dir, wish, author)
         self._settings = settings
-        self._hosts = hosts
-        self._database: sqlite3.Connection | None = None
-        self._guard = threading.RLock()
-
-    def init(self, *, dry_run: bool = False) -> list[str]:
-        """CA, server certificate, registry. Other `hosts`, or under 90 days left, make a new server certificate."""
-        parts = {"ca.pem": "certificate authority (ca.key, ca.pem)", "registry.db": "registry (registry.db)"}
-        made = [label for name, label in parts.items() if not (self.folder / name).exists()]
-        self._check_authority()
-        for host in self._hosts:
-            certificate_authority.check_host(host)
-        if not dry_run:
-            secure_files.private_folder(self.folder)
-            self._init_authority()
-            with self._guard:
-                self._database = self._database or connect(self.folder / "registry.db", create=True)
-        known = json.loads((self.meta("hosts") if self.exists else None) or "[]")
-        hosts = list(dict.fromkeys([*(self._hosts or known), *_LOCAL_HOSTS]))
-        if known == hosts and self._server_is_good():
-            return made
-        if not dry_run:
-            self._init_server(hosts)
-        return [*made, f"server certificate (server.pem) for {', '.join(hosts)}"]
-
-    @property
-    def exists(self) -> bool:
-        """Whether `init` has made it."""
-        return (self.folder / "registry.db").exists()
-
-    def _check_authority(self) -> None:
-        """A registry without its CA is damage, not a beginning: a new CA would shut out every truck."""
-        there = {name: (self.folder / name).exists() for name in ("ca.key", "ca.pem")}
-        begun = self.exists or there["ca.pem"]
-        lost = [name for name, is_there in there.items() if begun and not is_there]
-        if lost:
-            raise Misconfigured(
-                f"{' and '.join(lost)} of {self.folder} is missing: restore ca.key and ca.pem from a backup; "
-                "only to enrol all trucks anew, remove ca.* and registry.db and say `init` again"
-            )
-
-    def _init_authority(self) -> None:
-        """Where a kill has left the key alone it is used: a CA's key is never replaced."""
-        key_file, certificate_file = self.folder / "ca.key", self.folder / "ca.pem"
-        if certificate_file.exists():
-            return
-        name = f"Milepost CA {socket.gethostname()}"[:64]
-        if key_file.exists():
-            certificate = certificate_authority.authority_for(secure_files.read_private(key_file), name)
-        else:
-            key, certificate = certificate_authority.new_authority(name)
-            secure_files.write(key_file, key, mode=secure_files.PRIVATE)
-        secure_files.write(certificate_file, certificate, mode=secure_files.PUBLIC)
-
-    def _server_is_good(self) -> bool:
-        """Whether server.key and server.pem are there, belong together and to this CA, and last; and the list is."""
-        names = ("server.pem", "server.key", "crl.pem")
-        if not all((self.folder / name).exists() for name in names):
-            return False
-        certificate = (self.folder / "server.pem").read_text(encoding="ascii", errors="replace")
-        if not certificate_authority.matches((self.folder / "server.key").read_bytes(), certificate):
-            return False
-        return certificate_authority.vouches_for(self.authority(), certificate) and not _ends_soon(certificate)
-
-    def _init_server(self, hosts: list[str]) -> None:
-        key, csr = certificate_authority.new_key()
-        name = next((host for host in hosts if ID.fullmatch(host)), "milepost-server")
-        issued = self._authority().issue(csr, name, days=_SERVER_DAYS, role="server", hosts=hosts)
-        secure_files.write(self.folder / "server.key", key, mode=secure_files.PRIVATE)
-        secure_files.write(self.folder / "server.pem", issued.pem, mode=secure_files.PUBLIC)
-        self.write_revocations()
-        with self._change() as database:
-            _put(database, "hosts", json.dumps(hosts))
 
     def check(self, truck_id: str, attributes: Mapping[str, str]) -> None:
         """What `add` would refuse."""
@@ -129,10 +65,15 @@ class LocalRegistry:
         with self._change() as database:
             new = database.execute(
                 "INSERT OR IGNORE INTO trucks (truck_id, added_at, attributes) VALUES (?, ?, ?)",
-                (truck_id, _now(), text),
+                (truck_id, now_text(), text),
             ).rowcount
+            changed = 0
             if attributes and not new:
-                database.execute("UPDATE trucks SET attributes = ? WHERE truck_id = ?", (text, truck_id))
+                changed = database.execute(
+                    "UPDATE trucks SET attributes = ? WHERE truck_id = ? AND attributes != ?", (text, truck_id, text)
+                ).rowcount
+            if new or changed:
+                audit_log.write(database, self.author, "add" if new else "change", truck_id, text)
         return bool(new)
 
     def get(self, truck_id: str) -> Truck:
@@ -162,14 +103,15 @@ class LocalRegistry:
             if database.execute("SELECT 1 FROM certificates WHERE key_hash = ?", (key_hash,)).fetchone():
                 raise Rejected("csr", "its key has been used before: make a new key")
             if len(active) > 1:
-                _revoke(database, [active[0].id])
-            issued = self._authority().issue(csr_pem, truck_id, days=self._settings.certificate_days)
-            not_after, now = from_datetime(issued.not_after), _now()
+                revoke(database, [active[0].id])
+            issued = self.files.signing().issue(csr_pem, truck_id, days=self._settings.certificate_days)
+            not_after, now = from_datetime(issued.not_after), now_text()
             database.execute(
                 "INSERT INTO certificates (id, truck_id, key_hash, pem, issued_at, not_after)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (issued.serial, truck_id, key_hash, issued.pem, now, not_after),
             )
+            audit_log.write(database, self.author, "issue", truck_id, issued.serial)
         log.info("certificate_issued truck_id=%s serial=%s not_after=%s", truck_id, issued.serial, not_after)
         return Certificate(issued.serial, truck_id, key_hash, now, not_after, "active", issued.pem)
 
@@ -177,9 +119,9 @@ class LocalRegistry:
         """Newest first; Rejected for a retired truck."""
         truck = self.get(truck_id)
         if truck.state == "retired":
-            raise Rejected("truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first")
-        expired = [one.id for one in truck.active if one.not_after < _now()]
-        _revoke(database, expired)
+            raise _retired(truck_id)
+        expired = [one.id for one in truck.active if one.not_after < now_text()]
+        revoke(database, expired)
         return tuple(one for one in truck.active if one.id not in expired)
 
     def settle(self, truck_id: str, certificate_id: str) -> int:
@@ -189,7 +131,9 @@ class LocalRegistry:
             if certificate_id not in {one.id for one in active}:
                 raise Rejected("certificate", f"{certificate_id} is no active certificate of {truck_id}")
             others = [one.id for one in active if one.id != certificate_id]
-            _revoke(database, others)
+            revoke(database, others)
+            for one in others:
+                audit_log.write(database, self.author, "revoke", truck_id, one)
         self.write_revocations()
         return len(others)
 
@@ -197,9 +141,10 @@ class LocalRegistry:
         """Revoke all; the running box cuts the truck off within two seconds (provisioning.broker.access_reconciler)."""
         with self._change() as database:
             active = self.get(truck_id).active
-            _revoke(database, [one.id for one in active])
+            revoke(database, [one.id for one in active])
             database.execute("UPDATE trucks SET state = 'retired' WHERE truck_id = ?", (truck_id,))
             database.execute("DELETE FROM tokens WHERE truck_id = ?", (truck_id,))
+            audit_log.write(database, self.author, "retire", truck_id, f"{len(active)} revoked")
         self.write_revocations()
         log.info("truck_retired truck_id=%s certificates=%d", truck_id, len(active))
         return len(active)
@@ -207,118 +152,125 @@ class LocalRegistry:
     def reinstate(self, truck_id: str) -> None:
         """Let the truck enrol again."""
         with self._change() as database:
-            self.get(truck_id)
-            database.execute("UPDATE trucks SET state = 'active' WHERE truck_id = ?", (truck_id,))
+            if self.get(truck_id).state == "retired":
+                database.execute("UPDATE trucks SET state = 'active' WHERE truck_id = ?", (truck_id,))
+                audit_log.write(database, self.author, "reinstate", truck_id)
 
-    def authority(self) -> str:
-        """The CA's certificate."""
-        self._check_authority()
-        return (self.folder / "ca.pem").read_text(encoding="ascii")
+    def behind(self) -> list[str]:
+        """Trucks in use without a certificate of the newest CA: those that a finished rotation would shut out."""
+        newest, now = self.files.newest(), now_text()
+        return [
+            truck.truck_id
+            for truck in self.trucks()
+            if (good := [one for one in truck.active if one.not_after > now])
+            and not any(certificate_authority.vouches_for(newest, one.pem or "") for one in good)
+        ]
+
+    def make_token(self, truck_id: str, *, hours: float, now: datetime | None = None) -> str:
+        """A new one-time token, which replaces an unused one; the only time that it is seen."""
+        token = _TOKEN_PREFIX + secrets.token_urlsafe(32)
+        with self._change() as database:
+            if self.get(truck_id).state == "retired":
+                raise _retired(truck_id)
+            database.execute("DELETE FROM tokens WHERE truck_id = ? AND used_at IS NULL", (truck_id,))
+            expires_at = from_datetime((now or datetime.now(UTC)) + timedelta(hours=hours))
+            row = (token_hash(token), truck_id, expires_at)
+            database.execute("INSERT INTO tokens (hash, truck_id, expires_at) VALUES (?, ?, ?)", row)
+            audit_log.write(database, self.author, "token", truck_id, f"until {expires_at}")
+        return token
+
+    def introduction(self, truck_id: str) -> dict[str, str]:
+        """For the enrolment file: CA and a new token."""
+        token = self.make_token(truck_id, hours=self._settings.token_hours)
+        return {"ca": self.authority(), "token": token}
+
+    def office(self) -> dict[str, str]:
+        """Where certificates come from."""
+        site = self.site
+        return {"kind": "https", "broker": site.broker, "url": site.url}
+
+    def ask_renewal(self, truck_id: str) -> None:
+        """Have the truck renew at its next visit: within a day."""
+        with self._change() as database:
+            self.get(truck_id)
+            database.execute("UPDATE trucks SET renewal_asked_at = ? WHERE truck_id = ?", (now_text(), truck_id))
+            audit_log.write(database, self.author, "ask_renewal", truck_id)
+
+    def must_renew(self, certificate: Certificate) -> bool:
+        """Whether a truck with this certificate is to renew before it would by itself: it was asked to since, or there
+        is a newer CA."""
+        with self._guard:
+            row = self._db.execute(
+                "SELECT renewal_asked_at FROM trucks WHERE truck_id = ?", (certificate.truck_id,)
+            ).fetchone()
+        if row and row["renewal_asked_at"] and row["renewal_asked_at"] > certificate.issued_at:
+            return True
+        return not certificate_authority.vouches_for(self.files.newest(), certificate.pem or "")
+
+    def warnings(self, days: float) -> list[str]:
+        """What ends soon, or must be finished; `days`: how soon. A CA is named a year before its end."""
+        now, found = datetime.now(UTC), []
+        ca_ends, server_ends = self.files.ends()
+        if ca_ends < now + timedelta(days=max(days, _CA_WARNED_DAYS)):
+            found.append(f"the CA ends on {ca_ends:%Y-%m-%d}: `milepost provision ca rotate` makes the next one")
+        if server_ends < now + timedelta(days=days):
+            found.append(
+                f"server.pem ends on {server_ends:%Y-%m-%d}: `milepost up` renews it; without it say `provision init`"
+            )
+        if len(self.files.numbers) > 1:
+            behind = len(self.behind())
+            found.append(
+                f"the CA is being changed, {behind} trucks have not moved"
+                if behind
+                else "the CA is being changed and all trucks have moved: `milepost provision ca finish`"
+            )
+        for truck_id in self.cloned():
+            found.append(f"{truck_id} may be cloned: `milepost provision log --truck {truck_id}` (docs/security.md)")
+        return found
+
+    def cloned(self) -> list[str]:
+        """Trucks of which a certificate was used after another gateway had replaced it; until the truck is retired or
+        gets a new enrolment file."""
+        with self._guard:
+            rows = self._db.execute(
+                "SELECT truck_id, max(id) FILTER (WHERE action = 'clone_suspected') AS seen,"
+                " max(id) FILTER (WHERE action IN ('retire', 'token')) AS mended"
+                " FROM log WHERE truck_id IS NOT NULL GROUP BY truck_id HAVING seen > ifnull(mended, 0)"
+            )
+            return [row["truck_id"] for row in rows]
+
+    def figures(self) -> dict[str, float]:
+        """For /metrics: days until CA and server certificate end, trucks in use, those whose certificates have ended or
+        end within 20 days, those that seem cloned."""
+        now = datetime.now(UTC)
+        ca_ends, server_ends = self.files.ends()
+        ends = "SELECT t.truck_id, max(c.not_after) AS ends FROM trucks t JOIN certificates c USING (truck_id)"
+        ends += " WHERE t.state = 'active' AND c.state = 'active' GROUP BY 1"
+        with self._guard:
+            row = self._db.execute(
+                f"SELECT count(*) AS trucks, sum(ends < ?) AS ended, sum(ends < ?) AS ending FROM ({ends})",
+                (from_datetime(now), from_datetime(now + timedelta(days=20))),
+            ).fetchone()
+        return {
+            "ca_days_left": (ca_ends - now) / timedelta(days=1),
+            "server_days_left": (server_ends - now) / timedelta(days=1),
+            "trucks": row["trucks"],
+            "trucks_ended": row["ended"] or 0,
+            "trucks_ending": (row["ending"] or 0) - (row["ended"] or 0),
+            "trucks_cloned": len(self.cloned()),
+        }
+
+    def replace_claim(self) -> str:
+        """A box has none."""
+        raise Misconfigured("a box has no claim")
 
     def seen(self, truck_id: str, at: str) -> None:
         """Note that the broker heard a truck. No change of revision: nothing follows from it."""
         with self._guard:
             self._db.execute("UPDATE trucks SET last_seen = ? WHERE truck_id = ?", (at, truck_id))
 
-    def write_revocations(self) -> Path:
-        """Write the revocation list of now; the file that the broker loads."""
-        path = self.folder / "crl.pem"
-        with self._guard:
-            kept = self._take_back(path)
-            rows = self._db.execute(
-                "SELECT id, revoked_at FROM certificates WHERE state = 'revoked' AND not_after > ?", [_now()]
-            )
-            known = {row["id"]: Revoked(row["id"], datetime.fromisoformat(row["revoked_at"])) for row in rows}
-            revoked = list({**{one.serial: one for one in kept}, **known}.values())
-            secure_files.write(path, self._authority().revocation_list(revoked), mode=secure_files.PUBLIC)
-        return path
-
-    @property
-    def revision(self) -> int:
-        """Grows with every change."""
-        return int(self.meta("revision") or 0)
-
-    def meta(self, key: str) -> str | None:
-        """One remembered setting of this registry."""
-        with self._guard:
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row["value"] if row else None
-
-    def _take_back(self, path: Path) -> list[Revoked]:
-        """What the list on disk revokes: it may know more than a registry that was lost, or restored from a backup.
-
-        Certificates that this registry takes for active are revoked again, so that none renews itself. A line about a
-        certificate that has ended, or that this registry does not know, is kept.
-        """
-        if not path.exists():
-            return []
-        try:
-            kept = certificate_authority.revoked_by(
-                self.authority(), path.read_text(encoding="ascii", errors="replace")
-            )
-        except Rejected as error:
-            log.error("revocation_list_replaced file=%s reason=%r", path, error.reason)
-            return []
-        serials = {one.serial: one for one in kept}
-        active = self._db.execute("SELECT id, truck_id FROM certificates WHERE state = 'active'").fetchall()
-        if revived := [row for row in active if row["id"] in serials]:
-            with self._change() as database:
-                _revoke(database, [row["id"] for row in revived])
-            for row in revived:
-                log.warning("revoked_again truck_id=%s serial=%s", row["truck_id"], row["id"])
-        return kept
-
-    def remember(self, values: Mapping[str, str]) -> None:
-        """Keep settings with the registry."""
-        with self._change() as database:
-            for key, value in values.items():
-                _put(database, key, value)
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; what it did becomes visible and durable together with the new revision."""
-        with self._guard:
-            database = self._db
-            if database.in_transaction:
-                yield database
-                return
-            database.execute("BEGIN IMMEDIATE")
-            before = database.total_changes
-            try:
-                yield database
-                if database.total_changes == before:
-                    database.execute("ROLLBACK")
-                    return
-                database.execute("UPDATE meta SET value = value + 1 WHERE key = 'revision'")
-                database.execute("COMMIT")
-            except BaseException:
-                database.execute("ROLLBACK")
-                raise
-
-    transaction = _change
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        with self._guard:
-            if self._database is None:
-                self._database = connect(self.folder / "registry.db")
-            return self._database
-
-    def _authority(self) -> Authority:
-        if not (self.folder / "ca.pem").exists():
-            raise Misconfigured(f"no CA in {self.folder}: `milepost provision init` makes it")
-        return Authority(secure_files.read_private(self.folder / "ca.key"), self.authority())
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._guard:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
-
 
 _CERTIFICATES = "SELECT id, truck_id, key_hash, issued_at, not_after, state, pem FROM certificates"
-_REVOKED = "SELECT id, revoked_at FROM certificates WHERE state = 'revoked'"
 _NEWEST = "ORDER BY rowid DESC"
 
 
@@ -337,22 +289,10 @@ def _truck(row: sqlite3.Row, certificates: object) -> Truck:
     )
 
 
-def _revoke(database: sqlite3.Connection, ids: list[str]) -> None:
-    database.executemany(
-        "UPDATE certificates SET state = 'revoked', revoked_at = ? WHERE id = ? AND state = 'active'",
-        [(_now(), one) for one in ids],
-    )
+def _retired(truck_id: str) -> Rejected:
+    return Rejected("truck_id", f"{truck_id} is retired: `milepost provision truck reinstate {truck_id}` first")
 
 
-def _ends_soon(certificate_pem: str) -> bool:
-    return certificate_authority.described(certificate_pem).not_after < datetime.now(UTC) + _RENEWED_BEFORE
-
-
-def _put(database: sqlite3.Connection, key: str, value: str) -> None:
-    database.execute(
-        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value)
-    )
-
-
-def _now() -> str:
-    return from_datetime(datetime.now(UTC))
+def token_hash(token: str) -> str:
+    """As which a token is kept."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from contract.errors import Misconfigured
 
-VERSION = 1
+VERSION = 2
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE trucks (
@@ -21,6 +21,15 @@ CREATE TABLE tokens (
     hash TEXT PRIMARY KEY, truck_id TEXT NOT NULL REFERENCES trucks, expires_at TEXT NOT NULL,
     used_at TEXT, used_key_hash TEXT) WITHOUT ROWID;
 INSERT INTO meta VALUES ('revision', '0');
+"""
+_LOG = """
+CREATE TABLE log (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, truck_id TEXT,
+    detail TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '');
+CREATE INDEX log_of ON log (truck_id);
+CREATE TRIGGER log_is_not_changed BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER log_is_not_cut BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+ALTER TABLE trucks ADD COLUMN renewal_asked_at TEXT;
 """
 
 
@@ -50,5 +59,23 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
     if version > VERSION:
         database.close()
         raise Misconfigured(f"{path} is of a newer Milepost (version {version}): use that one, or restore a backup")
-    if version == 0:
-        database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+    if version == VERSION:
+        return
+    if version:
+        _copy_beside(database, path, version)
+    tables = _LOG if version else _TABLES + _LOG
+    try:
+        database.executescript(f"BEGIN IMMEDIATE; {tables} PRAGMA user_version={VERSION}; COMMIT;")
+    except sqlite3.OperationalError:  # another process was faster
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            raise
+
+
+def _copy_beside(database: sqlite3.Connection, path: Path, version: int) -> None:
+    """The file as the release before had it, for the way back."""
+    copy = path.with_name(f"{path.name}.v{version}")
+    if not copy.exists():
+        os.close(os.open(copy, os.O_CREAT | os.O_CLOEXEC, 0o600))
+        database.execute("VACUUM INTO ?", (str(copy),))

@@ -64,4 +64,5 @@ def depot(registry: LocalRegistry, tmp_path: Path) -> Iterator[Depot]:
         Broker(tmp_path, registry) as broker,
         EnrolmentServer(registry, enrolment, address="127.0.0.1", port=0) as server,
     ):
+        broker.server_changed = server.load_certificate
         yield Depot(registry, enrolment, broker, server)

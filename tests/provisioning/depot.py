@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agent.enrollment.connection_test import MqttProof
 from agent.enrollment.credential_store import Wallet
-from agent.enrollment.enrollment_file import Address, EnrolmentFile, keep
+from agent.enrollment.enrollment_file import Address, EnrolmentFile, address_of
 from agent.enrollment.rotation import Rotation
 from agent.enrollment.standalone_issuer import HttpsOffice
 from provisioning.enrollment.https_server import EnrolmentServer
@@ -37,7 +37,7 @@ class Depot:
             broker=f"mqtts://127.0.0.1:{self.broker.tls_port}",
             ca=self.registry.authority(),
             url=f"https://127.0.0.1:{self.server.port}",
-            token=self.enrolment.make_token(truck_id, hours=1),
+            token=self.registry.make_token(truck_id, hours=1),
         )
 
 
@@ -47,10 +47,10 @@ def office(file: EnrolmentFile) -> HttpsOffice:
 
 def enrolled(depot: Depot, wallet: Wallet, truck_id: str = "T1") -> Address:
     file = depot.file(truck_id)
-    address = keep(wallet, file)
-    Rotation(wallet, office(file), proof(wallet, address), truck_id=truck_id).run(enrol=True)
+    address = address_of(file)
+    Rotation(wallet, office(file), proof(address), address=address, ca=file.ca).run(enrol=True)
     return address
 
 
-def proof(wallet: Wallet, address: Address) -> MqttProof:
-    return MqttProof(wallet, address.broker, address.truck_id)
+def proof(address: Address) -> MqttProof:
+    return MqttProof(address.broker, address.truck_id)

@@ -40,7 +40,10 @@ class Broker:
     def __init__(self, folder: Path, registry: LocalRegistry) -> None:
         self.folder, self.registry = folder, registry
         self.port, self.tls_port = free_port(), free_port()
-        self.gatekeeper = Gatekeeper(registry, folder / "security.json", self, [SIMULATED])
+        self.server_changed: Callable[[], None] = lambda: None
+        self.gatekeeper = Gatekeeper(
+            registry, folder / "security.json", self, [SIMULATED], server_changed=lambda: self.server_changed()
+        )
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
         self._stop = threading.Event()

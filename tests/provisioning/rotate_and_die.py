@@ -78,7 +78,7 @@ def main() -> None:
     def connect() -> None:
         current = wallet.current
         assert current
-        MqttProof(wallet, address.broker, address.truck_id)(current)
+        MqttProof(address.broker, address.truck_id)(current)
 
     n = 0
     ended = -signal.SIGKILL

@@ -13,8 +13,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from contract import topics
 from provisioning import certificate_authority, secure_files
-from provisioning.csv_import import Row, import_fleet
-from provisioning.enrollment.enrollment_file import Fleet
+from provisioning.csv_import import TruckRow, import_fleet
 from provisioning.registry import aws_policies
 from provisioning.registry.aws import AwsRegistry
 from provisioning.registry.aws_throttling import Paced, RateLimiter
@@ -194,8 +193,8 @@ def test_throttled_and_with_lost_answers_an_import_still_ends_with_one_certifica
     client, prefix = account.iot.client, "THROTTLED-"
     gate = Throttling(client, 25, random.Random(6))
     account.iot = Paced(gate, 400)
-    rows = [Row(n, f"{prefix}{n}", {}, None) for n in range(20)]
-    done = import_fleet(Fleet(account, account.settings), rows, folder=tmp_path / "out", keys=True)
+    rows = [TruckRow(n, f"{prefix}{n}", {}, None) for n in range(20)]
+    done = import_fleet(account, rows, folder=tmp_path / "out", keys=True)
     assert (done.trucks, done.failed) == (20, {})
     assert gate.throttled > 10
     assert gate.throttled < gate.calls / 2, "it does not slow down"

@@ -11,14 +11,14 @@ from agent.enrollment import fleet_provisioning, fleet_provisioning_awsiot, flee
 from agent.enrollment.connection_test import MqttProof
 from agent.enrollment.credential_store import Identity, Wallet
 from agent.enrollment.csr import new_key, signing_request
-from agent.enrollment.enrollment_file import EnrolmentFile, keep
+from agent.enrollment.enrollment_file import EnrolmentFile, address_of
 from agent.enrollment.fleet_provisioning import ClaimOffice
 from agent.enrollment.provisioning_client import SECONDS
 from agent.enrollment.renewal import open_office
 from agent.enrollment.rotation import Rotation
 from contract.errors import Rejected, Unreachable
 from provisioning import certificate_authority
-from provisioning.enrollment.enrollment_file import Fleet, introduction
+from provisioning.enrollment.enrollment_file import introduction
 from provisioning.registry import aws_pre_provisioning_hook
 from provisioning.registry.aws import AwsRegistry
 from provisioning.registry.aws_account import renew_claim
@@ -40,12 +40,12 @@ def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def enrolment(account: AwsRegistry, name: str) -> EnrolmentFile:
     account.add(name, {})
-    return EnrolmentFile.model_validate(introduction(Fleet(account, account.settings), name))
+    return EnrolmentFile.model_validate(introduction(account, name))
 
 
-def by_claim(file: EnrolmentFile, wallet: Wallet, truck_id: str | None = None) -> ClaimOffice:
+def by_claim(file: EnrolmentFile, truck_id: str | None = None) -> ClaimOffice:
     held = (file.claim_certificate or "", file.claim_key or "", file.token or "")
-    return ClaimOffice(file.broker, wallet.ca_file, file.template or "", truck_id or file.truck_id, claim=held)
+    return ClaimOffice(file.broker, file.ca, file.template or "", truck_id or file.truck_id, claim=held)
 
 
 @pytest.mark.usefixtures("desk")
@@ -53,13 +53,13 @@ def test_a_truck_enrols_by_claim_and_token_and_renews_by_itself(
     account: AwsRegistry, name: str, tmp_path: Path
 ) -> None:
     wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
-    address = keep(wallet, file)
-    proof = MqttProof(wallet, file.broker, name)
-    Rotation(wallet, by_claim(file, wallet), proof, truck_id=name).run(enrol=True)
+    address = address_of(file)
+    proof = MqttProof(file.broker, name)
+    Rotation(wallet, by_claim(file), proof, address=address, ca=file.ca).run(enrol=True)
     (first,) = account.get(name).active
     assert wallet.current
     assert wallet.current.certificate == first.pem
-    Rotation(wallet, open_office(wallet, address), proof, truck_id=name).run(renew=True)
+    Rotation(wallet, open_office(file.ca, address), proof, address=address, ca=file.ca).run(renew=True)
     (second,) = account.get(name).active
     assert wallet.current.certificate == second.pem != first.pem
     assert wallet.current.confirmed
@@ -72,14 +72,14 @@ def test_enrolling_and_renewing_say_no_secret_and_leave_none_to_others(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
-    address, proof = keep(wallet, file), MqttProof(wallet, file.broker, name)
-    Rotation(wallet, by_claim(file, wallet), proof, truck_id=name).run(enrol=True)
+    address, proof = address_of(file), MqttProof(file.broker, name)
+    Rotation(wallet, by_claim(file), proof, address=address, ca=file.ca).run(enrol=True)
     first = wallet.current
     assert first
     secrets = [file.token or "", (file.claim_key or "").splitlines()[1], first.key.decode().splitlines()[1]]
     with pytest.raises(Rejected) as caught:
-        by_claim(file, wallet).enrol(signing_request(new_key()))
-    Rotation(wallet, open_office(wallet, address), proof, truck_id=name).run(renew=True)
+        by_claim(file).enrol(signing_request(new_key()))
+    Rotation(wallet, open_office(file.ca, address), proof, address=address, ca=file.ca).run(renew=True)
     said = caplog.text + "".join(capfd.readouterr()) + "".join(traceback.format_exception(caught.value))
     for secret in secrets:
         assert secret not in said
@@ -91,77 +91,73 @@ def test_until_the_new_certificate_is_proved_the_old_one_is_good(
     account: AwsRegistry, name: str, tmp_path: Path
 ) -> None:
     wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
-    address = keep(wallet, file)
-    proof = MqttProof(wallet, file.broker, name)
-    Rotation(wallet, by_claim(file, wallet), proof, truck_id=name).run(enrol=True)
+    address = address_of(file)
+    proof = MqttProof(file.broker, name)
+    Rotation(wallet, by_claim(file), proof, address=address, ca=file.ca).run(enrol=True)
 
     def refuse(identity: Identity) -> None:
         raise Unreachable("the broker cannot be reached")
 
     with pytest.raises(Unreachable):
-        Rotation(wallet, open_office(wallet, address), refuse, truck_id=name).run(renew=True)
+        Rotation(wallet, open_office(file.ca, address), refuse, address=address, ca=file.ca).run(renew=True)
     assert wallet.current
     proof(wallet.current)
     assert len(account.get(name).active) == 2
 
 
 @pytest.mark.usefixtures("desk")
-def test_a_claim_is_worth_nothing_without_the_trucks_token(account: AwsRegistry, name: str, tmp_path: Path) -> None:
-    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
-    keep(wallet, file)
+def test_a_claim_is_worth_nothing_without_the_trucks_token(account: AwsRegistry, name: str) -> None:
+    file = enrolment(account, name)
     victim = f"{name}-victim"
     enrolment(account, victim)
     csr = signing_request(new_key())
     for truck_id, token in ((victim, file.token), (name, "mpe_guess"), ("nobody", file.token)):
         stolen = file.model_copy(update={"token": token})
         with pytest.raises(Rejected):
-            by_claim(stolen, wallet, truck_id).enrol(csr)
+            by_claim(stolen, truck_id).enrol(csr)
     assert account.get(victim).active == ()
-    by_claim(file, wallet).enrol(csr)
+    by_claim(file).enrol(csr)
     (first,) = account.get(name).active
-    again = by_claim(file, wallet).enrol(csr)  # the answer may have been lost
+    again = by_claim(file).enrol(csr)  # the answer may have been lost
     (second,) = account.get(name).active
     assert (again.certificate, first.key_hash) == (second.pem, second.key_hash)
     assert first.id != second.id
     with pytest.raises(Rejected):
-        by_claim(file, wallet).enrol(signing_request(new_key()))
+        by_claim(file).enrol(signing_request(new_key()))
     assert len(account.get(name).active) == 1
 
 
 @pytest.mark.usefixtures("desk")
-def test_a_claim_that_is_replaced_is_refused_at_once(account: AwsRegistry, name: str, tmp_path: Path) -> None:
-    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
-    keep(wallet, file)
+def test_a_claim_that_is_replaced_is_refused_at_once(account: AwsRegistry, name: str) -> None:
+    file = enrolment(account, name)
     renew_claim(account)
     prepared[:] = [account.folder]
     began = time.monotonic()
     with pytest.raises(Rejected):
-        by_claim(file, wallet).enrol(signing_request(new_key()))
+        by_claim(file).enrol(signing_request(new_key()))
     assert time.monotonic() - began < SECONDS / 2
-    by_claim(enrolment(account, name), wallet).enrol(signing_request(new_key()))
+    by_claim(enrolment(account, name)).enrol(signing_request(new_key()))
 
 
 @pytest.mark.usefixtures("desk")
-def test_an_endpoint_that_is_away_or_another_is_said_so(account: AwsRegistry, name: str, tmp_path: Path) -> None:
+def test_an_endpoint_that_is_away_or_another_is_said_so(account: AwsRegistry, name: str) -> None:
     """Away: try again. A server that the enrolment file's CA does not vouch for: never."""
-    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
-    keep(wallet, file)
+    file = enrolment(account, name)
     away = file.model_copy(update={"broker": f"mqtts://localhost:{free_port()}"})
     with pytest.raises(Unreachable, match="try again"):
-        by_claim(away, wallet).enrol(signing_request(new_key()))
-    wallet.ca_file.write_text(certificate_authority.new_authority("elsewhere")[1])
+        by_claim(away).enrol(signing_request(new_key()))
+    stranger = file.model_copy(update={"ca": certificate_authority.new_authority("elsewhere")[1]})
     with pytest.raises(Rejected):
-        by_claim(file, wallet).enrol(signing_request(new_key()))
+        by_claim(stranger).enrol(signing_request(new_key()))
 
 
 @pytest.mark.usefixtures("desk")
-def test_a_truck_cannot_register_as_another(account: AwsRegistry, name: str, tmp_path: Path) -> None:
-    wallet, file = Wallet(tmp_path / "identity"), enrolment(account, name)
-    keep(wallet, file)
+def test_a_truck_cannot_register_as_another(account: AwsRegistry, name: str) -> None:
+    file = enrolment(account, name)
     key = new_key()
-    granted = by_claim(file, wallet).enrol(signing_request(key))
+    granted = by_claim(file).enrol(signing_request(key))
     account.add(f"{name}-victim", {})
-    thief = ClaimOffice(file.broker, wallet.ca_file, file.template or "", f"{name}-victim")
+    thief = ClaimOffice(file.broker, file.ca, file.template or "", f"{name}-victim")
     with pytest.raises((Rejected, Unreachable)):
         thief.renew(signing_request(new_key()), certificate=granted.certificate, key=key)
     assert account.get(f"{name}-victim").active == ()

@@ -61,7 +61,9 @@ def test_from_nothing_to_a_retired_truck(cli: Cli) -> None:
     shown = cli.json("truck", "show", "T1")
     assert (shown["attributes"], len(shown["certificates"])) == ({"depot": "north"}, 1)
     assert cli.json("status")[0]["notes"] == ["never connected"]
-    assert cli.json("status", "--days", 91)[0]["notes"] == ["ends soon", "never connected"]
+    code, out, err = cli("status", "--days", 91, "--json")
+    assert (code, json.loads(out)[0]["notes"]) == (1, ["ends soon", "never connected"])
+    assert "ends soon: T1" in err
     assert cli.json("truck", "retire", "T1", "--yes")["revoked"] == 1
     assert cli.json("status")[0]["notes"] == ["retired"]
     assert cli.json("truck", "reinstate", "T1")["was"] == "retired"
@@ -295,3 +297,55 @@ def test_asked_and_not_answered_yes_nothing_is_done(cli: Cli, tmp_path: Path) ->
         assert process.returncode == code, err
         assert b"Cut T1 off (1 certificate in use)?" in err
         assert cli.json("truck", "show", "T1")["state"] == state
+
+
+def test_many_trucks_at_once_by_attribute_list_or_name(cli: Cli, tmp_path: Path) -> None:
+    cli("init")
+    (tmp_path / "fleet.csv").write_text("truck_id,group\nN1,north\nN2,north\nS1,south\nS2,south\nS3,south\n")
+    cli.json("import", "fleet.csv", "--to", "out", "--make-keys")
+    assert [one["truck_id"] for one in cli.json("truck", "list", "-w", "group=south", "--limit", 2)] == ["S1", "S2"]
+    assert [one["truck_id"] for one in cli.json("truck", "list", "--after", "S1")] == ["S2", "S3"]
+    assert cli.json("truck", "retire", "-w", "group=north", "--yes", "--why", "sold")["revoked"] == 2
+    assert [one["truck_id"] for one in cli.json("truck", "list", "--state", "retired")] == ["N1", "N2"]
+    (tmp_path / "list.txt").write_text("S1\nS2\n")
+    assert cli.json("rotate", "--list", "list.txt", "--ask")["trucks"] == ["S1", "S2"]
+    lines = cli.json("log", "--limit", 4)
+    assert [(one["action"], one["truck_id"], one["why"]) for one in lines] == [
+        ("ask_renewal", "S2", ""),
+        ("ask_renewal", "S1", ""),
+        ("retire", "N2", "sold"),
+        ("retire", "N1", "sold"),
+    ]
+    older = cli.json("log", "--limit", 1, "--before", lines[-1]["id"])
+    assert older[0]["id"] == lines[-1]["id"] - 1
+    assert cli("truck", "retire", "-w", "group=west", "--yes")[0] == 2
+    assert cli("truck", "retire", "S1", "NOBODY", "--yes")[0] == 2  # then nothing is done to any
+    assert cli.json("truck", "show", "S1")["state"] == "active"
+
+
+def test_an_export_can_be_imported_elsewhere(cli: Cli, tmp_path: Path) -> None:
+    cli("init")
+    cli.json("truck", "add", "T1", "-a", "group=north")
+    cli.json("bundle", "T1", "--to", "T1", "--make-key")
+    assert cli("export", "fleet.csv")[0] == 0
+    header, row = (tmp_path / "fleet.csv").read_text().splitlines()
+    assert header == "truck_id,state,added_at,last_seen,certificate,not_after,group"
+    assert row.startswith("T1,active,")
+    assert row.endswith(",north")
+    assert (tmp_path / "fleet.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_change_of_the_ca_is_finished_only_when_nobody_would_be_shut_out(cli: Cli) -> None:
+    cli("init")
+    cli.json("truck", "add", "T1")
+    cli.json("bundle", "T1", "--to", "T1", "--make-key")
+    assert cli("ca", "finish", "--yes")[0] == 2
+    assert cli.json("ca", "rotate") == {"begun": True, "behind": ["T1"]}
+    code, _, err = cli("status")
+    assert (code, "1 trucks have not moved" in err) == (1, True)
+    code, _, err = cli("ca", "finish", "--yes")
+    assert (code, "T1" in err) == (2, True)
+    cli.json("bundle", "T1", "--to", "T1-new", "--make-key")
+    assert cli.json("ca", "rotate")["behind"] == []
+    assert cli.json("ca", "finish", "--yes") == {"left_behind": []}
+    assert cli("status")[0] == 0

@@ -12,13 +12,13 @@ import pytest
 from agent.enrollment.connection_test import MqttProof
 from agent.enrollment.credential_store import Identity, Wallet
 from agent.enrollment.csr import share_lived
-from agent.enrollment.enrollment_file import EnrolmentFile, keep
+from agent.enrollment.enrollment_file import EnrolmentFile, address_of
 from agent.enrollment.fleet_provisioning import ClaimOffice
 from agent.enrollment.renewal import DUE, due, open_office, renew
 from agent.enrollment.rotation import Rotation
 from contract.errors import Unreachable
 from provisioning import certificate_authority
-from provisioning.enrollment.enrollment_file import Fleet, introduction
+from provisioning.enrollment.enrollment_file import introduction
 from provisioning.registry import Registry
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
@@ -53,12 +53,14 @@ def test_while_the_new_certificate_is_unproven_the_old_one_stays(depot: Depot, t
     def refuse(identity: Identity) -> None:
         raise Unreachable("the broker cannot be reached")
 
+    ca = depot.registry.authority()
+    rotation = Rotation(wallet, open_office(ca, address), refuse, address=address, ca=ca)
     with pytest.raises(Unreachable):
-        Rotation(wallet, open_office(wallet, address), refuse, truck_id="T1").run(renew=True)
+        rotation.run(renew=True)
     assert wallet.current == before
     assert len(depot.registry.get("T1").active) == 2
     assert before
-    MqttProof(wallet, address.broker, "T1")(before)
+    MqttProof(address.broker, "T1")(before)
     renew(wallet, address, None)
     assert len(depot.registry.get("T1").active) == 1
 
@@ -153,9 +155,9 @@ def test_killed_at_every_step_also_on_aws(ministack: Ministack, tmp_path: Path) 
     account, wallet = ministack.registry(tmp_path / "data", "rotate"), Wallet(tmp_path / "identity")
     account.init()
     account.add("ROTATE-1", {})
-    file = EnrolmentFile.model_validate(introduction(Fleet(account, account.settings), "ROTATE-1"))
-    address = keep(wallet, file)
+    file = EnrolmentFile.model_validate(introduction(account, "ROTATE-1"))
+    address = address_of(file)
     held = (file.claim_certificate or "", file.claim_key or "", file.token or "")
-    office = ClaimOffice(file.broker, wallet.ca_file, file.template or "", "ROTATE-1", claim=held)
-    Rotation(wallet, office, MqttProof(wallet, address.broker, "ROTATE-1"), truck_id="ROTATE-1").run(enrol=True)
+    office = ClaimOffice(file.broker, file.ca, file.template or "", "ROTATE-1", claim=held)
+    Rotation(wallet, office, MqttProof(address.broker, "ROTATE-1"), address=address, ca=file.ca).run(enrol=True)
     assert killed_at_every_step(wallet, account, "ROTATE-1") > 20

@@ -393,6 +393,6 @@ def test_a_certificate_lasts_as_long_as_the_settings_say(tmp_path: Path) -> None
 def test_an_expired_certificate_counts_no_more_as_active(registry: LocalRegistry) -> None:
     registry.add("A", {})
     first = registry.issue("A", certificate_authority.new_key()[1])
-    with patch("provisioning.registry.sqlite._now", return_value="2999-01-01T00:00:00.000Z"):
+    with patch("provisioning.registry.sqlite.now_text", return_value="2999-01-01T00:00:00.000Z"):
         registry.issue("A", certificate_authority.new_key()[1])
     assert first.id not in {one.id for one in registry.get("A").active}

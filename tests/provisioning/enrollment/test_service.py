@@ -5,6 +5,9 @@ import logging
 import os
 import ssl
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -13,17 +16,18 @@ import pytest
 
 from agent.enrollment.credential_store import Wallet
 from agent.enrollment.csr import new_key, signing_request
-from agent.enrollment.enrollment_file import keep
+from agent.enrollment.enrollment_file import EnrolmentFile, address_of
 from agent.enrollment.renewal import open_office, renew
 from agent.enrollment.rotation import Rotation
 from contract.errors import Misconfigured, Rejected, Unreachable
 from provisioning import certificate_authority
+from provisioning.enrollment.https_server import EnrolmentServer
 from provisioning.enrollment.service import Enrolment, Limiter, open_enrolment
 from provisioning.errors import Denied, Throttled
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.depot import Depot, enrolled, office, proof, unlimited
-from tests.provisioning.mosquitto import MOSQUITTO
+from tests.provisioning.mosquitto import MOSQUITTO, Broker
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +98,7 @@ def test_a_token_expires(registry: LocalRegistry) -> None:
     clock = Time()
     enrolment = Enrolment(registry, unlimited(), unlimited(), clock.utc)
     registry.add("A", {})
-    token = enrolment.make_token("A", hours=1)
+    token = registry.make_token("A", hours=1, now=clock.utc())
     clock.seconds += 3601
     with pytest.raises(Denied):
         enrolment.enrol(token, certificate_authority.new_key()[1], peer="p")
@@ -103,14 +107,14 @@ def test_a_token_expires(registry: LocalRegistry) -> None:
 def test_a_new_token_replaces_the_unused_one_and_retiring_ends_it(registry: LocalRegistry) -> None:
     enrolment = Enrolment(registry, unlimited(), unlimited())
     registry.add("A", {})
-    old, new = (enrolment.make_token("A", hours=1) for _ in range(2))
+    old, new = (registry.make_token("A", hours=1) for _ in range(2))
     with pytest.raises(Denied):
         enrolment.enrol(old, certificate_authority.new_key()[1], peer="p")
     registry.retire("A")
     with pytest.raises(Denied):
         enrolment.enrol(new, certificate_authority.new_key()[1], peer="p")
     with pytest.raises(Rejected, match="retired"):
-        enrolment.make_token("A", hours=1)
+        registry.make_token("A", hours=1)
 
 
 def test_guessing_is_slowed_down_for_one_peer_and_for_all(registry: LocalRegistry) -> None:
@@ -138,7 +142,7 @@ def test_guessing_is_slowed_down_for_one_peer_and_for_all(registry: LocalRegistr
 def test_many_at_once_with_one_token_get_one_certificate(registry: LocalRegistry) -> None:
     enrolment = Enrolment(registry, unlimited(), unlimited())
     registry.add("A", {})
-    token = enrolment.make_token("A", hours=1)
+    token = registry.make_token("A", hours=1)
     outcomes: list[str] = []
 
     def attempt() -> None:
@@ -162,7 +166,7 @@ def test_nobody_renews_or_confirms_with_what_is_not_his(depot: Depot, tmp_path: 
     current = wallet.current
     assert current
     assert current.certificate
-    desk = open_office(wallet, address)
+    desk = open_office(depot.registry.authority(), address)
     csr, stranger = signing_request(new_key()), new_key()
     with pytest.raises(Rejected, match="denied"):
         desk.renew(csr, certificate=current.certificate, key=stranger)
@@ -216,16 +220,16 @@ def test_the_truck_trusts_only_the_authority_of_its_file(depot: Depot) -> None:
 def test_a_certificate_for_another_truck_or_key_is_not_taken(depot: Depot, tmp_path: Path) -> None:
     wallet = Wallet(tmp_path / "identity")
     file = depot.file("T1")
-    address = keep(wallet, file)
+    address = replace(address_of(file), truck_id="T2")
     with pytest.raises(Rejected, match="not for T2"):
-        Rotation(wallet, office(file), proof(wallet, address), truck_id="T2").run(enrol=True)
+        Rotation(wallet, office(file), proof(address), address=address, ca=file.ca).run(enrol=True)
     assert wallet.current is None
 
 
 def test_the_boxes_own_certificate_is_renewed_before_it_ends(registry: LocalRegistry) -> None:
     assert registry.init() == []
     before = (registry.folder / "server.pem").read_text()
-    with patch("provisioning.registry.sqlite._RENEWED_BEFORE", timedelta(days=826)):
+    with patch("provisioning.registry.authority_files.RENEWED_BEFORE", timedelta(days=826)):
         assert "server certificate" in registry.init()[0]
     assert (registry.folder / "server.pem").read_text() != before
 
@@ -236,8 +240,8 @@ def test_no_secret_is_logged(depot: Depot, tmp_path: Path, caplog: pytest.LogCap
     file = depot.file("T1")
     with pytest.raises(Rejected):
         office(file.model_copy(update={"token": "mpe_wrong-but-a-secret-too"})).enrol(signing_request(new_key()))
-    address = keep(wallet, file)
-    Rotation(wallet, office(file), proof(wallet, address), truck_id="T1").run(enrol=True)
+    address = address_of(file)
+    Rotation(wallet, office(file), proof(address), address=address, ca=file.ca).run(enrol=True)
     renew(wallet, address, None, now=True)
     current = wallet.current
     assert current
@@ -266,7 +270,7 @@ def test_under_any_umask_files_have_their_modes(tmp_path: Path) -> None:
     try:
         registry = LocalRegistry(tmp_path / "data", ProvisioningSettings())
         registry.init()
-        Wallet(tmp_path / "identity").begin(new_key())
+        Wallet(tmp_path / "identity").begin(new_key(), ca="", office="{}")
     finally:
         os.umask(before)
     registry.close()
@@ -277,6 +281,7 @@ def test_under_any_umask_files_have_their_modes(tmp_path: Path) -> None:
         "server.key": 0o600,
         "server.pem": 0o644,
         "crl.pem": 0o644,
+        "roots.pem": 0o644,
         "registry.db": 0o600,
     } | {name: 0o600 for name in modes if name.startswith("registry.db-")}
     assert registry.folder.stat().st_mode & 0o777 == 0o700
@@ -289,7 +294,7 @@ def test_200_trucks_enroll_from_one_address_also_beside_a_guesser(registry: Loca
     with registry.transaction():
         for number in range(200):
             registry.add(f"D-{number:03d}", {})
-    tokens = [enrolment.make_token(f"D-{number:03d}", hours=1) for number in range(200)]
+    tokens = [registry.make_token(f"D-{number:03d}", hours=1) for number in range(200)]
     for _ in range(20):
         with pytest.raises(Denied):
             enrolment.enrol("guess", certificate_authority.new_key()[1], peer="depot")
@@ -297,3 +302,35 @@ def test_200_trucks_enroll_from_one_address_also_beside_a_guesser(registry: Loca
         enrolment.enrol("guess", certificate_authority.new_key()[1], peer="depot")
     for number, token in enumerate(tokens):
         assert enrolment.enrol(token, certificate_authority.new_key()[1], peer="depot").truck_id == f"D-{number:03d}"
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(200, marks=pytest.mark.prove)])
+def test_a_depot_enrolls_for_real_from_one_address_beside_a_guesser(
+    registry: LocalRegistry, tmp_path: Path, count: int
+) -> None:
+    """Over TLS, with the limits of the service, each truck up to its PUBACK at the broker."""
+    with (
+        Broker(tmp_path, registry) as broker,
+        EnrolmentServer(registry, open_enrolment(registry), address="127.0.0.1", port=0) as server,
+    ):
+        depot = Depot(registry, open_enrolment(registry), broker, server)
+        files = [depot.file(f"D-{number:03d}") for number in range(count)]
+        guess = office(files[0].model_copy(update={"token": "mpe_guess"}))
+        refusals = []
+        for _ in range(25):
+            with pytest.raises((Rejected, Unreachable)) as caught:
+                guess.enrol(signing_request(new_key()))
+            refusals.append(str(caught.value))
+        assert "answered 429" in refusals[-1]
+
+        def enroll(file: EnrolmentFile) -> None:
+            wallet, address = Wallet(tmp_path / file.truck_id), address_of(file)
+            Rotation(wallet, office(file), proof(address), address=address, ca=file.ca).run(enrol=True)
+            assert wallet.current
+            assert wallet.current.confirmed
+
+        began = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(enroll, files))
+        print(f"{count} trucks enrolled from one address in {time.monotonic() - began:.1f} s")
+    assert [len(truck.active) for truck in registry.trucks()] == [1] * count

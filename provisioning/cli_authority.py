@@ -1,0 +1,60 @@
+"""`milepost provision ca …`: change the certificate authority of a box while its trucks drive on."""
+
+from typing import Annotated
+
+import typer
+
+from contract.cli_options import AsJson, Config
+from contract.cli_options import DataDir as DataDirectory
+from contract.errors import Misconfigured
+from provisioning.cli_options import Why, Yes, opened, say, sure
+
+app = typer.Typer(
+    help="Change the CA of a box: rotate, then finish when all trucks have moved.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+@app.command()
+def rotate(why: Why = "", as_json: AsJson = False, data_dir: DataDirectory = None, config: Config = None) -> None:
+    """Make the next CA. Both are trusted, new certificates are by the new one, and agents renew within a day.
+
+    Again is harmless, and says how many trucks have not moved yet.
+    """
+    with opened(config, data_dir, why=why) as ours:
+        registry = ours.registry
+        begun = registry.rotate_authority()
+        behind = registry.behind()
+        text = "a new CA signs from now on; both are trusted" if begun else "the CA is being changed already"
+        text += f"\n  {len(behind)} trucks have not moved{': ' if behind else ''}{', '.join(behind[:5])}"
+        text += "" if behind else "\n  next: `milepost provision ca finish`"
+        say({"begun": begun, "behind": behind}, text, as_json=as_json)
+
+
+@app.command()
+def finish(  # noqa: PLR0913 - one parameter an option
+    leave_behind: Annotated[
+        bool, typer.Option("--leave-behind", help="Also if trucks have not moved: they must enrol anew.")
+    ] = False,
+    why: Why = "",
+    yes: Yes = False,
+    as_json: AsJson = False,
+    data_dir: DataDirectory = None,
+    config: Config = None,
+) -> None:
+    """Trust the new CA alone, and remove the key of the old one.
+
+    Enrolment files that were written before `ca rotate` are of no use afterwards.
+    """
+    with opened(config, data_dir, why=why) as ours:
+        registry = ours.registry
+        behind = registry.behind()
+        if behind and not leave_behind:
+            raise Misconfigured(
+                f"{len(behind)} trucks have not moved ({', '.join(behind[:5])}) and would be shut out: wait until "
+                "their agents have renewed, or say --leave-behind"
+            )
+        sure(f"Trust the new CA alone ({len(behind)} trucks are left behind)?", yes=yes)
+        registry.finish_rotation()
+        say({"left_behind": behind}, "the new CA alone is trusted; the old key is removed", as_json=as_json)

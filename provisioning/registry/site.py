@@ -1,0 +1,60 @@
+"""Where trucks reach one box: what `init` was asked for, and what it remembered."""
+
+from dataclasses import dataclass
+
+from contract.errors import Misconfigured
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One box. host: by which trucks know it. listen: the address that its two ports are opened on."""
+
+    host: str = "127.0.0.1"
+    listen: str = "127.0.0.1"
+    mqtt_port: int = 8883
+    https_port: int = 8443
+
+    @property
+    def broker(self) -> str:
+        """The URL of its MQTT listener."""
+        return f"mqtts://{_bracketed(self.host)}:{self.mqtt_port}"
+
+    @property
+    def url(self) -> str:
+        """The URL of its enrollment server."""
+        return f"https://{_bracketed(self.host)}:{self.https_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What `init` was asked for; None and () for what is to stay as it is.
+
+    hosts: names and addresses by which trucks reach this machine, the first is told to them. clock_is_right: a clock
+    that cannot be right was confirmed.
+    """
+
+    hosts: tuple[str, ...] = ()
+    listen: str | None = None
+    mqtt_port: int | None = None
+    https_port: int | None = None
+    clock_is_right: bool = False
+
+    def over(self, before: Site) -> Site:
+        """The site that is wished for, over the one of before. Misconfigured where its two ports are one."""
+        host = self.hosts[0] if self.hosts else before.host
+        address = self.listen or (listen_for(host) if self.hosts else before.listen)
+        site = Site(host, address, self.mqtt_port or before.mqtt_port, self.https_port or before.https_port)
+        if site.mqtt_port == site.https_port:
+            raise Misconfigured(f"--mqtt-port and --https-port are both {site.mqtt_port}: give another for one of them")
+        return site
+
+
+def listen_for(host: str) -> str:
+    """The address to open ports on: the loopback interface for a box that serves only itself, else all."""
+    return "127.0.0.1" if host in _LOOPBACK else "0.0.0.0"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,140 @@
+"""The local registry's side of its certificate authorities: `init`, rotation, the revocation list."""
+
+import json
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contract.errors import Misconfigured, Rejected
+from provisioning import certificate_authority, secure_files
+from provisioning.certificate_authority import Revoked
+from provisioning.registry import authority_files
+from provisioning.registry.audit_log import Author
+from provisioning.registry.authority_files import AuthorityFiles
+from provisioning.registry.site import Site, Wish
+from provisioning.registry.sqlite_file import RegistryFile, now_text, revoke
+
+log = logging.getLogger(__name__)
+
+_LOCAL_HOSTS = ("localhost", "127.0.0.1")
+
+
+class LocalAuthority(RegistryFile):
+    """wish: what `init` is to make of it."""
+
+    def __init__(self, data_dir: Path, wish: Wish | None = None, author: Author | None = None) -> None:
+        super().__init__(data_dir, author)
+        self.files = AuthorityFiles(self.folder)
+        self._wish = wish or Wish()
+
+    def init(self, *, dry_run: bool = False) -> list[str]:
+        """CA, server certificate, registry. Other hosts, or under 90 days left, make a new server certificate."""
+        files, wish = self.files, self._wish
+        there = {"certificate authority (ca.key, ca.pem)": bool(files.numbers), "registry (registry.db)": self.exists}
+        made = [label for label, is_there in there.items() if not is_there]
+        files.check(begun=self.exists)
+        site = wish.over(self.site)
+        for host in wish.hosts:
+            certificate_authority.check_host(host)
+        if not files.numbers and not wish.clock_is_right:
+            authority_files.check_clock(datetime.now(UTC))
+        if not dry_run:
+            secure_files.private_folder(self.folder)
+            files.make_first(clock_is_right=wish.clock_is_right)
+            self._made()
+        known = json.loads((self.meta("hosts") if self.exists else None) or "[]")
+        hosts = list(dict.fromkeys([*(wish.hosts or known), *_LOCAL_HOSTS]))
+        if known != hosts or not files.server_is_good():
+            made.append(f"server certificate (server.pem) for {', '.join(hosts)}")
+            if not dry_run:
+                self._make_server(hosts)
+        if not self.exists or self.meta("site") != json.dumps(asdict(site)):
+            made.append(f"address {site.broker}, enrolment {site.url}")
+            if not dry_run:
+                self.remember({"site": json.dumps(asdict(site))})
+        if made and not dry_run:
+            self.note("init", detail="; ".join(made))
+        return made
+
+    @property
+    def site(self) -> Site:
+        """Where trucks reach it, as `init` remembered."""
+        text = self.meta("site") if self.exists else None
+        return Site(**json.loads(text)) if text else Site()
+
+    def _make_server(self, hosts: list[str], *, by_newest: bool = False) -> None:
+        self.files.make_server(hosts, by_newest=by_newest)
+        self.write_revocations()
+        self.remember({"hosts": json.dumps(hosts)})
+
+    def renew_server(self) -> bool:
+        """Replace the server's certificate if it ends within 90 days; whether it did. Whoever serves by it must load
+        it again."""
+        if not self.files.server_ends_soon():
+            return False
+        self._make_server(json.loads(self.meta("hosts") or "[]"))
+        self.note("renew_server")
+        return True
+
+    def rotate_authority(self) -> bool:
+        """Begin to change the CA: a new one signs from now on, both are trusted. False where that is under way."""
+        self.files.check(begun=True)
+        with self._guard:
+            begun = self.files.begin_rotation()
+            self.write_revocations()
+            if begun:
+                self.note("rotate_ca")
+        return begun
+
+    def finish_rotation(self) -> None:
+        """Trust the newest CA alone. What `behind` names must enrol anew."""
+        with self._guard:
+            self.files.check(begun=True)
+            if len(self.files.numbers) < 2:
+                raise Misconfigured("the CA is not being changed: `milepost provision ca rotate` begins it")
+            self._make_server(json.loads(self.meta("hosts") or "[]"), by_newest=True)
+            self.files.remove_old()
+            self.write_revocations()
+            self.note("finish_ca")
+
+    def authority(self) -> str:
+        """The certificates of all CAs that are trusted, PEM."""
+        self.files.check(begun=self.exists)
+        return self.files.roots()
+
+    def write_revocations(self) -> Path:
+        """Write the revocation list of now; the file that the broker loads."""
+        path = self.folder / "crl.pem"
+        with self._guard:
+            kept = self._take_back(path)
+            rows = self._db.execute(
+                "SELECT id, revoked_at FROM certificates WHERE state = 'revoked' AND not_after > ?", [now_text()]
+            )
+            known = {row["id"]: Revoked(row["id"], datetime.fromisoformat(row["revoked_at"])) for row in rows}
+            revoked = list({**{one.serial: one for one in kept}, **known}.values())
+            return self.files.write_list(revoked)
+
+    def _take_back(self, path: Path) -> list[Revoked]:
+        """What the list on disk revokes: it may know more than a registry that was lost, or restored from a backup.
+
+        Certificates that this registry takes for active are revoked again, so that none renews itself. A line about a
+        certificate that has ended, or that this registry does not know, is kept.
+        """
+        if not path.exists():
+            return []
+        try:
+            kept = certificate_authority.revoked_by(
+                self.authority(), path.read_text(encoding="ascii", errors="replace")
+            )
+        except Rejected as error:
+            log.error("revocation_list_replaced file=%s reason=%r", path, error.reason)
+            return []
+        serials = {one.serial: one for one in kept}
+        active = self._db.execute("SELECT id, truck_id FROM certificates WHERE state = 'active'").fetchall()
+        if revived := [row for row in active if row["id"] in serials]:
+            with self._change() as database:
+                revoke(database, [row["id"] for row in revived])
+            for row in revived:
+                log.warning("revoked_again truck_id=%s serial=%s", row["truck_id"], row["id"])
+        return kept
