@@ -53,7 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "customers": ("commerce.cli", "Customers: profiles and what they ordered."),
     "items": ("commerce.cli", "The catalogue: import, list, show."),
     "fleet": ("commerce.cli", "Vehicles: tank, capacity, depot, driver: import, list, show."),
-    "alerts": ("alerts.cli", "What needs attention: list, rules, test."),
+    "alerts": ("alerts.cli", "What needs attention: list, ack, rules, test."),
     "simulate": ("simulator.cli", "Run virtual trucks or shoppers on their own."),
 }
 """Command → the module whose `app` has a command of that name (or is that group), and its line in the help."""
@@ -133,6 +133,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     """
     from rich.console import Console
 
+    from alerts.settings import AlertSettings
     from collector.beacon.settings import BeaconSettings
     from collector.cli_options import settings_of
     from commerce.queries import states_of
@@ -143,6 +144,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from contract.settings import load
     from simulator import sent_ledger
     from simulator.shop import ShopSite
+    from standalone.alert_loops import alert_loops
     from standalone.balanced_run import Run, Simulation, balanced
     from standalone.live_view import View, show_summary
     from standalone.room_doors import open_room_doors
@@ -166,6 +168,7 @@ def up(  # noqa: PLR0913 - one parameter an option
         broker_url=broker,
         identities=identities,
         doors=doors,
+        companions=alert_loops(load("alerts", AlertSettings, config), collector.store_url),
         host=host,
         http=http,
         stream=between,

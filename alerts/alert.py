@@ -36,6 +36,7 @@ class Alert(NamedTuple):
     start: str
     end: str | None
     evidence: str
+    kind: str = ""
     name: str = ""
     samples: tuple[tuple[str, str], ...] = ()
 
@@ -52,6 +53,7 @@ def alert_of(rule: Rule, subject: str, stretch: Stretch) -> Alert:
         stretch.first,
         stretch.ended,
         " ".join(part for part in (stretch.name, value) if part),
+        rule.kind,
         stretch.name,
         stretch.seen,
     )

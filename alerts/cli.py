@@ -1,19 +1,22 @@
-"""`milepost alerts list|rules|test`."""
+"""`milepost alerts list|ack|rules|test`."""
 
 import time
-from contextlib import ExitStack
+from contextlib import closing
+from getpass import getuser
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from alerts.alert import Alert
-from alerts.queries import alerts_between
+from alerts.acknowledgement import Acknowledgements, acknowledge
+from alerts.queries import alerts_between, find_alert
 from alerts.rules import Rule, load_rules
 from alerts.settings import AlertSettings
+from alerts.writing import Writing
 from collector import queries
 from collector.cli_rendering import show
 from collector.settings import CollectorSettings
+from collector.stores.factory import open_store
 from contract import timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
@@ -24,6 +27,9 @@ From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="From w
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Until when; now if left out")]
 
 _DAY_MS = 24 * 3_600_000
+_LONGEST_MS = 30 * _DAY_MS
+
+Rows = list[dict[str, Any]]
 
 app = typer.Typer(help="What needs somebody: trucks in trouble, and silent ones.")
 alerts = typer.Typer(no_args_is_help=True, help="What needs somebody: trucks in trouble, and silent ones.")
@@ -43,7 +49,30 @@ def list_alerts(  # noqa: PLR0913 - one parameter an option
     """List the alerts of the last day, or of a period, oldest first."""
     rules = load_rules(load("alerts", AlertSettings, config).rules)
     found = _evaluate(rules, first, last, data_dir=data_dir, config=config)
-    _show([alert for alert in found if not (only_open and alert.end)], as_json=as_json)
+    _show([row for row in found if not (only_open and row["end"])], as_json=as_json)
+
+
+@alerts.command("ack")
+def acknowledge_alert(
+    alert_id: Annotated[str, typer.Argument(metavar="ID", help="The id that `list` shows")],
+    *,
+    note: Annotated[str, typer.Option(help="What you have to say of it")] = "",
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Acknowledge an alert: you have seen it and care for it. It says so in `list` and in the console."""
+    settings = _settings(config, data_dir)
+    rules = load_rules(load("alerts", AlertSettings, config).rules)
+    now_ms = time.time_ns() // 1_000_000
+    now, first = timestamps.from_ms(now_ms), timestamps.from_ms(now_ms - _LONGEST_MS)
+    with closing(open_store(settings.store_url, make=False)) as store:
+        alert = find_alert(store, rules, alert_id, first=first, now=now)
+        if alert is None:
+            raise Misconfigured(f"there is no alert {alert_id!r:.40}: `milepost alerts list` shows the ids")
+        acknowledge(store, Writing(lambda act: act(store)), alert, by=getuser(), at=now, note=note)
+    said = {"id": alert_id, "acknowledged": {"at": now, "by": getuser(), "note": note}}
+    typer.echo(dump(said) if as_json else f"{alert.subject}, {alert.title}: acknowledged by {getuser()}")
 
 
 @alerts.command("rules")
@@ -76,14 +105,19 @@ def replay_rule(  # noqa: PLR0913 - one parameter an option
 
 def _evaluate(
     rules: list[Rule], first: str | None, last: str | None, *, data_dir: Path | None, config: Path | None
-) -> list[Alert]:
-    settings = load("collector", CollectorSettings, config)
-    settings = settings.model_copy(update={"data_dir": data_dir}) if data_dir else settings
+) -> Rows:
+    settings = _settings(config, data_dir)
     now = _instant(last, "--to") or timestamps.from_ms(time.time_ns() // 1_000_000)
     begin = _instant(first, "--from") or timestamps.from_ms(timestamps.to_ms(now) - _DAY_MS)
-    with ExitStack() as stack:
-        reader = stack.enter_context(queries.opened_reader(settings.store_url))
-        return alerts_between(reader, rules, begin, now)
+    with queries.opened_reader(settings.store_url) as reader:
+        found = alerts_between(reader, rules, begin, now)
+        acknowledged = Acknowledgements(reader.alert_rows() if reader else [])
+    return [{**alert._asdict(), "acknowledged": acknowledged.of(alert)} for alert in found]
+
+
+def _settings(config: Path | None, data_dir: Path | None) -> CollectorSettings:
+    settings = load("collector", CollectorSettings, config)
+    return settings.model_copy(update={"data_dir": data_dir}) if data_dir else settings
 
 
 def _instant(text: str | None, option: str) -> str | None:
@@ -93,12 +127,13 @@ def _instant(text: str | None, option: str) -> str | None:
         raise Misconfigured(str(error)) from None
 
 
-def _show(found: list[Alert], *, as_json: bool) -> None:
+def _show(found: Rows, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(dump([alert._asdict() for alert in found]))
+        typer.echo(dump(found))
         return
-    rows = [[alert.start, alert.end, alert.subject, alert.severity, alert.title, alert.evidence] for alert in found]
-    show("Alerts", ["from", "until", "truck", "severity", "what", "seen"], rows, empty="Nothing needs anybody.")
+    columns = ["from", "until", "subject", "severity", "what", "seen", "id"]
+    rows = [[row[key] for key in ("start", "end", "subject", "severity", "title", "evidence", "id")] for row in found]
+    show("Alerts", columns, rows, empty="Nothing needs anybody.")
 
 
 def _condition(rule: Rule) -> str:

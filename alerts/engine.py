@@ -8,6 +8,8 @@ from alerts.sample_watch import Sample, watch_of
 from alerts.silence import HeardMinutes, SilenceWatch
 from contract import timestamps
 
+_MOST_REMEMBERED = 300
+
 Ordered = tuple[str, Sample]
 """A sample's order key (docs/history.md), and its document as `milepost history` shows it."""
 
@@ -44,6 +46,23 @@ class TruckWatch:
     def is_anchored(self, since_ms: int) -> bool:
         """Whether whatever goes on at an instant (Unix ms) is known from its beginning."""
         return bool(self.through) and all(watch.is_anchored(since_ms) for watch in self._watches)
+
+    @property
+    def scope(self) -> dict[str, str]:
+        """Rule → the instant from which on all its alerts are known: those that began before are not found here."""
+        found = {watch.rule.name: watch.known_from for watch in self._watches}
+        return {**found, **{rule.name: self.begin for rule, _ in self._silences}}
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it remembers more than it needs: one that begins later does the same."""
+        return sum(watch.done for watch in self._watches) > _MOST_REMEMBERED
+
+    def may_change(self, now_ms: int) -> bool:
+        """Whether the passing of time alone may change its alerts."""
+        return any(watch.is_open for watch in self._watches) or any(
+            silence.silent_from_ms <= now_ms for _, silence in self._silences
+        )
 
     def alerts(self, now_ms: int, heard: HeardMinutes) -> list[Alert]:
         """Its alerts, by start, rule and name. heard: when any truck of the fleet was heard."""

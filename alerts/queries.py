@@ -1,17 +1,17 @@
 """What is read of alerts: by the commands, the console and the warehouse."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
+from alerts.acknowledgement import Acknowledgements
 from alerts.alert import Alert
-from alerts.engine import Ordered, TruckWatch, in_order
+from alerts.engine import in_order
+from alerts.keeping import alert_in
+from alerts.look_back import watched
 from alerts.rules import Rule
 from alerts.silence import HeardMinutes
-from collector import queries
 from collector.stores import Reader
 from contract import timestamps
-
-_SHORTEST_BACK_MS = 75 * 60_000
-_LONGER = 4
 
 
 def alerts_between(reader: Reader | None, rules: Sequence[Rule], first: str, now: str) -> list[Alert]:
@@ -37,28 +37,29 @@ def alerts_between(reader: Reader | None, rules: Sequence[Rule], first: str, now
     return sorted((alert for alert in found if alert.end is None or alert.end >= first), key=in_order)
 
 
-def watched(  # noqa: PLR0913 - a period, and what is filled beside it
-    reader: Reader, rules: Sequence[Rule], truck_id: str, *, since: str, now: str, heard: HeardMinutes
-) -> TruckWatch:
-    """A truck's watch that is right from an instant on, having taken everything up to another.
+def kept_alerts(reader: Reader | None, *, first: str = "", most: int = 1_000) -> list[dict[str, Any]]:
+    """The table of alerts as `milepost up` keeps it: those that go on and the newest others.
 
-    It begins early enough that whatever went on at `since` is known from its beginning. The minutes in which the truck
-    was heard are added to `heard`.
+    Args:
+        reader: of the store, None where there is none yet.
+        first: RFC 3339; without those that were over before it.
+        most: at most so many.
+
+    Returns:
+        `[{id, rule, title, severity, subject, start, end, evidence, kind, name, samples, acknowledged}]`, those that go
+        on first, then by start, newest first; acknowledged is `{at, by, note}` or null.
     """
-    since_ms = timestamps.to_ms(since)
-    back_ms = _SHORTEST_BACK_MS
-    while True:
-        begin_ms = since_ms - back_ms
-        begin = timestamps.from_ms(max(begin_ms, 0))
-        is_whole = begin_ms <= 0 or reader.sample_at(truck_id, begin) is None
-        watch = TruckWatch(rules, truck_id, None if is_whole else begin_ms)
-        watch.take(_heard(queries.samples_in_order(reader, truck_id, begin, now), heard))
-        if is_whole or watch.is_anchored(since_ms):
-            return watch
-        back_ms *= _LONGER
+    rows = reader.alert_rows() if reader else []
+    acknowledged = Acknowledgements(rows)
+    alerts = [alert_in(row) for row in rows if row.key.startswith("alert#")]
+    alerts = [alert for alert in alerts if alert.end is None or alert.end >= first]
+    alerts.sort(key=lambda alert: (alert.end is None, alert.start, alert.id), reverse=True)
+    return [{**alert._asdict(), "acknowledged": acknowledged.of(alert)} for alert in alerts[:most]]
 
 
-def _heard(samples: Iterator[Ordered], heard: HeardMinutes) -> Iterator[Ordered]:
-    for order_key, sample in samples:
-        heard.add(timestamps.to_ms(sample["sampled_at"]))
-        yield order_key, sample
+def find_alert(reader: Reader | None, rules: Sequence[Rule], alert_id: str, *, first: str, now: str) -> Alert | None:
+    """An alert by its id: of the table, else of the samples of a period; None where there is none."""
+    for row in reader.alert_rows() if reader else ():
+        if row.key.startswith("alert#") and row.key.endswith(f"#{alert_id}"):
+            return alert_in(row)
+    return next((alert for alert in alerts_between(reader, rules, first, now) if alert.id == alert_id), None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from alerts.alert import Stretch
 from alerts.rules import Rule
+from contract import timestamps
 from contract.records import at
 
 Sample = dict[str, Any]
@@ -17,6 +18,7 @@ Sample = dict[str, Any]
 ENGINE = "engine_diagnostics.engine_rpm"
 _MOST_SEEN = 3
 _FEWEST_OTHERS = 2
+_LONGEST_TEXT = 200
 
 
 class _Held:
@@ -82,6 +84,16 @@ class SampleWatch:
             return True
         seen = all(self._first_known.get(name, since_ms) < since_ms for name in self._names)
         return not self._reaches_back and (seen or since_ms - self._doubt_ms > self.rule.gap_ms)
+
+    @property
+    def known_from(self) -> str:
+        """The instant from which on every stretch that begins is found; "" for a whole history."""
+        return "" if self._doubt_ms is None else timestamps.from_ms(max(self._doubt_ms, 0))
+
+    @property
+    def done(self) -> int:
+        """How many stretches it remembers that are over."""
+        return len(self._done)
 
     @property
     def is_open(self) -> bool:
@@ -156,7 +168,7 @@ class _WordWatch(SampleWatch):
         status = at(sample, self.rule.field or "")
         if status is None:
             return {}
-        text = str(status)
+        text = str(status)[:_LONGEST_TEXT]
         return {"": text if any(word in text.lower() for word in self.rule.words) else None}
 
 

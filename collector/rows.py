@@ -1,6 +1,6 @@
 """The rows that stores keep and queries return: samples, clicks, counters and dead letters. Plain data, no I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Generic, NamedTuple, TypeVar
@@ -77,6 +77,38 @@ class DeadLetter:
     payload: bytes
     times: int = 1
     delivery: str = dataclass_field(default="", compare=False)
+
+
+class AlertRow(NamedTuple):
+    """Something kept about alerts of one subject, under a key: a JSON document whose meaning is the alerts room's."""
+
+    subject: str
+    key: str
+    text: str
+
+
+class OutboxMessage(NamedTuple):
+    """What a receiver is still to be told. due_ms: Unix ms of the next attempt. text: JSON, the alerts room's."""
+
+    id: str
+    receiver: str
+    due_ms: int
+    attempts: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertChange:
+    """One act on the rows of a subject, and the messages that go out because of it.
+
+    revision: that the rows were read at, 0 for a subject without rows. put: key → text. At most 90 rows and messages.
+    """
+
+    subject: str
+    revision: int
+    put: Mapping[str, str] = dataclass_field(default_factory=dict)
+    remove: Sequence[str] = ()
+    messages: Sequence[OutboxMessage] = ()
 
 
 Row = TypeVar("Row")

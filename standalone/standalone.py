@@ -51,12 +51,17 @@ Doors = Callable[[ExitStack, Callable[[], dict[str, Any]]], Sequence[BaseRoute]]
 """Takes the stack to open things on, and what gives the figures of the running service; returns routes."""
 
 
+Companions = Callable[[Writer], Sequence[tuple[Any, ...]]]
+"""Takes the writer; returns loops to run beside ours: each a function that takes `stop`, and its other arguments."""
+
+
 class Standalone:
     """Use as a context: inside it everything runs. Errors as its parts raise them (Misconfigured, Unreachable).
 
     broker_url: of another broker than its own. identities: those of the data directory, which it closes. doors: what
     other rooms serve on the same port; each opens what it needs on the stack that it is given, and returns its routes.
-    host: the address that HTTP listens on. http: the `[http]` table. stream: what stands between doors and ingest.
+    companions: other rooms' loops. host: the address that HTTP listens on. http: the `[http]` table. stream: what
+    stands between doors and ingest.
     """
 
     def __init__(  # noqa: PLR0913 - what it is composed of
@@ -68,6 +73,7 @@ class Standalone:
         broker_url: str | None = None,
         identities: Identities | None = None,
         doors: Sequence[Doors] = (),
+        companions: Companions | None = None,
         host: str = HOST,
         http: HttpSettings | None = None,
         stream: KafkaDoors | None = None,
@@ -82,7 +88,7 @@ class Standalone:
         self.loops = Loops()
         self.broker: Broker | None = None
         self.identities = identities
-        self._doors = doors
+        self._doors, self._companions = doors, companions
         self._kafka = stream
         self._host, self._http = host, http or HttpSettings()
 
@@ -147,6 +153,8 @@ class Standalone:
         if self._kafka:
             self._thread(stack, self._kafka.supervise, self.children, self.folder)
             self._thread(stack, self._kafka.watch)
+        for target, *arguments in self._companions(writer) if self._companions else ():
+            self._thread(stack, target, *arguments)
         self._announce()
         stack.callback(ready.unlink, missing_ok=True)
         if self.broker:

@@ -23,6 +23,7 @@ from typing import Protocol
 from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Steps, Version
 from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
+from collector.stores.alert_store import AlertReader, AlertStore
 from contract.errors import Rejected, Retryable
 
 
@@ -64,7 +65,7 @@ class Change:
     ledgers: Mapping[str, StreamLedger] = field(default_factory=dict)
 
 
-class Reader(Protocol):
+class Reader(AlertReader, Protocol):
     """What the queries read. Safe while others write."""
 
     def truck_ids(self) -> list[str]:
@@ -203,7 +204,7 @@ class Reader(Protocol):
         ...
 
 
-class Store(Reader, Protocol):
+class Store(AlertStore, Reader, Protocol):
     """What ingest writes to; see the module for the promises.
 
     chunk: samples of one truck that are put and applied at a time. most_versions: how many of them one `apply` may

@@ -10,6 +10,7 @@ from collector.completeness.ledger import StreamLedger
 from collector.history import Version, start
 from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
 from collector.stores.dynamodb import click_counters, items
+from collector.stores.dynamodb.alerts import DynamoDbAlertReader
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.ledger_items import ledgers_of, read_ledger
 from collector.stores.dynamodb.retries import Calls, NoTable
@@ -22,7 +23,7 @@ POLICY = ("#policy", "policy")
 _LOOKS = 5
 
 
-class DynamoDbReader:
+class DynamoDbReader(DynamoDbAlertReader):
     """The `Reader` on the tables of a prefix. client: a boto3 DynamoDB client, None for one made on first use.
 
     clock: Unix seconds, for what has expired. calls: in place of client, for tests.

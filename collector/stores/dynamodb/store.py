@@ -13,6 +13,7 @@ from collector.history import Point, Version
 from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
 from collector.stores.dynamodb import click_counters, items, transactions
+from collector.stores.dynamodb.alerts import DynamoDbAlerts
 from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
 from collector.stores.dynamodb.retries import Calls, ConditionFailed
@@ -55,7 +56,7 @@ class Seen:
             self.torn |= bytes(before["next"]["B"]) != items.link(item["order_key"]["S"])["B"]
 
 
-class DynamoDbStore(DynamoDbReader):
+class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
     """The `Store` on the tables of a prefix, which must be there. Use it from one thread at a time.
 
     writers: how many samples are put at once. The rest is as for DynamoDbReader.

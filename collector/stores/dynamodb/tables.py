@@ -40,6 +40,8 @@ TABLES: tuple[Table, ...] = (
     Table("clicks", ("event_id", "S"), None, EXPIRES),
     Table("click_counts", ("counter", "S"), ("shard", "N")),
     Table("dead_letters", ("id", "S"), ("part", "N")),
+    Table("alerts", ("subject", "S"), ("key", "S")),
+    Table("alert_outbox", ("id", "S")),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from collector.completeness.ledger import StreamLedger
 from collector.history import Version
 from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
+from collector.stores.sqlite.alerts import SqliteAlertReader
 from collector.stores.sqlite.schema import connect
 from collector.stores.sqlite.storing_order import span
 
@@ -21,7 +22,7 @@ _LETTER = "id, received_ms, source, field, reason, payload, times"
 _JOIN = "FROM versions v JOIN samples s ON s.truck_id = v.truck_id AND s.order_key = v.order_key"
 
 
-class SqliteReader:
+class SqliteReader(SqliteAlertReader):
     """The `Reader` on a store file; raises Misconfigured for a file of another format."""
 
     def __init__(self, path: Path, *, readonly: bool = True) -> None:

@@ -106,11 +106,24 @@ def _clicks_are_found_by_session(db: Database) -> None:
     db.execute("CREATE INDEX clicks_by_session ON clicks (session_id, timestamp) WHERE session_id IS NOT NULL")
 
 
+def _alerts(db: Database) -> None:
+    db.table("alerts").create(
+        {"subject": str, "key": str, "text": str}, pk=("subject", "key"), not_null={"subject", "key", "text"}
+    )
+    db.table("alert_outbox").create(
+        {"id": str, "receiver": str, "due_ms": int, "attempts": int, "text": str},
+        pk="id",
+        not_null={"receiver", "due_ms", "attempts", "text"},
+    )
+    db.execute("CREATE INDEX alert_outbox_by_due ON alert_outbox (receiver, due_ms)")
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _first,
     _several_deliveries_of_a_click,
     _estimated_samples_are_known_by_content,
     _clicks_are_found_by_session,
+    _alerts,
 )
 VERSION = len(MIGRATIONS)
 _PATIENCE = 30.0

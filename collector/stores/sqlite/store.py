@@ -18,6 +18,7 @@ from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Version
 from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
+from collector.stores.sqlite.alerts import SqliteAlerts
 from collector.stores.sqlite.reader import CLICK, SqliteReader, read_click
 from contract.errors import Retryable
 
@@ -26,7 +27,7 @@ _SAMPLE_ROW = attrgetter(
 )  # as the columns stand
 
 
-class SqliteStore(SqliteReader):
+class SqliteStore(SqliteAlerts, SqliteReader):
     """The `Store` on a SQLite file, which is made if it is not there. Use it from one thread at a time."""
 
     chunk = 1_000

@@ -1,0 +1,61 @@
+"""Alerts on one machine: judged as data come, and told to each receiver by a thread of its own."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from alerts.delivery import deliver
+from alerts.evaluation import Evaluation
+from alerts.rules import load_rules
+from alerts.senders import send
+from alerts.settings import AlertSettings, Receiver
+from alerts.writing import Writing
+from collector import queries
+from contract.errors import Retryable
+from standalone.group_commit_writer import Writer
+
+_JUDGE_SECONDS = 2.0
+_TELL_SECONDS = 1.0
+
+Loop = tuple[Any, ...]
+"""A function that takes `stop`, and the arguments before it."""
+
+
+def alert_loops(settings: AlertSettings, store_url: str) -> Callable[[Writer], Sequence[Loop]]:
+    """What Standalone runs beside its own loops: judging, and one loop for each receiver.
+
+    Raises:
+        Misconfigured: the rules cannot be read.
+    """
+    rules = load_rules(settings.rules)
+
+    def loops(writer: Writer) -> list[Loop]:
+        writing = Writing(lambda act: writer.call(act).result())
+        judging = (keep_judging, Evaluation(rules, settings.receivers, writing), store_url)
+        return [judging, *((keep_telling, receiver, writing, store_url) for receiver in settings.receivers)]
+
+    return loops
+
+
+def keep_judging(evaluation: Evaluation, store_url: str, *, stop: threading.Event) -> None:
+    """For a thread of its own, until `stop`."""
+    with queries.opened_reader(store_url) as reader:
+        while not stop.wait(_JUDGE_SECONDS if evaluation.is_caught_up else 0.1):
+            with suppress(Retryable):  # what another writer changed is read again by the next step
+                if reader is not None:
+                    evaluation.step(reader, _now_ms())
+
+
+def keep_telling(receiver: Receiver, writing: Writing, store_url: str, *, stop: threading.Event) -> None:
+    """For a thread of its own, until `stop`: a receiver that is slow or down keeps no other waiting."""
+    with queries.opened_reader(store_url) as reader:
+        while not stop.wait(_TELL_SECONDS):
+            with suppress(Retryable):  # the store could not be written: it is told again
+                if reader is not None:
+                    deliver(receiver, reader, writing, send, _now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
