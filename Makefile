@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_DIR := demo-data
 MINUTES ?=
 SPEEDUP ?= 60
-TESTED_WITH := mosquitto:mosquitto nginx:nginx-light chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace
+TESTED_WITH := mosquitto:mosquitto nginx:nginx-light chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace java:default-jre-headless mvn:maven
 
 .PHONY: demo test check bench prove wheel package clean
 
@@ -19,7 +19,8 @@ demo: .venv/standalone
 
 test: .venv/ready
 	@scripts/system-packages $(TESTED_WITH)
-	$(BIN)/pytest -m "not prove" $(ARGS)
+	@$(MAKE) --no-print-directory .tools/kafka/ready || echo "No Kafka here: its tests are skipped." >&2
+	$(BIN)/pytest -m "not prove" -n 2 --dist loadfile $(ARGS)
 
 prove: .venv/ready
 	@scripts/system-packages $(TESTED_WITH)
