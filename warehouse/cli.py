@@ -126,7 +126,11 @@ def check_lake(data_dir: DataDir = None, config: Config = None, as_json: AsJson 
 warehouse = typer.Typer(no_args_is_help=True, help="The marts: every number defined once, made of the lake.")
 app.add_typer(warehouse, name="warehouse")
 EngineOption = Annotated[
-    str | None, typer.Option("--engine", help="duckdb (the default), or postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    str | None,
+    typer.Option(
+        "--engine",
+        help="duckdb (the default), postgresql://USER:PASSWORD@HOST:PORT/DATABASE, spark, or snowflake://USER@ACCOUNT/DATABASE",
+    ),
 ]
 
 

@@ -108,7 +108,7 @@ def _rendered(model: Model, dialect: str) -> RenderedModel:
         if by_day:
             checked = checked.transform(_only_days, model.name)
         named = f"{audit.name} {', '.join(each.sql() for each in arguments.values())}".strip()
-        audits[named] = checked.sql(dialect=dialect)
+        audits[named] = _named(checked, dialect).sql(dialect=dialect)
     return RenderedModel(
         name=_plain(model.name),
         description=model.description or "",
@@ -117,9 +117,19 @@ def _rendered(model: Model, dialect: str) -> RenderedModel:
             column.unnest().sql() for grain in model.grains for column in getattr(grain, "expressions", None) or [grain]
         ],
         columns=dict(model.column_descriptions or {}),
-        query=query.sql(dialect=dialect, pretty=True),
+        query=_named(query, dialect).sql(dialect=dialect, pretty=True),
         audits=audits,
     )
+
+
+def _named(query: Any, dialect: str) -> Any:
+    """Snowflake reads names without quotes as upper case: there the models' names are so."""
+    from sqlglot import exp
+
+    def upper(node: Any) -> Any:
+        return exp.to_identifier(node.name.upper(), quoted=True) if isinstance(node, exp.Identifier) else node
+
+    return query.transform(upper) if dialect == "snowflake" else query
 
 
 def _only_days(node: Any, name: str) -> Any:

@@ -1,24 +1,32 @@
 """Every mart on every engine that runs here, on one lake: the same rows."""
 
+import contextlib
+import socket
+import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+import sqlglot
 
-from commerce.queries import Database
-from commerce.registers.documents import CUSTOMERS, VEHICLES
-from commerce.registers.register import Register
-from contract import timestamps
 from contract.errors import Misconfigured
+from tests.milepost_process import REPOSITORY
 from tests.postgresql import cluster
-from tests.warehouse.fleet import Fleet, at, drive
+from tests.processes import end, free_port
+from tests.warehouse import example
+from tests.warehouse.fleet import Fleet, drive
+from warehouse.engines import Engine, LakeView
+from warehouse.engines.handover import model_steps, write_sources
 from warehouse.engines.postgresql import PostgresEngine
+from warehouse.engines.snowflake import SnowflakeEngine
+from warehouse.engines.spark import SparkEngine
 from warehouse.read import plain
-from warehouse.rendering import models
 
-START = "2024-06-01T23:50:00.000Z"
-SPEEDS = [0, 50, 60, 0, 0, 0, 70, 30, 0, 0, 40, 50, 60, 0, 0, 0, 0, 0, 0, 20, 20, 0, 0]
-RECEIVED = timestamps.to_ms("2024-06-05T00:00:00.000Z")
+Marts = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -27,49 +35,44 @@ def url() -> Iterator[str]:
         yield address
 
 
-def _fill(fleet: Fleet) -> None:
-    fleet.take([*drive("T1", START, SPEEDS), *drive("T1", "2024-06-03T12:00:00.000Z", SPEEDS, seq=60, fuel=99)])
-    fleet.take(drive("T2", START, SPEEDS, brakes="worn"))
-    fleet.take([{"truck_id": "T1", "vehicle_speed": "fast"}], received="2024-06-02T12:00:00.000Z")
-    kinds = ("page_view", "view", "add_to_cart", "purchase", "click")
-    fleet.click(
-        {
-            "event_id": f"e{n}",
-            "event_type": kinds[n % 5],
-            "timestamp": at(START, n * 240),
-            "session_id": f"v{n // 5}" if n % 7 else None,
-            "user_id": f"u{n // 10}",
-            "page": f"/{n % 3}",
-            "item_id": f"I{n % 2}",
-            "item_name": "Ä é ''",
-            "price": 9.99,
-            "referrer_url": "https://www.google.com/",
-        }
-        for n in range(60)
-    )
-    _register(fleet.shop)
-    fleet.build()
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Fleet]:
+    with tempfile.TemporaryDirectory() as folder:
+        fleet = Fleet(Path(folder))
+        example.fill(fleet)
+        fleet.build_marts(terms=example.TERMS)
+        yield fleet
+        fleet.close()
 
 
-def _register(shop: Database) -> None:
-    vehicle = {"truck_id": "T1", "tank_litres": 300, "service_every_km": 10, "valid_from": "2024-01-01T00:00:00Z"}
-    Register(shop, VEHICLES).put(VEHICLES.read(vehicle), received_ms=RECEIVED)
-    Register(shop, CUSTOMERS).put(CUSTOMERS.read({"customer_id": "C1", "country": "DE"}), received_ms=RECEIVED)
+@pytest.fixture(scope="module")
+def ours(filled: Fleet) -> Marts:
+    rows = example.rows_of(filled)
+    assert {name for name, found in rows.items() if not found} == example.EMPTY
+    return rows
 
 
-def test_every_mart_has_the_same_rows_on_duckdb_and_postgresql(fleet: Fleet, url: str) -> None:
-    _fill(fleet)
-    other = PostgresEngine(url)
-    counts = fleet.build_marts()
-    assert fleet.build_marts(other) == counts
-    assert fleet.build_marts(other) == counts  # rows are exchanged, not added
-    for model in models("duckdb"):
-        if model.name.startswith("marts."):
-            name = model.name.removeprefix("marts.")
-            theirs = [plain(row) for row in other.query(f"SELECT * FROM {name}")]
-            _same(name, fleet.query(f"SELECT * FROM {name}"), theirs, model.grain)
-    filled = {name for name, rows in counts.items() if rows}
-    assert {"truck_trip", "truck_stop", "fuel_event", "truck_day", "session", "customer", "maintenance_due"} <= filled
+def _python(environment: str) -> Path:
+    python = REPOSITORY / environment / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no {environment}: `make {environment}/ready` makes it")
+    return python
+
+
+def _wait(port: int, server: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server did not come up")
+
+
+def _same_on(fleet: Fleet, engine: Engine, ours: Marts) -> None:
+    counts = fleet.build_marts(engine, terms=example.TERMS)
+    assert counts == {name: len(rows) for name, rows in ours.items()}
+    for name, grain in example.marts():
+        _same(name, ours[name], [plain(row) for row in engine.query(f"SELECT * FROM {name}")], grain)
 
 
 def _same(name: str, ours: list[dict[str, Any]], theirs: list[dict[str, Any]], grain: list[str]) -> None:
@@ -81,10 +84,77 @@ def _same(name: str, ours: list[dict[str, Any]], theirs: list[dict[str, Any]], g
             assert other[column] == (pytest.approx(value, rel=1e-9, abs=1e-9) if number else value), (name, column)
 
 
+def test_postgresql(filled: Fleet, ours: Marts, url: str) -> None:
+    engine = PostgresEngine(url)
+    _same_on(filled, engine, ours)
+    _same_on(filled, engine, ours)  # rows are exchanged, not added
+
+
+@pytest.mark.prove
+def test_snowflake_by_its_own_connector(filled: Fleet, ours: Marts, tmp_path: Path) -> None:
+    """Against fakesnow's server: what it answers is DuckDB's, what it is asked is Snowflake's SQL."""
+    python, port = _python(".venv-snowflake"), free_port()
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen([python, "-m", "fakesnow", "-s", "-p", str(port)], stdout=log, stderr=log)
+    try:
+        _wait(port, server)
+        address = f"host=127.0.0.1&port={port}&protocol=http&schema=PUBLIC"
+        engine = SnowflakeEngine(f"snowflake://u:p@fakesnow/MILEPOST?{address}", python)
+        assert engine.holds() is None
+        _same_on(filled, engine, ours)
+        _same_on(filled, engine, ours)
+        assert engine.holds() is not None
+    finally:
+        end(server)
+
+
+@pytest.mark.prove
+def test_spark(filled: Fleet, ours: Marts, tmp_path: Path) -> None:
+    _same_on(filled, SparkEngine(tmp_path / "marts", _python(".venv-spark")), ours)
+
+
+class AthenaOnDuckDb:
+    """Athena's SQL as rendered, understood by sqlglot and run by DuckDB: no Athena runs here."""
+
+    def __init__(self) -> None:
+        self._db = duckdb.connect()
+        self._db.execute("SET TimeZone = 'UTC'")
+
+    def holds(self) -> tuple[int, str] | None:
+        return None
+
+    def build(self, lake: LakeView, models_digest: str) -> dict[str, int]:
+        counts = {}
+        for schema in ("lake", "base", "marts"):
+            self._db.execute(f"CREATE SCHEMA {schema}")
+        with tempfile.TemporaryDirectory() as folder:
+            for name in write_sources(lake, Path(folder), "parquet"):
+                self._db.execute(f"CREATE TABLE lake.{name} AS SELECT * FROM '{folder}/{name}.parquet'")
+        for step in model_steps("athena", "CREATE TABLE {name} AS"):
+            (kind, text), *_ = step.items()
+            found = self._db.execute(sqlglot.transpile(text, read="athena", write="duckdb")[0]).fetchone()
+            if kind == "count":
+                assert found
+                counts[step["name"]] = found[0]
+            elif kind == "audit":
+                assert found is None, step["name"]
+        return counts
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        cursor = self._db.execute(sql.replace("FROM ", "FROM marts."))
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def test_athena_as_sqlglot_reads_it(filled: Fleet, ours: Marts) -> None:
+    _same_on(filled, AthenaOnDuckDb(), ours)
+
+
 def test_a_query_changes_nothing_and_says_what_is_wrong(fleet: Fleet, url: str) -> None:
-    fleet.take(drive("T1", START, SPEEDS))
+    fleet.take(drive("T1", example.START, example.SPEEDS))
     fleet.build()
     fleet.build_marts()
+    fleet.build_marts(PostgresEngine(url))
     for engine in (fleet.engine, PostgresEngine(url)):
         for wrong in ("SELECT nothing FROM truck_day", "CREATE TABLE t (x int)", "DELETE FROM truck_day"):
             with pytest.raises(Misconfigured, match="refuses"):

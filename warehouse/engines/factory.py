@@ -6,12 +6,17 @@ from contract.errors import Misconfigured
 from warehouse.engines import Engine
 from warehouse.settings import WarehouseSettings, warehouse_file
 
+KNOWN = (
+    "duckdb, postgresql://USER:PASSWORD@HOST:PORT/DATABASE, spark, or"
+    " snowflake://USER@ACCOUNT/DATABASE?warehouse=NAME&role=NAME"
+)
+
 
 def open_engine(name: str | None, settings: WarehouseSettings, data_dir: Path) -> Engine:
     """The engine of the marts.
 
     Args:
-        name: `duckdb` or `postgresql://…`; None takes that of the settings.
+        name: `duckdb`, `postgresql://…`, `spark` or `snowflake://…`; None takes that of the settings.
         settings: of the warehouse.
         data_dir: where the DuckDB file is, unless the settings say otherwise.
 
@@ -27,4 +32,17 @@ def open_engine(name: str | None, settings: WarehouseSettings, data_dir: Path) -
         from warehouse.engines.postgresql import PostgresEngine
 
         return PostgresEngine(chosen)
-    raise Misconfigured(f"engine {chosen!r}: give duckdb, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    if chosen == "spark":
+        from warehouse.engines.spark import SparkEngine
+
+        return SparkEngine(data_dir / "warehouse-spark", _python(".venv-spark"))
+    if chosen.startswith("snowflake://"):
+        from warehouse.engines.snowflake import SnowflakeEngine
+
+        return SnowflakeEngine(chosen, _python(".venv-snowflake"))
+    raise Misconfigured(f"engine {chosen!r}: give {KNOWN}")
+
+
+def _python(environment: str) -> Path:
+    """The Python of an environment that `make` makes beside the program."""
+    return Path(__file__).parents[2] / environment / "bin" / "python"
