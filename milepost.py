@@ -136,6 +136,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from alerts.settings import AlertSettings
     from collector.beacon.settings import BeaconSettings
     from collector.cli_options import settings_of
+    from commerce.customers.money import Money
     from commerce.queries import states_of
     from commerce.settings import CommerceSettings
     from commerce.storage.database import open_database
@@ -156,8 +157,9 @@ def up(  # noqa: PLR0913 - one parameter an option
     identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
     settings = load("beacon", BeaconSettings, config)
     http, shop = load("http", HttpSettings, config), load("commerce", CommerceSettings, config)
+    money = load("warehouse", Money, config)
     doors: list[Any] = [
-        lambda stack, stats: open_room_doors(stack, collector, shop, http, health=stats),
+        lambda stack, stats: open_room_doors(stack, collector, shop, http, money, health=stats),
         lambda *_: [*ShopSite("/demo-shop/app", single_page=True, orders=True).routes, *demo_shop.routes],
     ]
     between = None if stream is None else _kafka_doors(stream, collector.data_dir, config)

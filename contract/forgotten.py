@@ -29,11 +29,12 @@ PREFIX = "forgotten-"
 
 _CLICK_KEEPS = (
     "event_id", "event_type", "timestamp", "time_quality", "received_at", "item_id", "item_name", "category", "price",
-    "click_count", "quantity", "currency", "order_id", "device_type", "browser", "user_type", "engaged_seconds",
-    "scroll_percent",
+    "click_count", "quantity", "currency", "order_id", "device_type", "browser", "os", "is_bot", "automated", "country",
+    "country_source", "referrer_class", "utm_source", "utm_medium", "utm_campaign", "user_type", "engaged_seconds",
+    "scroll_percent", "search_results", "recommendation_id", "model_version", "placement", "position",
 )  # fmt: skip
 _LINE_KEEPS = ("item_id", "item_name", "category", "price", "quantity")
-_WHO = ("user_id", "session_id", "customer_id")
+_WHO = ("user_id", "session_id", "customer_id", "browser_id")
 _WHERE = ("latitude", "longitude", "altitude")
 _ANY_TIME = ""
 _PARTS = re.compile(r"[/?&=#]+")

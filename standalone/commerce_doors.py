@@ -1,9 +1,18 @@
 """Joins commerce to one machine: its database in the data directory, its doors in the same HTTP server."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
 from starlette.routing import BaseRoute
 
 from collector import queries
 from collector.settings import CollectorSettings
+from commerce.customers import unified_view
+from commerce.customers.money import Money
+from commerce.customers.ranking import Ranking
 from commerce.deliveries import Locate, Missing
 from commerce.http.access import Access
 from commerce.http.orders import OrderDoors
@@ -22,14 +31,17 @@ from contract.http_access import HttpSettings
 
 
 def commerce_doors(
-    database: Database, collector: CollectorSettings, commerce: CommerceSettings, http: HttpSettings
+    database: Database, collector: CollectorSettings, commerce: CommerceSettings, http: HttpSettings, money: Money
 ) -> list[BaseRoute]:
-    """The routes of commerce on its open database."""
+    """The routes of commerce on its open database; revenue is summed by `money`."""
     locate = reading_positions(collector.store_url)
     marks = Forgotten(collector.data_dir)
     orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None, forgotten=marks)
     access, plans = Access(commerce.keys, http.networks), Plans(database)
     items = Register(database, ITEMS)
+    visits = CustomerVisits(collector.store_url, marks)
+    ranking = Ranking(database, money, newest=visits.newest)
+    view = partial(unified_view, visits_of=visits.of, segment_of=ranking.of)
     served = Recommendations(
         collector.data_dir / FOLDER,
         unavailable=lambda: [str(item["item_id"]) for item in items.all_current() if is_unavailable(item)],
@@ -38,9 +50,37 @@ def commerce_doors(
     return [
         *OrderDoors(orders, access, locate=locate, plans=plans, missing=counting_missing(collector)).routes,
         *TruckRouteDoors(plans, access).routes,
-        *RegisterDoors(database, access, forgotten=marks).routes,
+        *RegisterDoors(database, access, view=view, forgotten=marks).routes,
         *recommended.routes,
     ]
+
+
+class CustomerVisits:
+    """Customers' visits from the collector's store, kept in memory; safe to call from several threads."""
+
+    def __init__(self, store_url: str, marks: Forgotten) -> None:
+        self._store_url, self._marks = store_url, marks
+        self._guard = threading.Lock()
+        self._visits, self._forgotten = queries.Visits(), marks.markers()
+
+    def of(self, customer_id: str) -> dict[str, Any] | None:
+        """See collector.queries.Visits.of."""
+        with self._current() as visits:
+            return visits.of(customer_id)
+
+    def newest(self) -> str:
+        """When the last event of all was, "" where there is none."""
+        with self._current() as visits:
+            return visits.newest
+
+    @contextmanager
+    def _current(self) -> Iterator[queries.Visits]:
+        with self._guard, queries.opened_reader(self._store_url) as reader:
+            if (now := self._marks.markers()) is not self._forgotten:
+                self._forgotten = now
+                self._visits.forget()
+            self._visits.catch_up(reader)
+            yield self._visits
 
 
 def counting_missing(collector: CollectorSettings) -> Missing:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from starlette.routing import BaseRoute
 
 from collector.settings import CollectorSettings
+from commerce.customers.money import Money
 from commerce.settings import CommerceSettings
 from commerce.storage.database import open_database
 from contract.codec import Json
@@ -14,11 +15,12 @@ from standalone.commerce_doors import commerce_doors
 from standalone.console_doors import console_doors
 
 
-def open_room_doors(
+def open_room_doors(  # noqa: PLR0913 - the settings of each room
     stack: ExitStack,
     collector: CollectorSettings,
     commerce: CommerceSettings,
     http: HttpSettings,
+    money: Money,
     *,
     health: Callable[[], Mapping[str, Json]] = dict,
 ) -> list[BaseRoute]:
@@ -31,6 +33,6 @@ def open_room_doors(
     database = open_database(commerce.database_url(collector.data_dir))
     stack.callback(database.close)
     return [
-        *commerce_doors(database, collector, commerce, http),
+        *commerce_doors(database, collector, commerce, http, money),
         *console_doors(database, collector, health=health),
     ]

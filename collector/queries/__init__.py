@@ -6,6 +6,7 @@ Every function takes a `Reader`, or None where there is no store yet, which read
 from collector.queries.changes import clicks_received, samples_received
 from collector.queries.clicks import VIEWS, clicks
 from collector.queries.completeness import audit, balanced, complete
+from collector.queries.customers import Visits
 from collector.queries.dead_letters import dead_letter, dead_letters
 from collector.queries.fleet import SILENT_AFTER_MS, fleet, fleet_row, latest_samples, samples_in_order, signals, whole
 from collector.queries.item_sessions import item_sessions, items_of_session, items_of_user, opened_reader
@@ -14,6 +15,7 @@ from collector.queries.trucks import history, history_known_at, position, trucks
 __all__ = [
     "SILENT_AFTER_MS",
     "VIEWS",
+    "Visits",
     "audit",
     "balanced",
     "clicks",

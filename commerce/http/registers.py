@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from contract.errors import Rejected
 from contract.forgotten import Forgotten
 
 _STATUS = {"accepted": 201, "duplicate": 200}
+View = Callable[[Database, str], dict[str, Any] | None]
 
 
 def _now_ms() -> int:
@@ -35,6 +37,7 @@ class RegisterDoors:
         database: Database,
         access: Access,
         *,
+        view: View = unified_view,
         forgotten: Forgotten | None = None,
         clock: Callable[[], int] = _now_ms,
     ) -> None:
@@ -42,10 +45,12 @@ class RegisterDoors:
         Args:
             database: where the registers are kept.
             access: who may.
+            view: everything about one customer.
             forgotten: who must not be stored again.
             clock: Unix ms.
         """
         self._database, self._access, self._forgotten, self._clock = database, access, forgotten, clock
+        self._view = view
 
     @property
     def routes(self) -> list[Route]:
@@ -83,7 +88,7 @@ class RegisterDoors:
         async def get(request: Request) -> Response:
             self._access.demand(request)
             name = request.path_params["subject_id"]
-            read = unified_view if kind is CUSTOMERS else partial(_current, kind)
+            read = self._view if kind is CUSTOMERS else partial(_current, kind)
             found = await run_in_threadpool(read, self._database, name)
             if found is None:
                 raise Refused(404, f"no {kind.name} {name!r:.80} is known", field=kind.id_name)
@@ -99,5 +104,5 @@ class RegisterDoors:
         return every
 
 
-def _current(kind: Kind, database: Database, subject_id: str) -> dict[str, object] | None:
+def _current(kind: Kind, database: Database, subject_id: str) -> dict[str, Any] | None:
     return Register(database, kind).current(subject_id)

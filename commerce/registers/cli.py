@@ -1,21 +1,27 @@
 """`milepost customers|items|fleet`: import from CSV, list and show."""
 
 import csv
+import io
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from collector.queries import Visits, opened_reader
 from commerce.cli_options import as_text, cells, collector_settings, open_commerce, show_table
 from commerce.customers import unified_view
+from commerce.customers.money import Money
+from commerce.customers.ranking import Ranking
 from commerce.registers.csv_rows import read_csv
 from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES, Kind
 from commerce.registers.register import Register
+from contract import atomic_file
 from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured, Rejected
 from contract.forgotten import Forgotten
+from contract.settings import load
 
 customers = typer.Typer(no_args_is_help=True, help="Customers: profiles and what they ordered.")
 items = typer.Typer(no_args_is_help=True, help="The catalogue: what the shop sells.")
@@ -127,17 +133,70 @@ def show_vehicle(truck_id: Id, *, data_dir: DataDir = None, config: Config = Non
     _show(VEHICLES, truck_id, data_dir=data_dir, config=config, as_json=as_json)
 
 
+SegmentOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only champion, loyal, new, occasional, at_risk, lost or prospect")
+]
+
+
+def _with_segments(segment: str | None, data_dir: Path | None, config: Path | None) -> list[dict[str, Any]]:
+    """Everybody who has a profile or an order, with segment, by id."""
+    money = load("warehouse", Money, config)
+    with open_commerce(config, data_dir) as database, opened_reader(_store(config, data_dir)) as reader:
+        visits = Visits()
+        visits.catch_up(reader)
+        ranking = Ranking(database, money, newest=lambda: visits.newest)
+        profiles = {str(row["customer_id"]): row for row in Register(database, CUSTOMERS).all_current()}
+        everybody = sorted({*profiles, *ranking.all()})
+        rows = [{"customer_id": name, **profiles.get(name, {}), **ranking.of(name)._asdict()} for name in everybody]
+    return [row for row in rows if segment in (None, row["segment"])]
+
+
+def _store(config: Path | None, data_dir: Path | None) -> str:
+    return collector_settings(config, data_dir).store_url
+
+
 @customers.command("list")
-def list_customers(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
-    """List the customers' profiles as they are now."""
-    _list(CUSTOMERS, data_dir=data_dir, config=config, as_json=as_json)
+def list_customers(
+    segment: SegmentOption = None, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """List the customers: profile as it is now, segment, and quintiles of recency, frequency and revenue."""
+    rows = _with_segments(segment, data_dir, config)
+    if as_json:
+        typer.echo(dump(rows))
+        return
+    names = ("customer_id", "name", "country", "loyalty_tier", "segment", "rfm", "recency_days")
+    show_table("Customers", names, [[*cells(row, names)] for row in rows], empty="No customers yet.")
+
+
+@customers.command("export")
+def export_customers(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A new file; it names people: keep it closed")],
+    segment: SegmentOption = None,
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the customers to a CSV file; all that is held of one: `milepost forget --customer ID --export FILE`."""
+    rows = _with_segments(segment, data_dir, config)
+    names = ("customer_id", *CUSTOMERS.fields, "segment", "rfm", "recency_days")
+    text = io.StringIO()
+    table = csv.DictWriter(text, names, extrasaction="ignore")
+    table.writeheader()
+    table.writerows(rows)
+    atomic_file.write(file, text.getvalue(), mode=0o600)
+    typer.echo(dump({"customers": len(rows)}) if as_json else f"{len(rows)} customers are in {file}.")
 
 
 @customers.command("show")
 def show_customer(customer_id: Id, *, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Show all that is held about one customer: profile, versions, orders, revenue."""
-    with open_commerce(config, data_dir) as database:
-        found = unified_view(database, customer_id)
+    """Show one customer as a whole: profile, versions, segment, visits, orders, revenue."""
+    money = load("warehouse", Money, config)
+    with open_commerce(config, data_dir) as database, opened_reader(_store(config, data_dir)) as reader:
+        visits = Visits()
+        visits.catch_up(reader)
+        ranking = Ranking(database, money, newest=lambda: visits.newest)
+        found = unified_view(database, customer_id, visits_of=visits.of, segment_of=ranking.of)
     if found is None:
         typer.echo(f"No customer {as_text(customer_id)} is known.", err=True)
         raise typer.Exit(1)
@@ -145,7 +204,8 @@ def show_customer(customer_id: Id, *, data_dir: DataDir = None, config: Config =
         typer.echo(dump(found))
         return
     profile = found["profile"] or {}
-    facts = [[name, as_text(value)] for name, value in profile.items() if value is not None]
+    about = {name: found[name] for name in ("segment", "rfm", "recency_days")} | (found["visits"] or {})
+    facts = [[name, as_text(value)] for name, value in {**profile, **about}.items() if value is not None]
     show_table(as_text(customer_id), ("field", "value"), facts, empty="No profile has come; there are orders:")
     names = ("order_id", "state", "total", "currency", "placed_at")
     show_table("Orders", names, [[*cells(row, names)] for row in found["orders"]], empty="No orders yet.")

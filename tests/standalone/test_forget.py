@@ -41,6 +41,7 @@ HER = (
     "customer-Xena",
     "user-Xq7",
     "user-Xq8",
+    "user-Xb9",
     "session-Xs1",
     "session-Xs2",
     "xena.xylander@mail.example",
@@ -63,7 +64,7 @@ def click(number: int, kind: str, user: str, session: str, **more: Any) -> dict[
 
 
 CLICKS = [
-    click(1, "view", "user-Xq7", "session-Xs1", location="Xanten, DE"),
+    click(1, "view", "user-Xq7", "session-Xs1", location="Xanten, DE", browser_id="user-Xb9", is_bot=False),
     click(2, "identify", "user-Xq7", "session-Xs1", customer_id="customer-Xena", properties={"plan": "gold"}),
     click(3, "purchase", "user-Xq7", "session-Xs1", customer_id="customer-Xena", order_id="O-1", price=10, quantity=1),
     click(4, "view", "user-Xq8", "session-Xs2", customer_id="customer-Xena", page="/account/customer-Xena/orders"),
@@ -173,7 +174,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
 def test_nothing_of_her_is_left_and_every_number_is(installation: Installation) -> None:
     before = installation.numbers()
     report = forget.customer(installation.rooms, "customer-Xena", now_ms=NOW_MS + 60_000, dry_run=False)
-    assert (report["held"]["clicks"], report["held"]["orders"], report["held"]["user_ids"]) == (4, 1, 2)
+    assert (report["held"]["clicks"], report["held"]["orders"], report["held"]["user_ids"]) == (4, 1, 3)
     assert report["found"] == []
     assert report["searched"]["files"] >= 2
     assert installation.bytes_that_hold(HER) == []
@@ -205,7 +206,7 @@ def test_others_stay_as_they_are(installation: Installation) -> None:
     assert kept["e6"]["user_id"] == "user-nobody"
     assert kept["e1"]["item_id"] == "MOB001"
     assert kept["e1"]["user_id"] == kept["e2"]["user_id"] != "user-Xq7"
-    assert "location" not in kept["e1"]
+    assert ("location" in kept["e1"], kept["e1"]["is_bot"]) == (False, False)
 
 
 def test_who_comes_back_is_a_new_customer(installation: Installation) -> None:

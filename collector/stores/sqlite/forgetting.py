@@ -23,7 +23,8 @@ _PATIENCE_S = 30.0
 class Person:
     """What the shop events say of a customer.
 
-    event_ids: of the events that are its. user_ids, session_ids: those that only it has used.
+    event_ids: of the events that are its. user_ids, session_ids: those that only it has used; a browser_id counts as a
+    user_id.
     """
 
     event_ids: tuple[str, ...]
@@ -38,22 +39,22 @@ def person(path: Path, customer_id: str) -> Person:
     """
     with closing(connect(path, readonly=True)) as db:
         rows = db.execute(
-            "SELECT event_id, timestamp, json_extract(text, '$.user_id'), session_id,"
+            "SELECT event_id, json_extract(text, '$.user_id'), json_extract(text, '$.browser_id'), session_id,"
             " json_extract(text, '$.customer_id') FROM clicks ORDER BY timestamp, event_id"
         ).fetchall()
-    newest = {user: customer for _, _, user, _, customer in rows if user is not None and customer is not None}
-    mine, others_users, others_sessions = [], set(), set()
-    for event_id, _, user, session, customer in rows:
-        if customer == customer_id or (customer is None and newest.get(user) == customer_id):
-            mine.append((event_id, user, session))
-        else:
-            others_users.add(user)
-            others_sessions.add(session)
-    return Person(
-        tuple(event_id for event_id, _, _ in mine),
-        tuple(sorted({str(user) for _, user, _ in mine if user is not None} - others_users)),
-        tuple(sorted({session for _, _, session in mine if session is not None} - others_sessions)),
-    )
+    newest = {user: customer for _, user, _, _, customer in rows if user is not None and customer is not None}
+    mine: list[tuple[str | None, ...]] = []
+    others: list[tuple[str | None, ...]] = []
+    for row in rows:
+        _, user, _, _, customer = row
+        is_mine = customer == customer_id or (customer is None and newest.get(user) == customer_id)
+        (mine if is_mine else others).append(row)
+
+    def own(*columns: int) -> tuple[str, ...]:
+        used = {str(row[column]) for row in mine for column in columns if row[column] is not None}
+        return tuple(sorted(used - {str(row[column]) for row in others for column in columns}))
+
+    return Person(tuple(str(row[0]) for row in mine), own(1, 2), own(3))
 
 
 def forget_person(path: Path, event_ids: Sequence[str], identifiers: Iterable[str], marks: Forgotten) -> dict[str, int]:

@@ -1,0 +1,151 @@
+"""One customer as a whole: visits joined in hindsight, segments as the mart has them, one view over HTTP."""
+
+import tempfile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.history import Policy
+from collector.ingest import Ingest
+from collector.queries import Visits
+from collector.stores.factory import open_reader, open_store
+from commerce.customers.money import Money
+from commerce.customers.segments import Segment, segments
+from commerce.orders.service import Orders
+from commerce.storage.database import open_database
+from contract import timestamps
+from contract.ingest_items import Item
+from tests.commerce.examples import event, order
+from tests.milepost_process import run
+from warehouse.read import query
+
+NOW_MS = 1_790_000_000_000
+DAY_MS = 86_400_000
+TODAY = timestamps.from_ms(NOW_MS)[:10]
+
+
+def click(number: int, user: str, session: str, customer: str | None = None) -> dict[str, Any]:
+    found = {
+        "event_id": f"e{number}",
+        "event_type": "identify" if customer else "view",
+        "timestamp": timestamps.from_ms(NOW_MS - 60_000 + number * 1000),
+        "user_id": user,
+        "session_id": session,
+        "item_id": "MOB001",
+    }
+    return {**found, "customer_id": customer} if customer else found
+
+
+def put(folder: Path, clicks: list[dict[str, Any]]) -> None:
+    store = open_store(f"sqlite:///{folder}/milepost.db")
+    Ingest(store, Policy.of(None)).ingest([Item("click", "http:clicks", each, NOW_MS) for each in clicks])
+    store.close()
+
+
+def visits_of(folder: Path, visits: Visits, customer: str) -> Any:
+    reader = open_reader(f"sqlite:///{folder}/milepost.db")
+    assert reader
+    visits.catch_up(reader)
+    reader.close()
+    return visits.of(customer)
+
+
+def test_browsing_before_the_sign_in_is_the_customer_s_and_two_browsers_are_one(tmp_path: Path) -> None:
+    visits = Visits()
+    put(tmp_path, [click(1, "phone", "s1"), click(2, "desk", "s2"), click(3, "other", "s3")])
+    assert visits_of(tmp_path, visits, "C-1") is None
+    put(tmp_path, [click(4, "phone", "s1", "C-1"), click(5, "phone", "s4")])
+    assert visits_of(tmp_path, visits, "C-1")["sessions"] == 2
+    put(tmp_path, [click(6, "desk", "s5", "C-1")])
+    found = visits_of(tmp_path, visits, "C-1")
+    assert (found["users"], found["sessions"]) == (["desk", "phone"], 4)
+    assert (found["first_seen"], found["last_seen"]) == (click(1, "", "")["timestamp"], click(6, "", "")["timestamp"])
+
+
+def test_a_browser_that_another_customer_signs_in_with_later_is_that_one_s(tmp_path: Path) -> None:
+    put(tmp_path, [click(1, "desk", "s1"), click(2, "desk", "s1", "C-1"), click(3, "desk", "s2", "C-2")])
+    assert visits_of(tmp_path, Visits(), "C-1")["users"] == []
+    assert visits_of(tmp_path, Visits(), "C-1")["sessions"] == 1
+    assert visits_of(tmp_path, Visits(), "C-2")["sessions"] == 2
+
+
+EVENTS = [click(n, f"u{n % 3}", f"s{n % 5}", f"C-{n % 2}" if n % 4 == 0 else None) for n in range(12)]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_visits_do_not_depend_on_the_order_of_arrival(chance: Random) -> None:
+    """Asked after each part, and with repeats."""
+    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as parts:
+        put(Path(whole), EVENTS)
+        shuffled = chance.sample(EVENTS, len(EVENTS)) + chance.sample(EVENTS, 4)
+        visits = Visits()
+        for first in range(0, len(shuffled), 4):
+            put(Path(parts), shuffled[first : first + 4])
+            visits_of(Path(parts), visits, "C-0")
+        for customer in ("C-0", "C-1"):
+            assert visits_of(Path(parts), visits, customer) == visits_of(Path(whole), Visits(), customer)
+
+
+def placed(customer: str, days_ago: int, total: str = "10", state: str = "delivered", currency: str = "EUR") -> Any:
+    at = timestamps.from_ms(NOW_MS - days_ago * DAY_MS)
+    return {"customer_id": customer, "placed_at": at, "state": state, "total": total, "currency": currency}
+
+
+def test_names_of_segments() -> None:
+    found = segments(
+        [
+            placed("new", 3),
+            placed("loyal", 3),
+            placed("loyal", 90),
+            *(placed("champion", 10 * n) for n in range(1, 6)),
+            placed("at_risk", 200),
+            placed("lost", 400),
+            placed("occasional", 100),
+            placed("prospect", 1, state="cancelled"),
+        ],
+        Money(),
+        today=TODAY,
+    )
+    assert {name: each.segment for name, each in found.items()} == {name: name for name in found}
+    assert found["lost"].rfm is None
+    assert found["champion"].recency_days == 10
+
+
+def test_an_amount_without_a_rate_is_no_revenue_and_costs_no_order() -> None:
+    rows = [placed("a", 1, "1000", currency="JPY"), placed("b", 1, "5")]
+    assert segments(rows, Money(), today=TODAY)["b"].rfm == "222"
+    assert segments(rows, Money(rates={"JPY": 0.006}), today=TODAY)["a"] == Segment("new", "112", 1)
+
+
+def test_segments_are_those_of_the_mart(tmp_path: Path) -> None:
+    """Twelve customers over two years, by the command and by the warehouse."""
+    dice = Random(3)
+    database = open_database(f"sqlite:///{tmp_path}/commerce.db")
+    orders = Orders(database)
+    for number in range(40):
+        at_ms = NOW_MS - dice.randrange(700) * DAY_MS
+        document = order(f"O-{number}", customer_id=f"C-{dice.randrange(12)}", placed_at=timestamps.from_ms(at_ms))
+        document["lines"] = [{"item_id": "MOB001", "price": dice.randrange(5, 500), "quantity": 1}]
+        orders.take_order(document, received_ms=NOW_MS, payload=b"")
+        if number % 7 == 0:
+            orders.take_event(f"O-{number}", event("cancelled", at_ms=at_ms), received_ms=NOW_MS, payload=b"")
+    database.close()
+    put(tmp_path, [click(1, "desk", "s1")])
+    data = ("--data-dir", tmp_path)
+    assert run("lake", "build", *data).code == 0
+    assert run("warehouse", "build", *data).code == 0
+    marts = query("SELECT customer_id, segment, rfm, recency_days FROM customer ORDER BY customer_id", tmp_path)
+    listed = run("customers", "list", *data, "--json").json
+    own = [{name: row[name] for name in ("customer_id", "segment", "rfm", "recency_days")} for row in listed]
+    assert own == marts
+    shown = run("customers", "show", marts[0]["customer_id"], *data, "--json").json
+    assert shown["segment"] == marts[0]["segment"]
+    one = run("customers", "list", "--segment", marts[0]["segment"], *data, "--json").json
+    assert {row["segment"] for row in one} == {marts[0]["segment"]}
+    file = tmp_path / "customers.csv"
+    assert run("customers", "export", file, *data, "--json").json == {"customers": len(listed)}
+    assert len(file.read_text().splitlines()) == len(listed) + 1
