@@ -7,8 +7,9 @@ as doubles where one has a fraction; keys in any order.
 
 import base64
 import binascii
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -163,7 +164,7 @@ def meets(output: Value, expected: Value) -> bool:
     if output is NO_MATCH or output is UNDEFINED or isinstance(output, Failed):
         return False
     if isinstance(output, Rendered):
-        return not output.failed and output.text == expected
+        return not output.failed and same(output.text, expected)
     if isinstance(expected, dict) and expected.keys() == {"$base64"} and isinstance(expected["$base64"], str):
         return dump(output) == _base64(expected["$base64"])
     if isinstance(output, bytes):
@@ -174,11 +175,17 @@ def meets(output: Value, expected: Value) -> bool:
 def _bytes_meet(output: bytes, expected: Value) -> bool:
     text = output.decode("utf-8", "replace")
     parsed = parse_json(text)
-    return text == expected if parsed is UNDEFINED else same(parsed, expected)
+    return same(text if parsed is UNDEFINED else parsed, expected)
 
 
 def same(output: Value, expected: Value) -> bool:
-    """Equality of JSON values; a member expected to be `{"$undefined": true}` must be absent."""
+    """Equality of JSON values, but where the expected one is a condition.
+
+    A member expected to be `{"$undefined": true}` must be absent; `{"$between": [low, high]}` is met by numbers from
+    low to high, `{"$regex": "…"}` by a string that the expression matches whole.
+    """
+    if (condition := _condition(expected)) is not None:
+        return condition(output)
     if isinstance(output, dict) and isinstance(expected, dict):
         wanted = {key: value for key, value in expected.items() if value != {"$undefined": True}}
         return output.keys() == wanted.keys() and all(same(output[key], wanted[key]) for key in wanted)
@@ -187,6 +194,24 @@ def same(output: Value, expected: Value) -> bool:
     if is_number(output) and is_number(expected):
         return _same_number(output, expected)
     return equal(output, expected)
+
+
+def _condition(expected: Value) -> Callable[[Value], bool] | None:
+    if not isinstance(expected, dict) or len(expected) != 1:
+        return None
+    ((kind, given),) = expected.items()
+    if kind == "$between":
+        if not (isinstance(given, list) and len(given) == 2 and all(map(is_number, given))):
+            raise Misconfigured(f"$between {given!r:.60} must be [low, high], two numbers: mend the case")
+        low, high = given
+        return lambda output: is_number(output) and low <= output <= high
+    if kind == "$regex":
+        try:
+            expression = re.compile(given)
+        except (re.error, TypeError) as error:
+            raise Misconfigured(f"$regex {given!r:.60} is no regular expression ({error}): mend the case") from None
+        return lambda output: isinstance(output, str) and expression.fullmatch(output) is not None
+    return None
 
 
 def _same_number(output: int | Decimal, expected: int | Decimal) -> bool:

@@ -25,7 +25,7 @@ from iot_rules.account import Account
 from iot_rules.cases import check_case, read_cases, run_on_topic, shown_output
 from iot_rules.cli_rendering import change_line, operand_line, show_findings, show_rules
 from iot_rules.clients import Clients
-from iot_rules.deployment_plan import Change, filled, placeholders, plan
+from iot_rules.deployment_plan import AS_IT_IS, Change, filled, placeholders, plan
 from iot_rules.engine import Rule, load_documents, read_rule
 from iot_rules.errors import SqlError
 from iot_rules.findings import ERROR
@@ -249,6 +249,9 @@ def deploy(  # noqa: PLR0913  (each is an option of the command)
     errors_bucket: Annotated[
         str, typer.Option(help="Where error actions put what failed (else iot_rules.errors_bucket)")
     ] = "",
+    stack: Annotated[
+        str, typer.Option(help="The deployment that the rules belong to, a tag (else iot_rules.stack)")
+    ] = "",
     region: Annotated[str, typer.Option(help="The AWS region (else iot_rules.region, else AWS's own)")] = "",
     endpoint_url: Annotated[str, typer.Option(help="An emulator in AWS's place", metavar="URL")] = "",
     documents: Documents = None,
@@ -258,15 +261,16 @@ def deploy(  # noqa: PLR0913  (each is an option of the command)
     """Make the account's rules those of the documents: create, replace, enable, disable, delete.
 
     Only rules named milepost_… are touched. One that no document names any more is deleted last, after a question or
-    with --yes. Again: nothing changes.
+    with --yes, and only if its tag says that this deployment has made it. Again: nothing changes.
     """
     given = {"role_arn": role_arn, "errors_bucket": errors_bucket, "region": region, "endpoint_url": endpoint_url}
+    given["stack"] = stack
     settings = room.load(config).model_copy(update={key: value for key, value in given.items() if value})
     rules = load_documents(documents)
     _refuse_errors(rules)
     wanted = filled([rule.document for rule in rules], placeholders(settings))
-    account = Account(Clients(settings.region, settings.endpoint_url))
-    changes = plan(wanted, account.rules())
+    account = Account(Clients(settings.region, settings.endpoint_url), settings.stack)
+    changes = plan(wanted, account.rules(), account.stacks(), settings.stack)
     said = []
     for change in changes:
         applied = not dry_run and (change.action != "delete" or yes or _agreed(change))
@@ -277,7 +281,7 @@ def deploy(  # noqa: PLR0913  (each is an option of the command)
         said.append(_said(change, applied=applied))
     if json_output:
         _print({"dry_run": dry_run, "changes": said})
-    if dry_run and exit_code and any(change.action != "unchanged" for change in changes):
+    if dry_run and exit_code and any(change.action not in AS_IT_IS for change in changes):
         raise typer.Exit(2)
 
 
@@ -288,7 +292,7 @@ def _said(change: Change, *, applied: bool) -> dict[str, Any]:
         "rule_name": change.rule_name,
         "differences": change.differences,
         "values": values,
-        "applied": applied and change.action != "unchanged",
+        "applied": applied and change.action not in AS_IT_IS,
     }
 
 

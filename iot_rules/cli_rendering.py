@@ -16,7 +16,14 @@ from iot_rules.sql.explanation import Operand
 from iot_rules.sql.values import UNDEFINED
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
-_PAST = {"create": "created", "replace": "replaced", "enable": "enabled", "disable": "disabled", "delete": "deleted"}
+_PAST = {
+    "create": "created",
+    "replace": "replaced",
+    "enable": "enabled",
+    "disable": "disabled",
+    "delete": "deleted",
+    "adopt": "tagged",
+}
 
 
 def show_rules(console: Console, rows: Sequence[dict[str, Any]]) -> None:
@@ -48,6 +55,8 @@ def change_line(change: Change, *, dry_run: bool, applied: bool = True) -> str:
     """A change as it is announced, or reported when it was made; old and new values below it."""
     if change.action == "unchanged":
         verb = "unchanged"
+    elif change.action == "foreign":
+        return f"{'not ours':<13} {change.rule_name}  (it has no tag of this deployment, and stays)"
     elif not dry_run and not applied:
         return f"{'kept':<13} {change.rule_name}  (no document names it: give --yes to delete it)"
     else:

@@ -1,7 +1,9 @@
 """What a deployment would change: documents on one side, the account's rules on the other. Pure.
 
-Only rules whose names start with PREFIX are Milepost's: others are neither read nor touched. Applying the plan to an
-account that has it gives an empty plan, so a deployment can be repeated.
+Only rules whose names start with PREFIX are Milepost's: others are neither read nor touched. Of those, a rule belongs
+to the deployment whose name its tag TAG has; one of another deployment is never changed, and one that no document
+names is deleted only with the tag. Applying the plan to an account that has it gives an empty plan, so it can be
+repeated.
 """
 
 import re
@@ -14,6 +16,10 @@ from iot_rules.settings import RulesSettings
 from iot_rules.sql import ORIGINAL
 
 PREFIX = "milepost_"
+TAG = "milepost:stack"
+
+AS_IT_IS = frozenset({"unchanged", "foreign"})
+"""Actions that change nothing."""
 
 _PLACEHOLDER = re.compile(r"<(MILEPOST_[A-Z_]+)>")
 _REMEDIES = {
@@ -28,7 +34,8 @@ _DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """action: create, replace, enable, disable, delete or unchanged. differences: the payload's keys that differ.
+    """action: create, replace, enable, disable, adopt (give it the tag), delete, unchanged, or foreign (no document
+    names it, and it has no tag of ours: it stays). differences: the payload's keys that differ.
 
     payload: what to create or replace, None for the others. values: for each difference the deployed value and the new.
     """
@@ -85,13 +92,36 @@ def filled(documents: Iterable[Mapping[str, Any]], values: Mapping[str, str]) ->
     return wanted
 
 
-def plan(wanted: Mapping[str, dict[str, Any]], deployed: Mapping[str, Any]) -> list[Change]:
-    """The changes that make the account's rules (name → payload) the wanted ones, by name, deletions last.
+def plan(
+    wanted: Mapping[str, dict[str, Any]], deployed: Mapping[str, Any], stacks: Mapping[str, str | None], stack: str
+) -> list[Change]:
+    """The changes that make the account's rules the wanted ones, by name, deletions last.
 
     A rule that replaces another is thus in force before the other goes.
+
+    Args:
+        wanted, deployed: name → payload.
+        stacks: of the deployed rules, the value of the tag TAG; None without it.
+        stack: the value that is ours.
+
+    Raises:
+        Misconfigured: a wanted rule is another deployment's.
     """
-    ours = {name for name in deployed if name.startswith(PREFIX)}
-    changes = [_change(name, wanted.get(name), deployed.get(name)) for name in sorted(wanted.keys() | ours)]
+    for name in wanted:
+        if (owner := stacks.get(name)) not in (None, stack):
+            raise Misconfigured(
+                f"{name} belongs to the stack {owner!r}: give --stack {owner}, or name the rule otherwise"
+            )
+    changes = []
+    for name in sorted(wanted.keys() | {name for name in deployed if name.startswith(PREFIX)}):
+        change = _change(name, wanted.get(name), deployed.get(name))
+        if change.action == "delete" and stacks.get(name) != stack:
+            change = Change("foreign", name)
+        changes.append(change)
+        if name in wanted and name in deployed and stacks.get(name) is None:
+            changes.append(Change("adopt", name))
+    kept = {change.rule_name for change in changes if change.action == "adopt"}
+    changes = [one for one in changes if not (one.action == "unchanged" and one.rule_name in kept)]
     return sorted(changes, key=lambda change: change.action == "delete")
 
 

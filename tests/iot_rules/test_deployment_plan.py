@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from click.testing import Result
-from moto import mock_aws
 from typer.testing import CliRunner
 
 from iot_rules.cli import app
@@ -32,9 +30,18 @@ def changes(*arguments: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def iot() -> Iterator[Any]:
-    with mock_aws():
-        yield boto3.client("iot")
+def iot(ministack: str, aws: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An account without rules. ministack's, since moto knows no tags of rules."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack)
+    client = aws("iot")
+    yield client
+    for rule in client.list_topic_rules()["rules"]:
+        client.delete_topic_rule(ruleName=rule["ruleName"])
+
+
+def tags_of(iot: Any, name: str) -> dict[str, str]:
+    arn = iot.get_topic_rule(ruleName=name)["ruleArn"]
+    return {tag["Key"]: tag["Value"] for tag in iot.list_tags_for_resource(resourceArn=arn)["tags"]}
 
 
 def test_an_empty_account_gets_every_rule_and_then_nothing_changes(iot: Any) -> None:
@@ -51,7 +58,7 @@ def test_an_empty_account_gets_every_rule_and_then_nothing_changes(iot: Any) -> 
 def test_what_differs_is_replaced_and_what_is_no_more_is_deleted(iot: Any, tmp_path: Path) -> None:
     changes()
     stranger = {"sql": "SELECT * FROM 'x'", "actions": []}
-    iot.create_topic_rule(ruleName="milepost_gone", topicRulePayload=stranger)
+    iot.create_topic_rule(ruleName="milepost_gone", topicRulePayload=stranger, tags="milepost%3Astack=milepost")
     iot.create_topic_rule(ruleName="another_teams", topicRulePayload=stranger)
     iot.replace_topic_rule(ruleName="milepost_status", topicRulePayload=stranger)
     expected = {**dict.fromkeys(NAMES, "unchanged"), "milepost_status": "replace", "milepost_gone": "delete"}
@@ -65,6 +72,29 @@ def test_what_differs_is_replaced_and_what_is_no_more_is_deleted(iot: Any, tmp_p
     assert changes() == dict.fromkeys(NAMES, "unchanged")
     left = {rule["ruleName"] for rule in iot.list_topic_rules()["rules"]}
     assert left == {*NAMES, "another_teams"}
+
+
+def test_a_rule_that_this_deployment_has_not_made_is_never_deleted_nor_changed(iot: Any) -> None:
+    changes()
+    assert tags_of(iot, "milepost_status") == {"milepost:stack": "milepost"}
+    stranger = {"sql": "SELECT * FROM 'x'", "actions": []}
+    iot.create_topic_rule(ruleName="milepost_by_hand", topicRulePayload=stranger)
+    iot.create_topic_rule(ruleName="milepost_north", topicRulePayload=stranger, tags="milepost%3Astack=north")
+    foreign = {"milepost_by_hand": "foreign", "milepost_north": "foreign"}
+    assert changes("--yes") == {**dict.fromkeys(NAMES, "unchanged"), **foreign}
+    assert deploy(*GIVEN, "--dry-run", "--exit-code").exit_code == 0
+    refused = deploy(*GIVEN, "--stack", "north", "--yes")
+    assert (refused.exit_code, "belongs to the stack 'milepost'" in refused.stderr) == (2, True)
+    assert {rule["ruleName"] for rule in iot.list_topic_rules()["rules"]} == {*NAMES, *foreign}
+
+
+def test_rules_of_the_release_before_are_given_the_tag(iot: Any) -> None:
+    changes()
+    arn = iot.get_topic_rule(ruleName="milepost_status")["ruleArn"]
+    iot.untag_resource(resourceArn=arn, tagKeys=["milepost:stack"])
+    assert changes()["milepost_status"] == "adopt"
+    assert tags_of(iot, "milepost_status") == {"milepost:stack": "milepost"}
+    assert changes() == dict.fromkeys(NAMES, "unchanged")
 
 
 def test_a_rule_switched_off_by_hand_is_switched_on_again(iot: Any) -> None:
@@ -156,16 +186,20 @@ def test_old_and_new_values_are_shown(iot: Any) -> None:
 def test_what_aws_fills_in_is_no_difference() -> None:
     topic = {"roleArn": "r", "topic": "t"}
     deployed = {"milepost_x": {"sql": "s", "actions": [{"republish": {**topic, "qos": 0, "headers": {}}}]}}
-    (change,) = plan({"milepost_x": {"sql": "s", "actions": [{"republish": topic}]}}, deployed)
+    (change,) = plan(
+        {"milepost_x": {"sql": "s", "actions": [{"republish": topic}]}}, deployed, {"milepost_x": "s"}, "s"
+    )
     assert change.action == "replace"  # headers: an empty object is not what AWS IoT fills in
     deployed["milepost_x"]["actions"][0]["republish"]["headers"] = None  # type: ignore[index]
-    (change,) = plan({"milepost_x": {"sql": "s", "actions": [{"republish": topic}]}}, deployed)
+    (change,) = plan(
+        {"milepost_x": {"sql": "s", "actions": [{"republish": topic}]}}, deployed, {"milepost_x": "s"}, "s"
+    )
     assert change.action == "unchanged"
 
 
 def test_defaults_are_no_difference() -> None:
     deployed = {"milepost_x": {"sql": "s", "actions": [], "ruleDisabled": False, "description": None, "createdAt": 1}}
-    (change,) = plan({"milepost_x": {"sql": "s"}}, deployed)
+    (change,) = plan({"milepost_x": {"sql": "s"}}, deployed, {"milepost_x": "s"}, "s")
     assert change.action == "unchanged"
 
 
