@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "lake": ("warehouse.cli", "Iceberg tables by day, made from the store: build, check, info."),
     "warehouse": ("warehouse.cli", "Marts in which each number is defined once: build, query, models."),
+    "dashboard": ("dashboards.cli", "The analysts' pages over the marts, in the browser."),
     "cost": ("deploy.cost.cli", "Estimate what a fleet costs per month on AWS, beside two usual designs."),
     "orders": ("commerce.cli", "Orders: what was placed, and its state."),
     "recommend": ("commerce.cli", "Recommendations: train, evaluate, for."),
@@ -74,7 +75,7 @@ class LazyGroup(TyperGroup):
         try:
             mounted = typer.main.get_command(importlib.import_module(module).app)
         except ModuleNotFoundError as error:
-            extra = {"iot_rules": "rules"}.get(room := module.split(".")[0], room)
+            extra = {"iot_rules": "rules", "dashboards": "dashboard"}.get(room := module.split(".")[0], room)
             raise Misconfigured(f"{error}: `milepost {cmd_name}` needs pip install 'milepost[{extra}]'") from error
         return getattr(mounted, "commands", {}).get(cmd_name, mounted)
 

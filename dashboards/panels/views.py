@@ -5,6 +5,16 @@ from dashboards.panels import Panel, delivery, fleet, shop
 PANELS: dict[str, Panel] = {panel.name: panel for panel in (*fleet.PANELS, *shop.PANELS, *delivery.PANELS)}
 """Every panel by its name."""
 
+SHOP_PARTS: dict[str, tuple[str, ...]] = {
+    "Traffic": ("shop_total", "traffic_hour", "traffic_day", "conversion_day", "funnel", "sales_day", "sales_country"),
+    "Items": ("clicks_item", "products", "recommendations", "stock", "items"),
+    "Visitors": (
+        "audience_referrer_class", "audience_device_type", "audience_browser", "audience_country", "engagement_device",
+    ),
+    "Journeys": ("page_flow", "pages", "searches", "sessions"),
+}  # fmt: skip
+"""The parts of the page Shop; each is read only when it is looked at."""
+
 STREAMLIT: dict[str, tuple[str, ...]] = {
     "Overview": ("fleet_total", "shop_total", "samples_total", "distance_day", "revenue_day", "maintenance_item"),
     "Fleet map": ("positions", "stops"),
@@ -15,12 +25,7 @@ STREAMLIT: dict[str, tuple[str, ...]] = {
     ),
     "Maintenance": ("health_matrix", "maintenance", "maintenance_item", "faults_day", "battery_hour", "tyres_hour"),
     "Trips": ("trips_day", "driving_events", "trips", "zone_visits"),
-    "Shop": (
-        "shop_total", "clicks_item", "funnel", "products", "traffic_hour", "traffic_day", "conversion_day",
-        "audience_referrer_class", "audience_device_type", "audience_browser", "audience_country", "page_flow",
-        "sales_day", "sales_country", "pages", "searches", "recommendations", "stock", "items", "engagement_device",
-        "sessions",
-    ),
+    "Shop": tuple(name for names in SHOP_PARTS.values() for name in names),
     "Campaigns": ("campaigns", "campaigns_day", "audience_utm_campaign"),
     "Customers": ("segments", "cohorts", "customers"),
     "Deliveries": ("delivery_states", "late_reason", "late_truck", "late_health", "routes_day", "deliveries"),

@@ -1,0 +1,13 @@
+-- The role of dashboards and Grafana: may read the marts and nothing else. Run as the owner of the marts, once, after
+-- the first `milepost warehouse build`:
+--   psql -v password="'…'" -f reader_role.sql postgresql://OWNER@HOST/DATABASE
+CREATE ROLE milepost_reader LOGIN PASSWORD :password
+  NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 20;
+ALTER ROLE milepost_reader SET default_transaction_read_only = on;
+ALTER ROLE milepost_reader SET search_path = marts;
+ALTER ROLE milepost_reader SET timezone = 'UTC';
+ALTER ROLE milepost_reader SET statement_timeout = '30s';
+GRANT USAGE ON SCHEMA marts TO milepost_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA marts TO milepost_reader;
+-- Marts whose columns change are made anew by the build: the role may read those too.
+ALTER DEFAULT PRIVILEGES IN SCHEMA marts GRANT SELECT ON TABLES TO milepost_reader;

@@ -1,0 +1,79 @@
+"""The page "Store now": clicks and trucks as the collector's store has them this minute, without a warehouse.
+
+It is what the earlier system's page showed from DynamoDB: clicks per item as table and bars, current trucks, speed by
+truck.
+"""
+
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from collector import queries
+from contract.errors import MilepostError
+from dashboards.streamlit_app.charts import COLOURS, inline
+from dashboards.streamlit_app.source import opened
+from warehouse.read import as_csv
+
+TITLE = "Store now"
+
+
+def store_now() -> None:
+    """The page; read anew every `refresh` seconds."""
+    st.title(TITLE)
+
+    @st.fragment(run_every=opened().refresh)
+    def look() -> None:
+        try:
+            with opened().reader() as reader:
+                clicks, trucks = queries.clicks(reader, "item"), queries.trucks(reader)
+        except MilepostError as error:
+            st.error(f"The store cannot be read: {error}")
+            return
+        _clicks(clicks)
+        _trucks(trucks)
+
+    look()
+
+
+def _clicks(counted: list[dict[str, Any]]) -> None:
+    st.subheader("Clicks per item", help="`milepost clicks`: count is the sum of click_count per item and type.")
+    if not counted:
+        st.info("Nothing yet.")
+        return
+    _bars([row for row in counted if row["event_type"] == "click"], "item_name", "count", "Clicks")
+    st.dataframe(counted, hide_index=True, key="store-clicks")
+    st.download_button("CSV", as_csv(counted), "clicks.csv", "text/csv", on_click="ignore")
+
+
+def _trucks(found: list[dict[str, Any]]) -> None:
+    st.subheader("Current trucks", help="`milepost trucks`: each truck's newest sample and current version.")
+    if not found:
+        st.info("Nothing yet.")
+        return
+    shown = [
+        {
+            "truck_id": row["truck_id"],
+            "sampled_at": row["latest"]["sampled_at"],
+            "vehicle_speed": row["latest"].get("vehicle_speed"),
+            "fuel_level": (row["latest"].get("engine_diagnostics") or {}).get("fuel_level"),
+            "current_since": row["current"]["effective_start_date"],
+        }
+        for row in found
+    ]
+    _bars([row for row in shown if row["vehicle_speed"] is not None], "truck_id", "vehicle_speed", "Speed, km/h")
+    st.dataframe(shown, hide_index=True, key="store-trucks")
+    st.download_button("CSV", as_csv(shown), "trucks.csv", "text/csv", on_click="ignore")
+
+
+def _bars(found: list[dict[str, Any]], name: str, value: str, title: str) -> None:
+    most = sorted(found, key=lambda row: -row[value])[:25]
+    data = [{"name": str(row[name]), "value": row[value]} for row in most]
+    st.altair_chart(
+        alt.Chart(inline(data), height=max(60, 24 * len(data)))
+        .mark_bar(color=COLOURS[0])
+        .encode(
+            y=alt.Y("name:N", sort="-x", title=None), x=alt.X("value:Q", title=title), tooltip=["name:N", "value:Q"]
+        ),
+        width="stretch",
+    )

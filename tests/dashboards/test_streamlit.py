@@ -1,0 +1,119 @@
+"""The pages of `milepost dashboard`: with data, empty, and with what they read gone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dashboards.panels.sql import select
+from dashboards.panels.views import PANELS, SHOP_PARTS, STREAMLIT
+from dashboards.streamlit_app.source import Source, open_source
+from tests.dashboards.demo import FIRST, TRUCKS, Demo
+from tests.dashboards.panel_table import query_of
+from tests.dashboards.test_panels import WHOLE
+from warehouse.settings import WarehouseSettings
+
+TITLES = [*STREAMLIT, "Store now"]
+PARTS = [(title, None) for title in TITLES if title != "Shop"] + [("Shop", part) for part in SHOP_PARTS]
+
+
+def _script(title: str) -> None:
+    """What runs in the page: the application's own functions."""
+    from dashboards.streamlit_app.pages import page
+    from dashboards.streamlit_app.store_now import TITLE, store_now
+
+    if title == TITLE:
+        store_now()
+    else:
+        page(title)
+
+
+def run(source: Source, title: str, **query: str) -> AppTest:
+    """The page as a reader first sees it, with this in its address."""
+    st.cache_data.clear()
+    open_source(source)
+    shown = AppTest.from_function(_script, default_timeout=60, kwargs={"title": title})
+    for name, value in query.items():
+        shown.query_params[name] = value
+    shown.run()
+    assert not shown.exception, [each.value for each in shown.exception]
+    return shown
+
+
+def source(folder: Path, **changes: Any) -> Source:
+    return Source(folder, f"sqlite:///{folder / 'milepost.db'}", **changes)
+
+
+@pytest.mark.parametrize(("title", "part"), PARTS)
+def test_a_page_with_data_shows_each_of_its_panels(title: str, part: str | None, demo: Demo) -> None:
+    shown = run(source(demo.folder), title, **({"part": part} if part else {}))
+    assert [each.value for each in shown.title] == [title]
+    assert [each.value for each in shown.error] == []
+    if title == "Store now":
+        assert [each.value for each in shown.subheader] == ["Clicks per item", "Current trucks"]
+        assert set(shown.dataframe[1].value["truck_id"]) == set(TRUCKS)
+        return
+    names = SHOP_PARTS[part] if part else STREAMLIT[title]
+    assert {each.value for each in shown.subheader} == {PANELS[name].title for name in names}
+    assert len(shown.info) == ("routes_day" in names)  # the demonstration plans no route
+
+
+def test_the_tables_and_figures_are_the_marts(demo: Demo) -> None:
+    """What AppTest can read as numbers: every table of the page, and its figures."""
+    ask = query_of(demo.folder)
+    for title, name in (("Efficiency", "efficiency_truck"), ("Trips", "trips"), ("Deliveries", "late_truck")):
+        tables = [each.value for each in run(source(demo.folder), title).dataframe]
+        wanted = ask(select(PANELS[name], WHOLE))
+        found = next(each for each in tables if list(each.columns) == list(wanted[0]))
+        assert found.astype(object).where(found.notna(), None).to_dict("records") == wanted[:100]
+    figures = {each.label: each.value for each in run(source(demo.folder), "Overview").metric}
+    total = ask(select(PANELS["fleet_total"], WHOLE))[0]
+    assert figures["Distance"] == f"{total['distance_km']:,.1f} km"
+    assert figures["Trips"] == f"{total['trips']:,}"
+
+
+def test_filters_stand_in_the_address_and_are_applied(demo: Demo) -> None:
+    first = FIRST.date().isoformat()
+    shown = run(source(demo.folder), "Trips", truck_id=TRUCKS[1])
+    assert set(shown.dataframe[0].value["truck_id"]) == {TRUCKS[1]}
+    assert shown.multiselect(key="truck_id").value == [TRUCKS[1]]
+    shown.date_input(key="period").set_value((FIRST.date(), FIRST.date()))
+    shown.run()
+    assert {str(each)[:10] for each in shown.dataframe[0].value["trip_start"]} == {first}
+
+
+@pytest.mark.parametrize(("title", "part"), PARTS)
+def test_an_empty_installation_says_so(title: str, part: str | None, empty: Demo) -> None:
+    shown = run(source(empty.folder), title, **({"part": part} if part else {}))
+    assert [each.value for each in shown.error] == []
+    assert title in ("Overview", "Data quality") or shown.info
+    assert not [each for each in shown.metric if each.value not in ("–", "0", "0.00 EUR", "0.0 km")]
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_source_that_is_away_is_named_with_the_remedy(title: str, tmp_path: Path) -> None:
+    shown = run(source(tmp_path), title)
+    if title == "Store now":
+        assert [each.value for each in shown.info] == ["Nothing yet.", "Nothing yet."]
+        return
+    assert len(shown.error) == 1
+    assert "`milepost warehouse build` makes one" in shown.error[0].value
+
+
+def test_a_postgresql_and_a_store_that_do_not_answer(demo: Demo) -> None:
+    nobody = WarehouseSettings(engine="postgresql://milepost:geheim@127.0.0.1:1/postgres")
+    shown = run(source(demo.folder, warehouse=nobody), "Overview")
+    assert "does not answer" in shown.error[0].value
+    assert "geheim" not in shown.error[0].value
+    broken = demo.folder / "no.db"
+    broken.write_bytes(b"this is no database" * 100)
+    shown = run(Source(demo.folder, f"sqlite:///{broken}"), "Store now")
+    assert "The store cannot be read" in shown.error[0].value
+
+
+def test_each_panel_gives_its_rows_as_csv(demo: Demo) -> None:
+    shown = run(source(demo.folder), "Trips")
+    buttons = [each.label for each in shown.get("download_button")]
+    assert len(buttons) == len(STREAMLIT["Trips"])
