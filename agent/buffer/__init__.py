@@ -180,6 +180,10 @@ class Buffer(Protocol):
         """Keep short texts for whoever reads the file beside the service (`milepost agent status`)."""
         ...
 
+    def notes(self) -> Mapping[str, str]:
+        """What `note` kept, also by an earlier process; empty after a repair."""
+        ...
+
     def repair(self) -> None:
         """After Damaged: set the file aside, salvage it into a new one, and go on with that."""
         ...

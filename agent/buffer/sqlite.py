@@ -255,6 +255,11 @@ class SqliteBuffer:
         with self._file.transaction(lazy=True) as db:
             db.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", list(notes.items()))
 
+    def notes(self) -> dict[str, str]:
+        """What was kept."""
+        with self._file.faults() as db:
+            return dict(db.execute("SELECT key, value FROM notes"))
+
     def repair(self) -> None:
         """Set the damaged file aside, salvage it, go on with a new one. Retryable where the disk refuses."""
         try:

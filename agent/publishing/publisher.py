@@ -6,7 +6,6 @@ thread that calls it, which alone uses the buffer.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from logging import getLogger
@@ -21,19 +20,18 @@ from agent.json_state_file import JsonStateFile
 from agent.publishing import status_reports
 from agent.publishing.batch_window import BatchWindow
 from agent.publishing.data_budget import Budget
-from agent.publishing.rate_limiter import RateLimiter
+from agent.publishing.rate_limiter import RateLimiter, with_lanes
 from agent.publishing.send_queue import SendQueue
 from agent.publishing.status_reports import Configured
 from agent.publishing.tally import Tally
 from agent.publishing.topics import routes
-from agent.settings import AgentSettings, LaneSettings
+from agent.settings import AgentSettings
 from agent.timing.clock import Clock
 from agent.timing.cloud_time import CloudInstant, CloudTime
 from agent.transport import (
     Connected,
     Delivered,
     Event,
-    Limits,
     Lost,
     Message,
     NotHeard,
@@ -58,18 +56,6 @@ _MARK_AGAIN = 10.0
 _NOTE_REFUSALS = 60.0  # seconds between two notes of the same refusal, each of which is written to the disk
 
 Result = TypeVar("Result")
-
-
-def with_lanes(limits: Limits, lanes: LaneSettings) -> Limits:
-    """A transport's limits with what the settings say of rates and batches; a rate that is not set stays."""
-    bytes_per_second = limits.bytes_per_second if lanes.kib_per_second is None else lanes.kib_per_second * 1024
-    return replace(
-        limits,
-        publishes_per_second=lanes.publishes_per_second or limits.publishes_per_second,
-        bytes_per_second=bytes_per_second,
-        records=lanes.batch_records,
-        batch_bytes=lanes.batch_bytes,
-    )
 
 
 class Publisher:

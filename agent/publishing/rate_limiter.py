@@ -1,6 +1,10 @@
 """How fast the agent may publish: a token bucket for messages and one for bytes, over any second."""
 
 from collections.abc import Callable
+from dataclasses import replace
+
+from agent.settings import LaneSettings
+from agent.transport import Limits
 
 _BURST = 0.1
 
@@ -41,3 +45,15 @@ class _Bucket:
         self.level = level = min(self._capacity, level)
         self._seen = now
         return 0.0 if level >= 1 else (1 - level) / self._rate
+
+
+def with_lanes(limits: Limits, lanes: LaneSettings) -> Limits:
+    """A transport's limits with what the settings say of rates and batches; a rate that is not set stays."""
+    bytes_per_second = limits.bytes_per_second if lanes.kib_per_second is None else lanes.kib_per_second * 1024
+    return replace(
+        limits,
+        publishes_per_second=lanes.publishes_per_second or limits.publishes_per_second,
+        bytes_per_second=bytes_per_second,
+        records=lanes.batch_records,
+        batch_bytes=lanes.batch_bytes,
+    )

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from agent.buffer.never_stored import NeverStored
 from agent.buffer.sqlite import SqliteBuffer
 from agent.enrollment.renewal_thread import renewing
-from agent.publishing.publisher import with_lanes
+from agent.publishing.rate_limiter import with_lanes
 from agent.runtime.diskless_start import DisklessStart
 from agent.runtime.sd_notify import Pulse
 from agent.runtime.service import Agent, Tally

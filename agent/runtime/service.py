@@ -18,6 +18,7 @@ from agent.publishing.status_reports import Configured
 from agent.publishing.tally import Tally
 from agent.runtime.remote_config import Remote
 from agent.runtime.sd_notify import Progress, Pulse
+from agent.runtime.sensor_memory import SensorMemory
 from agent.sampling.held_samples import HeldSamples
 from agent.sampling.recorder import Recorder
 from agent.sampling.sampler import Sampler, Ticks
@@ -68,6 +69,7 @@ class Agent:
         self._uplink.on_config, self._uplink.on_ack = self._on_config, self._on_ack
         self._recorder.on_event = self._uplink.hurry
         self._uplink.on_time = self._recorder.witness_cloud
+        self._memory = SensorMemory(self._sampler, buffer, clock, self._note)
         self._due = clock.now()
         self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
         if self._remote.settings != settings:
@@ -129,6 +131,7 @@ class Agent:
                 self._pulse.stopping()
             self._recorder.end()
             self._count()
+            self._memory.keep(now=True)
             self._remote.close()
             self._uplink.hurry()
             try:
@@ -260,6 +263,7 @@ class Agent:
             self._remote.ran(self._uplink.last_token)
             self._uplink.report()
         self._count()
+        self._memory.keep()
         if (disputes := self._sampler.disputes.news(self._clock.monotonic())) is not None:
             self._note({"disputes": disputes})
         self._due = self._ticks.after(self._clock.now())

@@ -5,7 +5,7 @@ A tick that was missed is not made up for: one late sample stands for all that w
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from logging import getLogger
@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.sensors import Reading, Sensor
+from agent.sensors import Memory, Reading, Remembering, Sensor
 from agent.sensors.merge import merge
 from agent.sensors.source_conflicts import Disputes
 from agent.timing.clock import Clock, Moment
@@ -68,6 +68,21 @@ class Sampler:
         document, quality = merge(readings)
         return Taken(moment, fix, self._within_bounds({**document, "quality": quality}))
 
+    def memory(self) -> dict[str, Memory]:
+        """What the sensors believe, by sensor; small."""
+        return {
+            _name(number, sensor): told
+            for number, sensor in enumerate(self._sensors)
+            if isinstance(sensor, Remembering) and (told := sensor.memory())
+        }
+
+    def recall(self, memories: Mapping[str, Memory], later: float) -> None:
+        """Before the first sample: what an earlier process' `memory` said, `later` seconds ago."""
+        for number, sensor in enumerate(self._sensors):
+            told = memories.get(_name(number, sensor))
+            if isinstance(sensor, Remembering) and isinstance(told, Mapping):
+                sensor.recall(told, later)
+
     def _read(self, number: int, now: datetime) -> Reading | None:
         try:
             reading = self._sensors[number].read(now)
@@ -92,6 +107,10 @@ class Sampler:
                 _put_null(document, leaf)
                 document["quality"] = {**document["quality"], leaf: "implausible"}
         return document
+
+
+def _name(number: int, sensor: Sensor) -> str:
+    return f"{number} {type(sensor).__name__}"
 
 
 def _leaf(path: str) -> str:

@@ -14,9 +14,10 @@ from typing import Protocol, cast, runtime_checkable
 
 from agent.sensors.fields import GROUPS, LEAVES, REASONS, Reason
 from agent.sensors.plausibility import Disagreement
+from contract.codec import Json
 from contract.errors import Misconfigured
 
-__all__ = ["KINDS", "Listening", "Reading", "Reason", "Sensor", "known_kinds", "open_sensor"]
+__all__ = ["KINDS", "Listening", "Memory", "Reading", "Reason", "Remembering", "Sensor", "known_kinds", "open_sensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,24 @@ class Listening(Sensor, Protocol):
     """
 
     heard: float | None
+
+
+Memory = Mapping[str, Mapping[str, Json]]
+"""What a sensor believes: of each quantity what it needs to go on, with `age`, the seconds since it was heard."""
+
+
+@runtime_checkable
+class Remembering(Sensor, Protocol):
+    """A sensor that judges what it hears by what it heard before, also before a restart.
+
+    - `memory` is small, and costs no I/O; it may be asked for at any time.
+    - `recall` is called at most once, before the first read. later: seconds from when the memory was given to now, as
+      far as that is known; a memory that cannot be understood is ignored.
+    """
+
+    def memory(self) -> Memory: ...
+
+    def recall(self, memory: Memory, later: float) -> None: ...
 
 
 KINDS: dict[str, str] = {

@@ -8,11 +8,12 @@ with back-off; one that is merely silent lets its values go `stale`.
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from agent.sensors import Reading
+from agent.sensors import Memory, Reading
+from agent.sensors.beliefs import Belief, recall_all
 from agent.sensors.can_address import Address, Bus
 from agent.sensors.can_frame import Frame
 from agent.sensors.device_thread import Link
@@ -32,9 +33,13 @@ _POLL = 0.25
 
 
 class BusDecoder(Protocol):
-    """What makes wire leaves of frames; used under a lock. disagreements: sources that contradict each other."""
+    """What makes wire leaves of frames; used under a lock. disagreements: sources that contradict each other.
+    beliefs: by name, what outlives a process."""
 
     disagreements: Counter[Disagreement]
+
+    @property
+    def beliefs(self) -> Mapping[str, Belief]: ...
 
     def feed(self, now: float, frame: Frame, /) -> None: ...
 
@@ -42,7 +47,8 @@ class BusDecoder(Protocol):
 
 
 class BusSensor:
-    """Implements agent.sensors.Listening. Memory is bounded by the decoder's: a frame is filed, never queued.
+    """Implements agent.sensors.Listening and Remembering. Memory is bounded by the decoder's: a frame is filed, never
+    queued.
 
     filters: what the kernel shall pass on, where it can. ask: called between frames with uptime; a frame it returns is
     sent. counts: `frames`, `bus_errors` (error frames), `skipped` (remote and FD frames).
@@ -81,6 +87,16 @@ class BusSensor:
             )
         reasons = dict.fromkeys(quality, "error") if self._link.failing else dict(quality)
         return Reading(values, reasons, disagreements=tuple(sorted(contradictions)))
+
+    def memory(self) -> Memory:
+        """See agent.sensors.Remembering."""
+        with self._lock:
+            told = {name: belief.memory(uptime()) for name, belief in self._decoder.beliefs.items()}
+        return {name: memory for name, memory in told.items() if memory is not None}
+
+    def recall(self, memory: Memory, later: float) -> None:
+        """See agent.sensors.Remembering."""
+        recall_all(self._decoder.beliefs, memory, later)
 
     def close(self) -> None:
         """Ends the thread, which closes the bus."""

@@ -8,11 +8,12 @@ it is the truth after all (an instrument cluster was replaced, a receiver had st
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from agent.sensors.fields import Reason
+from contract.codec import Json
 
 T = TypeVar("T")
 
@@ -59,12 +60,12 @@ class _Contender(Generic[T]):
 class Belief(Generic[T]):
     """What is believed of one quantity. `follows(seconds, old, new)` says whether it can have changed so.
 
-    The first value is believed: there is nothing to hold it against.
+    The first value is believed: there is nothing to hold it against. held: (when, what) was believed last.
     """
 
     def __init__(self, follows: Callable[[float, T, T], bool]) -> None:
         self._follows = follows
-        self._held: tuple[float, T] | None = None
+        self.held: tuple[float, T] | None = None
         self._contender: _Contender[T] | None = None
 
     def choose(self, now: float, candidates: Sequence[T]) -> T | None:
@@ -81,7 +82,7 @@ class Belief(Generic[T]):
         return None
 
     def _continues(self, now: float, value: T) -> bool:
-        return self._held is None or self._follows(max(0.0, now - self._held[0]), self._held[1], value)
+        return self.held is None or self._follows(max(0.0, now - self.held[0]), self.held[1], value)
 
     def _persists(self, now: float, value: T) -> bool:
         """Files what is not believed, and says whether it has stayed long enough."""
@@ -94,7 +95,7 @@ class Belief(Generic[T]):
         return reads >= _READS and now - one.since >= PERSISTENT
 
     def _hold(self, now: float, value: T) -> T:
-        self._held = (now, value)
+        self.held = (now, value)
         return value
 
 
@@ -102,11 +103,31 @@ LATITUDE, LONGITUDE = "gps_location.latitude", "gps_location.longitude"
 _NOWHERE = 1e-6
 
 
+class PlaceBelief(Belief[tuple[float, float]]):
+    """Where a vehicle is, as (latitude, longitude); outlives a process."""
+
+    def __init__(self) -> None:
+        super().__init__(position_follows)
+
+    def memory(self, now: float) -> dict[str, Json] | None:
+        """What `recall` needs after a restart; None before there was a position. age: seconds since it was heard."""
+        if self.held is None:
+            return None
+        at, (latitude, longitude) = self.held
+        return {"latitude": latitude, "longitude": longitude, "age": now - at}
+
+    def recall(self, now: float, memory: Mapping[str, Json], age: float) -> None:
+        """Go on from where an earlier process was `age` seconds ago; what cannot be understood is passed over."""
+        match memory:
+            case {"latitude": float() | int() as latitude, "longitude": float() | int() as longitude}:
+                self.held = now - age, (float(latitude), float(longitude))
+
+
 class PositionRule:
     """The one rule about positions, for every source: both or neither, not 0°, 0°, and not out of reach."""
 
     def __init__(self) -> None:
-        self._place = Belief(position_follows)
+        self.place = PlaceBelief()
 
     def apply(self, now: float, values: dict[str, object], quality: dict[str, Reason]) -> None:
         """Take a position that cannot be true out of `values`, and say why in `quality`; once a read."""
@@ -118,7 +139,7 @@ class PositionRule:
             self._refuse(values, quality, quality.get(LATITUDE) or quality.get(LONGITUDE) or "not_available")
             return
         nowhere = abs(latitude) < _NOWHERE and abs(longitude) < _NOWHERE
-        if nowhere or self._place.choose(now, [(latitude, longitude)]) is None:
+        if nowhere or self.place.choose(now, [(latitude, longitude)]) is None:
             self._refuse(values, quality, "implausible")
 
     @staticmethod

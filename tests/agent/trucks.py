@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.buffer import Buffer
 from agent.buffer.sqlite import SqliteBuffer
-from agent.publishing.publisher import with_lanes
+from agent.publishing.rate_limiter import with_lanes
 from agent.runtime.service import Agent, Tally
 from agent.settings import AgentSettings
 from agent.timing.clock import Clock

@@ -11,7 +11,7 @@ from datetime import datetime
 from agent.sensors.fields import Reason, settle
 from agent.sensors.gpsd.report import Report
 from agent.sensors.gpsd.trust import TimeTrust
-from agent.sensors.plausibility import Belief, position_follows
+from agent.sensors.plausibility import PlaceBelief
 from agent.timing.trusted_time import EARLIEST
 
 LIMIT = 5.0
@@ -37,7 +37,7 @@ class Receiver:
         self.heard = -1.0
         self.mode = 0
         self._last: dict[str, tuple[float, float]] = {}
-        self._place = Belief(position_follows)
+        self.place = PlaceBelief()
         self._fix: tuple[datetime, float] | None = None  # a fix's own time, and when it was first heard
         self._stands: tuple[object, float] | None = None  # a place, and since when it has been said
 
@@ -101,6 +101,6 @@ class Receiver:
             reason = latitude if isinstance(latitude, str) else longitude
             return dict.fromkeys(POSITION, reason)
         nowhere = abs(latitude) < _NOWHERE and abs(longitude) < _NOWHERE
-        if nowhere or self._place.choose(now, [(latitude, longitude)]) is None:
+        if nowhere or self.place.choose(now, [(latitude, longitude)]) is None:
             return dict.fromkeys(POSITION, "implausible")
         return outcomes

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from agent.sensors import Reading
+from agent.sensors import Memory, Reading
+from agent.sensors.beliefs import recall_all
 from agent.sensors.device_thread import Link
 from agent.sensors.gpsd.receiver import LEAVES, Receiver
 from agent.sensors.gpsd.report import Report, parse
+from agent.sensors.plausibility import PlaceBelief
 from agent.sensors.uptime import uptime
 from agent.timing.clock import kernel_synchronised
 from agent.timing.trusted_time import EARLIEST
@@ -35,7 +37,7 @@ _CONNECT = 5.0
 
 
 class GpsdSensor:
-    """Implements agent.sensors.Listening. path: "host:port" or "host", 127.0.0.1:2947 where None.
+    """Implements agent.sensors.Listening and Remembering. path: "host:port" or "host", 127.0.0.1:2947 where None.
 
     `Reading.time` is given only as trust.py allows. Raises Misconfigured for a path that is no host and port; a gpsd
     that is not there yet is waited for, its leaves being `error`. synchronised: whether the kernel vouches for the
@@ -56,6 +58,7 @@ class GpsdSensor:
         self.heard: float | None = None
         self._receivers: dict[str, Receiver] = {}
         self._chosen = ""
+        self._remembered = PlaceBelief()
         self._lock = threading.Lock()
         self._link = Link(f"gpsd:{self._address[0]}:{self._address[1]}", self._serve)
         self._link.start()
@@ -70,6 +73,18 @@ class GpsdSensor:
             values, quality = receiver.snapshot(at)
             time = receiver.trust.time(at, now, synchronised=self._synchronised()) if receiver.fixed(at) else None
         return Reading(values, dict.fromkeys(quality, "error") if self._link.failing else dict(quality), time)
+
+    def memory(self) -> Memory:
+        """See agent.sensors.Remembering."""
+        with self._lock:
+            place = self._receivers[self._chosen].place if self._chosen else self._remembered
+            told = place.memory(uptime())
+        return {} if told is None else {"position": told}
+
+    def recall(self, memory: Memory, later: float) -> None:
+        """See agent.sensors.Remembering."""
+        with self._lock:
+            recall_all({"position": self._remembered}, memory, later)
 
     def close(self) -> None:
         """Ends the thread, which closes the connection."""
@@ -112,6 +127,7 @@ class GpsdSensor:
             if len(self._receivers) >= MAX_RECEIVERS:
                 del self._receivers[min(self._receivers, key=lambda name: self._receivers[name].heard)]
             self._receivers[report.device] = Receiver(earliest=self._earliest)
+            self._receivers[report.device].place.held = self._remembered.held
         now = uptime()
         self._receivers[report.device].tell(now, report)
         if self.heard is None:

@@ -5,9 +5,8 @@ leaf has a reason. Frames are only filed as they come (a busy bus brings 1,500 a
 
 When several sources give one leaf, the parameter that stands first in the table wins, then the lowest source address
 (the engine, 0, before all others); a source without a value never hides one that has it. Fault lists are joined.
-Sources that contradict the preferred one are counted in `disagreements` at each snapshot. An odometer that leaps is
-`implausible` until the new value has stayed (see plausible.py); meanwhile another source that goes on as before stands
-in for it.
+Sources that contradict the preferred one are counted in `disagreements` at each snapshot. The odometer has an order of
+units of its own, and a memory (see odometer.py).
 """
 
 from collections import Counter
@@ -18,15 +17,15 @@ from agent.sensors.fields import ACTIVE_FAULTS, REASONS, Reason
 from agent.sensors.j1939.faults import DM1_LIMIT, DM1_PGN, FORGOTTEN_AFTER, Dm1, FaultReports, decode_dm1
 from agent.sensors.j1939.signals import CORNERS, PGNS, SIGNALS, TIRE_PGN, TIRE_PRESSURE, Signal, corners
 from agent.sensors.j1939.transport_protocol import TP_CM, TP_DT, Reassembler
+from agent.sensors.odometer import OdometerBelief, Rank, unit_rank
 from agent.sensors.plausibility import (
     LATITUDE,
     LONGITUDE,
-    Belief,
     Disagreement,
     Heard,
+    PlaceBelief,
     PositionRule,
     disagreements,
-    odometer_follows,
 )
 
 ODOMETER = "odometer_reading"
@@ -47,10 +46,15 @@ class Decoder:
         self.transport = Reassembler()
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pgn: {} for pgn in (*PGNS, DM1_PGN)}
         self._tyres: dict[tuple[int, int], tuple[float, bytes]] = {}
-        self._odometer = Belief(odometer_follows)
-        self._position = PositionRule()
+        self.odometer = OdometerBelief()
+        self.position = PositionRule()
         self._reports = FaultReports()
         self.disagreements: Counter[Disagreement] = Counter()
+
+    @property
+    def beliefs(self) -> dict[str, OdometerBelief | PlaceBelief]:
+        """What outlives a process."""
+        return {"odometer": self.odometer, "position": self.position.place}
 
     def feed(self, now: float, frame: Frame) -> None:
         """Files one frame. `now`: seconds on any time line that runs evenly, the same as `snapshot` is asked on."""
@@ -80,16 +84,17 @@ class Decoder:
         """(leaf → value, leaf → why not) for every leaf that J1939 can give; the two never share a leaf."""
         found = {leaf: self._found(now, signals) for leaf, signals in _BY_LEAF.items()} | self._tyre_pressures(now)
         _pair(found)
+        found[ODOMETER] = self._odometer(now)
         values: dict[str, object] = {}
         quality: dict[str, Reason] = {}
         for leaf in _LEAVES:
             outcomes = found.get(leaf, [])
-            chosen = self._choose(now, leaf, [outcome for outcome in outcomes if isinstance(outcome, Heard)])
+            chosen = self._choose(leaf, [outcome for outcome in outcomes if isinstance(outcome, Heard)])
             if isinstance(chosen, float):
                 values[leaf] = chosen
             else:
                 quality[leaf] = chosen or _worst(outcome for outcome in outcomes if isinstance(outcome, str))
-        self._position.apply(now, values, quality)
+        self.position.apply(now, values, quality)
         self._faults(now, values, quality)
         return values, quality
 
@@ -101,15 +106,32 @@ class Decoder:
             for source, heard in sorted(self._heard[signal.pgn].items())
         ]
 
-    def _choose(self, now: float, leaf: str, heard: list[Heard]) -> float | Reason | None:
+    def _choose(self, leaf: str, heard: list[Heard]) -> float | Reason | None:
         """The value to go by; None where there is none, so that the sources' reasons stand."""
         if not heard:
             return None
         self.disagreements.update(disagreements(leaf, heard))
-        if leaf != ODOMETER:
-            return heard[0].value
-        believed = self._odometer.choose(now, [each.value for each in heard])
-        return "implausible" if believed is None else believed
+        return heard[0].value
+
+    def _odometer(self, now: float) -> list[Heard | Reason]:
+        """The one that is believed before the others, or why there is none."""
+        ranked: dict[Rank, Heard] = {}
+        reasons: list[Heard | Reason] = []
+        for place, signal in enumerate(_BY_LEAF[ODOMETER]):
+            for source, heard in self._heard[signal.pgn].items():
+                outcome = _outcome(now, signal, source, heard)
+                if isinstance(outcome, Heard):
+                    ranked[Rank(unit_rank(source), place, source)] = outcome
+                else:
+                    reasons.append(outcome)
+        if not ranked:
+            return reasons
+        believed = self.odometer.choose(now, [(rank, heard.value) for rank, heard in ranked.items()])
+        others = [ranked[rank] for rank in sorted(ranked)]
+        if believed is None:
+            self.disagreements.update(disagreements(ODOMETER, others))
+            return ["implausible"]
+        return [*sorted(others, key=lambda heard: heard.value != believed)]
 
     def _tyre_pressures(self, now: float) -> dict[str, list[Heard | Reason]]:
         place = corners({location for location, _ in self._tyres})

@@ -2,7 +2,7 @@
 
 Promises: never raises, whatever the bytes; a value is younger than its limit, else the leaf has a reason. Of several
 control units that answer, the one with the lowest identifier (7E8, the engine) is preferred; one that contradicts it is
-counted in `disagreements`. An odometer that leaps is `implausible` until the new value has stayed (see plausible.py).
+counted in `disagreements`. Which unit's odometer is believed, and when, stands in odometer.py.
 """
 
 from collections import Counter
@@ -11,7 +11,8 @@ from agent.sensors.can_frame import Frame
 from agent.sensors.fields import Reason
 from agent.sensors.obd2.isotp import IsoTp
 from agent.sensors.obd2.pids import PIDS, SUPPORTED, Pid, answers, supported
-from agent.sensors.plausibility import Belief, Disagreement, Heard, disagreements, odometer_follows
+from agent.sensors.odometer import OdometerBelief, Rank
+from agent.sensors.plausibility import Disagreement, Heard, disagreements
 
 ODOMETER = "odometer_reading"
 ALLOWED_GAPS = 3.0
@@ -35,7 +36,12 @@ class Obd2Decoder:
         self.isotp = IsoTp()
         self._gaps: dict[tuple[int, int], float] = {}  # (PID, unit) → seconds between its last two answers
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pid: {} for pid in PIDS}
-        self._odometer = Belief(odometer_follows)
+        self.odometer = OdometerBelief()
+
+    @property
+    def beliefs(self) -> dict[str, OdometerBelief]:
+        """What outlives a process."""
+        return {"odometer": self.odometer}
 
     def feed(self, now: float, frame: Frame) -> None:
         """Files one frame. `now`: seconds on any time line that runs evenly, the same as `snapshot` is asked on."""
@@ -80,5 +86,5 @@ class Obd2Decoder:
         self.disagreements.update(disagreements(pid.leaf, heard))
         if pid.leaf != ODOMETER:
             return heard[0].value
-        believed = self._odometer.choose(now, [each.value for each in heard])
+        believed = self.odometer.choose(now, [(Rank(0, 0, each.source), each.value) for each in heard])
         return "implausible" if believed is None else believed

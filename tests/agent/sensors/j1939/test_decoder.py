@@ -1,5 +1,7 @@
 """One bus: newest value, staleness, source preference, faults of several control units."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from agent.sensors.can_frame import Frame
 from agent.sensors.fields import ACTIVE_FAULTS, TIRES
 from agent.sensors.j1939.decoder import MAX_TYRES, Decoder
 from agent.sensors.j1939.signals import PGNS, SIGNALS
+from agent.sensors.odometer import OdometerBelief, Rank
 
 RPM = "engine_diagnostics.engine_rpm"
 VOLTS = "engine_diagnostics.battery_voltage"
@@ -198,7 +201,96 @@ def test_an_odometer_that_falls_is_not_believed() -> None:
 
 
 def test_a_new_instrument_cluster_is_believed_after_a_while() -> None:
-    assert odometers((0, 1000), (60, 5), (120, 6), (180, 7), (240, 8)) == [1000, "implausible", "implausible", 7, 8]
+    known = [(float(at), 1000) for at in (0, 60, 120)]
+    said = odometers(*known, (180, 5), (240, 6), (300, 7), (360, 8))
+    assert said == [1000, 1000, 1000, "implausible", "implausible", 7, 8]
+
+
+def test_what_a_unit_says_while_it_starts_is_given_up_at_its_second_other_word() -> None:
+    """37.5 km first, and then the truth."""
+    assert odometers((0, 37), (60, 158_910), (120, 158_911)) == [37, "implausible", 158_911]
+
+
+def units(*heard: tuple[float, dict[int, int]], one: Decoder | None = None) -> list[object]:
+    """What one read a minute says where source → km are heard before it."""
+    one, said = one or Decoder(), []
+    for now, sources in heard:
+        for source, km in sources.items():
+            one.feed(now, odometer(km, source))
+        values, quality = one.snapshot(now)
+        said.append(values.get("odometer_reading", quality.get("odometer_reading")))
+    return said
+
+
+ENGINE, CLUSTER, TACHOGRAPH = 0, 23, 238
+
+
+def test_the_odometer_of_the_dashboard_replaces_that_of_an_engine_which_spoke_first() -> None:
+    """From its second word on; 537,152 km are the engine's own life."""
+    engine, cluster = {ENGINE: 537_152}, {ENGINE: 537_152, CLUSTER: 438_978}
+    assert units((0, engine), (60, engine), (120, cluster), (180, cluster)) == [537_152, 537_152, 537_152, 438_978]
+
+
+def test_the_tachograph_goes_before_the_instrument_cluster_and_both_before_the_engine() -> None:
+    both = {ENGINE: 1, CLUSTER: 2_000, TACHOGRAPH: 3_000}
+    assert units((0, both)) == [3_000]
+    assert units((0, {ENGINE: 1, CLUSTER: 2_000})) == [2_000]
+
+
+def test_a_lesser_odometer_stands_in_only_where_it_goes_on_from_the_better_one() -> None:
+    start = [(float(at), {ENGINE: 537_152, CLUSTER: 438_978}) for at in (0, 60)]
+    assert units(*start, (120, {ENGINE: 537_153})) == [438_978, 438_978, "implausible"]
+    start = [(float(at), {ENGINE: 438_978, CLUSTER: 438_978}) for at in (0, 60)]
+    assert units(*start, (120, {ENGINE: 438_979})) == [438_978, 438_978, 438_979]
+
+
+def test_the_better_odometer_goes_on_where_it_was_after_another_stood_in() -> None:
+    both = {ENGINE: 1_000, CLUSTER: 1_000}
+    heard = [(0.0, both), (60.0, {ENGINE: 1_001}), (120.0, {ENGINE: 1_002, CLUSTER: 1_001})]
+    assert units(*heard) == [1_000, 1_001, 1_001]
+
+
+def test_a_dashboard_that_is_gone_for_an_hour_is_not_waited_for_any_more() -> None:
+    heard = [(0.0, {ENGINE: 537_152, CLUSTER: 438_978})]
+    heard += [(60.0 * minute, {ENGINE: 537_152}) for minute in range(1, 63)]
+    said = units(*heard)
+    assert said[1:60] == ["implausible"] * 59
+    assert said[-1] == 537_152
+
+
+def test_what_was_believed_of_the_odometer_survives_a_restart() -> None:
+    """The engine speaks first after the ignition, and is not believed; the cluster goes on as before."""
+    before = Decoder()
+    units((0, {CLUSTER: 438_978}), one=before)
+    memory = before.odometer.memory(0.0)
+    assert memory
+    after = Decoder()
+    after.odometer.recall(0.0, json.loads(json.dumps(memory)), 3600.0)
+    assert units((5, {ENGINE: 537_152}), (65, {ENGINE: 537_152, CLUSTER: 438_990}), one=after) == [
+        "implausible",
+        438_990,
+    ]
+
+
+def test_a_memory_that_cannot_be_understood_is_no_memory() -> None:
+    for memory in ({}, {"rank": [1], "value": 2}, {"rank": "x", "value": None}, {"rank": [0, 0, 0], "value": "9"}):
+        one = Decoder()
+        one.odometer.recall(0.0, memory, 1.0)
+        assert units((5, {ENGINE: 7}), one=one) == [7]
+
+
+@given(st.lists(st.lists(st.integers(0, 3), unique=True, max_size=4), min_size=2, max_size=30))
+def test_honest_odometers_that_differ_never_make_the_value_fall_or_leap(heard: list[list[int]]) -> None:
+    """Four units 100,000 km apart that come and go for minutes: from the first sight of the best on, only that one."""
+    belief = OdometerBelief()
+    best = min((unit for units in heard for unit in units), default=0)
+    seen = 0
+    for minute, speaking in enumerate(heard):
+        said = belief.choose(minute * 60.0, [(Rank(unit, 0, unit), unit * 100_000.0 + minute) for unit in speaking])
+        assert said is None or said in {unit * 100_000.0 + minute for unit in speaking}
+        if seen >= 2:
+            assert said in (None, best * 100_000.0 + minute)
+        seen += best in speaking
 
 
 def test_another_unit_stands_in_for_one_whose_odometer_leaps() -> None:
