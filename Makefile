@@ -6,7 +6,7 @@ MINUTES ?=
 SPEEDUP ?= 60
 TESTED_WITH := mosquitto:mosquitto nginx:nginx-light chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace java:default-jre-headless mvn:maven
 
-.PHONY: demo test check bench prove wheel package clean
+.PHONY: demo test check bench prove audit wheel package clean
 
 demo: .venv/standalone
 	@scripts/system-packages mosquitto:mosquitto
@@ -35,6 +35,10 @@ check: .venv/ready
 bench: .venv/ready
 	@scripts/system-packages mosquitto:mosquitto wrk:wrk
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Known vulnerabilities of every pin. Without a network: make audit ADVISORIES=all.zip (osv.dev's archive for PyPI).
+audit: .venv/ready
+	$(BIN)/python -m scripts.audit $(if $(ADVISORIES),--advisories $(ADVISORIES)) $(ARGS)
 
 # For the other machines, gateways among them: pip install 'dist/milepost-….whl[agent]'.
 wheel: .venv/ready

@@ -39,6 +39,21 @@ def test_the_wheel_ships_data_and_no_tests(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 
+def test_the_wheel_carries_a_bill_of_its_materials(wheel: Path) -> None:
+    """CycloneDX, valid, with every pin of what `make demo` installs."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if ".dist-info/sboms/" in name]
+        text = archive.read(name).decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    pins = re.findall(r"(?m)^([A-Za-z0-9._-]+)==(\S+)", (ROOT / "requirements/standalone.txt").read_text())
+    listed = json.loads(text)["components"]
+    assert [(one["name"], one["version"]) for one in listed] == pins
+    assert all(one["hashes"] for one in listed)
+
+
 def test_the_wheel_runs_outside_a_clone(wheel: Path, tmp_path: Path) -> None:
     """Unpacked elsewhere, in front of the clone on the path."""
     zipfile.ZipFile(wheel).extractall(tmp_path / "lib")
