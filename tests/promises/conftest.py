@@ -9,6 +9,7 @@ import pytest
 
 from collector.stores import Reader, Store
 from collector.stores.dynamodb import TABLES, DynamoDbReader, DynamoDbStore, create_tables
+from collector.stores.dynamodb.lean_client import lean
 from collector.stores.factory import open_reader, open_store
 from contract import timestamps
 from tests import ministack
@@ -59,7 +60,7 @@ class DynamoDbPlace:
     _numbers = count()
 
     def __init__(self, url: str) -> None:
-        self._client = ministack.client(url)
+        self._client = lean(ministack.client(url))
         self._prefix = f"promise-{next(self._numbers)}"
         self._made = False
 

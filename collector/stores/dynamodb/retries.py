@@ -132,11 +132,18 @@ def _connect() -> Any:
         import boto3
         from botocore.config import Config
         from botocore.exceptions import NoRegionError
+
+        from collector.stores.dynamodb.lean_client import CONNECT_TIMEOUT, READ_TIMEOUT, lean
     except ImportError:
         raise Misconfigured("a DynamoDB store needs boto3: pip install 'milepost[aws]'") from None
-    config = Config(connect_timeout=2, read_timeout=4, max_pool_connections=16, retries={"total_max_attempts": 1})
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        max_pool_connections=16,
+        retries={"total_max_attempts": 1},
+    )
     try:
-        return boto3.client("dynamodb", config=config)
+        return lean(boto3.client("dynamodb", config=config))
     except NoRegionError:
         raise Misconfigured("no AWS region: set AWS_REGION") from None
 
@@ -163,8 +170,9 @@ def _later(error: Exception) -> bool | None:
         raise NoTable(f"DynamoDB: {error}: deploy the template first, or mend dynamodb://PREFIX") from None
     if code in _OURS:
         return None
-    if code in _LATER or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
-        return code in ("InternalServerError", "TransactionInProgressException")
+    broken = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    if code in _LATER or broken:
+        return broken or code == "TransactionInProgressException"
     raise Retryable(f"DynamoDB refused: {error}") from error  # rights or credentials: no fault of the record's
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.stores.dynamodb import TABLES, DynamoDbStore, create_tables
+from collector.stores.dynamodb.lean_client import lean
 from contract import timestamps
 from tests import ministack
 from tests.collector.stores_on_disk import Collector
@@ -21,7 +22,7 @@ class Cloud(Collector):
         real = ministack.client(ministack.shared())
         self.prefix = f"cloud-{next(_numbers)}"
         create_tables(real, self.prefix, expiring=False)
-        self.client = ministack.Metered(client or real)
+        self.client = ministack.Metered(client or lean(real))
         self.now = RECEIVED_MS / 1000
         self.store: Any = self.opened()
         self.policy = policy or Policy.of()

@@ -1,0 +1,172 @@
+"""DynamoDB's data calls as JSON over kept connections, signed by botocore: a third of the CPU of a boto3 client.
+
+botocore models each call: it validates and copies the parameters, builds a user agent, fires two dozen events and
+parses the answer by its shapes. Attribute values are JSON already in the form that the store keeps them in
+(API_AttributeValue: only binary ones are Base64 there), so none of it is needed here. What is botocore's stays so:
+region, endpoint, credentials, the signature, and the errors that callers know.
+"""
+
+import os
+import select
+import ssl
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+
+_TARGET = "DynamoDB_20120810."
+_OPERATIONS = {
+    "batch_get_item": "BatchGetItem",
+    "delete_item": "DeleteItem",
+    "get_item": "GetItem",
+    "put_item": "PutItem",
+    "query": "Query",
+    "scan": "Scan",
+    "transact_get_items": "TransactGetItems",
+    "transact_write_items": "TransactWriteItems",
+    "update_item": "UpdateItem",
+}
+CONNECT_TIMEOUT, READ_TIMEOUT = 2.0, 4.0
+
+Answer = dict[str, Any]
+
+
+def lean(client: Any) -> Any:
+    """A boto3 client's stand-in for the calls that a store makes; the client itself behind a proxy.
+
+    Args:
+        client: boto3's, of DynamoDB. Operations that are not in this module are still its own.
+    """
+    return client if get_environ_proxies(client.meta.endpoint_url) else LeanClient(client)
+
+
+class LeanClient:
+    """Methods named and answering as boto3's, `ResponseMetadata` apart. May be called from several threads.
+
+    Raises:
+        ClientError: DynamoDB refused, with its code and reasons.
+        HTTPClientError: no whole answer came; the call may have been carried out.
+        NoCredentialsError: there are none.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._url: str = client.meta.endpoint_url.rstrip("/") + "/"
+        self._place = urlsplit(self._url)
+        self._region: str = client.meta.region_name
+        self._credentials = client._request_signer._credentials
+        self._idle: list[HTTPConnection] = []
+        self._tls = (
+            ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True))
+            if self._place.scheme == "https"
+            else None
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        operation = _OPERATIONS.get(name)
+        if operation is None:
+            return getattr(self._client, name)
+        call: Callable[..., Answer] = lambda **arguments: self._call(operation, arguments)  # noqa: E731
+        setattr(self, name, call)
+        return call
+
+    def _call(self, operation: str, arguments: dict[str, Any]) -> Answer:
+        body = orjson.dumps(arguments, default=_binary)
+        status, text, crc = self._exchange(self._signed(operation, body), body)
+        if crc is not None and int(crc) != zlib.crc32(text):
+            raise HTTPClientError(error="the answer's checksum does not hold")
+        if status >= 300:
+            raise _error(operation, status, text)
+        answer: Answer = orjson.loads(text)
+        for item in _items(answer):
+            _decode(item)
+        return answer
+
+    def _signed(self, operation: str, body: bytes) -> dict[str, str]:
+        if self._credentials is None:
+            raise NoCredentialsError
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": _TARGET + operation}
+        request = AWSRequest("POST", self._url, headers=headers, data=body)
+        SigV4Auth(self._credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(request)
+        return dict(request.headers.items())
+
+    def _exchange(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes, str | None]:
+        connection: HTTPConnection | None = None
+        try:
+            connection = self._connection()
+            connection.request("POST", self._place.path, body, headers)
+            response: HTTPResponse = connection.getresponse()
+            found = response.status, response.read(), response.getheader("x-amz-crc32")
+        except (OSError, HTTPException) as error:
+            if connection is not None:
+                connection.close()
+            raise HTTPClientError(error=f"{type(error).__name__}: {error}") from error
+        if response.will_close:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        return found
+
+    def _connection(self) -> HTTPConnection:
+        """One that is idle and still open, else a new one."""
+        with suppress(IndexError):
+            while connection := self._idle.pop():
+                if not select.select([connection.sock], [], [], 0)[0]:  # readable: the other side has closed it
+                    return connection
+                connection.close()
+        host, port = self._place.hostname or "", self._place.port
+        if self._tls is None:
+            connection = HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
+        else:
+            connection = HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=self._tls)
+        connection.connect()
+        connection.sock.settimeout(READ_TIMEOUT)
+        return connection
+
+
+def _binary(value: object) -> str:
+    if isinstance(value, bytes):
+        return b64encode(value).decode("ascii")
+    raise TypeError(f"no attribute value: {value!r:.80}")
+
+
+def _items(answer: Answer) -> Iterable[Answer]:
+    if "Item" in answer:
+        yield answer["Item"]
+    yield from answer.get("Items", ())
+    found = answer.get("Responses", ())
+    for each in found.values() if isinstance(found, dict) else [found]:
+        for item in each:
+            yield item.get("Item", {}) if each is found else item
+
+
+def _decode(attributes: Answer) -> None:
+    """Turn Base64 into bytes, in place."""
+    for value in attributes.values():
+        if "B" in value:
+            value["B"] = b64decode(value["B"])
+        elif "M" in value:
+            _decode(value["M"])
+
+
+def _error(operation: str, status: int, text: bytes) -> ClientError:
+    try:
+        said = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        said = {}
+    code = str(said.get("__type", status)).rsplit("#", 1)[-1]
+    message = said.get("message") or said.get("Message") or text[:200].decode("utf-8", "replace")
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    if "CancellationReasons" in said:
+        answer["CancellationReasons"] = said["CancellationReasons"]
+    return ClientError(answer, operation)
