@@ -170,7 +170,7 @@ def _later(error: Exception) -> bool | None:
         raise NoTable(f"DynamoDB: {error}: deploy the template first, or mend dynamodb://PREFIX") from None
     if code in _OURS:
         return None
-    broken = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    broken = bool(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500)
     if code in _LATER or broken:
         return broken or code == "TransactionInProgressException"
     raise Retryable(f"DynamoDB refused: {error}") from error  # rights or credentials: no fault of the record's
