@@ -203,6 +203,25 @@ def query(  # noqa: PLR0913 - one parameter an option
         _show_rows(rows)
 
 
+@warehouse.command("check")
+def check_warehouse(
+    engine: EngineOption = None, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Compare an engine's marts with the lake: samples per truck and day, and the history. Exit 1 where they differ."""
+    from warehouse.check import check
+    from warehouse.engines.factory import open_engine
+
+    collector, settings = _collector(config, data_dir), load("warehouse", WarehouseSettings, config)
+    folder = lake_folder(load("lake", LakeSettings, config), collector.data_dir)
+    found = check(folder, open_engine(engine, settings, collector.data_dir))
+    if as_json:
+        _print(found)
+    else:
+        shown = ["check", "lake", "engine", "problem"]
+        show("Warehouse check", shown, [[row[name] for name in shown] for row in found["checks"]], empty="")
+    raise typer.Exit(0 if found["ok"] else 1)
+
+
 @warehouse.command("models")
 def list_models(
     name: Annotated[str | None, typer.Argument(metavar="[MART]", help="Only this mart, with its columns")] = None,

@@ -78,6 +78,29 @@ class SnowflakeEngine:
         names = [column.lower() for column in answer["names"]]
         return [dict(zip(names, map(_value, row), strict=True)) for row in answer["rows"]]
 
+    def has_landing(self) -> bool:
+        """Whether the tables of warehouse/snowflake/*.sql are there."""
+        named = "table_schema = 'LANDING' AND table_name = 'TRUCK_TELEMETRY_DATA'"
+        return bool(self.query(f"SELECT table_name FROM information_schema.tables WHERE {named}"))
+
+    def loads(self) -> list[tuple[str, str, str | None]]:
+        """How the pipes do: (check, what Snowflake says, problem) of each pipe and of the files of the last 7 days."""
+        found: list[tuple[str, str, str | None]] = []
+        for pipe in ("TELEMETRY_PIPE", "CLICK_PIPE"):
+            status = str(self.query(f"SELECT SYSTEM$PIPE_STATUS('LANDING.{pipe}') AS status")[0]["status"])
+            state = json.loads(status).get("executionState", "unknown")
+            found.append((pipe.lower(), state, None if state == "RUNNING" else f"the pipe is {state}: {status:.200}"))
+        for table in ("TELEMETRY_RAW", "CLICK_RAW"):
+            rows = self.query(
+                "SELECT COUNT(*) AS files, SUM(IFF(status = 'Loaded', 0, 1)) AS failed,"
+                " MAX(first_error_message) AS error"
+                f" FROM TABLE(information_schema.copy_history(table_name => 'LANDING.{table}',"
+                " start_time => DATEADD('DAY', -7, CURRENT_TIMESTAMP())))"
+            )
+            files, failed, error = rows[0]["files"], rows[0]["failed"] or 0, rows[0]["error"]
+            found.append((f"files of {table.lower()}", str(files), f"{failed} failed: {error}" if failed else None))
+        return found
+
     def _run(self, folder: Path, steps: list[Step]) -> dict[str, Any]:
         secret = {"MILEPOST_SNOWFLAKE": json.dumps(self._connection)}
         return run("snowflake_job", self._python, folder, steps, environment=secret)
