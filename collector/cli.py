@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from collector import cli_rendering, queries
+from collector.cli_clicks import clicks
 from collector.cli_collect import collect
 from collector.cli_dead_letters import dead_letters
 from collector.cli_options import SomeTruck, Truck, now_ms, print_json, reading, settings_of, writing
@@ -27,6 +28,7 @@ from contract.forgotten import Forgotten
 app = typer.Typer(help="What the collector keeps, and what can be asked of it.")
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(collect)
+app.command()(clicks)
 
 
 @app.command()
@@ -194,25 +196,6 @@ def _close_stream(settings: CollectorSettings, truck_id: str, stream_id: str, *,
             HistoryWriter(store, policy).revise(truck_id, stream_id, lambda known: known.report(said, now_ms()))
     answer = {"truck_id": truck_id, "stream_id": stream_id, "lost": lost}
     print_json(answer) if as_json else typer.echo(f"Closed: {lost} samples of {stream_id} are lost for certain.")
-
-
-@app.command()
-def clicks(
-    by: Annotated[str, typer.Option(help=f"One of {', '.join(queries.VIEWS)}")] = "item",
-    data_dir: DataDir = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """What the shoppers did, counted by item, minute, page, session or as a funnel."""
-    if by not in queries.VIEWS:
-        raise Misconfigured(f"--by {by!r}: give one of {', '.join(queries.VIEWS)}")
-    with reading(settings_of(config, data_dir)) as reader:
-        rows = queries.clicks(reader, by)
-    if as_json:
-        print_json(rows)
-        return
-    names = list(rows[0]) if rows else []
-    cli_rendering.show(f"Clicks by {by}", names, [list(row.values()) for row in rows], empty="No clicks yet.")
 
 
 @app.command()

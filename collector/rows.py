@@ -40,7 +40,7 @@ class StoredClick:
 
     content: hash of what its producer sent, "" for an event that was stored before hashes were. sent_at: the browser's
     clock at the delivery, "" where it was not said. from_file: `milepost ingest` brought it, so that its identity is
-    kept for ever, also where others expire.
+    kept for ever, also where others expire. user_id, customer_id, is_bot: as the event says.
     """
 
     event_id: str
@@ -54,6 +54,9 @@ class StoredClick:
     content: str = ""
     sent_at: str = ""
     from_file: bool = dataclass_field(default=False, compare=False)
+    user_id: str | None = None
+    customer_id: str | None = None
+    is_bot: bool = False
 
     @property
     def rank(self) -> tuple[str, int, str]:

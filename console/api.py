@@ -128,7 +128,7 @@ class Api:
         return {"versions": queries.history(reader, truck_id, at)[-_MOST_ROWS:], "retained_from": None}
 
     def _shop(self, reader: Any, _: Request) -> Json:
-        return {view: queries.clicks(reader, view)[-_MOST_ROWS:] for view in ("item", "funnel", "minute", "session")}
+        return {view: queries.clicks(reader, view, top=_MOST_ROWS) for view in ("item", "funnel", "minute", "session")}
 
     def _order_list(self, _reader: Any, _request: Request) -> Json:
         return self._orders(_MOST_ROWS)

@@ -33,4 +33,7 @@ def stored(event: ClickEvent, received_ms: int, *, from_file: bool = False) -> S
         content=event.content,
         sent_at=event.sent_at,
         from_file=from_file,
+        user_id=record.get("user_id"),
+        customer_id=record.get("customer_id"),
+        is_bot=record.get("is_bot") is True,
     )

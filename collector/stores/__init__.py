@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from collector.clicks.sessions import SessionPart
 from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Steps, Version
 from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
@@ -162,6 +163,38 @@ class Reader(AlertReader, Protocol):
 
     def click_counts(self) -> Iterator[tuple[Counter, int]]:
         """Each counter with its sum, ordered by minute, item and event type."""
+        ...
+
+    def item_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str | None, str, int, int]]:
+        """`(item_id, item_name, event_type, Σ click_count, that of robots)` of whole minutes, in any order.
+
+        Args:
+            since: the first minute's beginning, `…sssZ`.
+            until: the minute before which it ends.
+        """
+        ...
+
+    def minute_counts(self, since: str, until: str) -> Iterator[tuple[str, str | None, str, int, int]]:
+        """`(minute, item_id, event_type, Σ click_count, that of robots)`, as `item_counts`."""
+        ...
+
+    def page_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str, int, int]]:
+        """`(page, event_type, Σ click_count, that of robots)`, as `item_counts`. DynamoDB reads every event."""
+        ...
+
+    def session_parts(self, since: str, until: str) -> Iterator[SessionPart]:
+        """The sessions that begin at `since` or later and before `until`, by their beginning.
+
+        They are what collector.clicks.sessions makes of all events. DynamoDB reads every event.
+        """
+        ...
+
+    def events_of_no_session(self, since: str, until: str) -> tuple[int, int]:
+        """How many events name no session, and how many of these are robots'. DynamoDB reads every event."""
+        ...
+
+    def identified_users(self) -> Iterator[tuple[str, str, str]]:
+        """`(user_id, customer_id, when that was first said)`. DynamoDB reads every event."""
         ...
 
     def recountable_from(self) -> str:

@@ -55,7 +55,7 @@ def test_verify_finds(filled: Collector, what: str) -> None:
     [
         "UPDATE click_counts SET count = count + 1 WHERE item_id = ''",
         "DELETE FROM click_counts WHERE item_id = 'A13'",
-        "INSERT INTO click_counts VALUES ('2024-06-01T10:00Z', 'A', '', 'view', 1)",
+        "INSERT INTO click_counts VALUES ('2024-06-01T10:00Z', 'A', '', 'view', 1, 0)",
         "DELETE FROM clicks WHERE event_id = 'a'",
     ],
 )

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
+from collector.clicks.sessions import SessionPart, sessions
 from collector.completeness.ledger import StreamLedger
 from collector.history import Version, start
 from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
-from collector.stores.dynamodb import click_counters, items
+from collector.stores.dynamodb import click_counters, items, scanned_clicks
 from collector.stores.dynamodb.alerts import DynamoDbAlertReader
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.ledger_items import ledgers_of, read_ledger
@@ -159,6 +160,25 @@ class DynamoDbReader(DynamoDbAlertReader):
             tally[counter] += count
         ordered = sorted(tally.items(), key=lambda pair: [value or "" for value in _names(pair[0])])
         return iter(ordered)
+
+    def item_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str | None, str, int, int]]:
+        return scanned_clicks.item_counts(self, since, until)
+
+    def minute_counts(self, since: str, until: str) -> Iterator[tuple[str, str | None, str, int, int]]:
+        return scanned_clicks.minute_counts(self, since, until)
+
+    def page_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str, int, int]]:
+        return scanned_clicks.page_counts(self, since, until)
+
+    def session_parts(self, since: str, until: str) -> Iterator[SessionPart]:
+        return (part for part in sessions(self.clicks()) if since <= part.first < until)
+
+    def events_of_no_session(self, since: str, until: str) -> tuple[int, int]:
+        found = [each for each in self.clicks() if each.session_id is None and since <= each.timestamp < until]
+        return len(found), sum(each.is_bot for each in found)
+
+    def identified_users(self) -> Iterator[tuple[str, str, str]]:
+        return ((c.user_id, c.customer_id, c.timestamp) for c in self.clicks() if c.user_id and c.customer_id)
 
     def recountable_from(self) -> str:
         """The first minute whose counters can be held against stored events."""

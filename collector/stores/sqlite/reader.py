@@ -3,21 +3,19 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from collector.clicks.sessions import SessionPart
 from collector.completeness.ledger import StreamLedger
 from collector.history import Version
 from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
+from collector.stores.sqlite import click_sessions
 from collector.stores.sqlite.alerts import SqliteAlertReader
+from collector.stores.sqlite.click_rows import CLICK, read_click
 from collector.stores.sqlite.schema import connect
 from collector.stores.sqlite.storing_order import span
 
 _SAMPLE = "s.order_key, s.key, s.stream_id, s.seq, s.content, s.received_ms, s.by_arrival, s.text, s.estimated"
 _VERSION = "v.order_key, v.key, v.end"
-CLICK = (
-    "event_id, timestamp, session_id, page, minute, item_id, item_name, event_type, count, received_ms, text, content,"
-    " sent_at"
-)
 _LETTER = "id, received_ms, source, field, reason, payload, times"
 _JOIN = "FROM versions v JOIN samples s ON s.truck_id = v.truck_id AND s.order_key = v.order_key"
 
@@ -136,6 +134,47 @@ class SqliteReader(SqliteAlertReader):
             (Counter(minute, item_id or None, name or None, kind), count) for minute, item_id, name, kind, count in rows
         )
 
+    def item_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str | None, str, int, int]]:
+        rows = self._db.execute(
+            "SELECT nullif(item_id, ''), nullif(item_name, ''), event_type, sum(count), sum(bots) FROM click_counts"
+            " WHERE minute >= ? AND minute < ? GROUP BY 1, 2, 3",
+            [since, until],
+        )
+        return iter(rows)
+
+    def minute_counts(self, since: str, until: str) -> Iterator[tuple[str, str | None, str, int, int]]:
+        rows = self._db.execute(
+            "SELECT minute, nullif(item_id, ''), event_type, sum(count), sum(bots) FROM click_counts"
+            " WHERE minute >= ? AND minute < ? GROUP BY 1, item_id, 3",
+            [since, until],
+        )
+        return iter(rows)
+
+    def page_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str, int, int]]:
+        rows = self._db.execute(
+            "SELECT page, event_type, sum(count), sum(count * is_bot) FROM clicks INDEXED BY clicks_by_page"
+            " WHERE minute >= ? AND minute < ? GROUP BY 1, 2",
+            [since, until],
+        )
+        return iter(rows)
+
+    def session_parts(self, since: str, until: str) -> Iterator[SessionPart]:
+        return click_sessions.read(self._db, since, until)
+
+    def events_of_no_session(self, since: str, until: str) -> tuple[int, int]:
+        return self._db.execute(  # type: ignore[no-any-return]
+            "SELECT count(*), ifnull(sum(is_bot), 0) FROM clicks"
+            " WHERE session_id IS NULL AND timestamp >= ? AND timestamp < ?",
+            [since, until],
+        ).fetchone()
+
+    def identified_users(self) -> Iterator[tuple[str, str, str]]:
+        rows = self._db.execute(
+            "SELECT user_id, customer_id, min(timestamp) FROM clicks INDEXED BY clicks_by_customer"
+            " WHERE customer_id IS NOT NULL AND user_id IS NOT NULL GROUP BY 1, 2"
+        )
+        return iter(rows)
+
     def recountable_from(self) -> str:
         """All events are kept, so every counter can be held against them."""
         return ""
@@ -168,11 +207,3 @@ class SqliteReader(SqliteAlertReader):
 def _sample(row: Sequence[object]) -> StoredSample:
     order_key, key, stream_id, seq, content, received_ms, by_arrival, text, estimated = row
     return StoredSample(order_key, key, stream_id, seq, content, received_ms, bool(by_arrival), text, bool(estimated))  # type: ignore[arg-type]
-
-
-def read_click(row: Sequence[Any]) -> StoredClick:
-    """The event of a row of the columns CLICK."""
-    event_id, timestamp, session_id, page, *counter, count, received_ms, text, content, sent_at = row
-    return StoredClick(
-        event_id, timestamp, session_id, page, Counter(*counter), count, received_ms, text, content, sent_at
-    )

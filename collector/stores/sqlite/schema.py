@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from collector.stores.sqlite import click_sessions
 from contract.errors import Misconfigured, Retryable
 
 if TYPE_CHECKING:
@@ -118,12 +119,38 @@ def _alerts(db: Database) -> None:
     db.execute("CREATE INDEX alert_outbox_by_due ON alert_outbox (receiver, due_ms)")
 
 
+def _sessions_and_robots_are_counted(db: Database) -> None:
+    """Sessions have a table of their own; who did it, and whether it was a robot, are columns of an event."""
+    for column in ("user_id TEXT", "customer_id TEXT", "is_bot INTEGER NOT NULL DEFAULT 0"):
+        db.execute(f"ALTER TABLE clicks ADD COLUMN {column}")
+    db.execute(
+        "UPDATE clicks SET user_id = json_extract(text, '$.user_id'),"
+        " customer_id = json_extract(text, '$.customer_id'), is_bot = ifnull(json_extract(text, '$.is_bot'), 0) = 1"
+    )
+    db.execute("ALTER TABLE click_counts ADD COLUMN bots INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE INDEX clicks_by_page ON clicks (page, event_type, minute, count, is_bot)")
+    db.execute("CREATE INDEX clicks_of_no_session ON clicks (timestamp, is_bot) WHERE session_id IS NULL")
+    db.execute(
+        "CREATE INDEX clicks_by_customer ON clicks (user_id, customer_id, timestamp)"
+        " WHERE customer_id IS NOT NULL AND user_id IS NOT NULL"
+    )
+    db.execute(
+        "CREATE TABLE session_parts (session_id TEXT NOT NULL, part INTEGER NOT NULL, first TEXT NOT NULL,"
+        " last TEXT NOT NULL, events INTEGER NOT NULL, count INTEGER NOT NULL, purchases INTEGER NOT NULL,"
+        " depth INTEGER NOT NULL, user_id TEXT, customer_id TEXT, is_bot INTEGER NOT NULL,"
+        " PRIMARY KEY (session_id, part)) WITHOUT ROWID"
+    )
+    db.execute("CREATE INDEX session_parts_by_first ON session_parts (first)")
+    click_sessions.rebuild(db.conn)
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _first,
     _several_deliveries_of_a_click,
     _estimated_samples_are_known_by_content,
     _clicks_are_found_by_session,
     _alerts,
+    _sessions_and_robots_are_counted,
 )
 VERSION = len(MIGRATIONS)
 _PATIENCE = 30.0

@@ -18,8 +18,10 @@ from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Version
 from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
+from collector.stores.sqlite import click_sessions
 from collector.stores.sqlite.alerts import SqliteAlerts
-from collector.stores.sqlite.reader import CLICK, SqliteReader, read_click
+from collector.stores.sqlite.click_rows import CLICK, PUT, click_row, read_click
+from collector.stores.sqlite.reader import SqliteReader
 from contract.errors import Retryable
 
 _SAMPLE_ROW = attrgetter(
@@ -199,17 +201,19 @@ class SqliteStore(SqliteAlerts, SqliteReader):
             if known is not None and known.content and known.content != click.content:
                 rivals.append(max(known, click, key=lambda each: each.rank))
         changed = [click for event_id, click in stored.items() if before.get(event_id) is not click]
-        self._db.executemany(f"INSERT OR REPLACE INTO clicks VALUES ({', '.join('?' * 13)})", map(_click_row, changed))
+        self._db.executemany(PUT, map(click_row, changed))
         self._db.executemany(
             "INSERT OR IGNORE INTO click_rivals VALUES (?, ?, ?, ?)",
             [(each.event_id, each.content, each.received_ms, each.text) for each in rivals],
         )
-        tally: Tally[Counter] = Tally()
+        losers = [before[click.event_id] for click in changed if click.event_id in before]
+        tally: Tally[tuple[Counter, bool]] = Tally()
         for click in changed:
-            tally[click.counter] += click.count
-            if loser := before.get(click.event_id):
-                tally[loser.counter] -= loser.count
+            tally[click.counter, click.is_bot] += click.count
+        for click in losers:
+            tally[click.counter, click.is_bot] -= click.count
         self._count(tally)
+        click_sessions.update(self._db, changed, losers)
         return fresh
 
     def _stored_clicks(self, event_ids: Sequence[str]) -> dict[str, StoredClick]:
@@ -218,12 +222,13 @@ class SqliteStore(SqliteAlerts, SqliteReader):
         )
         return {click.event_id: click for click in map(read_click, rows)} if event_ids else {}
 
-    def _count(self, tally: Tally[Counter]) -> None:
+    def _count(self, tally: Tally[tuple[Counter, bool]]) -> None:
         self._db.executemany(
-            "INSERT INTO click_counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            "INSERT INTO click_counts (minute, item_id, item_name, event_type, count, bots) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET count = count + excluded.count, bots = bots + excluded.bots",
             [
-                (counter.minute, counter.item_id or "", counter.item_name or "", counter.event_type, count)
-                for counter, count in tally.items()
+                (of.minute, of.item_id or "", of.item_name or "", of.event_type, count, count if is_bot else 0)
+                for (of, is_bot), count in tally.items()
                 if count
             ],
         )
@@ -239,28 +244,11 @@ class SqliteStore(SqliteAlerts, SqliteReader):
         self._db.execute("DELETE FROM dead_letters WHERE id = ?", [id])
 
     def replace_click_counts(self) -> None:
-        """Count all stored events anew."""
+        """Count all stored events anew, and make their sessions anew."""
         self._db.execute("DELETE FROM click_counts")
         self._db.execute(
-            "INSERT INTO click_counts SELECT minute, ifnull(item_id, ''), ifnull(item_name, ''), event_type, sum(count)"
+            "INSERT INTO click_counts (minute, item_id, item_name, event_type, count, bots)"
+            " SELECT minute, ifnull(item_id, ''), ifnull(item_name, ''), event_type, sum(count), sum(count * is_bot)"
             " FROM clicks GROUP BY 1, 2, 3, 4 HAVING sum(count) > 0"
         )
-
-
-def _click_row(click: StoredClick) -> tuple[str | int | None, ...]:
-    counter = click.counter
-    return (
-        click.event_id,
-        click.timestamp,
-        click.session_id,
-        click.page,
-        counter.minute,
-        counter.item_id,
-        counter.item_name,
-        counter.event_type,
-        click.count,
-        click.received_ms,
-        click.text,
-        click.content,
-        click.sent_at,
-    )
+        click_sessions.rebuild(self._db)

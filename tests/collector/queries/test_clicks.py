@@ -67,6 +67,9 @@ def test_by_session(filled: Collector) -> None:
         "events": 4,
         "count": 5,
         "purchases": 1,
+        "user_id": click().get("user_id"),
+        "customer_id": None,
+        "user_type": buyer["user_type"],
     }
     assert (looker["session_id"], passer["session_id"], passer["events"]) == ("looker", "passer", 1)
 
@@ -114,3 +117,46 @@ def test_no_store_has_no_clicks(by: str) -> None:
 
 def test_an_empty_store_has_a_funnel_without_shares(collector: Collector) -> None:
     assert [row["share"] for row in queries.clicks(collector.store, "funnel")] == [None] * 5
+
+
+def test_a_span_and_the_first_rows(filled: Collector) -> None:
+    span = {"since": "2024-06-01T11:05:00.000Z", "until": "2024-06-01T11:07:00.000Z"}
+    assert [row["session_id"] for row in queries.clicks(filled.store, "session", **span)] == ["looker"]
+    assert [row["count"] for row in queries.clicks(filled.store, "item", **span)] == [1, 1]
+    assert [row["sessions"] for row in queries.clicks(filled.store, "funnel", **span)] == [1, 1, 0, 0, 0]
+    assert [row["item_id"] for row in queries.clicks(filled.store, "item", top=2)] == ["13", None]
+    assert [row["session_id"] for row in queries.clicks(filled.store, "session", top=1)] == ["passer"]
+    assert queries.clicks(filled.store, "minute", top=1)[0]["minute"] == "2024-06-01T11:09:00.000Z"
+
+
+def test_robots_are_counted_and_told_apart(filled: Collector) -> None:
+    robot = _event(20, "page_view", session_id="robot", page="/", item_id=None, item_name=None, is_bot=True)
+    filled.take(robot, kind="click", received_ms=RECEIVED_MS + 3_600_000)
+    views = {by: queries.clicks(filled.store, by) for by in ("item", "page", "minute", "funnel", "session")}
+    assert {"item_id": None, "item_name": None, "event_type": "page_view", "count": 4, "bots": 1} in views["item"]
+    assert {"page": "/", "event_type": "page_view", "count": 4, "bots": 1} in views["page"]
+    assert views["funnel"][0] == {"step": "page_view", "sessions": 4, "share": 1.0, "bots": 1}
+    assert [row["session_id"] for row in views["session"] if row["bots"]] == ["robot"]
+    assert sum(row["bots"] for row in views["minute"]) == 1
+
+
+def test_a_browser_is_known_in_hindsight_and_new_only_once(collector: Collector) -> None:
+    """Two browsers of one customer, of whom the first two visits were anonymous."""
+    collector.take(
+        _event(1, "view", session_id="a", user_id="phone"),
+        _event(2, "view", session_id="b", user_id="laptop"),
+        _event(3, "identify", session_id="c", user_id="phone", customer_id="C1"),
+        _event(4, "identify", session_id="d", user_id="laptop", customer_id="C1"),
+        _event(5, "view", session_id="e", user_id="nobody"),
+        kind="click",
+    )
+    rows = queries.clicks(collector.store, "session")
+    assert [(row["session_id"], row["customer_id"], row["user_type"]) for row in rows] == [
+        ("a", "C1", "new"),
+        ("b", "C1", "returning"),
+        ("c", "C1", "returning"),
+        ("d", "C1", "returning"),
+        ("e", None, "new"),
+    ]
+    later = queries.clicks(collector.store, "session", since="2024-06-01T11:03:00.000Z")
+    assert [row["user_type"] for row in later] == ["returning", "returning", "new"]
