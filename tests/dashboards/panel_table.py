@@ -67,9 +67,7 @@ def _lines(shown: Shown, marts: Marts) -> list[Line]:
     rows: list[dict[str, Any]] = []
     if not fault:
         try:
-            rows = [
-                {shown.rename.get(name, name): value for name, value in row.items()} for row in marts.run(shown.sql)
-            ]
+            rows = [_renamed(shown, row) for row in marts.run(shown.sql)]
         except Exception as error:  # noqa: BLE001 - whatever the engine says of this SQL is the fault to report
             fault = f"does not run: {error}"
     if rows and not fault:
@@ -88,6 +86,15 @@ def _lines(shown: Shown, marts: Marts) -> list[Line]:
         )
         for measure in panel.measures
     ]
+
+
+def _renamed(shown: Shown, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with the panel's own column names; a day that a tool wants as a time is a day again."""
+    named = {shown.rename.get(name, name): value for name, value in row.items()}
+    time = shown.panel.time
+    if time and time[1] == "date" and time[0] in named and isinstance(named[time[0]], str):
+        named[time[0]] = named[time[0]].removesuffix("T00:00:00.000Z")
+    return named
 
 
 def _first(rows: Sequence[Mapping[str, Any]], measure: Measure) -> Any:

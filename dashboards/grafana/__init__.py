@@ -1,0 +1,1 @@
+"""Grafana: dashboards, alert rules and their provisioning, made by `generate`."""

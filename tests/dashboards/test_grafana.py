@@ -1,0 +1,163 @@
+"""Grafana's dashboards: generated, conventional, and every number the mart's on a real PostgreSQL."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+import sqlglot
+
+from contract.errors import Misconfigured
+from dashboards.grafana.alerting import DATASOURCE_UID
+from dashboards.grafana.generate import FOLDER, files
+from dashboards.panels.sql import Choice
+from dashboards.panels.views import GRAFANA
+from tests.dashboards.demo import FIRST, LAST, TRUCKS, Demo
+from tests.dashboards.grafana_files import documents, expanded, shown
+from tests.dashboards.panel_table import Marts, query_of, table
+from tests.postgresql import cluster
+from warehouse.engines.postgresql import PostgresEngine
+from warehouse.read import plain
+
+WHOLE = Choice(FIRST.date(), LAST.date())
+SOME = Choice(
+    FIRST.date() + timedelta(days=1), FIRST.date() + timedelta(days=3),
+    {"truck_id": TRUCKS[:2], "item_id": ["ITEM-1", "ITEM-3"]},
+)  # fmt: skip
+EVER = Choice(FIRST.date(), FIRST.date().replace(year=2099))  # a build is of the day it is made
+ALL_TRUCKS = Choice(WHOLE.first, WHOLE.last, {"truck_id": TRUCKS})  # the dashboard Truck has no "All"
+SQL = [("postgresql", name) for name in GRAFANA] + [("athena", name) for name in GRAFANA]
+
+
+@pytest.fixture(scope="module")
+def reader(demo: Demo) -> Iterator[PostgresEngine]:
+    """The marts on PostgreSQL, read by the role that dashboards/sql/reader_role.sql makes."""
+    with cluster() as url:
+        demo.build_on(PostgresEngine(url))
+        script = (FOLDER.parent / "sql" / "reader_role.sql").read_text().replace(":password", "'geheim'")
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute(script.encode())
+        demo.build_on(PostgresEngine(url))  # a build after the role exists takes nothing from it
+        yield PostgresEngine(url.replace("milepost@", "milepost_reader:geheim@"))
+
+
+@pytest.fixture(scope="module")
+def marts(reader: PostgresEngine) -> Marts:
+    return Marts(lambda sql: [plain(row) for row in reader.query(sql)])
+
+
+def test_the_files_are_those_that_are_generated() -> None:
+    made = files()
+    on_disk = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.json")}
+    assert on_disk == {name for name in made if name.endswith(".json")}
+    drifted = [name for name, text in made.items() if (FOLDER / name).read_text(encoding="utf-8") != text]
+    assert drifted == [], "run python -m dashboards.grafana.generate"
+
+
+@pytest.mark.parametrize("choice", [ALL_TRUCKS, SOME], ids=["all", "chosen"])
+def test_every_panel_on_postgresql_shows_the_marts_numbers(choice: Choice, marts: Marts) -> None:
+    lines = table(shown("postgresql", choice), marts)
+    assert len({(line.page, line.panel) for line in lines}) == sum(map(len, GRAFANA.values()))
+    assert [(line.page, line.panel, line.fault) for line in lines if line.fault] == []
+
+
+def test_all_means_all(marts: Marts) -> None:
+    """Where nothing is chosen the variable's own subquery stands in the SQL. In Truck something always is."""
+    lines = table(shown("postgresql", WHOLE, leave_out="truck"), marts)
+    assert lines
+    assert [(line.page, line.panel, line.fault) for line in lines if line.fault] == []
+
+
+def test_every_panel_on_athena_shows_the_marts_numbers(demo: Demo) -> None:
+    """Athena does not run here: its SQL is translated for DuckDB."""
+    ask = query_of(demo.folder)
+    translated = Marts(lambda sql: ask(sqlglot.transpile(sql, read="athena", write="duckdb")[0]))
+    lines = table(shown("athena", ALL_TRUCKS), translated)
+    assert lines
+    assert [(line.page, line.panel, line.fault) for line in lines if line.fault] == []
+
+
+def test_variables_annotations_and_alert_rules_ask_what_is_there(reader: PostgresEngine) -> None:
+    for document in documents("postgresql").values():
+        for variable in document["templating"]["list"]:
+            if variable["type"] == "query":
+                assert reader.query(variable["query"])
+        for annotation in document["annotations"]["list"][1:]:
+            sql = expanded(annotation["target"]["rawSql"], EVER, {})
+            assert {"time", "text"} <= set(reader.query(sql)[0])
+    rules = json.loads(files()["provisioning/alerting/milepost.yaml"])["groups"][0]["rules"]
+    assert {data["datasourceUid"] for rule in rules for data in rule["data"]} == {DATASOURCE_UID, "__expr__"}
+    told = {rule["uid"]: plain(reader.query(rule["data"][0]["model"]["rawSql"])[0]) for rule in rules}
+    numbers = {uid: next(iter(row.values())) for uid, row in told.items()}
+    late = [row["late_min"] > 0 for row in reader.query("SELECT late_min FROM delivery WHERE late_min IS NOT NULL")]
+    assert numbers["milepost-late"] == pytest.approx(sum(late) / len(late))
+    assert (numbers["milepost-brakes"], numbers["milepost-samples-lost"]) == (1, 0)
+    assert numbers["milepost-fuel-drop"] == len(reader.query("SELECT 1 FROM fuel_event WHERE suspicious"))
+    assert numbers["milepost-quality"] == len(reader.query("SELECT 1 FROM quality_run WHERE verdict <> 'ok'"))
+
+
+def test_the_role_of_the_readers_reads_the_marts_and_nothing_else(reader: PostgresEngine) -> None:
+    assert reader.query("SELECT * FROM truck_day")
+    for wrong in ("DELETE FROM truck_day", "CREATE TABLE marts.x (y int)", "SELECT * FROM pg_authid"):
+        with pytest.raises(Misconfigured, match="refuses"):
+            reader.query(wrong)
+
+
+@pytest.mark.parametrize("key", ["postgresql", "athena", "prometheus", "cloudwatch"])
+def test_the_conventions(key: str) -> None:
+    uids = [
+        document["uid"]
+        for each in ("postgresql", "athena", "prometheus", "cloudwatch")
+        for document in documents(each).values()
+    ]
+    assert len(set(uids)) == len(uids)
+    assert documents(key)
+    for path, document in documents(key).items():
+        assert document["tags"] == ["milepost", key]
+        assert document["timezone"] == "browser"
+        assert document["templating"]["list"][0]["type"] == "datasource"
+        sources = set(
+            re.findall(r'"uid": "([^"]*)"', json.dumps({"panels": document["panels"], "t": document["templating"]}))
+        )
+        assert sources == {"${datasource}"}, path
+        ids = [panel["id"] for panel in document["panels"]]
+        assert len(set(ids)) == len(ids)
+        for panel in document["panels"]:
+            if panel["type"] == "row":
+                continue
+            assert panel["description"], panel["title"]
+            assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+            assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"], panel["title"]
+            assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+        assert not _overlaps([panel["gridPos"] for panel in document["panels"]]), path
+    if key in ("postgresql", "athena"):
+        fleet = documents(key)[FOLDER / "dashboards" / key / "fleet.json"]
+        geomap = next(panel for panel in fleet["panels"] if panel["type"] == "geomap")
+        assert (
+            geomap["fieldConfig"]["defaults"]["links"][0]["url"]
+            == "${console}/truck/${__data.fields.truck_id}?at=${__value.time}"
+        )
+        truck = documents(key)[FOLDER / "dashboards" / key / "truck.json"]
+        assert truck["panels"][0]["repeat"] == "truck"
+
+
+def _overlaps(places: list[dict[str, int]]) -> bool:
+    taken: set[tuple[int, int]] = set()
+    for place in places:
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        if cells & taken:
+            return True
+        taken |= cells
+    return False
+
+
+def test_planted_faults_are_found_in_the_files(marts: Marts) -> None:
+    whole: list[Any] = [each for each in shown("postgresql", ALL_TRUCKS) if each.panel.name == "trips"]
+    each = whole[0]
+    for wrong in ("distance_km * 1.01 AS distance_km", "CAST(distance_km AS text) AS distance_km"):
+        sql = each.sql.replace("distance_km", wrong, 1)
+        bad = type(each)(each.tool, each.page, each.panel, sql, each.choice, each.rename)
+        assert "" not in {line.fault for line in table([bad], marts)}
