@@ -37,6 +37,7 @@ from collector.handlers.archive import handler as archive
 from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.stores.dynamodb import DynamoDbStore, create_tables
+from collector.stores.dynamodb.lean_client import lean
 from contract import timestamps
 from contract.codec import dump, parse
 from deploy.ministack import Ministack, environment
@@ -56,24 +57,25 @@ CONTEXT = SimpleNamespace(
 
 
 class Meter:
-    """Adds up ConsumedCapacity, per table, of the calls of every client that is built after it."""
+    """Adds up ConsumedCapacity, per table, of the calls that go through it to a DynamoDB client."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: Any) -> None:
+        self._client = client
         self.write: dict[str, float] = defaultdict(float)
         self.read: dict[str, float] = defaultdict(float)
         self.calls = 0
-        events = boto3.DEFAULT_SESSION.events
-        events.register("provide-client-params.dynamodb.*", self._ask)
-        events.register("after-call.dynamodb.*", self._add)
 
-    def _ask(self, params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any] | None:
-        known = "ReturnConsumedCapacity" in model.input_shape.members
-        return {**params, "ReturnConsumedCapacity": "TOTAL"} if known else None
+    def __getattr__(self, operation: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            answer = getattr(self._client, operation)(**arguments, ReturnConsumedCapacity="TOTAL")
+            self._add(operation, answer.get("ConsumedCapacity") or [])
+            return answer
 
-    def _add(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        found = parsed.get("ConsumedCapacity") or []
+        return call
+
+    def _add(self, operation: str, found: Any) -> None:
         self.calls += 1
-        reading = model.name in ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
+        reading = operation in ("get_item", "query", "scan", "batch_get_item", "transact_get_items")
         for each in found if isinstance(found, list) else [found]:
             table = each["TableName"].split("-", 1)[1]
             (self.read if reading else self.write)[table] += each["CapacityUnits"]
@@ -87,9 +89,10 @@ class Meter:
 
 def ours(prefix: str, together: int, days: Days) -> dict[str, float]:
     """Units, calls, CPU and bytes, a truck's samples coming `together` at a time."""
-    meter = Meter()
-    create_tables(boto3.client("dynamodb"), prefix, expiring=False)
-    store, policy = DynamoDbStore(prefix, clock=NOW.timestamp), Policy.of()
+    client = boto3.client("dynamodb")
+    create_tables(client, prefix, expiring=False)
+    meter = Meter(lean(client))
+    store, policy = DynamoDbStore(prefix, meter, clock=NOW.timestamp), Policy.of()
     vouch_for_policy(store, policy)
     ingest = Ingest(store, policy)
     bootstrap.store, bootstrap.ingest = lambda: store, lambda: ingest  # type: ignore[assignment]
@@ -188,8 +191,8 @@ def item_bytes(item: dict[str, Any]) -> int:
 
 def version_per_record(days: Days) -> dict[str, float]:
     """The usual design: read what is current, put the new version, close the old one."""
-    meter = Meter()
     client = boto3.client("dynamodb")
+    meter = Meter(client)
     keys = [("truck_id", "HASH"), ("effective_start_date", "RANGE")]
     client.create_table(
         TableName="usual-versions",
@@ -201,7 +204,7 @@ def version_per_record(days: Days) -> dict[str, float]:
     cpu = time.process_time()
     for truck, samples in days.items():
         for received_ms, payload in samples:
-            _one_version(client, truck, timestamps.from_ms(received_ms), json.loads(payload, parse_float=str))
+            _one_version(meter, truck, timestamps.from_ms(received_ms), json.loads(payload, parse_float=str))
     count = sum(map(len, days.values()))
     return {
         "write_units": meter.write["versions"] / count,

@@ -179,7 +179,8 @@ def deploy(stack: Ministack, parameters: Mapping[str, str] | None = None) -> dic
     document = json.loads(template.read_text(encoding="utf-8"))
     document["Globals"]["Function"]["CodeUri"] = f"s3://milepost-artifacts/{key}"
     s3.put_object(Bucket="milepost-artifacts", Key=f"{key}.json", Body=json.dumps(document).encode())
-    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in (parameters or {}).items()]
+    wanted = {"HttpDoor": "url", **(parameters or {})}  # its HTTP API is found by a host name that is not ours
+    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in wanted.items()]
     change = cloudformation.update_stack if _stack(cloudformation) else cloudformation.create_stack
     try:
         change(

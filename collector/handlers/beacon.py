@@ -14,7 +14,7 @@ from collector.beacon.app import create_app
 from collector.beacon.settings import BeaconSettings
 from collector.handlers.function_url import App, answer
 from collector.handlers.observability import Door
-from collector.handlers.settings import Streams
+from collector.handlers.settings import Streams, secrets
 from collector.ingest.stream_puts import put_items
 from collector.streams import Stream
 from collector.streams.kinesis import connect
@@ -36,7 +36,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 def _app() -> App:
     names = Streams.load()
     streams = {"click": connect(names.clicks), "telemetry": connect(names.telemetry)}
-    settings = load("beacon", BeaconSettings).closed()
+    own = load("beacon", BeaconSettings)
+    settings = BeaconSettings.model_validate({**own.model_dump(), **secrets()}).closed()
     return create_app(Submit(streams), settings=settings)  # type: ignore[arg-type]
 
 

@@ -106,6 +106,8 @@ def test_two_stacks_with_other_prefixes_share_no_name(template: dict[str, Any]) 
     ]  # fmt: skip
     assert len(names) > 15
     for logical, said in names:
+        if isinstance(said, dict) and "Ref" in said:  # another resource's name
+            continue
         assert "Prefix}" in str(said.get("Fn::Sub") if isinstance(said, dict) else said), logical
 
 
@@ -192,6 +194,29 @@ def test_the_archive_is_decoded_compressed_and_by_date(template: dict[str, Any])
         assert target["CompressionFormat"] == "GZIP"
         assert re.search(r"archive/\w+/date=!\{timestamp:yyyy-MM-dd\}/", target["Prefix"])
         assert target["ProcessingConfiguration"]["Enabled"] is True
+
+
+def test_a_door_is_throttled_and_logged_or_is_a_function_url_as_the_parameter_says(template: dict[str, Any]) -> None:
+    """Each of the two is whole by itself, and neither is there beside the other."""
+    conditions = {name: each.get("Condition") for name, each in template["Resources"].items()}
+    assert {name for name, said in conditions.items() if said == "HasUrl"} == {
+        "BeaconFunctionUrl", "BeaconUrlPermission", "BeaconUrlInvokePermission",
+    }  # fmt: skip
+    routes = {each["RouteKey"] for each in of_type(template, "AWS::ApiGatewayV2::Route").values()}
+    assert routes == {"POST /v1/clicks", "POST /v1/telemetry", "$default"}
+    [stage] = of_type(template, "AWS::ApiGatewayV2::Stage").values()
+    limits = {"ThrottlingRateLimit": {"Ref": "HttpRate"}, "ThrottlingBurstLimit": {"Ref": "HttpBurst"}}
+    assert [*stage["RouteSettings"].values(), stage["DefaultRouteSettings"]] == [limits] * 3
+    json.loads(stage["AccessLogSettings"]["Format"])
+    api = {name for name, each in template["Resources"].items() if "ApiGatewayV2" in each["Type"]}
+    assert {conditions[name] for name in (*api, "BeaconApiLog", "BeaconApiPermission")} == {"HasApi"}
+
+
+def test_keys_lie_in_secrets_manager_and_in_no_functions_environment(template: dict[str, Any]) -> None:
+    for function in of_type(template, "AWS::Serverless::Function").values():
+        assert "TelemetryKeys" not in json.dumps(function)
+    [secret] = of_type(template, "AWS::SecretsManager::Secret").values()
+    assert secret["GenerateSecretString"]["GenerateStringKey"] == "identity_secret"
 
 
 def test_whoever_is_alarmed_is_told_what_to_do(template: dict[str, Any]) -> None:

@@ -135,6 +135,27 @@ def test_telemetry_is_closed_without_keys_and_bound_with_them(
     assert envelope["truck_id"] == "T7"
 
 
+def test_all_instances_give_a_nameless_event_the_same_identity_by_the_secret_that_they_share(
+    call: Call, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a retry that another instance gets would be counted again."""
+    manager = ministack().client("secretsmanager")
+    said = json.dumps({"identity_secret": "shared by all", "telemetry_keys": {"secret-of-T1": "T7"}})
+    secret = manager.create_secret(Name=f"beacon-{uuid.uuid4().hex[:8]}", SecretString=said)
+    monkeypatch.setenv("BEACON_SECRET", secret["ARN"])
+    event = json.dumps({"events": [{"event_type": "page_view", "page": "/"}]})
+    for _ in range(2):
+        beacon._app.cache_clear()  # another instance
+        assert call("POST", "/v1/clicks", event)["statusCode"] == 200
+    put = stored(names["CLICKS"])
+    minutes = {each["received_at"] // 60_000 for each in put}  # its identity is for a minute
+    ids = [json.loads(each["body"])["events"][0]["event_id"] for each in put]
+    assert [each[:5] for each in ids] == ["anon-", "anon-"]
+    assert len(set(ids)) == len(minutes)
+    answer = call("POST", "/v1/telemetry", json.dumps(sample(truck_id="T7")), authorization="Bearer secret-of-T1")
+    assert answer["statusCode"] == 200
+
+
 def test_the_rest_is_as_in_the_box(call: Call) -> None:
     """Refusals, preflight, pixel, script, health."""
     assert call("POST", "/v1/clicks", "no")["statusCode"] == 400
