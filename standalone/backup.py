@@ -2,8 +2,9 @@
 
 All SQLite files are held for the milliseconds in which a snapshot of each is opened, so that no store is newer than
 another; then writers go on, and the snapshots are copied. Other files are copied after that: those of the lake never
-change, and its catalog, which is of the instant, names those that count. What lives outside of the directory (orders
-in PostgreSQL by URL) is not covered.
+change, and its catalog, which is of the instant, names those that count. Orders in a PostgreSQL database are dumped by
+a snapshot of the same instant. Not covered, since they can be made again or keep themselves: the marts that `warehouse
+build` has written to a PostgreSQL, and Kafka.
 """
 
 import hashlib
@@ -11,21 +12,25 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contract.errors import Misconfigured, Rejected, Unreachable
 from contract.timestamps import from_datetime
+from standalone import postgresql_backup
 from standalone.child_processes import LOCK, lock
+from standalone.postgresql_backup import Snapshot, held
 
 if TYPE_CHECKING:
     from provisioning.registry.authority_files import AuthorityFiles
 
 MANIFEST = "backup.json"
+ORDERS = "orders.pgdump"
+LAKE = "lake"
 _MAGIC = b"SQLite format 3\x00"
 _BUSY_SECONDS = 30
 _NOT_KEPT = frozenset({LOCK, "up.json", "children.json", MANIFEST})
@@ -35,15 +40,22 @@ _NOT_KEPT_ENDS = ("-wal", "-shm", "-journal", ".tmp", ".log", ".log.1")
 @dataclass(frozen=True, slots=True)
 class Restored:
     """files: how many. replaced: where the former directory is now. kept_revoked: serial numbers of certificates that
-    the backup takes for active and that were revoked since; they stay revoked."""
+    the backup takes for active and that were revoked since; they stay revoked. lake_left_out: the lake's files name the
+    folder that they were in, so in another one it is to be built anew from the store."""
 
     files: int
     replaced: Path | None
     kept_revoked: tuple[str, ...]
+    lake_left_out: bool = False
 
 
-def back_up(data_dir: Path, target: Path) -> int:
+def back_up(data_dir: Path, target: Path, *, orders_url: str | None = None) -> int:
     """Copy a data directory into a new folder, closed to others; how many files.
+
+    Args:
+        data_dir: of the service, which may run.
+        target: the new folder.
+        orders_url: of the PostgreSQL database that orders are in, None where they are in the directory.
 
     Raises:
         Misconfigured: there is nothing to back up, the target exists, or it cannot be written.
@@ -61,34 +73,57 @@ def back_up(data_dir: Path, target: Path) -> int:
     databases = [path for path in _files(data_dir) if _is_database(path)]
     with ExitStack() as stack:
         taken_at = from_datetime(datetime.now(UTC))
-        for path, snapshot in _snapshots(stack, databases).items():
+        orders: list[Snapshot] = []
+
+        def hold_orders() -> None:
+            if orders_url:
+                orders.append(stack.enter_context(held(orders_url)))
+
+        snapshots = _snapshots(stack, databases, meanwhile=hold_orders)
+        if orders_url:
+            postgresql_backup.dump(orders_url, orders[0], draft / ORDERS)
+        for path, snapshot in snapshots.items():
             _copy_database(snapshot, _made(draft / path.relative_to(data_dir)), path.stat().st_mode)
     for path in _files(data_dir):
         copy = draft / path.relative_to(data_dir)
         if not copy.exists():
             shutil.copy2(path, _made(copy))
     digests = {str(path.relative_to(draft)): _digest(path) for path in _files(draft)}
-    manifest = {"version": 1, "taken_at": taken_at, "files": digests}
+    manifest = {"version": 1, "taken_at": taken_at, "data_dir": str(data_dir.resolve()), "files": digests}
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     os.sync()
     draft.rename(target)
     return len(digests)
 
 
-def restore(backup: Path, data_dir: Path, *, replace: bool = False) -> Restored:
+def restore(backup: Path, data_dir: Path, *, replace: bool = False, orders_url: str | None = None) -> Restored:
     """Put a backup in place as a data directory; a former one is kept beside it, and what it revoked stays revoked.
 
-    A kill leaves the former directory, or the restored one, or (between two renames) the former one beside it.
+    A kill leaves the former directory, or the restored one, or (between two renames) the former one beside it; orders
+    in PostgreSQL are put back before that, whole or not at all. Said again, it ends as if it had run once.
+
+    Args:
+        backup: what `back_up` has made.
+        data_dir: where to put it.
+        replace: also where there is something.
+        orders_url: of the PostgreSQL database for the orders, where the backup has them from one.
 
     Raises:
-        Misconfigured: no backup, a file of it is damaged, or the directory exists (and not `replace`) or is in use.
+        Misconfigured: no backup, a file of it is damaged, the directory exists (and not `replace`) or is in use, or the
+            orders were in PostgreSQL and no database is given.
     """
-    digests = _checked(backup)
+    manifest = _checked(backup)
+    digests = manifest["files"]
+    if ORDERS in digests and not orders_url:
+        raise Misconfigured("the orders of this backup were in PostgreSQL: set [commerce] database to an empty one")
+    lake_left_out = manifest.get("data_dir") != str(data_dir.resolve()) and (backup / LAKE).exists()
     if data_dir.exists() and any(data_dir.iterdir()) and not replace:
         raise Misconfigured(f"{data_dir} is not empty: say --replace, and it is kept beside the restored one")
     draft = data_dir.with_name(f"{data_dir.name}.restoring")
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(backup, draft, ignore=shutil.ignore_patterns(MANIFEST))
+    shutil.copytree(backup, draft, ignore=shutil.ignore_patterns(MANIFEST, ORDERS))
+    if lake_left_out:
+        shutil.rmtree(draft / LAKE)
     replaced = None
     with ExitStack() as stack:
         kept: tuple[str, ...] = ()
@@ -96,25 +131,29 @@ def restore(backup: Path, data_dir: Path, *, replace: bool = False) -> Restored:
             kept = _keep_revocations(former / "provisioning", draft / "provisioning")
         if data_dir.exists():
             stack.enter_context(lock(data_dir))
+        if ORDERS in digests and orders_url:
+            postgresql_backup.load(orders_url, backup / ORDERS, replace=replace)
+        if data_dir.exists():
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
             replaced = data_dir.with_name(f"{data_dir.name}.replaced-{stamp}")
             os.sync()
             data_dir.rename(replaced)
         draft.rename(data_dir)
         os.sync()
-    return Restored(len(digests), replaced, kept)
+    return Restored(len(digests), replaced, kept, lake_left_out)
 
 
-def _checked(backup: Path) -> dict[str, str]:
+def _checked(backup: Path) -> dict[str, Any]:
     try:
-        digests: dict[str, str] = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))["files"]
+        manifest: dict[str, Any] = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))
+        digests: dict[str, str] = manifest["files"]
     except (OSError, ValueError, KeyError):
         raise Misconfigured(f"{backup} is no backup: {MANIFEST} is missing or damaged") from None
     for name, digest in digests.items():
         path = backup / name
         if not path.is_file() or _digest(path) != digest:
             raise Misconfigured(f"{path} is missing or damaged: use another backup")
-    return digests
+    return manifest
 
 
 def _former(data_dir: Path) -> Path | None:
@@ -156,14 +195,20 @@ def _is_of_one_authority(ours: "AuthorityFiles", theirs: "AuthorityFiles") -> bo
     return all(ours.certificate_file(one).read_bytes() == theirs.certificate_file(one).read_bytes() for one in both)
 
 
-def _snapshots(stack: ExitStack, databases: list[Path]) -> dict[Path, sqlite3.Connection]:
-    """An open snapshot of each database, all of one instant: no writer is between two of them."""
+def _snapshots(
+    stack: ExitStack, databases: list[Path], *, meanwhile: Callable[[], None]
+) -> dict[Path, sqlite3.Connection]:
+    """An open snapshot of each database, all of one instant: no writer is between two of them.
+
+    meanwhile: called while all of them are held.
+    """
     found = {}
     with ExitStack() as holding:
         try:
             for path in databases:
                 holder = holding.enter_context(closing(_opened(path)))
                 holder.execute("BEGIN IMMEDIATE")
+            meanwhile()
             for path in databases:
                 found[path] = stack.enter_context(closing(_opened(path)))
                 found[path].execute("BEGIN")

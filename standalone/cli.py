@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from collector.cli_options import settings_of
+from commerce.settings import CommerceSettings
+from contract.settings import load
 from standalone.backup import back_up
 from standalone.backup import restore as put_back
 
@@ -29,7 +31,7 @@ def backup(
     The backup holds private keys: its folder is closed to other users; keep it so.
     """
     source = settings_of(config, data_dir).data_dir
-    files = back_up(source, folder)
+    files = back_up(source, folder, orders_url=_orders_url(config))
     said = {"data_dir": str(source), "backup": str(folder), "files": files}
     typer.echo(json.dumps(said) if as_json else f"{files} files of {source} are in {folder}")
 
@@ -46,14 +48,22 @@ def restore(
 ) -> None:
     """Put a backup in place. Certificates that were revoked since it was taken stay revoked, and are named."""
     target = settings_of(config, data_dir).data_dir
-    done = put_back(folder, target, replace=replace)
+    done = put_back(folder, target, replace=replace, orders_url=_orders_url(config))
     said = {
         "data_dir": str(target),
         "files": done.files,
         "replaced": str(done.replaced) if done.replaced else None,
         "kept_revoked": list(done.kept_revoked),
+        "lake_left_out": done.lake_left_out,
     }
     lines = [f"{done.files} files of {folder} are in {target}"]
     lines += [f"the former directory is in {done.replaced}"] if done.replaced else []
     lines += [f"stays revoked, though the backup takes it for active: {serial}" for serial in done.kept_revoked]
+    lines += ["next: `milepost lake build`, since the lake cannot move to another folder"] if done.lake_left_out else []
     typer.echo(json.dumps(said) if as_json else "\n".join(lines))
+
+
+def _orders_url(config: Path | None) -> str | None:
+    """Of the PostgreSQL database that orders are in; None where they are in the data directory."""
+    url = load("commerce", CommerceSettings, config).database or ""
+    return url if url.startswith("postgresql:") else None

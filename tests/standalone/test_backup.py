@@ -2,6 +2,9 @@
 
 import json
 import subprocess
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,6 +16,7 @@ from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from standalone.backup import back_up, restore
 from standalone.child_processes import lock
+from tests import postgresql
 from tests.standalone.up import MILEPOST, Up
 
 
@@ -61,3 +65,63 @@ def test_a_damaged_backup_and_a_directory_in_use_are_refused(tmp_path: Path) -> 
         restore(tmp_path / "backup", tmp_path / "data", replace=True)
     assert (tmp_path / "data" / "file").read_text() == "x"
     assert "file" in json.loads((tmp_path / "backup" / "backup.json").read_text())["files"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL for orders, with a password in it."""
+    with postgresql.cluster() as url:
+        yield url.replace("milepost@", "milepost:secret@")
+
+
+def test_orders_in_postgresql_are_of_the_same_instant_and_come_back_on_an_empty_machine(
+    up: Up, shop: str, tmp_path: Path
+) -> None:
+    """A shop that writes an order and then a click of the same number never has the later one alone."""
+    names = {name: postgresql.database(shop, name) for name in ("before", "after")}
+    configs = {name: tmp_path / f"{name}.toml" for name in names}
+    for name, url in names.items():
+        configs[name].write_text(f'[commerce]\ndatabase = "{url}"\n')
+    http = up.start("--trucks", "0", "--shoppers", "0", "--config", str(configs["before"]))["http"]
+    stop = threading.Event()
+
+    def sell() -> None:
+        for number in range(10_000):
+            if stop.is_set():
+                return
+            line = {"item_id": "I1", "quantity": 1, "price": 2}
+            order = {"order_id": f"O-{number}", "customer_id": "C", "currency": "EUR", "lines": [line]}
+            assert httpx.post(f"{http}/v1/orders", json=order).status_code == 201
+            click = {"event_id": f"O-{number}", "event_type": "purchase", "item_id": "I1"}
+            assert httpx.post(f"{http}/v1/clicks", json=click).status_code == 200
+
+    seller = threading.Thread(target=sell)
+    seller.start()
+    time.sleep(1)
+    try:
+        assert up.ask("backup", str(tmp_path / "backup"), "--config", str(configs["before"]))["files"] > 2
+    finally:
+        stop.set()
+        seller.join()
+    other = Up(tmp_path / "other machine")
+    asked = ("--config", str(configs["after"]))
+    other.ask("restore", str(tmp_path / "backup"), *asked)
+    orders = len(other.ask("orders", "list", *asked))
+    clicks = sum(row["count"] for row in other.ask("clicks", *asked))
+    assert orders > 0
+    assert 0 <= orders - clicks <= 1
+    with pytest.raises(Misconfigured, match="has tables"):
+        restore(tmp_path / "backup", tmp_path / "third", orders_url=names["after"])
+    with pytest.raises(Misconfigured, match=r"set \[commerce\] database"):
+        restore(tmp_path / "backup", tmp_path / "third")
+    assert not (tmp_path / "third").exists()
+
+
+def test_a_lake_cannot_move_and_is_left_out_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "data" / "lake").mkdir(parents=True)
+    (tmp_path / "data" / "lake" / "part.parquet").write_text("x")
+    back_up(tmp_path / "data", tmp_path / "backup")
+    assert restore(tmp_path / "backup", tmp_path / "other").lake_left_out
+    assert not (tmp_path / "other" / "lake").exists()
+    assert not restore(tmp_path / "backup", tmp_path / "data", replace=True).lake_left_out
+    assert (tmp_path / "data" / "lake" / "part.parquet").exists()
