@@ -71,7 +71,7 @@ def serve(folder: Path) -> None:
     from collector.settings import CollectorSettings
     from collector.stores.factory import open_store
     from standalone.group_commit_writer import Writer
-    from standalone.http_server import Web
+    from standalone.http_server import HttpServer
 
     settings = CollectorSettings(data_dir=folder)
     policy, store = Policy.of(settings.track), open_store(settings.store_url)
@@ -80,7 +80,7 @@ def serve(folder: Path) -> None:
         unlimited = BeaconSettings(rate=1e9, burst=1e9, quota_mb_per_day=1e9, free_mb=0)
         app = create_app(writer.submit, settings=unlimited, stats=writer.stats)
         app.router.routes.insert(0, Route(EMPTY, Empty(), methods=["POST"]))
-        web = Web(app, 0)
+        web = HttpServer(app, 0)
         web.start()
         print(web.url.rpartition(":")[2], flush=True)
         sys.stdin.read()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from iot_rules.engine import Message, Rule, Rules, load_documents, read_rule
+from iot_rules.engine import PublishedMessage, Rules, TopicRule, load_documents, read_rule
 
 ROUNDS, SECONDS = 5, 0.15
 TOPIC, CLIENT, NOW = "fleet/TRUCK-001/telemetry", "TRUCK-001", 1_700_000_000_000
@@ -35,7 +35,7 @@ SAMPLE = {
     "quality": {},
 }  # fmt: skip
 PAYLOAD = json.dumps(SAMPLE, separators=(",", ":")).encode()
-MESSAGE = Message(TOPIC, PAYLOAD, client_id=CLIENT, timestamp_ms=NOW)
+MESSAGE = PublishedMessage(TOPIC, PAYLOAD, client_id=CLIENT, timestamp_ms=NOW)
 
 Work = Callable[[], bytes | None]
 
@@ -114,14 +114,14 @@ FIGURES = (
 )
 
 
-def _rule(figure: Figure) -> Rule:
+def _rule(figure: Figure) -> TopicRule:
     if not figure.sql:
         return next(rule for rule in load_documents() if rule.name == "milepost_telemetry")
     payload = {"sql": figure.sql, "awsIotSqlVersion": "2016-03-23", "actions": [{"sqs": {"queueUrl": "q"}}]}
     return read_rule({"ruleName": "r", "topicRulePayload": payload})
 
 
-def _ours(rule: Rule) -> Work:
+def _ours(rule: TopicRule) -> Work:
     """The whole way: topic index, statement, action's parameters and payload."""
     rules = Rules([rule])
     return lambda: rules.run(MESSAGE)[0].payload

@@ -312,10 +312,11 @@ class HttpListener(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept; `started` says when."""
-        await super().startup(sockets=[])  # the lifespan, and no listening of uvicorn's own
         for one in sockets or []:
             one.setblocking(False)
-            one.listen(_BACKLOG)
+            one.listen(_BACKLOG)  # before `started` is said: whoever has waited for it may connect
+        await super().startup(sockets=[])  # the lifespan, and no listening of uvicorn's own
+        for one in sockets or []:
             self._keep(self._accept(one))
         self._keep(self._sweep())
 

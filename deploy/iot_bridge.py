@@ -20,7 +20,7 @@ from contract.errors import Unreachable
 from deploy.ministack import REGION, Ministack
 from iot_rules.action_targets import Publication, Targets
 from iot_rules.clients import Clients
-from iot_rules.engine import Message, Rules, load_documents
+from iot_rules.engine import PublishedMessage, Rules, load_documents
 from iot_rules.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Carrier:
         while (message := self._arrivals.get()) is not None:
             owner = message.topic.split("/")[1]
             now = time.time_ns() // 1_000_000
-            report = self._runner.handle(Message(message.topic, bytes(message.payload), owner, now))
+            report = self._runner.handle(PublishedMessage(message.topic, bytes(message.payload), owner, now))
             for name, failures in report.failures.items():
                 log.warning("rule_failed rule=%s reason=%s", name, failures[0].message)
             self._trucks.client.ack(message.mid, message.qos)

@@ -23,8 +23,8 @@ from deploy.http_proxy import forward
 from deploy.iot_bridge import Carrier
 from deploy.ministack import Ministack, deploy, environment, function_url
 from standalone.child_processes import Children, lock, reap
-from standalone.http_server import Web
-from standalone.mosquitto_supervisor import Broker
+from standalone.http_server import HttpServer
+from standalone.mosquitto_supervisor import MosquittoSupervisor
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +65,9 @@ class LocalStack:
         outputs = deploy(cloud, {**_PARAMETERS, **({"Track": self._track} if self._track else {})})
         self._aws = environment(cloud.url)
         speak_to(self._aws)
-        self.web = Web(forward(function_url(cloud, outputs["BeaconUrl"])), self._port)
+        self.web = HttpServer(forward(function_url(cloud, outputs["BeaconUrl"])), self._port)
         stack.callback(self.web.stop)
-        self.broker = Broker(self.folder / "broker", children=self.children)
+        self.broker = MosquittoSupervisor(self.folder / "broker", children=self.children)
         self.broker.start()
         stack.callback(self.broker.stop, 3.0)
         self.mqtt_url = self.broker.url

@@ -13,7 +13,7 @@ from typing import Any
 from contract.errors import Misconfigured
 from iot_rules.actions import Delivery
 from iot_rules.clients import Clients
-from iot_rules.engine import Rule
+from iot_rules.engine import TopicRule
 from iot_rules.errors import DeliveryFailed
 
 
@@ -37,7 +37,7 @@ class Targets:
         self._clients = clients
         self._publish = publish
 
-    def require(self, rules: Iterable[Rule]) -> None:
+    def require(self, rules: Iterable[TopicRule]) -> None:
         """Raises Misconfigured for an action that cannot be run here, by name: never a silent loss."""
         for rule in rules:
             kinds = [action.kind for action in (*rule.actions, rule.error_action) if action is not None]

@@ -11,7 +11,17 @@ from typing import Any
 
 from contract.codec import dump
 from contract.errors import Misconfigured
-from iot_rules.sql import Arrival, Message, Rendered, Renderer, Scope, Template, Value, compile_template, parse_template
+from iot_rules.sql import (
+    MessageContext,
+    PublishedMessage,
+    Rendered,
+    Renderer,
+    Scope,
+    Template,
+    Value,
+    compile_template,
+    parse_template,
+)
 
 KINDS = frozenset((
     "cloudwatchAlarm", "cloudwatchLogs", "cloudwatchMetric", "dynamoDB", "dynamoDBv2", "elasticsearch", "firehose",
@@ -89,7 +99,7 @@ def _prepared(key: str, value: object, version: str, variables: frozenset[str]) 
     return value
 
 
-def filled(action: Action, arrival: Arrival, variables: dict[str, Value]) -> tuple[dict[str, Any], list[str]]:
+def filled(action: Action, arrival: MessageContext, variables: dict[str, Value]) -> tuple[dict[str, Any], list[str]]:
     """The parameters for one message, and what went wrong with their templates."""
     problems: list[str] = []
     parameters: dict[str, Any] = action.fill(Scope(arrival, action.version, variables), problems)
@@ -144,7 +154,7 @@ def failure(action: Action, parameters: dict[str, Any], message: str) -> Failure
     return Failure(action.kind[0].upper() + action.kind[1:] + "Action", resource, message)
 
 
-def error_document(rule_name: str, message: Message, failures: Sequence[Failure]) -> bytes:
+def error_document(rule_name: str, message: PublishedMessage, failures: Sequence[Failure]) -> bytes:
     """The one message that the error action gets for a message, whatever number of actions failed."""
     document = {
         "ruleName": rule_name,

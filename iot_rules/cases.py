@@ -20,9 +20,9 @@ from iot_rules.sql import (
     LATEST,
     NO_MATCH,
     UNDEFINED,
-    Arrival,
     Failed,
-    Message,
+    MessageContext,
+    PublishedMessage,
     Rendered,
     Statement,
     Surroundings,
@@ -81,7 +81,7 @@ def check_case(case: dict[str, Any], line: int = 0) -> Verdict:
 def case_output(case: dict[str, Any]) -> Value:
     """The output of a case: as of `run`, or `Rendered` of a template. Raises SqlError, Misconfigured."""
     version = case.get("aws_iot_sql_version") or LATEST
-    arrival = Arrival(_message(case), Surroundings(account_id=str(case.get("accountid") or "123456789012")))
+    arrival = MessageContext(_message(case), Surroundings(account_id=str(case.get("accountid") or "123456789012")))
     statement = compile_statement(case["sql"], version) if case.get("sql") is not None else None
     variables: dict[str, Value] = {}
     output: Value = UNDEFINED
@@ -94,7 +94,10 @@ def case_output(case: dict[str, Any]) -> Value:
 
 
 def run_on_topic(
-    statement: Statement, arrival: Arrival, rule_name: str | None = None, variables: dict[str, Value] | None = None
+    statement: Statement,
+    arrival: MessageContext,
+    rule_name: str | None = None,
+    variables: dict[str, Value] | None = None,
 ) -> Value:
     """`run`, if the statement's topic filter matches; a rule_name must be the one that Basic Ingest names."""
     wanted = statement.topic_filter
@@ -107,9 +110,9 @@ def run_on_topic(
     return run(statement, arrival, variables)
 
 
-def _message(case: dict[str, Any]) -> Message:
+def _message(case: dict[str, Any]) -> PublishedMessage:
     timestamp = case.get("timestamp")
-    return Message(
+    return PublishedMessage(
         topic=str(case.get("topic", "")),
         payload=_bytes(case["payload"]) if "payload" in case else b"{}",
         client_id=case.get("clientid"),

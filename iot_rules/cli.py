@@ -26,12 +26,12 @@ from iot_rules.cases import check_case, read_cases, run_on_topic, shown_output
 from iot_rules.cli_rendering import change_line, operand_line, show_findings, show_rules
 from iot_rules.clients import Clients
 from iot_rules.deployment_plan import AS_IT_IS, Change, filled, placeholders, plan
-from iot_rules.engine import Rule, load_documents, read_rule
+from iot_rules.engine import TopicRule, load_documents, read_rule
 from iot_rules.errors import SqlError
 from iot_rules.findings import ERROR
 from iot_rules.lint import check_document, check_documents
 from iot_rules.quotas import Fleet, fleet_findings
-from iot_rules.sql import LATEST, Arrival, Failed, Message, Surroundings, compile_statement, parse_json
+from iot_rules.sql import LATEST, Failed, MessageContext, PublishedMessage, Surroundings, compile_statement, parse_json
 from iot_rules.sql.explanation import explain as explain_statement
 from iot_rules.sql.values import UNDEFINED
 
@@ -84,7 +84,7 @@ def list_rules(documents: Documents = None, config: Config = None, json_output: 
         show_rules(Console(), rows)
 
 
-def _row(rule: Rule) -> dict[str, Any]:
+def _row(rule: TopicRule) -> dict[str, Any]:
     return {
         "rule_name": rule.name,
         "topic_filter": rule.statement.topic_filter,
@@ -121,7 +121,7 @@ def check(  # noqa: PLR0913  (each is an option of the command)
     raise typer.Exit(1 if any(finding.level == ERROR for finding in findings) else 0)
 
 
-def _readable(documents: list[tuple[str, Any]]) -> list[Rule]:
+def _readable(documents: list[tuple[str, Any]]) -> list[TopicRule]:
     rules = []
     for _, document in documents:
         try:
@@ -216,7 +216,7 @@ def eval_statement(  # noqa: PLR0913  (each is an option of the command)
         if json_output:
             _print({"error": error.reason, "position": error.position})
         raise
-    message = Message(
+    message = PublishedMessage(
         topic=topic,
         payload=data,
         client_id=clientid,
@@ -224,7 +224,7 @@ def eval_statement(  # noqa: PLR0913  (each is an option of the command)
         principal=principal,
         trace_id=traceid,
     )
-    arrival = Arrival(message, Surroundings(account_id=accountid))
+    arrival = MessageContext(message, Surroundings(account_id=accountid))
     if explain:
         for operand in explain_statement(statement, arrival):
             sys.stderr.write(operand_line(operand) + "\n")
@@ -301,7 +301,7 @@ def _agreed(change: Change) -> bool:
     return sys.stdin.isatty() and typer.confirm(f"delete {change.rule_name}, which no document names?", err=True)
 
 
-def _refuse_errors(rules: tuple[Rule, ...]) -> None:
+def _refuse_errors(rules: tuple[TopicRule, ...]) -> None:
     found = [finding for rule in rules for finding in check_document(rule.document, rule.name)]
     errors = [finding for finding in found if finding.level == ERROR]
     if errors:

@@ -21,10 +21,10 @@ from iot_rules.payloads import Unfit, payloads
 from iot_rules.sql import (
     NO_MATCH,
     ORIGINAL,
-    Arrival,
     Failed,
-    Message,
+    MessageContext,
     Program,
+    PublishedMessage,
     Statement,
     Surroundings,
     Value,
@@ -35,14 +35,24 @@ from iot_rules.sql.functions import FUNCTIONS
 from iot_rules.sql.validation import called_functions
 from iot_rules.topics import TopicIndex
 
-__all__ = ["Delivery", "Failure", "Message", "Outcome", "Rule", "Rules", "Surroundings", "load_documents", "read_rule"]
+__all__ = [
+    "Delivery",
+    "Failure",
+    "PublishedMessage",
+    "RuleOutcome",
+    "Rules",
+    "Surroundings",
+    "TopicRule",
+    "load_documents",
+    "read_rule",
+]
 
 _REMEMBERED = 65_536
 """Topics whose rules are remembered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rule:
+class TopicRule:
     """One rule, ready to run. `document` is the whole CreateTopicRule input that it was read from."""
 
     name: str
@@ -59,7 +69,7 @@ class Rule:
         object.__setattr__(self, "program", Program(self.statement))
 
 
-def load_documents(folder: Path | None = None) -> tuple[Rule, ...]:
+def load_documents(folder: Path | None = None) -> tuple[TopicRule, ...]:
     """The rules of a folder of JSON files, by file name; by default those that come with Milepost.
 
     Raises Misconfigured, or SqlError, with the file's name.
@@ -73,7 +83,7 @@ def load_documents(folder: Path | None = None) -> tuple[Rule, ...]:
     return tuple(_load(file) for file in files)
 
 
-def _load(file: Traversable) -> Rule:
+def _load(file: Traversable) -> TopicRule:
     try:
         document = json.loads(file.read_text("utf-8"))
     except (ValueError, OSError) as error:
@@ -86,7 +96,7 @@ def _load(file: Traversable) -> Rule:
         raise Misconfigured(f"{file.name}: {error}") from None
 
 
-def read_rule(document: object) -> Rule:
+def read_rule(document: object) -> TopicRule:
     """A rule from the input of CreateTopicRule. Raises SqlError or Misconfigured."""
     name, payload = _parts(document)
     sql, version = payload.get("sql"), payload.get("awsIotSqlVersion", ORIGINAL)
@@ -98,7 +108,7 @@ def read_rule(document: object) -> Rule:
     if not isinstance(actions, list):
         raise Misconfigured("topicRulePayload.actions must be an array")
     on_error = payload.get("errorAction")
-    return Rule(
+    return TopicRule(
         name=name,
         sql=sql,
         statement=statement,
@@ -126,11 +136,11 @@ class Rules:
     Raises Misconfigured for two rules of one name, and for a statement that calls out to what has no resolver.
     """
 
-    def __init__(self, rules: Iterable[Rule], surroundings: Surroundings | None = None) -> None:
+    def __init__(self, rules: Iterable[TopicRule], surroundings: Surroundings | None = None) -> None:
         self._surroundings = surroundings or Surroundings()
-        self._by_name: dict[str, Rule] = {}
-        self._found: dict[str, list[Rule]] = {}
-        self._index: TopicIndex[Rule] = TopicIndex()
+        self._by_name: dict[str, TopicRule] = {}
+        self._found: dict[str, list[TopicRule]] = {}
+        self._index: TopicIndex[TopicRule] = TopicIndex()
         for rule in rules:
             if rule.name in self._by_name:
                 raise Misconfigured(f"two rules are named {rule.name}: rename one")
@@ -140,7 +150,7 @@ class Rules:
                 if rule.statement.topic_filter is not None:
                     self._index.add(rule.statement.topic_filter, rule)
 
-    def _require_resolvers(self, rule: Rule) -> None:
+    def _require_resolvers(self, rule: TopicRule) -> None:
         for call in called_functions(rule.statement):
             if FUNCTIONS[call.function].external and call.function not in self._surroundings.resolvers:
                 raise Misconfigured(
@@ -148,12 +158,12 @@ class Rules:
                     "resolver for it is configured here"
                 )
 
-    def matching(self, topic: str) -> list[Rule]:
+    def matching(self, topic: str) -> list[TopicRule]:
         """The rules whose topic filter matches; of a Basic Ingest topic, the one that it names."""
-        arrival = Arrival(Message(topic, b""), self._surroundings)
+        arrival = MessageContext(PublishedMessage(topic, b""), self._surroundings)
         return self._matching(arrival)
 
-    def _matching(self, arrival: Arrival) -> list[Rule]:
+    def _matching(self, arrival: MessageContext) -> list[TopicRule]:
         if arrival.rule is None:
             return self._find(arrival.topic)
         rule = self._by_name.get(arrival.rule)
@@ -162,7 +172,7 @@ class Rules:
         wanted = rule.statement.topic_filter
         return [rule] if wanted is None or rule in self._find(arrival.topic) else []
 
-    def _find(self, topic: str) -> list[Rule]:
+    def _find(self, topic: str) -> list[TopicRule]:
         """The index's answer, remembered: a fleet publishes to a few topics a truck, over and over."""
         found = self._found.get(topic)
         if found is None:
@@ -171,13 +181,13 @@ class Rules:
             found = self._found[topic] = self._index.find(topic)
         return found
 
-    def outcomes(self, message: Message) -> list["Outcome"]:
+    def outcomes(self, message: PublishedMessage) -> list["RuleOutcome"]:
         """What each matching rule makes of one message, in the rules' order; none for a WHERE that is not true."""
-        arrival = Arrival(message, self._surroundings)
+        arrival = MessageContext(message, self._surroundings)
         made = (_outcome(rule, arrival) for rule in self._matching(arrival))
         return [outcome for outcome in made if outcome is not None]
 
-    def run(self, message: Message) -> list[Delivery]:
+    def run(self, message: PublishedMessage) -> list[Delivery]:
         """What the rules' actions would send for one message, in the rules' order. Never raises."""
         deliveries: list[Delivery] = []
         for outcome in self.outcomes(message):
@@ -186,24 +196,24 @@ class Rules:
                 deliveries.append(error)
         return deliveries
 
-    def undeliverable(self, message: Message, delivery: Delivery, reason: str) -> Delivery | None:
+    def undeliverable(self, message: PublishedMessage, delivery: Delivery, reason: str) -> Delivery | None:
         """The error action's delivery for a delivery that could not be sent; None where there is none to make."""
         rule = self._by_name.get(delivery.rule_name)
         if rule is None or delivery.error:
             return None
         failed = failure(Action(delivery.action_type, {}), delivery.parameters, reason)
-        return Outcome(rule, Arrival(message, self._surroundings), {}, [], [failed]).error_delivery()
+        return RuleOutcome(rule, MessageContext(message, self._surroundings), {}, [], [failed]).error_delivery()
 
 
 @dataclass(slots=True)
-class Outcome:
+class RuleOutcome:
     """What one rule makes of one message: deliveries to send, and what failed so far.
 
     Whoever sends adds its own failures, and asks for the error action's one delivery when all actions were tried.
     """
 
-    rule: Rule
-    arrival: Arrival
+    rule: TopicRule
+    arrival: MessageContext
     variables: dict[str, Value]
     deliveries: list[Delivery]
     failures: list[Failure]
@@ -218,8 +228,8 @@ class Outcome:
         return Delivery(self.rule.name, action.kind, parameters, payload, error=True)
 
 
-def _outcome(rule: Rule, arrival: Arrival) -> Outcome | None:
-    outcome = Outcome(rule, arrival, {}, [], [])
+def _outcome(rule: TopicRule, arrival: MessageContext) -> RuleOutcome | None:
+    outcome = RuleOutcome(rule, arrival, {}, [], [])
     output = rule.program.run(arrival, outcome.variables)
     if output is NO_MATCH:
         return None
@@ -231,7 +241,7 @@ def _outcome(rule: Rule, arrival: Arrival) -> Outcome | None:
     return outcome
 
 
-def _perform(outcome: Outcome, index: int, action: Action, output: Value) -> None:
+def _perform(outcome: RuleOutcome, index: int, action: Action, output: Value) -> None:
     arrival = outcome.arrival
     parameters, problems = filled(action, arrival, outcome.variables)
     if not problems:

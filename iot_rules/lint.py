@@ -13,7 +13,7 @@ from contract.telemetry import Telemetry
 from contract.topics import MAX_PAYLOAD, TIME_ASK, UPLINK
 from iot_rules import action_schemas
 from iot_rules.actions import Action
-from iot_rules.engine import Rule, read_rule
+from iot_rules.engine import TopicRule, read_rule
 from iot_rules.errors import SqlError, TooMuch
 from iot_rules.findings import WARNING, Finding
 from iot_rules.lint_actions import action_meaning, loops
@@ -53,7 +53,7 @@ def check_documents(documents: Sequence[tuple[str, object]]) -> list[Finding]:
     return [*found, *loops(_readable(document for _, document in documents))]
 
 
-def _readable(documents: Iterable[object]) -> list[Rule]:
+def _readable(documents: Iterable[object]) -> list[TopicRule]:
     """The rules of the documents that can be read; what is wrong with the others is a finding of its own."""
     rules = []
     for document in documents:
@@ -76,7 +76,7 @@ def check_document(document: object, name: str) -> list[Finding]:
     return [*refused, *check_rule(rule)]
 
 
-def check_rule(rule: Rule) -> list[Finding]:
+def check_rule(rule: TopicRule) -> list[Finding]:
     """Every finding on one rule that could be read."""
     found = [*_filter_findings(rule), *_action_findings(rule), *_payload_findings(rule), *_statement_findings(rule)]
     found += [*statement_meaning(rule), *action_meaning(rule)]
@@ -85,7 +85,7 @@ def check_rule(rule: Rule) -> list[Finding]:
     return found
 
 
-def _filter_findings(rule: Rule) -> list[Finding]:
+def _filter_findings(rule: TopicRule) -> list[Finding]:
     topic_filter = rule.statement.topic_filter
     if topic_filter is None:
         return []
@@ -119,7 +119,7 @@ def _filter_findings(rule: Rule) -> list[Finding]:
     return found
 
 
-def _action_findings(rule: Rule) -> list[Finding]:
+def _action_findings(rule: TopicRule) -> list[Finding]:
     found = []
     if not rule.actions:
         found.append(Finding(rule.name, "no-action", "the rule has no action", "add one: it does nothing"))
@@ -148,7 +148,7 @@ def _action_findings(rule: Rule) -> list[Finding]:
     return found
 
 
-def _payload_findings(rule: Rule) -> list[Finding]:
+def _payload_findings(rule: TopicRule) -> list[Finding]:
     """Outputs that outgrow what an action takes, when the truck sends a full batch."""
     if rule.statement.topic_filter is None or not overlap(rule.statement.topic_filter, _BATCHES):
         return []
@@ -177,7 +177,7 @@ def _template_calls(action: Action | None) -> list[Call]:
     return calls
 
 
-def _statement_findings(rule: Rule) -> list[Finding]:
+def _statement_findings(rule: TopicRule) -> list[Finding]:
     statement = rule.statement
     found = []
     if statement.version == ORIGINAL:
@@ -224,7 +224,7 @@ def _has_dash(sql: str) -> bool:
     return token.kind != "end"
 
 
-def _call_findings(rule: Rule, call: Call) -> list[Finding]:
+def _call_findings(rule: TopicRule, call: Call) -> list[Finding]:
     """Calls that can only ever be Undefined."""
     function, count = FUNCTIONS[call.function], len(call.arguments)
     if not function.fewest <= count <= function.most:

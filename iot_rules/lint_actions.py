@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from iot_rules.actions import Action
-from iot_rules.engine import Rule
+from iot_rules.engine import TopicRule
 from iot_rules.findings import WARNING, Finding
 from iot_rules.sql import Template, tree
 from iot_rules.sql.visitor import all_nodes
@@ -21,7 +21,7 @@ _TARGETS = {
 }  # fmt: skip
 
 
-def action_meaning(rule: Rule) -> Iterator[Finding]:
+def action_meaning(rule: TopicRule) -> Iterator[Finding]:
     """Every finding on what the actions and the error action do."""
     for action in rule.actions:
         yield from _action(rule, action)
@@ -32,7 +32,7 @@ def action_meaning(rule: Rule) -> Iterator[Finding]:
             yield Finding(rule.name, "duplicate", f"the action {action.kind} stands twice, alike", "remove one")
 
 
-def _action(rule: Rule, action: Action) -> Iterator[Finding]:
+def _action(rule: TopicRule, action: Action) -> Iterator[Finding]:
     parameters = action.parameters
     yield from _targets(rule, action)
     if action.kind == "republish":
@@ -64,7 +64,7 @@ def _varies(value: object) -> bool:
     return isinstance(value, Template) and any(not isinstance(part, str | tree.Literal) for part in value.parts)
 
 
-def _partition_key(rule: Rule, parameters: dict[str, Any]) -> Iterator[Finding]:
+def _partition_key(rule: TopicRule, parameters: dict[str, Any]) -> Iterator[Finding]:
     if "partitionKey" not in parameters:
         yield Finding(
             rule.name, "partition-key", "without a partition key a truck's records lose their order",
@@ -77,7 +77,7 @@ def _partition_key(rule: Rule, parameters: dict[str, Any]) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _targets(rule: Rule, action: Action) -> Iterator[Finding]:
+def _targets(rule: TopicRule, action: Action) -> Iterator[Finding]:
     role = action.parameters.get("roleArn")
     if isinstance(role, str) and not _PLACEHOLDER.fullmatch(role):
         found = _ARN.fullmatch(role)
@@ -97,7 +97,7 @@ def _targets(rule: Rule, action: Action) -> Iterator[Finding]:
         )
 
 
-def _templates(rule: Rule, action: Action) -> Iterator[Finding]:
+def _templates(rule: TopicRule, action: Action) -> Iterator[Finding]:
     """Templates see the message, not the columns: an alias there is Undefined, and the action then fails."""
     named = {column.alias[0] for column in rule.statement.columns if column.alias}
     read = {
@@ -125,7 +125,7 @@ def _templates(rule: Rule, action: Action) -> Iterator[Finding]:
 # -- loops
 
 
-def _loop(rule: Rule, action: Action) -> Iterator[Finding]:
+def _loop(rule: TopicRule, action: Action) -> Iterator[Finding]:
     topic, own = _published(action), rule.statement.topic_filter
     if topic is None or own is None or not overlap(topic, own):
         return
@@ -156,7 +156,7 @@ def _published(action: Action) -> str | None:
     return "/".join("+" if "\0" in level else level for level in levels)
 
 
-def loops(rules: Sequence[Rule]) -> Iterator[Finding]:
+def loops(rules: Sequence[TopicRule]) -> Iterator[Finding]:
     """Circles of two or more rules, each republishing into the next one's filter."""
     feeds: dict[str, set[str]] = {rule.name: set() for rule in rules}
     for rule in rules:

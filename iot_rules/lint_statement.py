@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from contract.control_messages import Report, Status
 from contract.telemetry import Telemetry
 from contract.topics import UPLINK
-from iot_rules.engine import Rule
+from iot_rules.engine import TopicRule
 from iot_rules.errors import TooMuch
 from iot_rules.findings import WARNING, Finding
 from iot_rules.sql import tree
@@ -41,7 +41,7 @@ _FIELDS = {
 }
 
 
-def statement_meaning(rule: Rule) -> Iterator[Finding]:
+def statement_meaning(rule: TopicRule) -> Iterator[Finding]:
     """Every finding on what the statement means, in the order of the text."""
     statement = rule.statement
     roots = [node for _, node in statement.variables] + [column.expression for column in statement.columns]
@@ -55,7 +55,7 @@ def statement_meaning(rule: Rule) -> Iterator[Finding]:
         yield from _operands(rule, statement.where, negated=False)
 
 
-def _node(rule: Rule, node: tree.Node) -> Iterator[Finding]:
+def _node(rule: TopicRule, node: tree.Node) -> Iterator[Finding]:
     if isinstance(node, tree.Binary) and node.operator in _ORDERED | {"=", "<>"}:
         yield from _comparison(rule, node)
     elif isinstance(node, tree.Call) and node.function == "topic" and node.arguments:
@@ -64,7 +64,7 @@ def _node(rule: Rule, node: tree.Node) -> Iterator[Finding]:
         yield from _date(rule, node)
 
 
-def _comparison(rule: Rule, node: tree.Binary) -> Iterator[Finding]:
+def _comparison(rule: TopicRule, node: tree.Binary) -> Iterator[Finding]:
     for side, other in ((node.left, node.right), (node.right, node.left)):
         if not isinstance(side, tree.Literal) or not isinstance(side.value, str):
             continue
@@ -79,7 +79,7 @@ def _comparison(rule: Rule, node: tree.Binary) -> Iterator[Finding]:
         yield Finding(rule.name, "string", what, remedy, side.position)
 
 
-def _level(rule: Rule, node: tree.Call) -> Iterator[Finding]:
+def _level(rule: TopicRule, node: tree.Call) -> Iterator[Finding]:
     index, wanted = node.arguments[0], rule.statement.topic_filter
     if not isinstance(index, tree.Literal) or not isinstance(index.value, int) or wanted is None:
         return
@@ -95,7 +95,7 @@ def _level(rule: Rule, node: tree.Call) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _date(rule: Rule, node: tree.Call) -> Iterator[Finding]:
+def _date(rule: TopicRule, node: tree.Call) -> Iterator[Finding]:
     """A literal pattern that is none, or that says minutes where months are meant."""
     at = 0 if node.function == "parse_time" else 1
     pattern = node.arguments[at] if len(node.arguments) > at else None
@@ -128,7 +128,7 @@ def _valid(function: str, pattern: str) -> bool:
 # -- fields
 
 
-def _fields(rule: Rule, roots: list[tree.Node]) -> Iterator[Finding]:
+def _fields(rule: TopicRule, roots: list[tree.Node]) -> Iterator[Finding]:
     """Names that none of the messages that the filter lets through has."""
     wanted = rule.statement.topic_filter
     sent = [uplink for uplink in UPLINK if wanted is not None and overlap(wanted, uplink)]
@@ -200,7 +200,7 @@ def _path(node: tree.Node) -> tuple[str, ...]:
     return (node.name, *reversed(names)) if isinstance(node, tree.Name) else ()
 
 
-def _aliases(rule: Rule) -> Iterator[Finding]:
+def _aliases(rule: TopicRule) -> Iterator[Finding]:
     """WHERE sees the payload, not the columns: an alias there is Undefined, unless a field has its name."""
     statement = rule.statement
     if statement.where is None:
@@ -215,7 +215,7 @@ def _aliases(rule: Rule) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _operands(rule: Rule, node: tree.Node, *, negated: bool) -> Iterator[Finding]:
+def _operands(rule: TopicRule, node: tree.Node, *, negated: bool) -> Iterator[Finding]:
     """Where the outcome depends on how AWS IoT takes `true OR Undefined` or `false AND Undefined`."""
     if isinstance(node, tree.Not):
         yield from _operands(rule, node.operand, negated=not negated)

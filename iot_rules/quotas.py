@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contract.topics import MAX_PAYLOAD, UPLINK
-from iot_rules.engine import Rule
+from iot_rules.engine import TopicRule
 from iot_rules.findings import INFO, Finding
 from iot_rules.prices import IOT_STEP, MINUTES, deliveries, prices, steps
 from iot_rules.sql.tree import Call, Column, Star
@@ -33,7 +33,7 @@ class Fleet:
     message_bytes: int = 1024
 
 
-def fleet_findings(rules: Sequence[Rule], fleet: Fleet) -> list[Finding]:
+def fleet_findings(rules: Sequence[TopicRule], fleet: Fleet) -> list[Finding]:
     """Rates over a limit, messages that are too large, and what each rule costs a truck and month."""
     return [*_size_findings(fleet), *_rate_findings(rules, fleet), *_cost_findings(rules, fleet)]
 
@@ -47,7 +47,7 @@ def _size_findings(fleet: Fleet) -> list[Finding]:
     )]  # fmt: skip
 
 
-def _rate_findings(rules: Sequence[Rule], fleet: Fleet) -> list[Finding]:
+def _rate_findings(rules: Sequence[TopicRule], fleet: Fleet) -> list[Finding]:
     publishes = 1 / fleet.interval
     total, matching = publishes * fleet.trucks, len(_taking(rules))
     measured = (
@@ -66,7 +66,7 @@ def _rate_findings(rules: Sequence[Rule], fleet: Fleet) -> list[Finding]:
     ]
 
 
-def _taking(rules: Sequence[Rule]) -> list[Rule]:
+def _taking(rules: Sequence[TopicRule]) -> list[TopicRule]:
     """The rules that a sample goes through."""
     filters = ((rule, rule.statement.topic_filter) for rule in rules if not rule.disabled)
     return [rule for rule, wanted in filters if wanted is not None and overlap(wanted, _TELEMETRY)]
@@ -89,7 +89,7 @@ class Cost:
         return self.connection + self.messages + sum(self.rules.values())
 
 
-def cost(rules: Sequence[Rule], fleet: Fleet) -> Cost:
+def cost(rules: Sequence[TopicRule], fleet: Fleet) -> Cost:
     """What one truck costs a month at list prices, its samples alone."""
     price, messages = prices(), MINUTES * 60 / fleet.interval
     return Cost(
@@ -99,7 +99,7 @@ def cost(rules: Sequence[Rule], fleet: Fleet) -> Cost:
     )
 
 
-def _per_message(rule: Rule, fleet: Fleet) -> float:
+def _per_message(rule: TopicRule, fleet: Fleet) -> float:
     """Dollars for one message through one rule."""
     price = prices()
     dollars: float = steps(fleet.message_bytes, IOT_STEP) * price["iot_rule_triggered"]
@@ -124,7 +124,7 @@ def _growth(node: object) -> float:
     return 0
 
 
-def _cost_findings(rules: Sequence[Rule], fleet: Fleet) -> list[Finding]:
+def _cost_findings(rules: Sequence[TopicRule], fleet: Fleet) -> list[Finding]:
     spent, table = cost(rules, fleet), prices()
     each = "; ".join(f"{name} ${dollars:.4f}" for name, dollars in spent.rules.items())
     ingested = spent.total - spent.messages

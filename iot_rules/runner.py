@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from iot_rules.actions import Action, Delivery, Failure, failure
-from iot_rules.engine import Message, Outcome, Rules
+from iot_rules.engine import PublishedMessage, RuleOutcome, Rules
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ Send = Callable[[Sequence[Delivery]], None]
 
 
 @dataclass(slots=True)
-class Report:
+class DeliveryReport:
     """What became of one message.
 
     delivered: records that actions sent. failures: per rule, what failed. errors: error messages that were
@@ -40,14 +40,14 @@ class Runner:
         self._rules = rules
         self._send = send
 
-    def handle(self, message: Message) -> Report:
+    def handle(self, message: PublishedMessage) -> DeliveryReport:
         """Run all rules on one message and deliver. Never raises."""
-        report = Report()
+        report = DeliveryReport()
         for outcome in self._rules.outcomes(message):
             self._deliver(outcome, report)
         return report
 
-    def _deliver(self, outcome: Outcome, report: Report) -> None:
+    def _deliver(self, outcome: RuleOutcome, report: DeliveryReport) -> None:
         topic = outcome.arrival.message.topic
         for _, group in groupby(outcome.deliveries, key=lambda delivery: delivery.index):
             records = list(group)
@@ -62,7 +62,7 @@ class Runner:
             report.failures[outcome.rule.name] = outcome.failures
             self._tell(outcome, report)
 
-    def _tell(self, outcome: Outcome, report: Report) -> None:
+    def _tell(self, outcome: RuleOutcome, report: DeliveryReport) -> None:
         name, delivery = outcome.rule.name, outcome.error_delivery()
         problem = "the rule has no error action" if delivery is None else self._attempt([delivery])
         if delivery is not None and problem is None:

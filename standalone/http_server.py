@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 _REMEDY = "give another --port, or 0 for a free one"
 
 
-class Web:
+class HttpServer:
     """Serves one ASGI app; `port` 0 takes a free one.
 
     Args:

@@ -28,7 +28,7 @@ from contract.descriptors import is_own_trouble
 from contract.errors import Misconfigured, Unreachable
 from contract.topics import MAX_PAYLOAD
 from standalone.child_processes import STOP_SECONDS, Child, Children, trim
-from standalone.truck_access import Identities
+from standalone.truck_access import TruckAccess
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ _MISSING = (
 )
 
 
-class Broker:
+class MosquittoSupervisor:
     """One mosquitto on the loopback interface, with its files in `folder`.
 
     port: 0 takes a free one, kept until the object goes. children: who records the process (default: in `folder`);
@@ -75,7 +75,7 @@ class Broker:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._children = children or Children(self._folder)
         self._child: Child | None = None
-        self.identities: Identities | None = None
+        self.identities: TruckAccess | None = None
         self._wanted = threading.Event()
         self._guard = threading.RLock()
         self.port = port

@@ -28,7 +28,7 @@ from contract import topics
 from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
 from contract.ingest_items import Item
 from iot_rules.actions import Delivery
-from iot_rules.engine import Message, Rules
+from iot_rules.engine import PublishedMessage, Rules
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class MqttConsumer:
     def _republish(self, message: mqtt.MQTTMessage, now: int) -> None:
         """Publish what the rules make of a message, at once: the round trip bounds the error of the time told."""
         owner = message.topic.split("/")[1]
-        for delivery in self._rules.run(Message(message.topic, bytes(message.payload), owner, now)):
+        for delivery in self._rules.run(PublishedMessage(message.topic, bytes(message.payload), owner, now)):
             if delivery.error or delivery.action_type != "republish":
                 log.error("rule_failed rule=%s topic=%s", delivery.rule_name, message.topic)
                 continue
@@ -214,7 +214,7 @@ class MqttConsumer:
     def _items(self, arrival: _Arrival) -> list[Any]:
         """What the rules make of one message; a message that no rule wants cannot come, by the subscription."""
         owner = arrival.topic.split("/")[1]
-        message = Message(arrival.topic, arrival.payload, owner, arrival.received_ms)
+        message = PublishedMessage(arrival.topic, arrival.payload, owner, arrival.received_ms)
         items: list[Any] = []
         for delivery in self._rules.run(message):
             if delivery.error or delivery.action_type != "kinesis":

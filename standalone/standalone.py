@@ -36,12 +36,12 @@ from standalone.click_retention import keep_within
 from standalone.gap_repair_loop import keep_asking
 from standalone.group_commit_writer import Writer
 from standalone.http_gate import HttpGate
-from standalone.http_server import HOST, Web
+from standalone.http_server import HOST, HttpServer
 from standalone.kafka_doors import KafkaDoors
-from standalone.mosquitto_supervisor import Broker
+from standalone.mosquitto_supervisor import MosquittoSupervisor
 from standalone.mqtt_consumer import MqttConsumer, items_of
 from standalone.supervised_loops import Loops
-from standalone.truck_access import Identities
+from standalone.truck_access import TruckAccess
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Standalone:
         *,
         port: int,
         broker_url: str | None = None,
-        identities: Identities | None = None,
+        identities: TruckAccess | None = None,
         doors: Sequence[Doors] = (),
         companions: Companions | None = None,
         host: str = HOST,
@@ -86,7 +86,7 @@ class Standalone:
         self._stack = ExitStack()
         self._stop = threading.Event()
         self.loops = Loops()
-        self.broker: Broker | None = None
+        self.broker: MosquittoSupervisor | None = None
         self.identities = identities
         self._doors, self._companions = doors, companions
         self._kafka = stream
@@ -137,7 +137,7 @@ class Standalone:
         for open_doors in self._doors:
             app.router.routes.extend(open_doors(stack, stats))
         self.gate = HttpGate(app, public=beacon.public_paths)
-        self.web = Web(self.gate, self._port, host=self._host, http=self._http)
+        self.web = HttpServer(self.gate, self._port, host=self._host, http=self._http)
         stack.callback(self.web.stop)
         self.children = Children(self.folder)
         stack.callback(self.children.stop, 3.0)
@@ -203,12 +203,12 @@ class Standalone:
         uplink.start()
         return uplink
 
-    def _start_broker(self, stack: ExitStack) -> Broker:
+    def _start_broker(self, stack: ExitStack) -> MosquittoSupervisor:
         """On the port of the last time if it is free: trucks come back to the address that they were given."""
         remembered = self.folder / "broker" / "port"
         port = int(remembered.read_text()) if remembered.exists() else 0
         for choice in (port, 0):
-            broker = Broker(self.folder / "broker", port=choice, children=self.children)
+            broker = MosquittoSupervisor(self.folder / "broker", port=choice, children=self.children)
             if self.identities:
                 broker.identities = self.identities
                 self.identities.guard(broker)
@@ -231,7 +231,7 @@ class Standalone:
         stack.callback(thread.join, 5)
         stack.callback(self._stop.set)
 
-    def _supervise(self, broker: Broker, *, stop: threading.Event) -> None:
+    def _supervise(self, broker: MosquittoSupervisor, *, stop: threading.Event) -> None:
         """Keep the broker alive, and up.json true about it."""
         known = broker.pid
         watcher = threading.Thread(

@@ -33,7 +33,7 @@ class Guarded(Protocol):
     def restart(self) -> None: ...
 
 
-class Identities:
+class TruckAccess:
     """One data directory's trucks. simulated: those that need no identity, since `up` makes them up itself."""
 
     def __init__(self, registry: "LocalRegistry", site: "Site", folder: Path, simulated: Sequence[str]) -> None:
@@ -126,7 +126,7 @@ class Identities:
         self._registry.close()
 
 
-def open_identities(folder: Path, settings: ProvisioningSettings, simulated: Sequence[str]) -> Identities | None:
+def open_identities(folder: Path, settings: ProvisioningSettings, simulated: Sequence[str]) -> TruckAccess | None:
     """The identities of a data directory, None where `milepost provision init` has not run.
 
     Misconfigured where a simulated truck is called like one of the registry.
@@ -139,4 +139,4 @@ def open_identities(folder: Path, settings: ProvisioningSettings, simulated: Seq
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error}: {folder} has identities; pip install 'milepost[provisioning]'") from None
     registry = LocalRegistry(folder, settings, author=Author("milepost up"))
-    return Identities(registry, registry.site, folder, simulated)
+    return TruckAccess(registry, registry.site, folder, simulated)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from agent.enrollment import Advice, Granted
 from agent.enrollment.csr import signing_request
-from agent.enrollment.provisioning_client import Line, OpenDesk
+from agent.enrollment.provisioning_client import OpenDesk, ProvisioningEndpoint
 from contract.errors import Misconfigured, Rejected
 
 
@@ -69,5 +69,5 @@ class ClaimOffice:
             name = desk.register(self._template, made.ownership, {"ThingName": self._truck_id, **parameters})
         return Granted(name, made.certificate)
 
-    def _line(self, certificate: str, key: bytes) -> Line:
-        return Line(self._host, self._port, self._truck_id, self._ca, certificate, key)
+    def _line(self, certificate: str, key: bytes) -> ProvisioningEndpoint:
+        return ProvisioningEndpoint(self._host, self._port, self._truck_id, self._ca, certificate, key)

@@ -10,14 +10,14 @@ from awscrt.exceptions import AwsCrtError
 from awscrt.mqtt_request_response import ClientOptions
 from awsiot import V2ServiceException, iotidentity, mqtt5_client_builder
 
-from agent.enrollment.provisioning_client import SECONDS, Line, Made
+from agent.enrollment.provisioning_client import SECONDS, Made, ProvisioningEndpoint
 from contract.errors import Misconfigured, Rejected, Unreachable
 
 _CONNECT_SECONDS = 40.0  # s2n sits out a penalty of up to 30 s before it tells of a handshake that failed
 
 
 @contextmanager
-def open_desk(line: Line) -> Iterator["AwsIotDesk"]:
+def open_desk(line: ProvisioningEndpoint) -> Iterator["AwsIotDesk"]:
     """Connect, once: what stands in the way is said and not tried again."""
     events = _Events()
     try:
@@ -47,7 +47,7 @@ def open_desk(line: Line) -> Iterator["AwsIotDesk"]:
         wait([events.stopped], SECONDS)
 
 
-def _connected(line: Line, failure: Any) -> None:
+def _connected(line: ProvisioningEndpoint, failure: Any) -> None:
     """failure: of the first attempt, None if it came about."""
     if failure is None:
         return

@@ -13,7 +13,7 @@ from paho.mqtt.client import Client, MQTTMessage
 
 from agent.enrollment.credential_store import write
 from agent.enrollment.paho_connection import connect, new_client
-from agent.enrollment.provisioning_client import SECONDS, Line, Made
+from agent.enrollment.provisioning_client import SECONDS, Made, ProvisioningEndpoint
 from contract.errors import Rejected, Unreachable
 
 CREATE = "$aws/certificates/create-from-csr/json"
@@ -25,7 +25,7 @@ def register_topic(template: str) -> str:
 
 
 @contextmanager
-def open_desk(line: Line) -> Iterator["PahoDesk"]:
+def open_desk(line: ProvisioningEndpoint) -> Iterator["PahoDesk"]:
     """Connect, once: what stands in the way is said and not tried again."""
     answers: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
     client = new_client(line.client_id)
@@ -92,7 +92,7 @@ def _of(message: MQTTMessage) -> tuple[str, bytes]:
     return message.topic, bytes(message.payload)
 
 
-def _context(line: Line) -> ssl.SSLContext:
+def _context(line: ProvisioningEndpoint) -> ssl.SSLContext:
     """OpenSSL reads keys from files only: one in a private folder, gone at once."""
     context = ssl.create_default_context(cadata=line.ca)
     with tempfile.TemporaryDirectory(prefix="milepost-") as folder:

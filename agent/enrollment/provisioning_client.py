@@ -13,7 +13,7 @@ SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ProvisioningEndpoint:
     """Where a desk is, and as whom it is asked. ca: whom to trust, PEM."""
 
     host: str
@@ -46,4 +46,4 @@ class Desk(Protocol):
         ...
 
 
-OpenDesk = Callable[[Line], AbstractContextManager[Desk]]
+OpenDesk = Callable[[ProvisioningEndpoint], AbstractContextManager[Desk]]

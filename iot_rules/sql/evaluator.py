@@ -19,7 +19,7 @@ from iot_rules.sql import numbers, tree
 from iot_rules.sql.functions import FUNCTIONS
 from iot_rules.sql.functions.types import cast
 from iot_rules.sql.operators import OPERATORS, equals, negation
-from iot_rules.sql.scope import Arrival, Scope
+from iot_rules.sql.scope import MessageContext, Scope
 from iot_rules.sql.values import UNDEFINED, Value, narrow, plain, to_boolean, to_int
 from iot_rules.sql.visitor import all_nodes
 
@@ -58,7 +58,7 @@ class Program:
         weighed = bool(statement.variables) or not all(map(_cannot_grow, statement.columns))
         self._select = _select(statement.columns, statement.value, self.version, weighed=weighed)
 
-    def run(self, arrival: Arrival, variables: dict[str, Value] | None = None) -> Value:
+    def run(self, arrival: MessageContext, variables: dict[str, Value] | None = None) -> Value:
         """The output for a message whose topic has already matched; `variables` is filled by SET. Never raises."""
         scope = Scope(arrival, self.version, variables if variables is not None else {})
         try:
@@ -76,7 +76,7 @@ class Program:
         return UNDEFINED if self._original and isinstance(output, list) else output
 
 
-def run(statement: tree.Statement, arrival: Arrival, variables: dict[str, Value] | None = None) -> Value:
+def run(statement: tree.Statement, arrival: MessageContext, variables: dict[str, Value] | None = None) -> Value:
     """`Program.run` of a statement that is needed once."""
     return Program(statement).run(arrival, variables)
 

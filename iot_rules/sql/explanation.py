@@ -6,7 +6,7 @@ from contract.errors import MilepostError
 from iot_rules.sql import tree
 from iot_rules.sql.evaluator import compile_node
 from iot_rules.sql.printer import print_node
-from iot_rules.sql.scope import Arrival, Scope
+from iot_rules.sql.scope import MessageContext, Scope
 from iot_rules.sql.values import UNDEFINED, Value
 from iot_rules.sql.visitor import children
 
@@ -25,7 +25,7 @@ class Operand:
     problem: str = ""
 
 
-def explain(statement: tree.Statement, arrival: Arrival) -> list[Operand]:
+def explain(statement: tree.Statement, arrival: MessageContext) -> list[Operand]:
     """The expressions that are Undefined or break off while none of their own operands is, and both sides of WHERE.
 
     In the order of the clauses. Never raises. Nested queries are told as a whole, since each row has values of its own.

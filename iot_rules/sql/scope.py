@@ -22,7 +22,7 @@ Returns a value, or UNDEFINED if there is none. Raises any MilepostError: the me
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PublishedMessage:
     """One message as published.
 
     topic: as published, Basic Ingest prefix included. timestamp_ms: when the rules engine saw it, ms since 1970.
@@ -51,7 +51,7 @@ class Surroundings:
     random: Callable[[], float] = random.random
 
 
-class Arrival:
+class MessageContext:
     """A message on its way through the rules: topic without its Basic Ingest prefix, payload parsed when asked.
 
     rule: the rule that a Basic Ingest topic names, else None.
@@ -59,7 +59,7 @@ class Arrival:
 
     __slots__ = ("_parsed", "_parsed_original", "message", "rule", "surroundings", "topic")
 
-    def __init__(self, message: Message, surroundings: Surroundings) -> None:
+    def __init__(self, message: PublishedMessage, surroundings: Surroundings) -> None:
         self.message = message
         self.surroundings = surroundings
         self.rule, self.topic = split_basic_ingest(message.topic)
@@ -131,7 +131,7 @@ class Scope:
     __slots__ = ("_budget", "arrival", "nested", "row", "variables", "version")
 
     def __init__(
-        self, arrival: Arrival, version: str, variables: dict[str, Value], budget: Budget | None = None
+        self, arrival: MessageContext, version: str, variables: dict[str, Value], budget: Budget | None = None
     ) -> None:
         self.arrival = arrival
         self._budget = budget

@@ -13,7 +13,7 @@ from iot_rules.sql import tree
 from iot_rules.sql.evaluator import TOO_DEEP, Evaluate, compile_node
 from iot_rules.sql.parser import parse_expression_at
 from iot_rules.sql.printer import print_node
-from iot_rules.sql.scope import Arrival, Scope
+from iot_rules.sql.scope import MessageContext, Scope
 from iot_rules.sql.validation import validate_expression
 from iot_rules.sql.values import UNDEFINED, Value, to_text
 
@@ -51,7 +51,7 @@ Renderer = Callable[[Scope], Rendered]
 """A template made ready for many messages. Never raises."""
 
 
-def render(template: tree.Template, arrival: Arrival, variables: dict[str, Value] | None = None) -> Rendered:
+def render(template: tree.Template, arrival: MessageContext, variables: dict[str, Value] | None = None) -> Rendered:
     """The template's text for one message. Never raises."""
     return compile_template(template)(Scope(arrival, template.version, variables or {}))
 

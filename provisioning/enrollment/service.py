@@ -8,12 +8,14 @@ revoked. Whoever fails is told nothing but "denied", is slowed down, and is logg
 
 import base64
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from contract.errors import Rejected
+from contract.source_limiter import SourceLimiter
 from contract.timestamps import from_datetime
 from provisioning import certificate_authority
 from provisioning.errors import Denied, Throttled, Unknown
@@ -35,37 +37,19 @@ class Confirmed(NamedTuple):
     renew: bool
 
 
-class Limiter:
-    """Token buckets, one a peer and one for all: `burst` at once, then `per_minute`. Monotonic seconds by `clock`."""
-
-    def __init__(self, clock: Callable[[], float], *, per_minute: float = 10, burst: int = 10) -> None:
-        self._clock, self._rate, self._burst = clock, per_minute / 60, burst
-        self._levels: dict[str, tuple[float, float]] = {}
-
-    def spend(self, peer: str) -> None:
-        """Count one request of a peer; Throttled if it has none left."""
-        now = self._clock()
-        if len(self._levels) > 10_000:
-            self._levels = {k: v for k, v in self._levels.items() if now - v[1] < self._burst / self._rate}
-        level, at = self._levels.get(peer, (float(self._burst), now))
-        level = min(self._burst, level + (now - at) * self._rate)
-        if level < 1:
-            raise Throttled((1 - level) / self._rate)
-        self._levels[peer] = (level - 1, now)
-
-
 class Enrolment:
     """What `POST /v1/enroll` does. limiter: of refusals to one peer; everyone: to all of them together."""
 
     def __init__(
         self,
         registry: LocalRegistry,
-        limiter: Limiter,
-        everyone: Limiter,
+        limiter: SourceLimiter,
+        everyone: SourceLimiter,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._registry, self._limiter, self._everyone, self._now = registry, limiter, everyone, now
         self._alarmed: dict[str, float] = {}
+        self._guard = threading.Lock()  # requests are judged on threads
 
     def enrol(self, token: str, csr_pem: str, *, peer: str) -> Certificate:
         """The certificate of the token's truck. Raises Denied, Throttled, or Rejected for a bad request."""
@@ -163,12 +147,12 @@ class Enrolment:
             peer,
         )
 
-    def _spend(self, limiter: Limiter, whose: str, peer: str) -> None:
-        try:
-            limiter.spend(whose)
-        except Throttled:
+    def _spend(self, limiter: SourceLimiter, whose: str, peer: str) -> None:
+        with self._guard:
+            seconds = limiter.wait(whose)
+        if seconds:
             log.warning("enrolment_throttled peer=%s", peer)
-            raise
+            raise Throttled(seconds)
 
     def _denied(self, what: str, peer: str, truck_id: str | None = None, why: str = "") -> Denied:
         """The refusal, which is counted against its source and against all; Throttled where there were too many.
@@ -188,6 +172,4 @@ def _truck_at(peer: str) -> str:
 
 def open_enrolment(registry: LocalRegistry, clock: Callable[[], float] = time.monotonic) -> Enrolment:
     """Enrolment with its limits of refusals: 30 a minute of one address, 20 at once; 1,200 in all, 300 at once."""
-    return Enrolment(
-        registry, Limiter(clock, per_minute=30, burst=20), everyone=Limiter(clock, per_minute=1200, burst=300)
-    )
+    return Enrolment(registry, SourceLimiter(0.5, 20, clock=clock), everyone=SourceLimiter(20, 300, clock=clock))

@@ -26,7 +26,7 @@ class Unanswered(Unreachable):
     """A call that AWS may have carried out, or not."""
 
 
-class RateLimiter:
+class AwsCallLimiter:
     """One operation's pace: `wait` before each call. Thread-safe."""
 
     def __init__(self, per_second: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
@@ -70,7 +70,7 @@ class Paced:
     ) -> None:
         self.client = client
         self._per_second, self._patience, self._sleep = per_second, patience, sleep
-        self._paces: dict[str, RateLimiter] = {}
+        self._paces: dict[str, AwsCallLimiter] = {}
         self._guard = threading.Lock()
         self.throttled = 0
 
@@ -112,7 +112,7 @@ class Paced:
                 return found
             token = {"nextToken" if "nextToken" in answer else "marker": following}
 
-    def _judge(self, error: Exception, pace: RateLimiter) -> None:
+    def _judge(self, error: Exception, pace: AwsCallLimiter) -> None:
         """Return if the call may be tried again, else raise."""
         if isinstance(error, NoCredentialsError):
             raise Misconfigured("no AWS credentials: set AWS_PROFILE, or [provisioning] profile") from None
@@ -127,10 +127,10 @@ class Paced:
         if not isinstance(error, ConnectionError | HTTPClientError):
             raise Misconfigured(f"AWS cannot be asked: {error}") from None
 
-    def _pace(self, operation: str) -> RateLimiter:
+    def _pace(self, operation: str) -> AwsCallLimiter:
         with self._guard:
             if operation not in self._paces:
-                self._paces[operation] = RateLimiter(self._per_second, time.monotonic, self._sleep)
+                self._paces[operation] = AwsCallLimiter(self._per_second, time.monotonic, self._sleep)
             return self._paces[operation]
 
 

@@ -20,7 +20,7 @@ from collector.stores.dynamodb import TABLES, create_tables
 from contract import timestamps
 from contract.codec import dump
 from deploy.ministack import Ministack, environment, function_url
-from iot_rules.engine import Message, Rules, load_documents
+from iot_rules.engine import PublishedMessage, Rules, load_documents
 from tests.collector.handlers.conftest import minutes
 from tests.local_aws import deployed
 
@@ -45,7 +45,7 @@ class Cloud:
                 PartitionKey=each.parameters["partitionKey"],
                 Data=each.payload,
             )
-            for each in self._rules.run(Message(topic, payload, owner, now))
+            for each in self._rules.run(PublishedMessage(topic, payload, owner, now))
         ]
 
     def post(self, path: str, body: bytes, **headers: str) -> tuple[int, Any]:

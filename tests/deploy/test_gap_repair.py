@@ -15,7 +15,7 @@ from collector.cli import app as cli
 from deploy.iot_bridge import Carrier
 from deploy.ministack import Ministack, deploy, environment
 from standalone.child_processes import Child, Children
-from standalone.mosquitto_supervisor import Broker
+from standalone.mosquitto_supervisor import MosquittoSupervisor
 from tests.local_aws import ministack
 
 pytestmark = pytest.mark.skipif(not Path("/usr/sbin/mosquitto").exists(), reason="mosquitto is not installed")
@@ -40,7 +40,7 @@ class Fleet:
         deploy(self.cloud, PARAMETERS)
         self._children = Children(folder)
         stack.callback(self._children.stop, 3.0)
-        self.broker = Broker(folder / "broker", children=self._children)
+        self.broker = MosquittoSupervisor(folder / "broker", children=self._children)
         self.broker.start()
 
     @contextmanager

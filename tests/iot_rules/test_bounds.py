@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from iot_rules.engine import Message, Rules, read_rule
-from iot_rules.sql import Arrival, Failed, Surroundings, compile_statement, dump, run
+from iot_rules.engine import PublishedMessage, Rules, read_rule
+from iot_rules.sql import Failed, MessageContext, Surroundings, compile_statement, dump, run
 
 SLOW = {"n": "a" * 4000, "p": "(.*)(.*)(.*)(.*)(.*)[^a]"}
 DEEP = ("[" * 80 + "]" * 80).encode()
 
 
 def of(sql: str, payload: bytes) -> Any:
-    return run(compile_statement(sql), Arrival(Message("a/b", payload), Surroundings()))
+    return run(compile_statement(sql), MessageContext(PublishedMessage("a/b", payload), Surroundings()))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_bound_ends_in_the_error_action_and_not_in_a_value(sql: str, payload: 
         "sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": [{"sqs": {"queueUrl": "q"}}],
         "errorAction": {"sqs": {"queueUrl": "errors"}},
     }  # fmt: skip
-    [told] = Rules([read_rule({"ruleName": "r", "topicRulePayload": document})]).run(Message("a/b", payload))
+    [told] = Rules([read_rule({"ruleName": "r", "topicRulePayload": document})]).run(PublishedMessage("a/b", payload))
     assert told.error
     assert json.loads(told.payload)["failures"][0]["errorMessage"] == output.reason
 
@@ -68,12 +68,13 @@ def test_what_nests_deep_in_variables_does_not_raise_either() -> None:
     assert isinstance(output, Failed | dict)
     document = {"sql": f"SET {chain} SELECT @v9 AS a FROM 'a/b'", "awsIotSqlVersion": "2016-03-23"}
     document |= {"actions": [{"sqs": {"queueUrl": "${@v9}"}}], "errorAction": {"sqs": {"queueUrl": "e"}}}  # type: ignore[dict-item]
-    assert len(Rules([read_rule({"ruleName": "r", "topicRulePayload": document})]).run(Message("a/b", b"{}"))) == 1
+    rules = Rules([read_rule({"ruleName": "r", "topicRulePayload": document})])
+    assert len(rules.run(PublishedMessage("a/b", b"{}"))) == 1
 
 
 STOPPED = """
 import sys, time
-from iot_rules.sql import Arrival, Message, Surroundings, compile_statement, run
+from iot_rules.sql import MessageContext, PublishedMessage, Surroundings, compile_statement, run
 from iot_rules.sql.functions import java_regex
 search = java_regex.find
 def slowly(*given):
@@ -85,7 +86,7 @@ def slowly(*given):
 from iot_rules.sql.functions import regexps
 regexps.find = slowly
 statement = compile_statement("SELECT a FROM 'a/b' WHERE regexp_matches(a, 'x+') AND regexp_matches(a, 'x')")
-print(run(statement, Arrival(Message("a/b", b'{"a":"xx"}'), Surroundings())), flush=True)
+print(run(statement, MessageContext(PublishedMessage("a/b", b'{"a":"xx"}'), Surroundings())), flush=True)
 """
 
 

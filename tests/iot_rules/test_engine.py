@@ -9,10 +9,10 @@ import pytest
 
 from contract.errors import Misconfigured
 from contract.topics import TIME_ASK, UPLINK
-from iot_rules.engine import Message, Rule, Rules, Surroundings, load_documents, read_rule
+from iot_rules.engine import PublishedMessage, Rules, Surroundings, TopicRule, load_documents, read_rule
 
 
-def rule(name: str, sql: str, *actions: dict[str, Any], **more: Any) -> Rule:
+def rule(name: str, sql: str, *actions: dict[str, Any], **more: Any) -> TopicRule:
     payload = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": list(actions), **more}
     return read_rule({"ruleName": name, "topicRulePayload": payload})
 
@@ -37,7 +37,7 @@ def test_every_topic_of_a_truck_has_its_rule() -> None:
 @pytest.mark.parametrize("rest", ["telemetry", "telemetry/batch"])
 def test_telemetry_is_wrapped_as_the_bytes_came(shipped: Rules, rest: str) -> None:
     payload = b'{"seq": 1 }\xff'
-    (delivery,) = shipped.run(Message(f"fleet/t-1/{rest}", payload, client_id="t-1", timestamp_ms=7))
+    (delivery,) = shipped.run(PublishedMessage(f"fleet/t-1/{rest}", payload, client_id="t-1", timestamp_ms=7))
     assert (delivery.action_type, delivery.parameters["partitionKey"]) == ("kinesis", "t-1")
     assert delivery.parameters["streamName"] == "milepost-telemetry"
     encoded = base64.b64encode(payload).decode()
@@ -47,31 +47,31 @@ def test_telemetry_is_wrapped_as_the_bytes_came(shipped: Rules, rest: str) -> No
 
 @pytest.mark.parametrize("kind", ["report", "status"])
 def test_report_and_status_say_their_kind(shipped: Rules, kind: str) -> None:
-    (delivery,) = shipped.run(Message(f"fleet/t/{kind}", b"{}", client_id="t"))
+    (delivery,) = shipped.run(PublishedMessage(f"fleet/t/{kind}", b"{}", client_id="t"))
     assert json.loads(delivery.payload)["kind"] == kind
 
 
 def test_other_topics_go_nowhere(shipped: Rules) -> None:
-    assert not shipped.run(Message("fleet/t/resend", b"{}"))
-    assert not shipped.run(Message("fleet/a/b/telemetry", b"{}"))
+    assert not shipped.run(PublishedMessage("fleet/t/resend", b"{}"))
+    assert not shipped.run(PublishedMessage("fleet/a/b/telemetry", b"{}"))
 
 
 def test_basic_ingest_reaches_only_the_rule_it_names(shipped: Rules) -> None:
-    (delivery,) = shipped.run(Message("$aws/rules/milepost_telemetry/fleet/t/telemetry", b"{}", client_id="t"))
+    (delivery,) = shipped.run(PublishedMessage("$aws/rules/milepost_telemetry/fleet/t/telemetry", b"{}", client_id="t"))
     assert delivery.rule_name == "milepost_telemetry"
-    assert not shipped.run(Message("$aws/rules/milepost_status/fleet/t/telemetry", b"{}"))
-    assert not shipped.run(Message("$aws/rules/nobody/fleet/t/telemetry", b"{}"))
+    assert not shipped.run(PublishedMessage("$aws/rules/milepost_status/fleet/t/telemetry", b"{}"))
+    assert not shipped.run(PublishedMessage("$aws/rules/nobody/fleet/t/telemetry", b"{}"))
 
 
 def test_all_matching_rules_run_in_order() -> None:
     rules = Rules([rule("one", "SELECT a FROM 'x/#'", kinesis()), rule("two", "SELECT b FROM '+/y'", kinesis())])
-    payloads = [(each.rule_name, each.payload) for each in rules.run(Message("x/y", b'{"a":1,"b":2}'))]
+    payloads = [(each.rule_name, each.payload) for each in rules.run(PublishedMessage("x/y", b'{"a":1,"b":2}'))]
     assert payloads == [("one", b'{"a":1}'), ("two", b'{"b":2}')]
 
 
 def test_failed_templates_make_one_error_message_for_all_failed_actions() -> None:
     broken = rule("r", "SELECT * FROM 'x'", kinesis("${no}"), kinesis("ok"), kinesis("${nope}"), errorAction=S3)
-    good, error = Rules([broken]).run(Message("x", b"{}", client_id="c", trace_id="t"))
+    good, error = Rules([broken]).run(PublishedMessage("x", b"{}", client_id="c", trace_id="t"))
     assert not good.error
     assert good.parameters["partitionKey"] == "ok"
     assert (error.action_type, error.error, error.parameters["key"]) == ("s3", True, "k/x")
@@ -86,7 +86,7 @@ def test_failed_templates_make_one_error_message_for_all_failed_actions() -> Non
 
 def test_a_failure_to_send_goes_to_the_error_action_once() -> None:
     rules = Rules([rule("r", "SELECT * FROM 'x'", kinesis(), errorAction=S3)])
-    message = Message("x", b"{}")
+    message = PublishedMessage("x", b"{}")
     (delivery,) = rules.run(message)
     error = rules.undeliverable(message, delivery, "the stream is full")
     assert error is not None
@@ -96,17 +96,17 @@ def test_a_failure_to_send_goes_to_the_error_action_once() -> None:
 
 def test_variables_reach_the_templates() -> None:
     with_set = rule("r", "SET @k = upper(id) SELECT id FROM 'x'", kinesis("${@k}"))
-    (delivery,) = Rules([with_set]).run(Message("x", b'{"id":"a"}'))
+    (delivery,) = Rules([with_set]).run(PublishedMessage("x", b'{"id":"a"}'))
     assert delivery.parameters["partitionKey"] == "A"
 
 
 def test_raw_bytes_pass_through_select_star() -> None:
-    (delivery,) = Rules([rule("r", "SELECT * FROM 'x'", S3)]).run(Message("x", b"\xff\x00"))
+    (delivery,) = Rules([rule("r", "SELECT * FROM 'x'", S3)]).run(PublishedMessage("x", b"\xff\x00"))
     assert delivery.payload == b"\xff\x00"
 
 
 def test_disabled_rules_do_not_run() -> None:
-    assert not Rules([rule("r", "SELECT * FROM 'x'", S3, ruleDisabled=True)]).run(Message("x", b"{}"))
+    assert not Rules([rule("r", "SELECT * FROM 'x'", S3, ruleDisabled=True)]).run(PublishedMessage("x", b"{}"))
 
 
 def test_a_call_out_needs_a_resolver_and_uses_it() -> None:
@@ -114,21 +114,25 @@ def test_a_call_out_needs_a_resolver_and_uses_it() -> None:
     with pytest.raises(Misconfigured, match="aws_lambda"):
         Rules([calling])
     resolvers = {"aws_lambda": lambda values: {"out": [values[1]]}}
-    (delivery,) = Rules([calling], Surroundings(resolvers=resolvers)).run(Message("x", b'{"a":1}'))
+    (delivery,) = Rules([calling], Surroundings(resolvers=resolvers)).run(PublishedMessage("x", b'{"a":1}'))
     assert json.loads(delivery.payload) == {"o": [{"q": 1}]}
 
 
 @pytest.mark.parametrize("answer", [{1, 2}, float("nan"), b"x", object()])
 def test_an_answer_that_is_no_json_fails_the_statement(answer: Any) -> None:
     calling = rule("r", "SELECT get_secret('a', 'SecretString', 'r') AS o FROM 'x'", S3, errorAction=S3)
-    (delivery,) = Rules([calling], Surroundings(resolvers={"get_secret": lambda _: answer})).run(Message("x", b"{}"))
+    (delivery,) = Rules([calling], Surroundings(resolvers={"get_secret": lambda _: answer})).run(
+        PublishedMessage("x", b"{}")
+    )
     assert delivery.error
     assert b"get_secret() answered" in delivery.payload
 
 
 def test_an_answer_s_numbers_count() -> None:
     calling = rule("r", "SELECT aws_lambda('arn', *).n + 1 AS n FROM 'x'", S3)
-    made = Rules([calling], Surroundings(resolvers={"aws_lambda": lambda _: {"n": 1.5}})).run(Message("x", b"{}"))
+    made = Rules([calling], Surroundings(resolvers={"aws_lambda": lambda _: {"n": 1.5}})).run(
+        PublishedMessage("x", b"{}")
+    )
     assert made[0].payload == b'{"n":2.5}'
 
 
@@ -137,7 +141,7 @@ def test_a_failing_call_out_goes_to_the_error_action() -> None:
         raise Misconfigured("no such function")
 
     calling = rule("r", "SELECT aws_lambda('arn', 1) AS o FROM 'x'", kinesis(), errorAction=S3)
-    (delivery,) = Rules([calling], Surroundings(resolvers={"aws_lambda": fail})).run(Message("x", b"{}"))
+    (delivery,) = Rules([calling], Surroundings(resolvers={"aws_lambda": fail})).run(PublishedMessage("x", b"{}"))
     assert delivery.error
     assert b"no such function" in delivery.payload
 
@@ -167,7 +171,7 @@ def test_a_bad_document_is_named(tmp_path: Path, text: str, match: str) -> None:
 
 
 def sent(action: dict[str, Any], payload: bytes, sql: str = "SELECT VALUE * FROM 'x'") -> list[tuple[str, bytes]]:
-    made = Rules([rule("r", sql, action, errorAction=S3)]).run(Message("x", payload))
+    made = Rules([rule("r", sql, action, errorAction=S3)]).run(PublishedMessage("x", payload))
     return [("error" if each.error else each.action_type, each.payload) for each in made]
 
 
@@ -210,7 +214,9 @@ def test_undefined_is_sent_as_nothing() -> None:
 
 
 def test_an_ask_for_the_time_is_answered_under_its_id_on_the_asking_trucks_topic(shipped: Rules) -> None:
-    (delivery,) = shipped.run(Message("fleet/T1/time/ask", b'{"id":"0af3"}', client_id="T1", timestamp_ms=1234))
+    (delivery,) = shipped.run(
+        PublishedMessage("fleet/T1/time/ask", b'{"id":"0af3"}', client_id="T1", timestamp_ms=1234)
+    )
     assert (delivery.action_type, delivery.parameters["topic"]) == ("republish", "fleet/T1/time")
     assert int(delivery.parameters["qos"]) == 0
     assert delivery.payload == b'{"id":"0af3","ms":1234}'
@@ -218,4 +224,4 @@ def test_an_ask_for_the_time_is_answered_under_its_id_on_the_asking_trucks_topic
 
 @pytest.mark.parametrize("ask", [b'{"id":"' + b"a" * 65 + b'"}', b"{}", b"x"])
 def test_an_ask_without_a_proper_id_is_not_answered(shipped: Rules, ask: bytes) -> None:
-    assert not shipped.run(Message("fleet/T1/time/ask", ask, client_id="T1", timestamp_ms=1234))
+    assert not shipped.run(PublishedMessage("fleet/T1/time/ask", ask, client_id="T1", timestamp_ms=1234))

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from contract.errors import Misconfigured
 from iot_rules.engine import Rules, read_rule
 from iot_rules.errors import SqlError
-from iot_rules.sql import NO_MATCH, VERSIONS, Arrival, Failed, Message, Surroundings, compile_statement, dump, run, tree
+from iot_rules.sql import (
+    NO_MATCH,
+    VERSIONS,
+    Failed,
+    MessageContext,
+    PublishedMessage,
+    Surroundings,
+    compile_statement,
+    dump,
+    run,
+    tree,
+)
 from iot_rules.sql.expressions import CAST_KEYWORDS
 from iot_rules.sql.functions import FUNCTIONS
 from iot_rules.sql.lexer import read
@@ -124,7 +135,7 @@ def test_the_evaluator_never_raises(examples: int) -> None:
             compiled = compile_statement(print_statement(statement), version)
         except SqlError:
             return
-        output = run(compiled, Arrival(Message("a/b", payload, client_id="c"), Surroundings()))
+        output = run(compiled, MessageContext(PublishedMessage("a/b", payload, client_id="c"), Surroundings()))
         assert not isinstance(output, Failed), output.reason
         if output is not NO_MATCH:
             dump(output)
@@ -137,7 +148,7 @@ def test_the_evaluator_never_raises(examples: int) -> None:
 def test_no_function_raises_on_any_arguments(name: str, arguments: list[Any]) -> None:
     keys = [f"get(*, {at})" for at in range(len(arguments))]
     statement = compile_statement(f"SELECT VALUE {name}({', '.join(keys)}) FROM 'a'")
-    run(statement, Arrival(Message("a", dump(arguments)), Surroundings()))
+    run(statement, MessageContext(PublishedMessage("a", dump(arguments)), Surroundings()))
 
 
 WORDS = """SELECT VALUE FROM WHERE SET AS AND OR NOT IN CASE WHEN THEN ELSE END NULL true a b value * + - / % = <> <
@@ -149,7 +160,7 @@ def outcome(text: str, payload: bytes = b"{}") -> SqlError | None:
     """Compile and run; the error, if any. It must come within a few seconds."""
     started, refused = time.monotonic(), None
     try:
-        run(compile_statement(text), Arrival(Message("a/b", payload), Surroundings()))
+        run(compile_statement(text), MessageContext(PublishedMessage("a/b", payload), Surroundings()))
     except SqlError as error:
         refused = error
     assert time.monotonic() - started < 5
@@ -212,7 +223,7 @@ def test_no_payload_makes_a_statement_run_away(sql: str, payload: bytes) -> None
     """What would cost too much breaks off (the error action hears of it), or is Undefined: within seconds."""
     started = time.monotonic()
     statement = compile_statement(sql if "@e" not in sql else f"SET @e = e {sql}")
-    output = run(statement, Arrival(Message("a/b", payload), Surroundings()))
+    output = run(statement, MessageContext(PublishedMessage("a/b", payload), Surroundings()))
     assert isinstance(output, Failed | dict)
     assert time.monotonic() - started < 10
 
@@ -227,7 +238,7 @@ def test_rules_never_raise_once_read(statement: tree.Statement, topic: str, payl
     except Misconfigured:
         return
     for name in (topic, "a/b", "$aws/rules/r/a/b"):
-        for delivery in rules.run(Message(name, payload)):
+        for delivery in rules.run(PublishedMessage(name, payload)):
             assert isinstance(delivery.payload, bytes)
 
 
@@ -306,7 +317,7 @@ def rules_of(count: int, topic_filter: str) -> Rules:
 def test_a_thousand_rules_cost_what_ten_cost(topic_filter: str) -> None:
     """Counted in lines of code: a message of one rule among a thousand runs as many as among ten."""
     topic = topic_filter.format(5).replace("+", "x").replace("#", "x")
-    message = Message(topic, b"{}")
+    message = PublishedMessage(topic, b"{}")
     few, many = rules_of(10, topic_filter), rules_of(1000, topic_filter)
     # The first message of a topic: later ones find the answer remembered.
     assert lines_run(lambda: many.run(message)) == lines_run(lambda: few.run(message))

@@ -14,19 +14,19 @@ from contract.errors import Misconfigured
 from iot_rules.action_targets import Publication, Targets
 from iot_rules.actions import Delivery
 from iot_rules.clients import Clients
-from iot_rules.engine import Message, Rule, Rules, load_documents, read_rule
+from iot_rules.engine import PublishedMessage, Rules, TopicRule, load_documents, read_rule
 from iot_rules.errors import DeliveryFailed
 from iot_rules.runner import Runner
 
 Aws = Callable[[str], Any]
 SELECT = "SELECT *, topic(2) AS truck FROM 'fleet/+/telemetry'"
-MESSAGE = Message(
+MESSAGE = PublishedMessage(
     "fleet/t1/telemetry", b'{"speed":81.5,"on":true,"faults":[null,"x"]}', client_id="t1", trace_id="trace"
 )
 OUTPUT = {"speed": 81.5, "on": True, "faults": [None, "x"], "truck": "t1"}
 
 
-def rule(*actions: dict[str, Any], sql: str = SELECT, **more: Any) -> Rule:
+def rule(*actions: dict[str, Any], sql: str = SELECT, **more: Any) -> TopicRule:
     payload = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": list(actions), **more}
     return read_rule({"ruleName": more.pop("name", "r"), "topicRulePayload": payload})
 
@@ -37,7 +37,9 @@ def s3(bucket: str, key: str = "${topic(2)}/${timestamp()}.json") -> dict[str, A
 
 @pytest.fixture
 def run(ministack: str) -> Callable[..., Any]:
-    def handle(*rules: Rule, message: Message = MESSAGE, publish: Callable[[Publication], None] | None = None) -> Any:
+    def handle(
+        *rules: TopicRule, message: PublishedMessage = MESSAGE, publish: Callable[[Publication], None] | None = None
+    ) -> Any:
         targets = Targets(Clients("us-east-1", ministack), publish)
         targets.require(rules)
         return Runner(Rules(rules), targets.send).handle(message)
@@ -62,7 +64,7 @@ def test_kinesis(run: Any, aws: Aws) -> None:
 
 def test_s3_keeps_the_bytes(run: Any, aws: Aws) -> None:
     aws("s3").create_bucket(Bucket="raw")
-    message = Message("fleet/t1/telemetry", b"\xff\x00raw", timestamp_ms=5)
+    message = PublishedMessage("fleet/t1/telemetry", b"\xff\x00raw", timestamp_ms=5)
     run(rule(s3("raw"), sql="SELECT * FROM 'fleet/#'"), message=message)
     assert aws("s3").get_object(Bucket="raw", Key="t1/5.json")["Body"].read() == b"\xff\x00raw"
 
@@ -101,7 +103,7 @@ def test_firehose_one_record_and_a_batch(run: Any, aws: Aws) -> None:
     )  # fmt: skip
     action = {"firehose": {"roleArn": "r", "deliveryStreamName": "lake", "separator": "\n", "batchMode": True}}
     assert len(run(rule(action)).delivered) == 1
-    array = Message("fleet/t1/telemetry", b"[1,2,3]")
+    array = PublishedMessage("fleet/t1/telemetry", b"[1,2,3]")
     report = run(rule(action, sql="SELECT VALUE * FROM 'fleet/#'"), message=array)
     assert [each.payload for each in report.delivered] == [b"1\n", b"2\n", b"3\n"]
     assert not report.failures
@@ -178,7 +180,7 @@ def test_two_failed_actions_make_one_error_message_and_the_others_are_delivered(
 def test_what_takes_text_refuses_bytes(run: Any, aws: Aws) -> None:
     url = aws("sqs").create_queue(QueueName="text")["QueueUrl"]
     action = {"sqs": {"roleArn": "r", "queueUrl": url}}
-    report = run(rule(action, sql="SELECT * FROM 'fleet/#'"), message=Message("fleet/t/x", b"\xff"))
+    report = run(rule(action, sql="SELECT * FROM 'fleet/#'"), message=PublishedMessage("fleet/t/x", b"\xff"))
     assert "not UTF-8" in report.failures["r"][0].message
     assert report.lost == ["r"]
 

@@ -1,6 +1,5 @@
 """A box for enrolment tests: registry, real broker, real HTTPS server; and what a gateway does with it."""
 
-import time
 from dataclasses import dataclass
 
 from agent.enrollment.connection_test import MqttProof
@@ -8,14 +7,15 @@ from agent.enrollment.credential_store import Wallet
 from agent.enrollment.enrollment_file import Address, EnrolmentFile, address_of
 from agent.enrollment.rotation import Rotation
 from agent.enrollment.standalone_issuer import HttpsOffice
+from contract.source_limiter import SourceLimiter
 from provisioning.enrollment.https_server import EnrolmentServer
-from provisioning.enrollment.service import Enrolment, Limiter
+from provisioning.enrollment.service import Enrolment
 from provisioning.registry.sqlite import LocalRegistry
 from tests.provisioning.mosquitto import Broker
 
 
-def unlimited() -> Limiter:
-    return Limiter(time.monotonic, per_minute=1e9, burst=1_000_000)
+def unlimited() -> SourceLimiter:
+    return SourceLimiter(1e9, 1_000_000)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from provisioning import certificate_authority, secure_files
 from provisioning.csv_import import TruckRow, import_fleet
 from provisioning.registry import aws_policies
 from provisioning.registry.aws import AwsRegistry
-from provisioning.registry.aws_throttling import Paced, RateLimiter
+from provisioning.registry.aws_throttling import AwsCallLimiter, Paced
 from tests.provisioning.account import equip, peer, refused
 from tests.provisioning.aws import Ministack
 from tests.provisioning.mosquitto import Files, Peer
@@ -207,7 +207,7 @@ def test_throttled_and_with_lost_answers_an_import_still_ends_with_one_certifica
 
 def test_a_throttled_operation_slows_down_and_recovers() -> None:
     now, slept = [0.0], list[float]()
-    pace = RateLimiter(10, lambda: now[0], slept.append)
+    pace = AwsCallLimiter(10, lambda: now[0], slept.append)
     for _ in range(3):
         pace.wait()
     assert slept == pytest.approx([0.1, 0.2])

@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from contract.errors import Misconfigured, Unreachable
 from contract.topics import MAX_PAYLOAD
 from standalone import mosquitto_supervisor as broker_module
-from standalone.mosquitto_supervisor import Broker
+from standalone.mosquitto_supervisor import MosquittoSupervisor
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("mosquitto") or Path("/usr/sbin/mosquitto").exists()), reason="mosquitto is not installed"
@@ -36,7 +36,9 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 class Peer:
     """An MQTT client that keeps what it hears."""
 
-    def __init__(self, broker: Broker, name: str, *, version: int = mqtt.MQTTv5, keep_session: bool = False) -> None:
+    def __init__(
+        self, broker: MosquittoSupervisor, name: str, *, version: int = mqtt.MQTTv5, keep_session: bool = False
+    ) -> None:
         self.heard: list[bytes] = []
         self.lost: list[Any] = []
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion(version))
@@ -73,28 +75,28 @@ class Peer:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path / "the broker")
+def broker(tmp_path: Path) -> Iterator[MosquittoSupervisor]:
+    broker = MosquittoSupervisor(tmp_path / "the broker")
     broker.start()
     yield broker
     broker.stop()
 
 
-def test_it_answers_as_soon_as_start_returns(broker: Broker) -> None:
+def test_it_answers_as_soon_as_start_returns(broker: MosquittoSupervisor) -> None:
     assert broker.alive
     assert broker.url == f"mqtt://127.0.0.1:{broker.port}"
     with Peer(broker, "five"), Peer(broker, "three", version=mqtt.MQTTv311):
         pass
 
 
-def test_it_listens_on_the_loopback_only(broker: Broker) -> None:
+def test_it_listens_on_the_loopback_only(broker: MosquittoSupervisor) -> None:
     port = f"{broker.port:04X}"
     lines = Path("/proc/net/tcp").read_text().splitlines() + Path("/proc/net/tcp6").read_text().splitlines()
     listening = [line.split()[1] for line in lines if line.split()[3] == "0A" and line.split()[1].endswith(f":{port}")]
     assert listening == [f"0100007F:{port}"]
 
 
-def test_killed_it_is_back_on_its_port_within_a_second(broker: Broker) -> None:
+def test_killed_it_is_back_on_its_port_within_a_second(broker: MosquittoSupervisor) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=broker.supervise, args=[stop], daemon=True)
     thread.start()
@@ -110,7 +112,7 @@ def test_killed_it_is_back_on_its_port_within_a_second(broker: Broker) -> None:
 
 
 def test_one_that_lives_and_does_not_answer_is_killed_and_started_again(tmp_path: Path) -> None:
-    broker, stop = Broker(tmp_path, patience=1.5), threading.Event()
+    broker, stop = MosquittoSupervisor(tmp_path, patience=1.5), threading.Event()
     broker.start()
     thread = threading.Thread(target=broker.supervise, args=[stop], daemon=True)
     thread.start()
@@ -125,14 +127,14 @@ def test_one_that_lives_and_does_not_answer_is_killed_and_started_again(tmp_path
         broker.stop()
 
 
-def test_a_stopped_broker_stays_stopped(broker: Broker) -> None:
+def test_a_stopped_broker_stays_stopped(broker: MosquittoSupervisor) -> None:
     broker.stop()
     assert not broker.ensure()
     assert not broker.alive
     assert broker.pid is None
 
 
-def test_a_clean_restart_keeps_sessions_queues_and_retained_messages(broker: Broker) -> None:
+def test_a_clean_restart_keeps_sessions_queues_and_retained_messages(broker: MosquittoSupervisor) -> None:
     with Peer(broker, "collector", keep_session=True) as collector:
         collector.subscribe("fleet/#")
     with Peer(broker, "T1") as truck:
@@ -149,7 +151,7 @@ def test_a_clean_restart_keeps_sessions_queues_and_retained_messages(broker: Bro
 
 
 @pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5])
-def test_nothing_is_dropped_for_a_subscriber_that_is_away(broker: Broker, version: int) -> None:
+def test_nothing_is_dropped_for_a_subscriber_that_is_away(broker: MosquittoSupervisor, version: int) -> None:
     """mosquitto's own default keeps 1,000 messages and acknowledges the rest all the same."""
     with Peer(broker, "collector", keep_session=True) as collector:
         collector.subscribe("fleet/#")
@@ -161,7 +163,7 @@ def test_nothing_is_dropped_for_a_subscriber_that_is_away(broker: Broker, versio
     assert collector.heard == payloads
 
 
-def test_the_largest_payload_passes(broker: Broker) -> None:
+def test_the_largest_payload_passes(broker: MosquittoSupervisor) -> None:
     with Peer(broker, "collector") as collector:
         collector.subscribe("fleet/#")
         with Peer(broker, "T1") as truck:
@@ -170,7 +172,7 @@ def test_the_largest_payload_passes(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5])
-def test_an_oversize_message_is_refused_and_never_acknowledged(broker: Broker, version: int) -> None:
+def test_an_oversize_message_is_refused_and_never_acknowledged(broker: MosquittoSupervisor, version: int) -> None:
     with Peer(broker, "collector") as collector:
         collector.subscribe("fleet/#")
         with Peer(broker, "T1", version=version) as truck:
@@ -183,7 +185,7 @@ def test_an_oversize_message_is_refused_and_never_acknowledged(broker: Broker, v
         until(lambda: collector.heard == [b"fine"])
 
 
-def test_topics_of_strangers_are_refused(broker: Broker) -> None:
+def test_topics_of_strangers_are_refused(broker: MosquittoSupervisor) -> None:
     with Peer(broker, "stranger") as stranger:
         codes: list[Any] = []
         stranger.client.on_publish = lambda _client, _data, _mid, code, _properties: codes.append(code)
@@ -193,7 +195,9 @@ def test_topics_of_strangers_are_refused(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("damage", ["random", "cut", "empty"])
-def test_a_damaged_database_is_set_aside_and_it_starts(broker: Broker, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_database_is_set_aside_and_it_starts(
+    broker: MosquittoSupervisor, tmp_path: Path, damage: str
+) -> None:
     with Peer(broker, "collector", keep_session=True) as collector:
         collector.subscribe("fleet/#")
     with Peer(broker, "T1") as truck:
@@ -214,7 +218,7 @@ def test_a_taken_port_is_named_with_the_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(Misconfigured, match=rf"port {port} is in use.*another port"):
-            Broker(tmp_path, port=port).start()
+            MosquittoSupervisor(tmp_path, port=port).start()
 
 
 def test_a_missing_mosquitto_names_the_command_that_installs_it(
@@ -223,7 +227,7 @@ def test_a_missing_mosquitto_names_the_command_that_installs_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(broker_module, "_SYSTEM_PATH", ())
     with pytest.raises(Unreachable, match=r"apt-get install -y --no-install-recommends mosquitto.*--broker URL"):
-        Broker(tmp_path / "broker").start()
+        MosquittoSupervisor(tmp_path / "broker").start()
 
 
 def test_a_mosquitto_that_cannot_start_says_why_and_loses_no_database(
@@ -234,7 +238,7 @@ def test_a_mosquitto_that_cannot_start_says_why_and_loses_no_database(
     program.write_text("#!/bin/sh\necho 'Error: out of luck' >&2\nexit 3\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    broker = Broker(tmp_path / "broker")
+    broker = MosquittoSupervisor(tmp_path / "broker")
     (tmp_path / "broker" / "mosquitto.db").write_bytes(b"precious")
     with pytest.raises(Unreachable, match="out of luck"):
         broker.start()

@@ -20,9 +20,10 @@ from agent.enrollment.enrollment_file import EnrolmentFile, address_of
 from agent.enrollment.renewal import open_office, renew
 from agent.enrollment.rotation import Rotation
 from contract.errors import Misconfigured, Rejected, Unreachable
+from contract.source_limiter import SourceLimiter
 from provisioning import certificate_authority
 from provisioning.enrollment.https_server import EnrolmentServer
-from provisioning.enrollment.service import Enrolment, Limiter, open_enrolment
+from provisioning.enrollment.service import Enrolment, open_enrolment
 from provisioning.errors import Denied, Throttled
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
@@ -119,7 +120,7 @@ def test_a_new_token_replaces_the_unused_one_and_retiring_ends_it(registry: Loca
 
 def test_guessing_is_slowed_down_for_one_peer_and_for_all(registry: LocalRegistry) -> None:
     clock = Time()
-    one = Enrolment(registry, Limiter(clock, per_minute=60, burst=3), unlimited())
+    one = Enrolment(registry, SourceLimiter(1, 3, clock=clock), unlimited())
     for _ in range(3):
         with pytest.raises(Denied):
             one.enrol("guess", certificate_authority.new_key()[1], peer="1.2.3.4")
@@ -131,7 +132,7 @@ def test_guessing_is_slowed_down_for_one_peer_and_for_all(registry: LocalRegistr
     clock.seconds += caught.value.after
     with pytest.raises(Denied):
         one.enrol("guess", certificate_authority.new_key()[1], peer="1.2.3.4")
-    everyone = Enrolment(registry, unlimited(), Limiter(clock, per_minute=60, burst=2))
+    everyone = Enrolment(registry, unlimited(), SourceLimiter(1, 2, clock=clock))
     for peer in ("a", "b"):
         with pytest.raises(Denied):
             everyone.enrol("guess", certificate_authority.new_key()[1], peer=peer)
