@@ -177,7 +177,7 @@ def a_currency(value: Json) -> str:
     Raises:
         Rejected: not in ISO 4217.
     """
-    code = value.strip().upper() if isinstance(value, str) else value
+    code = value.strip().upper() if isinstance(value, str) else None
     if code not in currencies.CODES:
         raise Rejected("currency", f"must be an ISO 4217 code such as EUR, not {value!r:.40}")
     return str(code)

@@ -74,7 +74,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
             f"{row['hit_rate_low']:.3f}–{row['hit_rate_high']:.3f}",
             f"{row['mrr']:.3f}",
             f"{row['coverage']:.2f}",
-            f"{row['against_popularity']:.2f}",
+            "–" if row["against_popularity"] is None else f"{row['against_popularity']:.2f}",
         ]
         for row in rows
     ]

@@ -20,6 +20,7 @@ from commerce.recommendations.models import (
     SessionNeighbours,
     top,
 )
+from contract.errors import Misconfigured
 
 _T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
 """Student's t for a 95 % confidence interval over so many folds."""
@@ -34,17 +35,18 @@ TRAINERS: Mapping[str, Callable[[Sequence[Session]], Recommender]] = {
 
 class Figures(NamedTuple):
     """One fold. hit_rate: share of last clicks among the n. mrr: mean of 1 / rank. coverage: share of all items that
-    were ever recommended. popularity_bias: mean popularity of what was recommended, over that of what was clicked."""
+    were ever recommended. popularity_bias: mean popularity of what was recommended, over that of what was clicked; None
+    where nothing that was clicked is known from training."""
 
     hit_rate: float
     mrr: float
     coverage: float
-    popularity_bias: float
+    popularity_bias: float | None
 
 
 def evaluate(
     sessions: Sequence[Session], *, n: int = 20, folds: int = 5, seed: int = 1
-) -> list[dict[str, float | str]]:
+) -> list[dict[str, float | str | None]]:
     """Compare all recommenders.
 
     Args:
@@ -55,11 +57,17 @@ def evaluate(
 
     Returns:
         One row per recommender: `{model, hit_rate, hit_rate_low, hit_rate_high, mrr, coverage, popularity_bias,
-        against_popularity}`; low and high are the 95 % confidence interval over the folds.
+        against_popularity}`; low and high are the 95 % confidence interval over the folds. The last two are None where
+        they cannot be said: popularity named nothing, or nothing that was clicked is known.
+
+    Raises:
+        Misconfigured: there are too few sessions: a fold would hold nothing out, or nothing would be left to learn.
     """
     useful = [session for session in map(_without_repeats, sessions) if len(session) > 1]
     dice = Random(seed)
     places = [dice.randrange(folds) for _ in useful]
+    if len(set(places)) < folds:
+        raise Misconfigured(f"{len(useful)} sessions of two items are too few for {folds} folds: give fewer --folds")
     found: dict[str, list[Figures]] = {name: [] for name in TRAINERS}
     for fold in range(folds):
         train = [session for session, place in zip(useful, places, strict=True) if place != fold]
@@ -82,15 +90,15 @@ def _figures(model: Recommender, held_out: Sequence[Session], popularity: Mappin
             hits += 1
             reciprocal += 1 / (named.index(last) + 1)
     total = len(held_out)
-    shown_popularity = mean(popularity.get(item, 0) for item in shown)
     clicked_popularity = mean(popularity.get(item, 0) for item in clicked)
-    return Figures(
-        hits / total, reciprocal / total, len(set(shown)) / len(popularity), shown_popularity / clicked_popularity
-    )
+    shown_popularity = mean(popularity.get(item, 0) for item in shown)
+    bias = shown_popularity / clicked_popularity if clicked_popularity else None
+    return Figures(hits / total, reciprocal / total, len(set(shown)) / len(popularity), bias)
 
 
-def _row(name: str, figures: Sequence[Figures], floor: float) -> dict[str, float | str]:
+def _row(name: str, figures: Sequence[Figures], floor: float) -> dict[str, float | str | None]:
     rates = [each.hit_rate for each in figures]
+    biases = [each.popularity_bias for each in figures if each.popularity_bias is not None]
     margin = _T_95[len(rates)] * stdev(rates) / sqrt(len(rates))
     return {
         "model": name,
@@ -99,8 +107,8 @@ def _row(name: str, figures: Sequence[Figures], floor: float) -> dict[str, float
         "hit_rate_high": mean(rates) + margin,
         "mrr": mean(each.mrr for each in figures),
         "coverage": mean(each.coverage for each in figures),
-        "popularity_bias": mean(each.popularity_bias for each in figures),
-        "against_popularity": mean(rates) / floor if floor else float("nan"),
+        "popularity_bias": mean(biases) if biases else None,
+        "against_popularity": mean(rates) / floor if floor else None,
     }
 
 

@@ -1,0 +1,159 @@
+"""Whatever is sent to any door is answered by its fault or taken whole: no error of ours, nothing counted twice."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from commerce.http.access import Access
+from commerce.http.orders import OrderDoors
+from commerce.http.registers import RegisterDoors
+from commerce.http.truck_routes import TruckRouteDoors
+from commerce.orders.service import Orders
+from commerce.queries import order_list
+from commerce.routes.plans import Plans
+from commerce.storage.database import Database, open_database
+from commerce.storage.dead_letters import dead_letter_rows
+from contract import timestamps
+from tests.budget import budget
+from tests.commerce.examples import NOW_MS, event, order
+
+KEY = {"authorization": "Bearer a-key-of-the-warehouse"}
+YEAR_MS = 365 * 86_400_000
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    found = open_database(f"sqlite:///{tmp_path}/commerce.db")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def client(database: Database) -> TestClient:
+    """Every door of commerce but recommendations; an exception in one of them is raised in the test."""
+    access, plans = Access({"a-key-of-the-warehouse": "warehouse"}), Plans(database)
+    orders = Orders(database, knows_truck=lambda truck_id: truck_id == "TRUCK-001")
+    doors = [
+        *OrderDoors(orders, access, locate=lambda *_: None, plans=plans).routes,
+        *RegisterDoors(database, access).routes,
+        *TruckRouteDoors(plans, access).routes,
+    ]
+    return TestClient(Starlette(routes=doors), headers=KEY)
+
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**30), 10**30),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(["EUR", "2026-01-01", "2026-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "TRUCK-001", "x" * 3000]),
+    st.just("\ud800"),
+)  # fmt: skip
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = (
+    "order_id", "customer_id", "currency", "lines", "shipping", "payment_method", "promised_at", "placed_at", "total",
+    "event_id", "type", "at", "truck_id", "item_id", "price", "stock", "email", "birth_year", "loyalty_tier",
+    "valid_from", "tank_litres", "segments",
+)  # fmt: skip
+documents = st.one_of(
+    values,
+    st.dictionaries(st.sampled_from(FIELDS), values, max_size=6),
+    st.dictionaries(st.sampled_from(FIELDS), values, max_size=3).map(lambda more: {**order(), **more}),
+    st.dictionaries(st.sampled_from(FIELDS), values, max_size=3).map(lambda more: {**event("loaded"), **more}),
+    st.lists(st.dictionaries(st.sampled_from(["item_id", "price", "quantity"]), values), max_size=3).map(
+        lambda lines: order(lines=lines)
+    ),
+)
+doors = st.sampled_from(
+    [
+        ("POST", "/v1/orders"),
+        ("POST", "/v1/orders/A-1/events"),
+        ("PUT", "/v1/customers/C-1"),
+        ("PUT", "/v1/items/MOB001"),
+        ("PUT", "/v1/vehicles/TRUCK-001"),
+    ]
+)
+
+
+@budget(60, 1500)
+def test_every_door_answers_everything(client: TestClient, database: Database, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(doors, documents)
+    def check(door: tuple[str, str], document: Any) -> None:
+        method, path = door
+        body = json.dumps(document).encode("utf-8", "surrogatepass")
+        answer = client.request(method, path, content=body)
+        assert answer.status_code in (200, 201, 202, 400, 422), answer.text
+        if answer.status_code >= 400:
+            assert answer.json()["error"]
+        for state in order_list(database, most=3):
+            assert client.get("/v1/orders/" + state["order_id"].replace("/", "%2F")).status_code in (200, 404)
+
+    check()
+    assert Orders(database).recompute() == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"order_id": NaN}',
+        b'"\\ud800"',
+        b"[" * 5000 + b"]" * 5000,
+        b'{"a":' + b"9" * 5000 + b"}",
+        b"\xff\xfe",
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/orders", "/v1/orders/A-1/events"])
+def test_what_is_no_json_is_answered(client: TestClient, path: str, body: bytes) -> None:
+    assert client.post(path, content=body).status_code in (400, 422)
+
+
+def test_a_truck_that_does_not_exist_is_kept_and_said(client: TestClient) -> None:
+    client.post("/v1/orders", json=order())
+    answer = client.post("/v1/orders/A-1/events", json=event("loaded", truck_id="TRUCK-999"))
+    assert (answer.status_code, list(answer.json()["warnings"])) == (201, ["truck_id"])
+    found = client.get("/v1/orders/A-1").json()
+    assert (found["state"], found["position"], found["arrival"]) == ("loaded", None, None)
+    assert client.get("/v1/trucks/TRUCK-999/route").status_code == 404
+    assert client.get("/v1/trucks/.../route").status_code == 422
+
+
+def test_a_wrong_total_costs_no_sale_and_an_unknown_currency_is_kept_to_be_mended(
+    client: TestClient, database: Database
+) -> None:
+    assert list(client.post("/v1/orders", json=order(total="1.00")).json()["warnings"]) == ["total"]
+    refused = client.post("/v1/orders", json=order("A-2", currency="EURO"))
+    assert (refused.status_code, refused.json()["field"]) == (422, "currency")
+    (letter,) = dead_letter_rows(database)
+    assert json.loads(letter["payload"])["order_id"] == "A-2"
+
+
+def test_a_year_that_is_replayed_changes_nothing(client: TestClient, database: Database) -> None:
+    """Each order of a year and all its events once more, in the opposite order."""
+    sent: list[tuple[str, dict[str, Any]]] = []
+    for number in range(60):
+        name, at_ms = f"Y-{number}", NOW_MS - YEAR_MS + number * YEAR_MS // 60
+        sent.append(("/v1/orders", order(name, placed_at=timestamps.from_ms(at_ms))))
+        for step, kind in enumerate(("paid", "packed", "loaded", "delivered"), start=1):
+            said = event(kind, at_ms=at_ms + step * 3_600_000)
+            sent.append((f"/v1/orders/{name}/events", said))
+    assert {client.post(path, json=body).status_code for path, body in sent} == {201}
+    before = order_list(database, most=1000)
+    assert {state["state"] for state in before} == {"delivered"}
+    answers = [client.post(path, json=body) for path, body in reversed(sent)]
+    assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "duplicate")}
+    assert order_list(database, most=1000) == before
