@@ -1,5 +1,6 @@
 """What SQLMesh renders of the project is what the warehouse runs."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,15 @@ def test_rendered_files_are_those_of_the_models(tmp_path: Path) -> None:
     assert set(made) == {f"{engine}.json" for engine in rendering.DIALECTS}
     for name, text in made.items():
         assert (rendering.RENDERED / name).read_text(encoding="utf-8") == text, name
+
+
+def test_the_models_unit_tests_pass_in_sqlmesh(tmp_path: Path) -> None:
+    """`sqlmesh test` on a copy, since SQLMesh writes beside the project."""
+    project = shutil.copytree(rendering.PROJECT, tmp_path / "models")
+    command = [Path(sys.executable).with_name("sqlmesh"), "--paths", project, "test"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Successfully Ran `6` Tests" in done.stdout
 
 
 def test_every_mart_says_what_it_holds() -> None:

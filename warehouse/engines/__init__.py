@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from warehouse.lake.schema import Table
+
 Rows = list[dict[str, Any]]
 
 
@@ -20,6 +22,11 @@ class LakeView:
     files: Mapping[str, Mapping[str, Sequence[str]]]
     sources: Mapping[str, str]
     changed: Mapping[str, frozenset[str]] | None
+
+
+def files_of(lake: LakeView, table: Table) -> list[str]:
+    """The Parquet files of a table, of all days."""
+    return [path for paths in lake.files.get(table.name, {}).values() for path in paths]
 
 
 class Engine(Protocol):

@@ -11,10 +11,10 @@ from pathlib import Path
 import duckdb
 
 from contract.errors import Misconfigured, Unreachable
-from warehouse.engines import LakeView, Rows
+from warehouse.engines import LakeView, Rows, files_of
 from warehouse.engines.building import audits, counted, example, failed, statements
 from warehouse.lake.tables import TABLES
-from warehouse.lake.writing import relation
+from warehouse.lake.writing import checked_relation, damaged
 from warehouse.rendering import models
 
 _SCHEMAS = ("lake", "base", "marts")
@@ -74,7 +74,10 @@ class DuckDbEngine:
             with duckdb.connect(str(made)) as db:
                 counts = self._fill(db, lake, models_digest)
             made.replace(self._path)
-        except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        except (OSError, duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException) as error:
+            files = [path for days in lake.files.values() for paths in days.values() for path in paths]
+            if any(path in str(error) for path in files):
+                raise damaged(error, files) from None
             raise Unreachable(f"{self._path} cannot be built: {str(error).splitlines()[0]}") from None
         finally:
             made.unlink(missing_ok=True)
@@ -109,10 +112,10 @@ class DuckDbEngine:
 
     def _sources(self, db: duckdb.DuckDBPyConnection, lake: LakeView) -> None:
         """A lasting view may not name a temporary one: the raw relation is written into it."""
+        held = {table.name: checked_relation(db, table, files_of(lake, table)) for table in TABLES}
         for name, query in lake.sources.items():
-            for table in TABLES:
-                files = [path for paths in lake.files.get(table.name, {}).values() for path in paths]
-                query = query.replace(f"FROM raw_{table.name}", f"FROM {relation(table, files)} AS raw_{table.name}")
+            for table, rows in held.items():
+                query = query.replace(f"FROM raw_{table}", f"FROM {rows} AS raw_{table}")
             db.execute(f"CREATE OR REPLACE VIEW lake.{name} AS {query}")
 
     def query(self, sql: str) -> Rows:

@@ -16,10 +16,10 @@ from typing import Any
 import duckdb
 
 from contract.errors import Misconfigured, Unreachable
-from warehouse.engines import LakeView
+from warehouse.engines import LakeView, files_of
 from warehouse.engines.building import AuditFailed, audits
 from warehouse.lake.tables import TABLES
-from warehouse.lake.writing import relation
+from warehouse.lake.writing import checked_relation
 from warehouse.rendering import models
 
 Step = dict[str, str]
@@ -44,8 +44,8 @@ def write_sources(lake: LakeView, folder: Path, kind: str) -> dict[str, Columns]
     with duckdb.connect() as db:
         db.execute("SET TimeZone = 'UTC'")
         for table in TABLES:
-            files = [path for paths in lake.files.get(table.name, {}).values() for path in paths]
-            db.execute(f"CREATE VIEW raw_{table.name} AS SELECT * FROM {relation(table, files)}")
+            rows = checked_relation(db, table, files_of(lake, table))
+            db.execute(f"CREATE VIEW raw_{table.name} AS SELECT * FROM {rows}")
         for name, query in lake.sources.items():
             found[name] = [(row[0], row[1]) for row in db.execute(f"DESCRIBE {query}").fetchall()]
             db.execute(f"COPY ({query}) TO '{folder / name}.{kind}' ({options})")

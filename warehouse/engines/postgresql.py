@@ -16,10 +16,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from contract.errors import Misconfigured, Unreachable
-from warehouse.engines import LakeView, Rows
+from warehouse.engines import LakeView, Rows, files_of
 from warehouse.engines.building import audits, counted, example, failed, statements
 from warehouse.lake.tables import TABLES
-from warehouse.lake.writing import relation
+from warehouse.lake.writing import checked_relation
 from warehouse.rendering import RenderedModel, models
 
 _TYPES = {
@@ -97,8 +97,8 @@ def _load(connection: "psycopg.Connection[Any]", lake: LakeView) -> None:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as db:
         db.execute("SET TimeZone = 'UTC'")
         for table in TABLES:
-            files = [path for paths in lake.files.get(table.name, {}).values() for path in paths]
-            db.execute(f"CREATE VIEW raw_{table.name} AS SELECT * FROM {relation(table, files)}")
+            rows = checked_relation(db, table, files_of(lake, table))
+            db.execute(f"CREATE VIEW raw_{table.name} AS SELECT * FROM {rows}")
         for name, query in lake.sources.items():
             columns = [(row[0], row[1]) for row in db.execute(f"DESCRIBE {query}").fetchall()]
             declared = ", ".join(f'"{column}" {_TYPES[kind]}' for column, kind in columns)

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
+from sqlalchemy.exc import SQLAlchemyError
+
 from collector.queries.changes import clicks_received, samples_received
 from collector.stores import Reader
 from commerce.queries import Database
@@ -25,7 +28,7 @@ from warehouse.lake.tables import (
     telemetry_select,
     version_select,
 )
-from warehouse.lake.writing import DamagedFile, TableWriter, connection
+from warehouse.lake.writing import DamagedFile, TableWriter, connection, full_disk
 
 _OVERLAP_MS = 600_000  # a click's row may be replaced by one received a little before the last build began
 
@@ -97,14 +100,16 @@ class Lake:
         run = _Run(self.catalog, sources, base, started, self._memory)
         try:
             marks = run.all_tables()
+            done = run.progress
+            if last is None or done.snapshots != last.snapshots or _read(marks) != _read(last.marks):
+                last = self.catalog.record(
+                    timestamps.from_ms(int(time.time() * 1000)), snapshots=done.snapshots, marks=marks, days=done.days
+                )
+                self._expire(started)
+        except (OSError, duckdb.Error, SQLAlchemyError) as error:
+            raise full_disk(error, self.folder) or error from None
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        done = run.progress
-        if last is None or done.snapshots != last.snapshots or _read(marks) != _read(last.marks):
-            last = self.catalog.record(
-                timestamps.from_ms(int(time.time() * 1000)), snapshots=done.snapshots, marks=marks, days=done.days
-            )
-            self._expire(started)
         tables = {name: {"days": done.days[name], "rows": done.rows.get(name, 0)} for name in done.days}
         return {"build": last.id, "finished_at": last.finished_at, "tables": tables}
 

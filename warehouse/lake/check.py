@@ -11,7 +11,7 @@ from collector.stores import Reader
 from warehouse.lake import store_rows
 from warehouse.lake.catalog import Build, LakeCatalog
 from warehouse.lake.tables import TABLES
-from warehouse.lake.writing import connection, relation
+from warehouse.lake.writing import DamagedFile, checked_relation, connection
 
 Row = dict[str, Any]
 _IDENTITY = {
@@ -52,8 +52,11 @@ def check(folder: Path, reader: Reader | None, *, memory: str) -> Row:
     for table in TABLES:
         files = [path for paths in catalog.files(table, build.snapshots.get(table.name)).values() for path in paths]
         try:
-            db.execute(f"CREATE OR REPLACE VIEW lake_{table.name} AS SELECT * FROM {relation(table, files)}")
+            rows = checked_relation(db, table, files)
+            db.execute(f"CREATE OR REPLACE VIEW lake_{table.name} AS SELECT * FROM {rows}")
             db.execute(f"SELECT max(COLUMNS(*)) FROM lake_{table.name}").fetchall()  # reads every page
+        except DamagedFile as error:
+            checks.append(_row("readable", table.name, None, None, str(error)))
         except duckdb.Error as error:
             named = next((path for path in files if path in str(error)), "a file")
             reason = f"{named} cannot be read: {str(error).splitlines()[0]}"

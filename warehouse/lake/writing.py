@@ -79,7 +79,7 @@ class TableWriter:
     def held(self, day: str | None = None) -> str:
         """A relation of what the table holds, of one day or of all."""
         paths = [path for each, paths in self._held.items() if day in (None, each) for path in paths]
-        return relation(self._table, paths)
+        return checked_relation(self._db, self._table, paths)
 
     def write(self, day: str, query: str) -> list[str]:
         """Write a day anew from a query that gives all its rows; the paths, none where it has no rows."""
@@ -94,7 +94,8 @@ class TableWriter:
                 f" (format parquet, compression zstd, row_group_size {_GROUP}, field_ids {{{ids}}})"
             )
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
-            raise damaged(error, [each for paths in self._held.values() for each in paths]) from None
+            full = full_disk(error, self._data)
+            raise full or damaged(error, [each for paths in self._held.values() for each in paths]) from None
         counted = self._db.execute(f"SELECT count(*) FROM '{_quoted(path)}'").fetchone()
         if counted and counted[0]:
             self.rows += counted[0]
@@ -150,11 +151,53 @@ def relation(table: Table, paths: Iterable[str]) -> str:
     return f"(SELECT {empty} WHERE false UNION ALL BY NAME SELECT * FROM {read})"
 
 
+def checked_relation(db: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[str]) -> str:
+    """A relation as `relation` makes it, once every file is seen to have the table's types.
+
+    A text where a number should be would make the whole column text, and sums and comparisons silently wrong.
+
+    Raises:
+        DamagedFile: names the file, the column and the remedy, or the file that cannot be opened.
+    """
+    made = relation(table, paths)
+    wanted = {column.name: _DESCRIBED.get(DUCKDB[column.type], DUCKDB[column.type]) for column in table.columns}
+    try:
+        if _types(db, made) == wanted:
+            return made
+        for path in paths:
+            for name, kind in _types(db, f"'{_quoted(path)}'").items():
+                if name in wanted and kind != wanted[name]:
+                    raise DamagedFile(f"{path}: column {name} is {kind}, not {wanted[name]}; {_REMEDY}")
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
+        raise damaged(error, paths) from None
+    return made
+
+
+def _types(db: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in db.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+
+
+_DESCRIBED = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
+_REMEDY = "run `milepost lake build --whole`"
+_FULL = ("no space left", "disk is full", "file too large", "disk quota exceeded")
+
+
+def full_disk(error: Exception, folder: Path) -> Unreachable | None:
+    """The error of a disk that is full, with its remedy; None for any other."""
+    text = str(error)
+    if not any(reason in text.lower() for reason in _FULL):
+        return None
+    return Unreachable(
+        f"the disk of {folder} is full ({text.splitlines()[0]:.200}): make room and run `milepost lake build` again;"
+        " readers see the build before"
+    )
+
+
 def damaged(error: Exception, paths: Sequence[str]) -> DamagedFile:
     """The error of a file that cannot be read, naming it and the remedy."""
     text = str(error).splitlines()[0]
     named = next((path for path in paths if path in str(error)), "a file of the lake")
-    return DamagedFile(f"{named} cannot be read or written: {text}; run `milepost lake build --whole`")
+    return DamagedFile(f"{named} cannot be read or written: {text}; {_REMEDY}")
 
 
 def _names(table: Table) -> str:

@@ -4,6 +4,8 @@ import datetime
 import fcntl
 import os
 import random
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -159,6 +162,55 @@ def test_a_damaged_file_is_named_and_the_next_build_heals_it(fleet: Fleet) -> No
     fleet.build()
     assert fleet.check()["ok"]
     assert len(fleet.lake_rows()["telemetry"]) == 2 * len(SPEEDS)
+
+
+def test_a_column_of_another_type_is_named_and_a_whole_build_heals_it(fleet: Fleet) -> None:
+    """A text in place of a number would turn sums and comparisons of the column into those of texts."""
+    fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
+    fleet.build()
+    (path,) = (fleet.folder / "lake" / "telemetry").rglob("*.parquet")
+    with duckdb.connect() as db:
+        other = path.with_suffix(".other")
+        rows = f"SELECT * REPLACE (CAST(odometer_reading AS VARCHAR) AS odometer_reading) FROM '{path}'"
+        db.execute(f"COPY ({rows}) TO '{other}' (format parquet)")
+    other.replace(path)
+    named = f"{path}: column odometer_reading is VARCHAR, not DOUBLE; run `milepost lake build --whole`"
+    assert fleet.check()["checks"][0]["problem"] == named
+    with pytest.raises(Unreachable, match=re.escape(named)):
+        fleet.build_marts()
+    fleet.build(whole=True)
+    assert fleet.check()["ok"]
+    fleet.build_marts()
+
+
+def _limited() -> None:
+    """No file may grow over 24 KB, as on a disk that is full."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, 24_000))
+
+
+def test_a_full_disk_is_said_and_the_next_build_goes_on(fleet: Fleet) -> None:
+    fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
+    fleet.build()
+    held = fleet.lake_rows()
+    many = [{**sample, "note": random.Random(n).randbytes(400).hex()} for n, sample in enumerate(_two_hundred())]
+    fleet.take(many)
+    command = [sys.executable, "-m", "milepost", "lake", "build", "--data-dir", str(fleet.folder)]
+    done = subprocess.run(
+        command, env=environment(), cwd=REPOSITORY, capture_output=True, text=True, check=False, preexec_fn=_limited
+    )
+    assert done.returncode != 0
+    assert "is full" in done.stderr
+    assert "make room" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert fleet.lake_rows() == held
+    fleet.build()
+    assert fleet.check()["ok"]
+    assert len(fleet.lake_rows()["telemetry"]) == len(SPEEDS) + 200
+
+
+def _two_hundred() -> list[dict[str, Any]]:
+    return drive("T1", "2024-06-02T12:00:00.000Z", [50] * 200, seq=100)
 
 
 def test_a_write_that_fails_leaves_the_lake_as_it_was(fleet: Fleet) -> None:
