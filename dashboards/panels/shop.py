@@ -115,6 +115,10 @@ PANELS = (
         (_REVENUE, Measure("units", "sum", "count")), "line", order=("day", "category"), filters=COUNTRY,
     ),
     Panel(
+        "sales_category", "Sales per category", "Revenue and pieces by category.", "sales_day", ("category",),
+        (_REVENUE, Measure("units", "sum", "count")), "bar", order=("-revenue", "category"), filters=COUNTRY,
+    ),
+    Panel(
         "sales_country", "Sales per country", "Revenue and pieces by country.", "sales_day", COUNTRY,
         (_REVENUE, Measure("units", "sum", "count")), "bar", order=("-revenue", "country"), filters=COUNTRY,
     ),

@@ -6,7 +6,9 @@ PANELS: dict[str, Panel] = {panel.name: panel for panel in (*fleet.PANELS, *shop
 """Every panel by its name."""
 
 SHOP_PARTS: dict[str, tuple[str, ...]] = {
-    "Traffic": ("shop_total", "traffic_hour", "traffic_day", "conversion_day", "funnel", "sales_day", "sales_country"),
+    "Traffic": ("shop_total", "traffic_hour", "traffic_day", "conversion_day", "funnel", "sales_day", "sales_category",
+        "sales_country",
+    ),
     "Items": ("clicks_item", "products", "recommendations", "stock", "items"),
     "Visitors": (
         "audience_referrer_class", "audience_device_type", "audience_browser", "audience_country", "engagement_device",
