@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "items": ("commerce.cli", "The catalogue: import, list, show."),
     "fleet": ("commerce.cli", "Vehicles: tank, capacity, depot, driver: import, list, show."),
     "alerts": ("alerts.cli", "What needs attention: list, ack, rules, test."),
+    "console": ("console.cli", "Who may sign in to the console from elsewhere."),
     "simulate": ("simulator.cli", "Run virtual trucks or shoppers on their own."),
 }
 """Command → the module whose `app` has a command of that name (or is that group), and its line in the help."""
@@ -141,6 +142,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from commerce.queries import states_of
     from commerce.settings import CommerceSettings
     from commerce.storage.database import open_database
+    from console.settings import ConsoleSettings
     from contract import timestamps
     from contract.http_access import HttpSettings
     from contract.settings import load
@@ -148,6 +150,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from simulator.shop import ShopSite
     from standalone.alert_loops import alert_loops
     from standalone.balanced_run import Run, Simulation, balanced
+    from standalone.console_doors import own_sign_in
     from standalone.live_view import View, show_summary
     from standalone.room_doors import open_room_doors
     from standalone.standalone import Standalone
@@ -158,9 +161,9 @@ def up(  # noqa: PLR0913 - one parameter an option
     identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
     settings = load("beacon", BeaconSettings, config)
     http, shop = load("http", HttpSettings, config), load("commerce", CommerceSettings, config)
-    money = load("warehouse", Money, config)
+    money, seen_by = load("warehouse", Money, config), load("console", ConsoleSettings, config)
     doors: list[Any] = [
-        lambda stack, stats: open_room_doors(stack, collector, shop, http, money, health=stats),
+        lambda stack, stats: open_room_doors(stack, collector, shop, http, money, seen_by, health=stats),
         lambda *_: [*ShopSite("/demo-shop/app", single_page=True, orders=True).routes, *demo_shop.routes],
     ]
     between = None if stream is None else _kafka_doors(stream, collector.data_dir, config)
@@ -171,6 +174,7 @@ def up(  # noqa: PLR0913 - one parameter an option
         broker_url=broker,
         identities=identities,
         doors=doors,
+        own_sign_in=own_sign_in(seen_by),
         companions=alert_loops(load("alerts", AlertSettings, config), collector.store_url),
         host=host,
         http=http,

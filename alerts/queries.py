@@ -57,9 +57,15 @@ def kept_alerts(reader: Reader | None, *, first: str = "", most: int = 1_000) ->
     return [{**alert._asdict(), "acknowledged": acknowledged.of(alert)} for alert in alerts[:most]]
 
 
-def find_alert(reader: Reader | None, rules: Sequence[Rule], alert_id: str, *, first: str, now: str) -> Alert | None:
-    """An alert by its id: of the table, else of the samples of a period; None where there is none."""
+def find_kept(reader: Reader | None, alert_id: str) -> Alert | None:
+    """An alert of the table by its id; None where there is none."""
     for row in reader.alert_rows() if reader else ():
         if row.key.startswith("alert#") and row.key.endswith(f"#{alert_id}"):
             return alert_in(row)
-    return next((alert for alert in alerts_between(reader, rules, first, now) if alert.id == alert_id), None)
+    return None
+
+
+def find_alert(reader: Reader | None, rules: Sequence[Rule], alert_id: str, *, first: str, now: str) -> Alert | None:
+    """An alert by its id: of the table, else of the samples of a period; None where there is none."""
+    kept = find_kept(reader, alert_id)
+    return kept or next((alert for alert in alerts_between(reader, rules, first, now) if alert.id == alert_id), None)

@@ -48,6 +48,7 @@ class FleetView:
         self._revision = 0
         self._due = 0.0
         self._body: tuple[str, bytes] = ("", b"")
+        self._delta: tuple[str, str, bytes] = ("", "", b"")
 
     @property
     def cursor(self) -> str:
@@ -70,11 +71,26 @@ class FleetView:
         """The rows that changed after a cursor; all of them where it is of another time or none of ours."""
         with self._guard:
             self._look()
-            epoch, _, revision = cursor.partition("-")
-            known = epoch == self._epoch and revision.isdecimal()
-            after = int(revision) if known else -1
-            rows = [self._rows[each] for each, changed in sorted(self._revisions.items()) if changed > after]
-            return Changes(self._cursor(), not known, rows)
+            return self._since(cursor)
+
+    def _since(self, cursor: str) -> Changes:
+        epoch, _, revision = cursor.partition("-")
+        known = epoch == self._epoch and revision.isdecimal()
+        after = int(revision) if known else -1
+        rows = [self._rows[each] for each, changed in sorted(self._revisions.items()) if changed > after]
+        return Changes(self._cursor(), not known, rows)
+
+    def delta(self, cursor: str) -> tuple[str, bytes]:
+        """The cursor now, and the changes since another as JSON, made once for all who are as far as that."""
+        with self._guard:
+            self._look()
+            now = self._cursor()
+            if self._delta[:2] != (cursor, now):
+                changes = self._since(cursor)
+                rows: list[Json] = [*changes.rows]
+                said = {"cursor": now, "whole": changes.whole, "trucks": rows}
+                self._delta = cursor, now, dump(said).encode()
+            return now, self._delta[2]
 
     def _cursor(self) -> str:
         return f"{self._epoch}-{self._revision}"

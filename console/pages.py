@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.access import local_only
+from console.access import Access, Endpoint
 
 STATIC = Path(__file__).with_name("static")
-PATHS = ("/", "/fleet", "/truck/{truck_id}", "/shop", "/orders", "/pipeline")
+PATHS = ("/", "/fleet", "/truck/{truck_id}", "/shop", "/orders", "/pipeline", "/alerts", "/sign-in")
 """Each is the same page; its script reads the address."""
 
 _POLICY = (
@@ -36,8 +36,8 @@ _TYPES = {
 }
 
 
-def routes() -> list[Route]:
-    """What an application mounts; the files are read once."""
+def routes(access: Access) -> list[Route]:
+    """What an application mounts; files are read once. They hold no data: where people sign in, all may have them."""
     files = {str(path.relative_to(STATIC)): path for path in STATIC.rglob("*") if path.is_file()}
     contents = {name: path.read_bytes() for name, path in files.items()}
     etags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, content in contents.items()}
@@ -48,6 +48,9 @@ def routes() -> list[Route]:
             return Response(status_code=304, headers=headers)
         return Response(contents[name], headers=headers, media_type=_TYPES[Path(name).suffix])
 
+    def shown(endpoint: Endpoint) -> Endpoint:
+        return endpoint if access.settings.is_open_elsewhere else access.viewer(endpoint)
+
     async def page(request: Request) -> Response:
         return _file(request, "index.html")
 
@@ -56,6 +59,6 @@ def routes() -> list[Route]:
         return _file(request, name) if name in contents else Response(status_code=404)
 
     return [
-        *(Route(path, local_only(page), methods=["GET"]) for path in PATHS),
-        Route("/static/{name:path}", local_only(static), methods=["GET"]),
+        *(Route(path, shown(page), methods=["GET"]) for path in PATHS),
+        Route("/static/{name:path}", shown(static), methods=["GET"]),
     ]

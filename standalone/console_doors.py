@@ -1,30 +1,86 @@
-"""Joins the console to one machine: its page and its read API in the same HTTP server."""
+"""Joins the console to one machine: its page, its read API and /metrics in the same HTTP server."""
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 from starlette.routing import BaseRoute
 
+from alerts.acknowledgement import acknowledge
+from alerts.queries import find_kept, kept_alerts
+from alerts.writing import Writing
 from collector import queries
 from collector.settings import CollectorSettings
+from collector.stores.factory import open_store
 from commerce.queries import Database, order_list
-from console import pages
-from console.api import Api
+from console import metrics, pages, sign_in
+from console.access import Access
+from console.api import Api, Sources
+from console.metrics import Metrics
+from console.settings import ConsoleSettings
+from contract import timestamps
 from contract.codec import Json
+from contract.http_access import HttpSettings
+
+_READERS_AT_ONCE = 4
+_READ_SECONDS = 10.0
 
 
 def console_doors(
-    database: Database, collector: CollectorSettings, *, health: Callable[[], Mapping[str, Json]]
+    database: Database,
+    collector: CollectorSettings,
+    settings: ConsoleSettings,
+    http: HttpSettings,
+    *,
+    health: Callable[[], Mapping[str, Json]],
 ) -> list[BaseRoute]:
-    """The routes of the console; database: the open one of commerce. health: figures of the running service."""
+    """The routes of the console.
+
+    Args:
+        database: the open one of commerce.
+        collector: where the store is.
+        settings: who may see it from elsewhere.
+        http: which proxies are trusted.
+        health: figures of the running service.
+    """
+    access = Access(settings, http.networks)
+    open_reader = queries.limited_readers(collector.store_url, at_once=_READERS_AT_ONCE, seconds=_READ_SECONDS)
+    grace_ms = int(collector.resend_after * 1000)
 
     def orders(most: int) -> list[dict[str, Any]]:
         return order_list(database, most=most)
 
-    api = Api(
-        lambda: queries.opened_reader(collector.store_url),
+    def acknowledged(alert_id: str, by: str, note: str) -> bool:
+        at = timestamps.from_ms(time.time_ns() // 1_000_000)
+        with closing(open_store(collector.store_url, make=False)) as store:
+            alert = find_kept(store, alert_id)
+            if alert is not None:
+                acknowledge(store, Writing(lambda act: act(store)), alert, by=by, at=at, note=note)
+        return alert is not None
+
+    sources = Sources(
+        open_reader,
         orders=orders,
+        alerts=lambda reader, most: kept_alerts(reader, most=most),
+        acknowledge=acknowledged,
         health=health,
-        grace_ms=int(collector.resend_after * 1000),
+        grace_ms=grace_ms,
     )
-    return [*api.routes, *pages.routes()]
+    api = Api(sources, access)
+    measured = Metrics(
+        open_reader,
+        api.view,
+        alerts=lambda reader: (alert for alert in kept_alerts(reader) if alert["end"] is None),
+        health=health,
+        folder=collector.data_dir,
+        grace_ms=grace_ms,
+    )
+    return [*api.routes, *sign_in.routes(access), *metrics.routes(measured, access), *pages.routes(access)]
+
+
+def own_sign_in(settings: ConsoleSettings) -> tuple[str, ...]:
+    """The paths that judge a request from elsewhere themselves, as standalone.http_gate takes them."""
+    if not settings.is_open_elsewhere:
+        return ()
+    return (*(path for path in pages.PATHS if "{" not in path), "/truck/*", "/static/*", "/api/v1/*", "/metrics")

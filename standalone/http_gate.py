@@ -5,7 +5,7 @@ come from elsewhere, also through a reverse proxy on this machine, and those tha
 another site (contract.http_access.is_local says how they are told apart).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,13 +27,15 @@ class HttpGate:
 
     Args:
         app: what it guards.
-        own_sign_in: prefixes of paths that demand a password or a key themselves of a request that is not local.
+        own_sign_in: paths, or prefixes that end in *, that demand a password or a key themselves of a request that is
+            not local.
         public: paths that everybody may reach besides PUBLIC.
     """
 
-    def __init__(self, app: ASGIApp, own_sign_in: Iterable[str] = (), public: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, own_sign_in: Sequence[str] = (), public: Iterable[str] = ()) -> None:
         self._app, self._public = app, PUBLIC.union(public)
-        self._judged = (*_OWN_KEYS, *own_sign_in)
+        self._judged = frozenset(each for each in own_sign_in if not each.endswith("*"))
+        self._judged_under = (*_OWN_KEYS, *(each.removesuffix("*") for each in own_sign_in if each.endswith("*")))
         self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +48,7 @@ class HttpGate:
     def _refusal(self, scope: Scope) -> Refused | None:
         if scope["method"] not in _SAFE_METHODS and _of_another_site(scope):
             return Refused(403, "a page of another site may not do this", field="Origin")
-        if scope["path"].startswith(self._judged):
+        if scope["path"] in self._judged or scope["path"].startswith(self._judged_under):
             return None
         client = scope.get("client")
         if is_local(client[0] if client else None, scope["headers"]):

@@ -9,6 +9,7 @@ from collector.settings import CollectorSettings
 from commerce.customers.money import Money
 from commerce.settings import CommerceSettings
 from commerce.storage.database import open_database
+from console.settings import ConsoleSettings
 from contract.codec import Json
 from contract.http_access import HttpSettings
 from standalone.commerce_doors import commerce_doors
@@ -21,6 +22,7 @@ def open_room_doors(  # noqa: PLR0913 - the settings of each room
     commerce: CommerceSettings,
     http: HttpSettings,
     money: Money,
+    console: ConsoleSettings,
     *,
     health: Callable[[], Mapping[str, Json]] = dict,
 ) -> list[BaseRoute]:
@@ -34,5 +36,5 @@ def open_room_doors(  # noqa: PLR0913 - the settings of each room
     stack.callback(database.close)
     return [
         *commerce_doors(database, collector, commerce, http, money),
-        *console_doors(database, collector, health=health),
+        *console_doors(database, collector, console, http, health=health),
     ]

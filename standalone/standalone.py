@@ -60,7 +60,8 @@ class Standalone:
 
     broker_url: of another broker than its own. identities: those of the data directory, which it closes. doors: what
     other rooms serve on the same port; each opens what it needs on the stack that it is given, and returns its routes.
-    companions: other rooms' loops. host: the address that HTTP listens on. http: the `[http]` table. stream: what
+    own_sign_in: what of that judges requests from elsewhere itself (standalone.http_gate). companions: other rooms'
+    loops. host: the address that HTTP listens on. http: the `[http]` table. stream: what
     stands between doors and ingest.
     """
 
@@ -73,6 +74,7 @@ class Standalone:
         broker_url: str | None = None,
         identities: TruckAccess | None = None,
         doors: Sequence[Doors] = (),
+        own_sign_in: Sequence[str] = (),
         companions: Companions | None = None,
         host: str = HOST,
         http: HttpSettings | None = None,
@@ -88,7 +90,7 @@ class Standalone:
         self.loops = Loops()
         self.broker: MosquittoSupervisor | None = None
         self.identities = identities
-        self._doors, self._companions = doors, companions
+        self._doors, self._own_sign_in, self._companions = doors, own_sign_in, companions
         self._kafka = stream
         self._host, self._http = host, http or HttpSettings()
 
@@ -136,7 +138,7 @@ class Standalone:
         )
         for open_doors in self._doors:
             app.router.routes.extend(open_doors(stack, stats))
-        self.gate = HttpGate(app, public=beacon.public_paths)
+        self.gate = HttpGate(app, self._own_sign_in, beacon.public_paths)
         self.web = HttpServer(self.gate, self._port, host=self._host, http=self._http)
         stack.callback(self.web.stop)
         self.children = Children(self.folder)

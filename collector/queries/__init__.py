@@ -10,6 +10,7 @@ from collector.queries.customers import Visits
 from collector.queries.dead_letters import dead_letter, dead_letters
 from collector.queries.fleet import SILENT_AFTER_MS, fleet, fleet_row, latest_samples, samples_in_order, signals, whole
 from collector.queries.item_sessions import item_sessions, items_of_session, items_of_user, opened_reader
+from collector.queries.limited_reader import limited_readers
 from collector.queries.trucks import history, history_known_at, position, trucks
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "items_of_session",
     "items_of_user",
     "latest_samples",
+    "limited_readers",
     "opened_reader",
     "position",
     "samples_in_order",

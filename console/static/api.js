@@ -11,6 +11,7 @@ export async function get(path) {
     throw new Error("The service does not answer. Is `milepost up` running?");
   }
   say(true, "live");
+  if (answer.status === 401 && location.pathname !== "/sign-in") location.assign("/sign-in");
   if (answer.status === 304) return before.document;
   const document = await answer.json();
   if (!answer.ok) throw new Error(document.error || `HTTP ${answer.status}`);
@@ -22,7 +23,18 @@ export async function get(path) {
   return document;
 }
 
-function say(on, text) {
+// What changes something says that it is our own page that asks.
+export async function post(path, body) {
+  const answer = await fetch(`/api/v1${path}`, { method: "POST", headers: { "X-Milepost": "console", "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
+  if (!answer.ok) throw new Error((await answer.json()).error || `HTTP ${answer.status}`);
+}
+
+let identity = null;
+export async function me() {
+  return (identity ??= await get("/me"));
+}
+
+export function say(on, text) {
   document.getElementById("dot").className = on ? "on" : "";
   document.getElementById("live").textContent = text;
 }

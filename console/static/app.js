@@ -1,8 +1,11 @@
+import { me, post } from "./api.js";
 import { h } from "./dom.js";
+import { alerts } from "./pages/alerts.js";
 import { fleet } from "./pages/fleet.js";
 import { orders } from "./pages/orders.js";
 import { pipeline } from "./pages/pipeline.js";
 import { shop } from "./pages/shop.js";
+import { signIn } from "./pages/sign_in.js";
 import { truck } from "./pages/truck.js";
 
 const PAGES = [
@@ -11,6 +14,8 @@ const PAGES = [
   [/^\/shop$/, shop, "Shop"],
   [/^\/orders$/, orders, "Orders"],
   [/^\/pipeline$/, pipeline, "Pipeline"],
+  [/^\/alerts$/, alerts, "Alerts"],
+  [/^\/sign-in$/, signIn, "Sign in"],
 ];
 const page = document.getElementById("page");
 let leave = null;
@@ -49,3 +54,10 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("popstate", show);
 show();
+if (location.pathname !== "/sign-in") {
+  const who = await me().catch(() => null);
+  if (who?.can_sign_out) {
+    const out = h("button", { type: "button", onclick: async () => { await post("/sign-out"); location.assign("/sign-in"); } }, "Sign out");
+    document.querySelector(".live").after(h("span", { class: "who" }, `${who.name} (${who.role})`, out));
+  }
+}

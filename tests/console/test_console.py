@@ -3,65 +3,20 @@
 import hashlib
 import json
 import shutil
-import socket
-import threading
-from collections.abc import Iterator
 from contextlib import nullcontext
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 
 from collector import queries
 from console import pages
-from console.api import Api
 from console.fleet_view import FleetView
 from contract import timestamps
 from tests.collector.stores_on_disk import Collector
-from tests.contract.examples import RECEIVED_MS, click, put, sample
+from tests.console.records import placed
+from tests.contract.examples import RECEIVED_MS
 
 CHROMIUM = shutil.which("chromium")
-BRAKES = "vehicle_health_and_maintenance.brake_status"
-SCRIPT = "<img src=x onerror=document.title='owned'>"
-
-
-def placed(minute: int, **changes: Any) -> dict[str, Any]:
-    """A sample in Berlin, a minute after the other."""
-    at = timestamps.from_ms(RECEIVED_MS - 3_600_000 + minute * 60_000)
-    record = sample(seq=minute + 1, sampled_at=at, **changes)
-    record = put(record, "gps_location.latitude", 52.5 + minute / 1000)
-    return put(record, "gps_location.longitude", 13.4)
-
-
-@pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
-    """Two trucks, one of which needs its brakes seen to; a shop; something that was refused."""
-    made = Collector(tmp_path / "milepost.db")
-    made.take(*(placed(minute) for minute in range(10)))
-    made.take(*(put(placed(minute, truck_id="T2"), BRAKES, f"worn {SCRIPT}") for minute in range(3)))
-    made.take(click(event_id="a", session_id="s", item_name=SCRIPT), kind="click")
-    made.on_topic("T3", {"truck_id": "T3", "vehicle_speed": SCRIPT})
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def url(collector: Collector, tmp_path: Path) -> Iterator[str]:
-    """The console over that store."""
-    store = f"sqlite:///{tmp_path}/milepost.db"
-    api = Api(lambda: queries.opened_reader(store), orders=lambda _: [], health=lambda: {"queued": 0}, grace_ms=10_000)
-    listener = socket.create_server(("127.0.0.1", 0))
-    app = Starlette(routes=[*api.routes, *pages.routes()])
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
 
 
 def test_the_fleet_now_and_then(url: str) -> None:
@@ -173,6 +128,7 @@ def test_every_page_in_a_browser_asks_nobody_else_and_runs_nothing_of_strangers(
             "/shop": "onerror",
             "/orders": "No orders yet",
             "/pipeline": "onerror",
+            "/alerts": "onerror",
         }.items():
             page.goto(url + path)
             page.get_by_text(text).first.wait_for(timeout=20_000)

@@ -1,6 +1,7 @@
 """Reading the SQLite store: what the queries need, from a read-only connection, while others write."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class SqliteReader(SqliteAlertReader):
 
     def __init__(self, path: Path, *, readonly: bool = True) -> None:
         self._db = connect(path, readonly=readonly)
+
+    def limit_time(self, seconds: float) -> None:
+        """From now on a read that goes on so long after this call raises sqlite3.OperationalError."""
+        deadline = time.monotonic() + seconds
+        self._db.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
 
     def close(self) -> None:
         self._db.close()

@@ -1,4 +1,4 @@
-import { get } from "../api.js";
+import { get, say } from "../api.js";
 import { h, state } from "../dom.js";
 import { ago, number } from "../format.js";
 import { fit, openMap, truckFeatures, whenLoaded } from "../map.js";
@@ -47,24 +47,58 @@ export async function fleet(page) {
         `${number(row.speed_kmh)} km/h · fuel ${number(row.fuel_level)} % · ${ago(row.sampled_at, moment)}`)));
   }
 
+  // Now: everything once, then only what changed, by an open stream, or by asking where none is to be had.
+  let cursor = "", stream = null, known = new Map();
+
+  function take(change) {
+    if (change.whole) known = new Map();
+    for (const row of change.trucks) known.set(row.truck_id, row);
+    cursor = change.cursor;
+    if (at || stopped) return;
+    rows = [...known.values()];
+    draw();
+  }
+
   async function refresh() {
     clearTimeout(timer);
     try {
-      rows = (await get(`/fleet${at ? `?at=${encodeURIComponent(at)}` : ""}`)).trucks;
-      if (!stopped) draw();
+      if (at) {
+        const asked = at;
+        const found = await get(`/fleet?at=${encodeURIComponent(asked)}`);
+        if (asked !== at || stopped) return;
+        rows = found.trucks;
+        draw();
+        return;
+      }
+      if (!cursor) take({ whole: true, ...(await get("/fleet")) });
+      else take(await get(`/changes?since=${cursor}`));
+      if (!stream && !stopped) listen();
     } catch (error) {
       counts.textContent = error.message;
     }
-    if (!stopped && !at) timer = setTimeout(refresh, REFRESH_MS);
+    if (!stopped && !at && !stream) timer = setTimeout(refresh, REFRESH_MS);
+  }
+
+  function listen() {
+    stream = new EventSource(`/api/v1/events?since=${cursor}`);
+    stream.onopen = () => say(true, "live");
+    stream.onmessage = (event) => take(JSON.parse(event.data));
+    stream.onerror = () => {
+      say(false, "no connection");
+      stream.close();
+      stream = null;
+      if (!stopped && !at) timer = setTimeout(refresh, REFRESH_MS);
+    };
   }
 
   function travel() {
     const back = HOURS * 60 - Number(slider.value);
     at = back ? new Date(Date.now() - back * 60000).toISOString() : null;
     shown.textContent = at ? new Date(at).toLocaleString(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit" }) : "now";
-    refresh();
+    if (!at && stream) take({ whole: false, trucks: [], cursor });
+    else refresh();
   }
 
   await refresh();
-  return () => { stopped = true; clearTimeout(timer); map.remove(); };
+  return () => { stopped = true; clearTimeout(timer); stream?.close(); map.remove(); };
 }
