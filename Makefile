@@ -4,9 +4,10 @@ BIN := .venv/bin
 DEMO_DIR := demo-data
 MINUTES ?=
 SPEEDUP ?= 60
-TESTED_WITH := mosquitto:mosquitto nginx:nginx-light chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace java:default-jre-headless mvn:maven
+STACK_WITH := java:default-jre-headless mvn:maven pg_ctlcluster:postgresql mosquitto:mosquitto
+TESTED_WITH := mosquitto:mosquitto nginx:nginx-light chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace $(STACK_WITH)
 
-.PHONY: demo test check bench prove audit wheel package clean
+.PHONY: demo test check bench prove audit stack stack-status wheel package clean
 
 demo: .venv/standalone
 	@scripts/system-packages mosquitto:mosquitto
@@ -72,6 +73,15 @@ package: .venv/ready
 .tools/kafka/ready: deploy/kafka/pom.xml .venv/ready
 	$(BIN)/python -m deploy.local_kafka fetch
 	@touch $@
+
+# The parts of docs/scale.md as plain processes; MINUTES=2 ends with a report and a balance.
+stack: .venv/ready
+	@scripts/system-packages $(STACK_WITH)
+	@$(MAKE) --no-print-directory .tools/kafka/ready
+	$(BIN)/python -P -m deploy.stack run $(if $(MINUTES),--minutes $(MINUTES))
+
+stack-status:
+	@$(BIN)/python -P -m deploy.stack status
 
 # After a change of dependencies: pins with hashes, for all platforms and Pythons, without any registry's address.
 PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header

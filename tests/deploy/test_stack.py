@@ -1,0 +1,57 @@
+"""`make stack` in its short form: every part up, what was sent in the store, and nothing left running."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deploy import local_kafka, local_postgresql
+from tests.milepost_process import REPOSITORY, environment
+
+
+def start(folder: Path, minutes: float) -> "subprocess.Popen[str]":
+    argv = [sys.executable, "-P", "-m", "deploy.stack", "run", "--minutes", str(minutes), "--data-dir", str(folder)]
+    return subprocess.Popen(
+        argv, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
+    )
+
+
+def status(folder: Path) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-P", "-m", "deploy.stack", "status", "--data-dir", str(folder), "--json"]
+    return subprocess.run(argv, env=environment(), capture_output=True, text=True, cwd=REPOSITORY, check=False)
+
+
+@pytest.mark.timeout(600)
+def test_every_part_runs_what_was_sent_is_there_and_nothing_stays(tmp_path: Path) -> None:
+    """PostgreSQL, Kafka, up, a worker, builds and the dashboard; status sees one that was killed."""
+    if why := local_kafka.missing() or local_postgresql.missing():
+        pytest.skip(why)
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:3]:  # PostgreSQL runs as nobody, who has to reach its folder
+        parent.chmod(parent.stat().st_mode | 0o011)
+    running = start(tmp_path / "stack", 0.6)
+    deadline = time.monotonic() + 240
+    while not (tmp_path / "stack" / "stack.json").exists() or status(tmp_path / "stack").returncode:
+        assert running.poll() is None, running.communicate()[1]
+        assert time.monotonic() < deadline, status(tmp_path / "stack").stdout
+        time.sleep(1)
+    parts = json.loads((tmp_path / "stack" / "stack.json").read_text())
+    out, err = running.communicate(timeout=300)
+    assert running.returncode == 0, out + err
+    assert "It balances." in out
+    assert {"postgresql", "kafka", "milepost", "worker", "dashboard"} <= parts.keys()
+    left = [
+        name for name, part in parts.items() if Path(f"/proc/{part['pid']}").exists() and part["pid"] != os.getpid()
+    ]
+    assert left == []
+
+
+def test_no_stack_is_said(tmp_path: Path) -> None:
+    """With the command that starts one."""
+    looked = status(tmp_path)
+    assert (looked.returncode, looked.stdout) == (2, "")
+    assert "`make stack` starts one" in looked.stderr
