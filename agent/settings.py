@@ -78,6 +78,7 @@ class AgentSettings(Room):
     the file may grow to. time_patience: seconds that a connected truck without GPS or NTP time waits before it sends
     its samples as `estimated`.
     send_interval: seconds that live samples may wait for others to go with, 0 for at once.
+    since_last: whether samples say what happened since the one before.
     report_interval: seconds between reports. daily_budget: MB a day that samples may cost, None for no bound.
     transport: which MQTT library. session_expiry: seconds for which the broker keeps what it has for us.
     ca, certificate, key: PEM files for mqtts; without `ca` the system's authorities are trusted.
@@ -91,6 +92,7 @@ class AgentSettings(Room):
     interval: Interval = 60
     time_patience: Annotated[float, Field(ge=0, le=86_400)] = 600
     send_interval: SendInterval = 0
+    since_last: bool = True
     report_interval: ReportInterval = 900
     daily_budget: Megabytes | None = None
     transport: Literal["paho", "aws"] = "paho"
@@ -143,4 +145,4 @@ class AgentSettings(Room):
         return parts.port or PORTS[parts.scheme]
 
 
-LIVE = frozenset({"interval", "send_interval", "report_interval", "daily_budget", "lanes"})
+LIVE = frozenset({"interval", "since_last", "send_interval", "report_interval", "daily_budget", "lanes"})

@@ -45,12 +45,14 @@ class Config(_Strict):
     """One configuration of one truck.
 
     config_version: the truck confirms it in its status once it has run with it. interval: seconds between samples, at
-    least 1. send_interval: seconds that live samples may wait for others to go with in one message, 0 for at once.
-    report_interval: seconds between reports. daily_budget: MB a day (UTC) that samples may cost, null for no bound.
+    least 1. since_last: whether samples say what happened since the one before. send_interval: seconds that live
+    samples may wait for others to go with in one message, 0 for at once. report_interval: seconds between reports.
+    daily_budget: MB a day (UTC) that samples may cost, null for no bound.
     """
 
     config_version: ConfigVersion
     interval: Annotated[Interval, Field(ge=1)] | None = None
+    since_last: bool | None = None
     send_interval: SendInterval | None = None
     report_interval: ReportInterval | None = None
     daily_budget: Megabytes | None = None

@@ -4,27 +4,36 @@ In a tunnel there is no fix: the position is `not_available` and no time is give
 what a receiver does to it. A moment after the tunnel all is back.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent.sensors import Reading
+from simulator.since_last import interval
 from simulator.vehicle import Vehicle
+
+_LONGEST = timedelta(hours=2)
+"""Between two reads; after more the truck was off, and nothing was heard."""
 
 _POSITION = "gps_location"
 
 
 class SimulatedSensor:
-    """Implements agent.sensors.Sensor for one vehicle; never raises, never waits."""
+    """Implements agent.sensors.Sensor for one vehicle; never raises, never waits. since_last: whether a reading has an
+    account of the time since the one before, which costs seven times as much as the reading."""
 
-    def __init__(self, vehicle: Vehicle) -> None:
-        self._vehicle = vehicle
+    def __init__(self, vehicle: Vehicle, *, since_last: bool = True) -> None:
+        self._vehicle, self._since_last = vehicle, since_last
+        self._before: datetime | None = None
 
     def read(self, now: datetime) -> Reading:
         """Everything the truck can say at `now`."""
         state = self._vehicle.at(now)
+        known = self._since_last and self._before is not None and timedelta() < now - self._before <= _LONGEST
+        heard = interval(self._vehicle, self._before, now) if self._before and known else None
+        self._before = now
         if not state.in_tunnel:
-            return Reading(values=dict(state.values), quality={}, time=now)
+            return Reading(values=dict(state.values), quality={}, time=now, interval=heard)
         seen = {leaf: value for leaf, value in state.values.items() if not leaf.startswith(_POSITION)}
-        return Reading(values=seen, quality={_POSITION: "not_available"}, time=None)
+        return Reading(values=seen, quality={_POSITION: "not_available"}, time=None, interval=heard)
 
     def close(self) -> None:
         """Nothing to release."""

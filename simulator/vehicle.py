@@ -203,7 +203,7 @@ class Vehicle:
         """The phases that touch [start, end), each with the Unix seconds at which it begins."""
         for number in range(self._tour_at(start)[0], self._tour_at(end)[0] + 1):
             begin = self._begin(number)
-            for phase in self._make(number).phases:
+            for phase in self._on_tour(number).phases:
                 at = begin + phase.start
                 if at < end and at + phase.seconds > start:
                     yield at, phase

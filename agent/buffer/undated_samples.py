@@ -108,9 +108,15 @@ class Waiting:
 
 
 def redated(body: bytes, dated: Dated) -> bytes:
-    """A draft's body with its final time."""
+    """A draft's body with its final time; the instants in `since_last` are as far from it as they were."""
     sample = json.loads(body)
+    by = dated.at - timestamps.to_datetime(sample["sampled_at"])
     sample["sampled_at"], sample["time_quality"] = timestamps.from_datetime(dated.at), dated.quality
+    since = sample.get("since_last", {})
+    for each, name in [(one, "at") for one in since.get("harsh", ())] + [
+        (one, name) for one in since.get("faults", ()) for name in ("first", "last")
+    ]:
+        each[name] = timestamps.from_datetime(timestamps.to_datetime(each[name]) + by)
     return dump(sample).encode()
 
 

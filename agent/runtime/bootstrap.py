@@ -104,7 +104,7 @@ def serve(settings: AgentSettings, reread: Callable[[], AgentSettings] | None = 
         for number, handler in {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: hang_up}.items():
             stack.callback(signal.signal, number, signal.signal(number, handler))
         held = HeldSamples(NeverStored(settings.lost_file))
-        sampler = Sampler(settings.truck_id, sensors, clock)
+        sampler = Sampler(settings.truck_id, sensors, clock, since_last=settings.since_last)
         start = DisklessStart(sampler, clock, held, pulse)
         buffer = start.buffer(settings, lambda: open_buffer(settings), stop, wakened)
         if buffer is None:

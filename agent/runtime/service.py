@@ -60,7 +60,7 @@ class Agent:
         self._pulse: Pulse | None = None
         self._reread: Callable[[], AgentSettings] = lambda: settings
         self._hung_up = threading.Event()
-        self._sampler = Sampler(settings.truck_id, sensors, clock)
+        self._sampler = Sampler(settings.truck_id, sensors, clock, since_last=settings.since_last)
         self._recorder = Recorder(self._sampler, clock, buffer, patience=settings.patience)
         self._uplink = Publisher(settings, buffer, transport, clock)
         self.take_over(HeldSamples(NeverStored(settings.lost_file)))
@@ -196,6 +196,7 @@ class Agent:
         if settings.interval != self._interval:
             self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
             self._due = self._ticks.after(self._clock.now())
+        self._sampler.since_last = settings.since_last
         self._uplink.adopt(settings)
 
     def _read_again(self) -> None:

@@ -1,14 +1,16 @@
 """Which samples tell of an event: those that thinning a full buffer never drops while anything else is left.
 
 An event is a change against the sample before: of a status, of the active faults, of the band that a pressure, the
-engine's temperature or the battery is in, or of what cannot be measured. The bands are those that the collector tracks
+engine's temperature or the battery is in, of what cannot be measured, or of the trouble codes seen since the sample
+before; and every harsh manoeuvre. The bands are those that the collector tracks
 by default (a test holds the two tables together), so that a thinned backlog still opens the same versions of history.
 """
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from agent.sensors.since_last import Interval
 from contract.codec import Json
 
 _HEALTH = "vehicle_health_and_maintenance"
@@ -31,15 +33,20 @@ class Events:
     def __init__(self) -> None:
         self._before: object = None
 
-    def is_event(self, document: Mapping[str, Json]) -> bool:
-        """Whether this sample differs in kind from the one before; the first one does."""
+    def is_event(self, document: Mapping[str, Json], interval: Interval | None = None) -> bool:
+        """Whether this sample differs in kind from the one before; the first one does.
+
+        interval: what happened since the sample before.
+        """
+        reasons = document.get("quality") or {}
         state = (
             [_at(document, leaf) for leaf in EXACT],
             [_band(_at(document, leaf), limits) for leaf, limits in BANDS.items()],
-            document.get("quality"),
+            {name: reason for name, reason in cast(dict[str, Json], reasons).items() if not name.startswith("since_")},
+            set(interval.codes) if interval else set(),
         )
         changed, self._before = state != self._before, state
-        return changed
+        return changed or bool(interval and interval.manoeuvres)
 
 
 def _at(document: Mapping[str, Json], leaf: str) -> Any:

@@ -41,7 +41,7 @@ class HeldSamples:
 
     def put(self, taken: Taken) -> None:
         """Add the newest sample."""
-        self._held.append(Held(taken, self._events.is_event(taken.document)))
+        self._held.append(Held(taken, self._events.is_event(taken.document, taken.interval)))
 
     def first(self) -> Held:
         """The oldest; IndexError where there is none."""

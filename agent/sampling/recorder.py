@@ -18,6 +18,7 @@ from agent.buffer.never_stored import NeverStored
 from agent.errors import Damaged
 from agent.sampling.held_samples import Held, HeldSamples
 from agent.sampling.sampler import Taken
+from agent.sampling.since_last import GROUP, group
 from agent.timing.clock import Clock, Moment
 from agent.timing.cloud_time import CloudInstant
 from agent.timing.estimation import Stretch, place
@@ -214,9 +215,10 @@ class Recorder:
 
     def _put(self, held: Held, at: datetime, quality: str, *, waits: bool) -> Row:
         document: dict[str, Json] = {"sampled_at": timestamps.from_datetime(at), "time_quality": quality}
-        return self._buffer.append(
-            {**document, **held.taken.document}, held.taken.moment, event=held.event, waits=waits
-        )
+        document |= held.taken.document
+        if held.taken.interval:
+            document[GROUP] = group(held.taken.interval, at)
+        return self._buffer.append(document, held.taken.moment, event=held.event, waits=waits)
 
     def _estimated(self, moment: Moment) -> datetime:
         """The time of a sample that will not wait: on this boot's estimated time line, which is fixed once."""

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from logging import getLogger
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
+from agent.sampling.since_last import GROUP, fitted, joined
 from agent.sensors import Memory, Reading, Remembering, Sensor
 from agent.sensors.merge import merge
+from agent.sensors.since_last import Interval
 from agent.sensors.source_conflicts import Disputes
 from agent.timing.clock import Clock, Moment
 from contract.codec import Json
@@ -43,17 +45,23 @@ class Ticks:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """One sample as it was measured, not yet dated: when on the boot's time line, what a satellite receiver said of
-    the time (None without a fix), and the wire's document without the fields that date and number it."""
+    the time (None without a fix), the wire's document without the fields that date and number it, and what happened
+    since the sample before, which is dated with it."""
 
     moment: Moment
     fix: datetime | None
     document: dict[str, Json]
+    interval: Interval | None = None
 
 
 class Sampler:
-    """Reads all sensors at once and makes the wire's document of them. disputes: who contradicted whom."""
+    """Reads all sensors at once and makes the wire's document of them. disputes: who contradicted whom.
 
-    def __init__(self, truck_id: str, sensors: Sequence[Sensor], clock: Clock) -> None:
+    since_last: whether samples say what happened since the one before.
+    """
+
+    def __init__(self, truck_id: str, sensors: Sequence[Sensor], clock: Clock, *, since_last: bool = True) -> None:
+        self.since_last = since_last
         self._truck_id, self._sensors, self._clock = truck_id, sensors, clock
         self._failing: set[int] = set()
         self.disputes = Disputes()
@@ -66,7 +74,18 @@ class Sampler:
             self.disputes.add(reading.disagreements, moment.wall)
         fix = next((reading.time for reading in readings if reading.time is not None), None)
         document, quality = merge(readings)
-        return Taken(moment, fix, self._within_bounds({**document, "quality": quality}))
+        document = self._within_bounds({**document, "quality": quality})
+        return Taken(moment, fix, document, self._interval(readings, document))
+
+    def _interval(self, readings: Sequence[Reading], document: dict[str, Json]) -> Interval | None:
+        """What of the time since the sample before goes with this one; `quality` names what does not fit."""
+        interval = joined([reading.interval for reading in readings if reading.interval])
+        if interval is None or not self.since_last:
+            return None
+        interval, left_out = fitted(interval, document)
+        lacking = {f"{GROUP}.{name}": "not_available" for name in left_out}
+        document["quality"] = {**cast(dict[str, Json], document["quality"]), **lacking}
+        return interval
 
     def memory(self) -> dict[str, Memory]:
         """What the sensors believe, by sensor; small."""

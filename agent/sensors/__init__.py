@@ -14,6 +14,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from agent.sensors.fields import GROUPS, LEAVES, REASONS, Reason
 from agent.sensors.plausibility import Disagreement
+from agent.sensors.since_last import Interval
 from contract.codec import Json
 from contract.errors import Misconfigured
 
@@ -28,6 +29,7 @@ class Reading:
         `"vehicle_health_and_maintenance.active_faults": [{"spn": 980, "fmi": 9, "count": 126, "source": 0}]`.
     quality: dotted leaf, or a whole group → why it has no value. A leaf that is in neither map is not this sensor's.
     time: a trusted UTC time that the sensor itself knows (a GPS fix), else None.
+    interval: what was heard since the read before, by a sensor that hears more than it is asked for.
     disagreements: what control units contradict each other in at this moment; the value given is the preferred one's.
     Raises ValueError for a name or a reason that the wire does not have: a sensor's mistake must not travel.
     """
@@ -36,6 +38,7 @@ class Reading:
     quality: Mapping[str, str]
     time: datetime | None = None
     disagreements: Collection[Disagreement] = ()
+    interval: Interval | None = None
 
     def __post_init__(self) -> None:
         for leaf in self.values:

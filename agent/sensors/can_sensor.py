@@ -19,6 +19,7 @@ from agent.sensors.can_frame import Frame
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import Reason
 from agent.sensors.plausibility import Disagreement
+from agent.sensors.since_last import Since
 from agent.sensors.uptime import uptime
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ _POLL = 0.25
 
 class BusDecoder(Protocol):
     """What makes wire leaves of frames; used under a lock. disagreements: sources that contradict each other.
-    beliefs: by name, what outlives a process."""
+    since: account of all that was fed. beliefs: by name, what outlives a process."""
 
     disagreements: Counter[Disagreement]
+
+    since: Since
 
     @property
     def beliefs(self) -> Mapping[str, Belief]: ...
@@ -76,6 +79,7 @@ class BusSensor:
             before = self._decoder.disagreements.copy()
             values, quality = self._decoder.snapshot(uptime())
             contradictions = (self._decoder.disagreements - before).keys()
+            interval = self._decoder.since.take(uptime())
         for each in contradictions - self._reported:
             self._reported.add(each)
             logger.warning(
@@ -86,7 +90,7 @@ class BusSensor:
                 each.other,
             )
         reasons = dict.fromkeys(quality, "error") if self._link.failing else dict(quality)
-        return Reading(values, reasons, disagreements=tuple(sorted(contradictions)))
+        return Reading(values, reasons, disagreements=tuple(sorted(contradictions)), interval=interval)
 
     def memory(self) -> Memory:
         """See agent.sensors.Remembering."""

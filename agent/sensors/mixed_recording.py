@@ -10,18 +10,24 @@ from agent.sensors.canmod import Canmod
 from agent.sensors.fields import REASONS, Reason
 from agent.sensors.j1939.decoder import Decoder
 from agent.sensors.obd2.decoder import Obd2Decoder
+from agent.sensors.since_last import Interval
 
 
 class Mixed:
     """One recording. `feed` in the order heard; `snapshot` at any time of the same time line."""
 
     def __init__(self) -> None:
-        self._decoders = (Decoder(), Obd2Decoder(), Canmod())
+        self._decoders: tuple[Decoder, Obd2Decoder, Canmod] = (Decoder(), Obd2Decoder(), Canmod())
 
     def feed(self, now: float, frame: Frame) -> None:
         """Files one frame."""
         for decoder in self._decoders:
             decoder.feed(now, frame)
+
+    def take(self, now: float) -> Interval | None:
+        """What was heard since the last call: of J1939 where that speaks, else of OBD-II."""
+        intervals = [decoder.since.take(now) for decoder in self._decoders[:2]]
+        return intervals[0] or intervals[1]
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         """(leaf → value, leaf → the most telling reason why not)."""

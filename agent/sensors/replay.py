@@ -19,6 +19,7 @@ from agent.sensors.candump import Candump, parse_line
 from agent.sensors.fields import Reason
 from agent.sensors.mixed_recording import Mixed
 from agent.sensors.recording_clock import Tape
+from agent.sensors.since_last import Interval
 from agent.sensors.trip_csv import TripState, layout_of, rows
 from contract.errors import Misconfigured
 
@@ -35,6 +36,8 @@ class _State(Protocol):
     def feed(self, now: float, item: Any, /) -> None: ...
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]: ...
+
+    def take(self, now: float) -> Interval | None: ...
 
 
 class _Player(NamedTuple):
@@ -81,10 +84,12 @@ class ReplaySensor:
         self._due += self._interval if self._due else max(self._interval, LEAD_IN)
         for at, item in tape.until(self._due):
             self._state.feed(at, item)
-        values, quality = self._state.snapshot(tape.now if tape.ended else self._due)
+        end = tape.now if tape.ended else self._due
+        values, quality = self._state.snapshot(end)
+        interval = self._state.take(end)
         if tape.ended:
             self._rewind()
-        return Reading(values, dict(quality))
+        return Reading(values, dict(quality), interval=interval)
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from agent.sensors.fields import KM_PER_MILE, Reason, settle
 from agent.sensors.plausibility import PositionRule
+from agent.sensors.since_last import Interval, Since, counts
 
 LEAST_LIMIT = 5.0
 
@@ -128,6 +129,7 @@ class TripState:
         self._layout = layout
         self._last: dict[str, tuple[float, float | Reason]] = {}
         self._position = PositionRule()
+        self._since = Since()
 
     def feed(self, now: float, row: Row) -> None:
         """Files one row."""
@@ -135,6 +137,12 @@ class TripState:
             outcome = _outcome(column, row)
             if outcome is not None:
                 self._last[column.leaf] = (now, outcome)
+                if not isinstance(outcome, str) and counts(column.leaf):
+                    self._since.value(now, column.leaf, outcome, limit=column.limit)
+
+    def take(self, now: float) -> Interval | None:
+        """What was fed since the last call."""
+        return self._since.take(now)
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         """(leaf → value, leaf → why not) for every leaf of the layout."""

@@ -42,7 +42,7 @@ class FleetTruck:
         self.latencies: list[float] = []
         self.sent_at = 0.0
         self.refused = 0
-        self._sensor = SimulatedSensor(Vehicle(truck_id, seed))
+        self._sensor = SimulatedSensor(Vehicle(truck_id, seed), since_last=False)
         self._ledger = ledger
         self._flying: dict[int, tuple[float, tuple[int, ...], bool]] = {}
         self._packet = 0

@@ -14,7 +14,7 @@ _LONGEST_DEVICE = 128
 class Report(NamedTuple):
     """What one TPV says. mode: 0 unknown, 1 no fix, 2 position, 3 altitude too.
 
-    In degrees, m above sea level, km/h; error: m.
+    In degrees, m above sea level, km/h; error: m; course: degrees from north.
     """
 
     device: str
@@ -25,6 +25,7 @@ class Report(NamedTuple):
     altitude: float | None
     speed: float | None
     error: float | None = None
+    course: float | None = None
 
 
 def parse(line: bytes) -> Report | None:
@@ -49,6 +50,7 @@ def parse(line: bytes) -> Report | None:
         altitude=_number(found.get("alt")) if altitude is None else altitude,  # before protocol 3.14 it was `alt`
         speed=None if speed is None else speed * 3.6,
         error=_error(found),
+        course=_number(found.get("track")),
     )
 
 

@@ -13,9 +13,11 @@ from datetime import datetime
 from agent.sensors import Memory, Reading
 from agent.sensors.beliefs import recall_all
 from agent.sensors.device_thread import Link
-from agent.sensors.gpsd.receiver import LEAVES, Receiver
+from agent.sensors.fields import settle
+from agent.sensors.gpsd.receiver import ALTITUDE, LEAVES, MOST_ERROR, SPEED, Receiver
 from agent.sensors.gpsd.report import Report, parse
 from agent.sensors.plausibility import PlaceBelief
+from agent.sensors.since_last import Since
 from agent.sensors.uptime import uptime
 from agent.timing.clock import kernel_synchronised
 from agent.timing.trusted_time import EARLIEST
@@ -58,6 +60,7 @@ class GpsdSensor:
         self.heard: float | None = None
         self._receivers: dict[str, Receiver] = {}
         self._chosen = ""
+        self._since = Since()
         self._remembered = PlaceBelief()
         self._lock = threading.Lock()
         self._link = Link(f"gpsd:{self._address[0]}:{self._address[1]}", self._serve)
@@ -68,11 +71,14 @@ class GpsdSensor:
         at = uptime()
         with self._lock:
             receiver = self._choose(at)
+            interval = self._since.take(at)
             if receiver is None:
                 return Reading({}, dict.fromkeys(LEAVES, "error" if self._link.failing else "not_available"))
             values, quality = receiver.snapshot(at)
             time = receiver.trust.time(at, now, synchronised=self._synchronised()) if receiver.fixed(at) else None
-        return Reading(values, dict.fromkeys(quality, "error") if self._link.failing else dict(quality), time)
+        return Reading(
+            values, dict.fromkeys(quality, "error") if self._link.failing else dict(quality), time, interval=interval
+        )
 
     def memory(self) -> Memory:
         """See agent.sensors.Remembering."""
@@ -130,8 +136,20 @@ class GpsdSensor:
             self._receivers[report.device].place.held = self._remembered.held
         now = uptime()
         self._receivers[report.device].tell(now, report)
+        if report.device == self._chosen or len(self._receivers) == 1:
+            self._account(now, report)
         if self.heard is None:
             self.heard = now
+
+    def _account(self, now: float, report: Report) -> None:
+        """What happens between two reads, as far as the receiver has a fix."""
+        if report.mode < 2 or (report.error or 0.0) > MOST_ERROR:
+            return
+        for leaf, value in ((SPEED, report.speed), (ALTITUDE, report.altitude if report.mode == 3 else None)):
+            if value is not None and not isinstance(settled := settle(leaf, value), str):
+                self._since.value(now, leaf, settled)
+        if report.course is not None and report.speed is not None:
+            self._since.course(now, report.course, report.speed)
 
 
 class Lines:

@@ -1,7 +1,7 @@
 """Keeps what every control unit of one bus said last, and says what of it is true at a moment.
 
 Promises: never raises, whatever the bytes; a value is the newest of its source and younger than its limit, else the
-leaf has a reason. Frames are only filed as they come (a busy bus brings 1,500 a second), and decoded when one asks.
+leaf has a reason. What a snapshot says is decoded when one asks; `since` has the account of all values in between.
 
 When several sources give one leaf, the parameter that stands first in the table wins, then the lowest source address
 (the engine, 0, before all others); a source without a value never hides one that has it. Fault lists are joined.
@@ -27,6 +27,7 @@ from agent.sensors.plausibility import (
     PositionRule,
     disagreements,
 )
+from agent.sensors.since_last import Since, counts
 
 ODOMETER = "odometer_reading"
 MAX_TYRES = 256
@@ -37,6 +38,10 @@ _BY_LEAF: dict[str, list[Signal]] = {}
 for _signal in SIGNALS:
     _BY_LEAF.setdefault(_signal.leaf, []).append(_signal)
 _LEAVES = (*_BY_LEAF, *CORNERS)
+_OF_PGN: dict[int, list[tuple[int, Signal]]] = {}
+for _signal in SIGNALS:
+    if counts(_signal.leaf):
+        _OF_PGN.setdefault(_signal.pgn, []).append((_BY_LEAF[_signal.leaf].index(_signal), _signal))
 
 
 class Decoder:
@@ -46,6 +51,7 @@ class Decoder:
         self.transport = Reassembler()
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pgn: {} for pgn in (*PGNS, DM1_PGN)}
         self._tyres: dict[tuple[int, int], tuple[float, bytes]] = {}
+        self.since = Since()
         self.odometer = OdometerBelief()
         self.position = PositionRule()
         self._reports = FaultReports()
@@ -72,6 +78,12 @@ class Decoder:
     def _file(self, now: float, pgn: int, source: int, data: bytes) -> None:
         if pgn == DM1_PGN:
             self._reports.heard(source)
+            for fault in dm1.faults if (dm1 := decode_dm1(data)) else ():
+                self.since.code(now, (fault.spn, fault.fmi, source))
+        for place, signal in _OF_PGN.get(pgn, ()):
+            value = signal.decode(data)
+            if not isinstance(value, str):
+                self.since.value(now, signal.leaf, value, rank=(place, source), limit=signal.limit)
         if pgn != TIRE_PGN:
             self._heard[pgn][source] = (now, data)
         elif data and data[0] != _NO_LOCATION:

@@ -13,6 +13,7 @@ from agent.sensors.obd2.isotp import IsoTp
 from agent.sensors.obd2.pids import PIDS, SUPPORTED, Pid, answers, supported
 from agent.sensors.odometer import OdometerBelief, Rank
 from agent.sensors.plausibility import Disagreement, Heard, disagreements
+from agent.sensors.since_last import Since, counts
 
 ODOMETER = "odometer_reading"
 ALLOWED_GAPS = 3.0
@@ -36,6 +37,7 @@ class Obd2Decoder:
         self.isotp = IsoTp()
         self._gaps: dict[tuple[int, int], float] = {}  # (PID, unit) → seconds between its last two answers
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pid: {} for pid in PIDS}
+        self.since = Since()
         self.odometer = OdometerBelief()
 
     @property
@@ -54,6 +56,7 @@ class Obd2Decoder:
                 if frame.can_id in self._heard[pid]:
                     self._gaps[pid, frame.can_id] = now - self._heard[pid][frame.can_id][0]
                 self._heard[pid][frame.can_id] = (now, data)
+                self._account(now, PIDS[pid], frame.can_id, data)
             elif pid in SUPPORTED:
                 self.known.setdefault(pid, set()).update(supported(pid, data))
 
@@ -68,6 +71,11 @@ class Obd2Decoder:
             else:
                 values[pid.leaf] = outcome
         return values, quality
+
+    def _account(self, now: float, pid: Pid, unit: int, data: bytes) -> None:
+        if not pid.leaf or not counts(pid.leaf) or isinstance(value := pid.decode(data), str):
+            return
+        self.since.value(now, pid.leaf, value, rank=(0, unit), limit=self._limit(pid, unit))
 
     def _limit(self, pid: Pid, unit: int) -> float:
         """Seconds of silence after which it is stale: a tester that asks rarely makes it rare, within a bound."""

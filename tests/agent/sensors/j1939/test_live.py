@@ -17,7 +17,9 @@ from agent.sensors.device_thread import Link
 from agent.sensors.fields import ACTIVE_FAULTS, Reason
 from agent.sensors.j1939.sensor import J1939Sensor
 from agent.sensors.merge import merge
+from agent.sensors.odometer import OdometerBelief
 from agent.sensors.plausibility import Disagreement
+from agent.sensors.since_last import Since
 from contract.telemetry import Telemetry
 from tests.agent.sensors.waiting import expect
 
@@ -180,6 +182,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.disagreements: Counter[Disagreement] = Counter()
+        self.since = Since()
+        self.beliefs: dict[str, OdometerBelief] = {}
         self.heard: list[Frame] = []
 
     def feed(self, now: float, frame: Frame) -> None:
