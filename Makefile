@@ -5,7 +5,7 @@ DEMO_DIR := demo-data
 MINUTES ?=
 SPEEDUP ?= 60
 STACK_WITH := java:default-jre-headless mvn:maven pg_ctlcluster:postgresql mosquitto:mosquitto
-TESTED_WITH := mosquitto:mosquitto nginx:nginx-light chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace $(STACK_WITH)
+TESTED_WITH := mosquitto:mosquitto nginx:nginx-light softhsm2-util:softhsm2 chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace $(STACK_WITH)
 
 .PHONY: demo test check bench prove audit stack stack-status wheel package clean
 

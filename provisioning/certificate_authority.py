@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from contract.errors import Misconfigured, Rejected
 from contract.topics import ID
+from provisioning import token_key
 from provisioning.errors import AuthorityEnds
 
 Role = Literal["client", "server"]
@@ -56,7 +57,7 @@ class Authority:
 
     def __init__(self, key_pem: bytes, certificate_pem: str) -> None:
         try:
-            key = serialization.load_pem_private_key(key_pem, password=None)
+            key = load_key(key_pem)
             self._certificate = x509.load_pem_x509_certificate(certificate_pem.encode("ascii"))
         except ValueError:
             raise Misconfigured("the CA's key or certificate is damaged: restore ca.key and ca.pem") from None
@@ -133,7 +134,7 @@ def new_authority(name: str) -> tuple[bytes, str]:
 def authority_for(key_pem: bytes, name: str) -> str:
     """The certificate of a CA whose key is there already; Misconfigured if it is damaged."""
     try:
-        key = serialization.load_pem_private_key(key_pem, password=None)
+        key = load_key(key_pem)
     except ValueError:
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -183,6 +184,13 @@ def ends_at(certificate_pem: str) -> datetime:
         return x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).not_valid_after_utc
     except ValueError:
         raise Misconfigured("a certificate of the CA is damaged: restore it from a backup") from None
+
+
+def load_key(key_pem: bytes) -> object:
+    """A CA's private key: PEM, or the URI of one in a token (provisioning.token_key). ValueError if it is neither."""
+    if key_pem.startswith(token_key.SCHEME.encode("ascii")):
+        return token_key.TokenKey(key_pem.decode("utf-8"))
+    return serialization.load_pem_private_key(key_pem, password=None)
 
 
 def _authority_certificate(key: ec.EllipticCurvePrivateKey, name: str) -> str:

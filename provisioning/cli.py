@@ -10,6 +10,7 @@ from contract.cli_options import DataDir as DataDirectory
 from contract.errors import Misconfigured, Rejected
 from provisioning import cli_authority, cli_fleet, cli_truck
 from provisioning.cli_options import (
+    CaKeyUri,
     DryRun,
     Listed,
     Opened,
@@ -58,6 +59,7 @@ def init(  # noqa: PLR0913 - one parameter an option
     clock_is_right: Annotated[
         bool, typer.Option("--clock-is-right", help="Make a CA although the clock looks wrong (before 2026, or 2046).")
     ] = False,
+    ca_key_uri: CaKeyUri = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     data_dir: DataDirectory = None,
@@ -67,7 +69,7 @@ def init(  # noqa: PLR0913 - one parameter an option
 
     Again is harmless: what is there stays, and what changed is brought up to date.
     """
-    wish = Wish(tuple(host or ()), listen, mqtt_port, https_port, clock_is_right)
+    wish = Wish(tuple(host or ()), listen, mqtt_port, https_port, clock_is_right, ca_key_uri)
     with opened(config, data_dir, wish=wish) as ours:
         made = ours.registry.init(dry_run=dry_run)
         words = "would make" if dry_run else "made"

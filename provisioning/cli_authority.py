@@ -7,7 +7,8 @@ import typer
 from contract.cli_options import AsJson, Config
 from contract.cli_options import DataDir as DataDirectory
 from contract.errors import Misconfigured
-from provisioning.cli_options import Why, Yes, opened, say, sure
+from provisioning.cli_options import CaKeyUri, Why, Yes, opened, say, sure
+from provisioning.registry.site import Wish
 
 app = typer.Typer(
     help="Change the CA of a box: rotate, then finish when all trucks have moved.",
@@ -17,12 +18,18 @@ app = typer.Typer(
 
 
 @app.command()
-def rotate(why: Why = "", as_json: AsJson = False, data_dir: DataDirectory = None, config: Config = None) -> None:
+def rotate(
+    ca_key_uri: CaKeyUri = None,
+    why: Why = "",
+    as_json: AsJson = False,
+    data_dir: DataDirectory = None,
+    config: Config = None,
+) -> None:
     """Make the next CA. Both are trusted, new certificates are by the new one, and agents renew within a day.
 
     Again is harmless, and says how many trucks have not moved yet.
     """
-    with opened(config, data_dir, why=why) as ours:
+    with opened(config, data_dir, wish=Wish(ca_key_uri=ca_key_uri), why=why) as ours:
         registry = ours.registry
         begun = registry.rotate_authority()
         behind = registry.behind()

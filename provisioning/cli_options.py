@@ -33,6 +33,10 @@ Where = Annotated[
 Listed = Annotated[
     Path | None, typer.Option("--list", metavar="FILE", help="Trucks named in a file, one a line or a CSV's truck_id.")
 ]
+CaKeyUri = Annotated[
+    str | None,
+    typer.Option("--ca-key-uri", metavar="URI", help="Keep the CA's key in a PKCS #11 token (docs/security.md)."),
+]
 Why = Annotated[str, typer.Option("--why", help="The reason, for the log.")]
 
 

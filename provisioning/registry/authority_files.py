@@ -1,6 +1,6 @@
 """The certificate authorities of one data directory with the server's certificate and the revocation list, as files.
 
-    ca.key (0600), ca.pem          the first CA; `ca-2.*` the next one, and so on
+    ca.key (0600), ca.pem          the first CA; `ca-2.*` the next one, and so on. A key in a token: its URI
     roots.pem                      all that are trusted: the broker's, and what a truck is given
     server.key (0600), server.pem  by which trucks know this machine
     crl.pem                        a list by each CA that is trusted
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from contract.errors import Misconfigured
 from contract.topics import ID
-from provisioning import certificate_authority, secure_files
+from provisioning import certificate_authority, secure_files, token_key
 from provisioning.certificate_authority import Authority, Revoked
 
 log = logging.getLogger(__name__)
@@ -79,16 +79,20 @@ class AuthorityFiles:
                 "only to enrol all trucks anew, remove ca.* and registry.db and say `init` again"
             )
 
-    def make_first(self, *, clock_is_right: bool = False) -> None:
-        """The first CA, where there is none. A key that a kill has left alone is used: it is never replaced."""
+    def make_first(self, *, clock_is_right: bool = False, key_uri: str | None = None) -> None:
+        """The first CA, where there is none. A key that a kill has left alone is used: it is never replaced.
+
+        key_uri: of the key in a token, which is made there if it is missing; None for a key in a file.
+        """
         if not self.numbers:
             if not clock_is_right:
                 check_clock(datetime.now(UTC))
-            self._make(1)
+            self._make(1, key_uri)
         self.write_roots()
 
-    def begin_rotation(self) -> bool:
-        """Make and trust a second CA, which signs from now on; False where there are two already.
+    def begin_rotation(self, key_uri: str | None = None) -> bool:
+        """Make and trust a second CA, which signs from now on; False where there are two already. key_uri: as for
+        `make_first`.
 
         Raises:
             Misconfigured: the clock cannot be right, or a CA is damaged.
@@ -96,7 +100,7 @@ class AuthorityFiles:
         if len(self.numbers) > 1:
             return False
         check_clock(datetime.now(UTC))
-        self._make(max(self.numbers) + 1)
+        self._make(max(self.numbers) + 1, key_uri)
         self.write_roots()
         return True
 
@@ -186,10 +190,13 @@ class AuthorityFiles:
         secure_files.write(path, "".join(lists), mode=secure_files.PUBLIC)
         return path
 
-    def _make(self, number: int) -> None:
+    def _make(self, number: int, key_uri: str | None) -> None:
         suffix = f" {number}" if number > 1 else ""
         name = f"Milepost CA {socket.gethostname()}"[: 64 - len(suffix)] + suffix
         key_file = self.key_file(number)
+        if key_uri and not key_file.exists():
+            token_key.make_key(key_uri)
+            secure_files.write(key_file, f"{key_uri}\n", mode=secure_files.PRIVATE)
         if key_file.exists():
             certificate = certificate_authority.authority_for(secure_files.read_private(key_file), name)
         else:

@@ -32,7 +32,7 @@ class Wish:
     """What `init` was asked for; None and () for what is to stay as it is.
 
     hosts: names and addresses by which trucks reach this machine, the first is told to them. clock_is_right: a clock
-    that cannot be right was confirmed.
+    that cannot be right was confirmed. ca_key_uri: of a key in a PKCS #11 token that a new CA is to have.
     """
 
     hosts: tuple[str, ...] = ()
@@ -40,6 +40,7 @@ class Wish:
     mqtt_port: int | None = None
     https_port: int | None = None
     clock_is_right: bool = False
+    ca_key_uri: str | None = None
 
     def over(self, before: Site) -> Site:
         """The site that is wished for, over the one of before. Misconfigured where its two ports are one."""

@@ -41,7 +41,7 @@ class LocalAuthority(RegistryFile):
             authority_files.check_clock(datetime.now(UTC))
         if not dry_run:
             secure_files.private_folder(self.folder)
-            files.make_first(clock_is_right=wish.clock_is_right)
+            files.make_first(clock_is_right=wish.clock_is_right, key_uri=wish.ca_key_uri)
             self._made()
         known = json.loads((self.meta("hosts") if self.exists else None) or "[]")
         hosts = list(dict.fromkeys([*(wish.hosts or known), *_LOCAL_HOSTS]))
@@ -81,7 +81,7 @@ class LocalAuthority(RegistryFile):
         """Begin to change the CA: a new one signs from now on, both are trusted. False where that is under way."""
         self.files.check(begun=True)
         with self._guard:
-            begun = self.files.begin_rotation()
+            begun = self.files.begin_rotation(self._wish.ca_key_uri)
             self.write_revocations()
             if begun:
                 self.note("rotate_ca")
