@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import Misconfigured, Rejected, Unreachable
+from contract.forgotten import MARKERS, SECRET, Forgotten
 from contract.timestamps import from_datetime
 from standalone import postgresql_backup
 from standalone.child_processes import LOCK, lock
@@ -41,12 +42,15 @@ _NOT_KEPT_ENDS = ("-wal", "-shm", "-journal", ".tmp", ".log", ".log.1")
 class Restored:
     """files: how many. replaced: where the former directory is now. kept_revoked: serial numbers of certificates that
     the backup takes for active and that were revoked since; they stay revoked. lake_left_out: the lake's files name the
-    folder that they were in, so in another one it is to be built anew from the store."""
+    folder that they were in, so in another one it is to be built anew from the store. forgotten_since: marks of
+    `milepost forget` that the backup does not have; they hold for what comes, and what the backup brings back is to be
+    forgotten again."""
 
     files: int
     replaced: Path | None
     kept_revoked: tuple[str, ...]
     lake_left_out: bool = False
+    forgotten_since: int = 0
 
 
 def back_up(data_dir: Path, target: Path, *, orders_url: str | None = None) -> int:
@@ -127,7 +131,9 @@ def restore(backup: Path, data_dir: Path, *, replace: bool = False, orders_url: 
     replaced = None
     with ExitStack() as stack:
         kept: tuple[str, ...] = ()
+        forgotten = 0
         if former := _former(data_dir):
+            forgotten = _keep_markers(former, draft)
             kept = _keep_revocations(former / "provisioning", draft / "provisioning")
         if data_dir.exists():
             stack.enter_context(lock(data_dir))
@@ -140,7 +146,7 @@ def restore(backup: Path, data_dir: Path, *, replace: bool = False, orders_url: 
             data_dir.rename(replaced)
         draft.rename(data_dir)
         os.sync()
-    return Restored(len(digests), replaced, kept, lake_left_out)
+    return Restored(len(digests), replaced, kept, lake_left_out, forgotten)
 
 
 def _checked(backup: Path) -> dict[str, Any]:
@@ -187,6 +193,20 @@ def _keep_revocations(present: Path, restored: Path) -> tuple[str, ...]:
         return ()
     shutil.copy2(present / "crl.pem", restored / "crl.pem")
     return tuple(sorted(now - then))
+
+
+def _keep_markers(present: Path, restored: Path) -> int:
+    """Put the present marks of what must stay forgotten into the restored directory; how many it did not have."""
+    if not (present / MARKERS).exists():
+        return 0
+    secrets = [(folder / SECRET).read_bytes() for folder in (present, restored) if (folder / SECRET).exists()]
+    if len(set(secrets)) != 1:
+        return 0  # of two installations
+    then = Forgotten(restored).markers()
+    for name in (SECRET, MARKERS):
+        shutil.copy2(present / name, restored / name)
+    now = Forgotten(restored).markers()
+    return len(now.people.keys() - then.people.keys()) + len(set(now.spans) - set(then.spans))
 
 
 def _is_of_one_authority(ours: "AuthorityFiles", theirs: "AuthorityFiles") -> bool:

@@ -55,11 +55,14 @@ def restore(
         "replaced": str(done.replaced) if done.replaced else None,
         "kept_revoked": list(done.kept_revoked),
         "lake_left_out": done.lake_left_out,
+        "forgotten_since": done.forgotten_since,
     }
     lines = [f"{done.files} files of {folder} are in {target}"]
     lines += [f"the former directory is in {done.replaced}"] if done.replaced else []
     lines += [f"stays revoked, though the backup takes it for active: {serial}" for serial in done.kept_revoked]
     lines += ["next: `milepost lake build`, since the lake cannot move to another folder"] if done.lake_left_out else []
+    if done.forgotten_since:
+        lines.append(f"forgotten since the backup: {done.forgotten_since} marks; say each `milepost forget` again")
     typer.echo(json.dumps(said) if as_json else "\n".join(lines))
 
 

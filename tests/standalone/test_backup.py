@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from contract.errors import Misconfigured
+from contract.forgotten import Forgotten, Span
 from provisioning import certificate_authority
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
@@ -125,3 +126,17 @@ def test_a_lake_cannot_move_and_is_left_out_elsewhere(tmp_path: Path) -> None:
     assert not (tmp_path / "other" / "lake").exists()
     assert not restore(tmp_path / "backup", tmp_path / "data", replace=True).lake_left_out
     assert (tmp_path / "data" / "lake" / "part.parquet").exists()
+
+
+def test_what_was_forgotten_since_the_backup_stays_marked(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    Forgotten(data).add_person(["first"], "2026-01-01T00:00:00.000Z")
+    back_up(data, tmp_path / "backup")
+    Forgotten(data).add_person(["second", "session"], "2026-01-02T00:00:00.000Z")
+    Forgotten(data).add_span(Span("T1", "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"))
+    before = Forgotten(data).markers()
+    assert restore(tmp_path / "backup", data, replace=True).forgotten_since == 3
+    assert Forgotten(data).markers() == before
+    assert Forgotten(data).is_forgotten("second", "2026-01-01T00:00:00.000Z")
+    assert restore(tmp_path / "backup", tmp_path / "new machine").forgotten_since == 0
