@@ -68,9 +68,9 @@ class Broker:
         self.process.send_signal(signal.SIGHUP)
 
     def restart(self) -> None:
-        self.restarts += 1
         self._end()
         self._start()
+        self.restarts += 1
 
     def _start(self) -> None:
         self.gatekeeper.prepare()
