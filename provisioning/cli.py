@@ -39,9 +39,6 @@ from provisioning.registry.site import Wish
 app = typer.Typer(help="An identity for every truck, and only its own.", no_args_is_help=True, add_completion=False)
 app.add_typer(cli_truck.app, name="truck")
 app.add_typer(cli_authority.app, name="ca")
-app.command()(cli_fleet.status)
-app.command()(cli_fleet.log)
-app.command()(cli_fleet.export)
 
 
 @app.command()
@@ -240,3 +237,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"cannot read {path}: {error}") from None
+
+
+app.command()(cli_fleet.status)
+app.command()(cli_fleet.log)
+app.command()(cli_fleet.export)

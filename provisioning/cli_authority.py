@@ -34,7 +34,7 @@ def rotate(
         begun = registry.rotate_authority()
         behind = registry.behind()
         text = "a new CA signs from now on; both are trusted" if begun else "the CA is being changed already"
-        text += f"\n  {len(behind)} trucks have not moved{': ' if behind else ''}{', '.join(behind[:5])}"
+        text += f"\n  trucks that have not moved: {len(behind)}{f' ({_some(behind)})' if behind else ''}"
         text += "" if behind else "\n  next: `milepost provision ca finish`"
         say({"begun": begun, "behind": behind}, text, as_json=as_json)
 
@@ -59,9 +59,13 @@ def finish(  # noqa: PLR0913 - one parameter an option
         behind = registry.behind()
         if behind and not leave_behind:
             raise Misconfigured(
-                f"{len(behind)} trucks have not moved ({', '.join(behind[:5])}) and would be shut out: wait until "
-                "their agents have renewed, or say --leave-behind"
+                f"trucks that have not moved and would be shut out: {len(behind)} ({_some(behind)}): wait until their "
+                "agents have renewed, or say --leave-behind"
             )
         sure(f"Trust the new CA alone ({len(behind)} trucks are left behind)?", yes=yes)
         registry.finish_rotation()
         say({"left_behind": behind}, "the new CA alone is trusted; the old key is removed", as_json=as_json)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

@@ -25,7 +25,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 TruckId = Annotated[str, typer.Argument(metavar="TRUCK", help="The truck's name.")]
 
 
-Trucks = Annotated[list[str] | None, typer.Argument(metavar="[TRUCK]...", help="The trucks' names.")]
+Trucks = Annotated[list[str] | None, typer.Argument(metavar="TRUCK", help="The trucks' names.")]
 Where = Annotated[
     list[str] | None,
     typer.Option("--where", "-w", metavar="KEY=VALUE", help="Trucks with this attribute; all of them if repeated."),

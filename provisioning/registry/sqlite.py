@@ -220,7 +220,7 @@ class LocalRegistry(LocalAuthority):
         if len(self.files.numbers) > 1:
             behind = len(self.behind())
             found.append(
-                f"the CA is being changed, {behind} trucks have not moved"
+                f"the CA is being changed; trucks that have not moved: {behind}"
                 if behind
                 else "the CA is being changed and all trucks have moved: `milepost provision ca finish`"
             )

@@ -1,9 +1,10 @@
 """Kills a step of provisioning at every file operation and every SQL statement, and says what each kill left.
 
-    python -m tests.provisioning.kill_points STEP FOLDER
+    python -m tests.provisioning.kill_points STEP FOLDER EVERY
 
 The folder holds `before`, a data directory. Each kill works on a copy of it: SIGKILL at the n-th operation, then what
-lies there is judged, then the step is done again and judged again. One JSON line for each, until a run ends by itself.
+lies there is judged, then the step is done again and judged again; EVERY is 1 for all operations, 4 for each fourth.
+One JSON line for each, until a run ends by itself.
 """
 
 import json
@@ -139,9 +140,10 @@ def state(data: Path) -> dict[str, Any]:
 
 def main() -> None:
     step, folder = STEPS[sys.argv[1]], Path(sys.argv[2])
-    number, ended = 0, -signal.SIGKILL
+    every = int(sys.argv[3])
+    number, ended = 1 - every, -signal.SIGKILL
     while ended == -signal.SIGKILL:
-        number += 1
+        number += every
         data = folder / f"kill-{number}" / "data"
         shutil.copytree(folder / "before", data)
 

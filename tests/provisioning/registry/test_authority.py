@@ -33,7 +33,7 @@ def test_while_it_is_changed_both_are_trusted_and_the_server_stays_known_to_all(
     assert (registry.folder / "roots.pem").read_text() == roots
     assert certificate_authority.vouches_for(old_root, registry.files.server_certificate())
     assert registry.behind() == ["OLD"]
-    assert any("1 trucks have not moved" in one for one in registry.warnings(20))
+    assert any("that have not moved: 1" in one for one in registry.warnings(20))
 
 
 def test_finished_the_new_one_alone_is_trusted_and_the_old_key_is_gone(registry: LocalRegistry) -> None:
