@@ -16,9 +16,11 @@ from collector.cli_options import SomeTruck, Truck, now_ms, print_json, reading,
 from collector.ingest import Ingest, vouch_for_policy
 from collector.ingest.history_writer import HistoryWriter
 from collector.ingest.jsonl import KINDS, ingest_lines, open_lines
+from collector.ingest_objects import ingest_objects
 from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
 from collector.settings import CollectorSettings
+from collector.streams.s3_objects import S3Objects
 from contract import timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.control_messages import Report
@@ -33,7 +35,12 @@ app.command()(clicks)
 
 @app.command()
 def ingest(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...|-", help="JSON Lines, one record a line; - is stdin")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...|s3://BUCKET/PREFIX|-", help="JSON Lines, one record a line, or gzip of them; - is stdin"
+        ),
+    ],
     stream: Annotated[str, typer.Option(help="What the records are: telemetry or clicks")] = "telemetry",
     data_dir: DataDir = None,
     config: Config = None,
@@ -41,22 +48,29 @@ def ingest(
 ) -> None:
     """Take JSON Lines files into history. Safe to repeat: what is known counts as duplicate.
 
+    `s3://BUCKET/PREFIX` takes every object under the prefix, the archive's too; interrupted, it goes on where it was.
     Ends with one line, {"accepted":n,"duplicate":n,"rejected":n}. Exit 1 if anything was rejected; rejected lines
     are kept: see `milepost dead-letters list`.
     """
     if stream not in KINDS:
         raise Misconfigured(f"--stream {stream!r}: give one of {', '.join(KINDS)}")
     for file in files:
-        if file != "-" and (not Path(file).exists() or Path(file).is_dir()):
+        if file != "-" and not file.startswith("s3://") and (not Path(file).exists() or Path(file).is_dir()):
             raise Misconfigured(f"no file {file!r}: give the path of a JSON Lines file, or - for stdin")
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
-    with writing(settings_of(config, data_dir), make=True) as (store, policy):
+    settings = settings_of(config, data_dir)
+    with writing(settings, make=True) as (store, policy):
         vouch_for_policy(store, policy)
         if stream == "clicks" and store.clicks_too_old_ms is not None:
             typer.echo("Events that were counted live over 14 days ago cannot be recognised in a file.", err=True)
-        taker = Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
+        taker = Ingest(store, policy, forgotten=Forgotten(settings.data_dir))
         for file in files:
-            for sums in _ingest_file(taker, file, stream):
+            taken = (
+                ingest_objects(taker, S3Objects(file), stream, settings.data_dir)
+                if file.startswith("s3://")
+                else _ingest_file(taker, file, stream)
+            )
+            for sums in taken:
                 done = sums
             counts = {status: count + done[status] for status, count in counts.items()}
     if not as_json and counts["rejected"]:

@@ -7,10 +7,10 @@ import typer
 from collector import cli_rendering, queries
 from collector.cli_options import print_json, reading, settings_of, writing
 from collector.ingest import Ingest, unpack, vouch_for_policy
+from collector.ingest.validation import letter_item
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
 from contract.forgotten import Forgotten
-from contract.ingest_items import Item, Kind
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Input that was refused, with the reason.")
 
@@ -64,7 +64,7 @@ def retry_letters(
             raise Misconfigured(f"no dead letter {id!r}: `milepost dead-letters list` shows the ids")
         taker = Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
         for letter in letters:
-            receipts = taker.ingest(unpack(_item_of(letter.source, letter.payload, letter.received_ms)))
+            receipts = taker.ingest(unpack(letter_item(letter.source, letter.payload, letter.received_ms)))
             for receipt in receipts:
                 counts[receipt.status] += 1
             if all(receipt.status != "rejected" for receipt in receipts):
@@ -72,18 +72,6 @@ def retry_letters(
                     store.remove_dead_letter(letter.id)
     print_json(counts) if as_json else typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()))
     raise typer.Exit(1 if counts["rejected"] else 0)
-
-
-def _item_of(source: str, payload: bytes, received_ms: int) -> Item:
-    """The item that a dead letter was; its source is like mqtt:fleet/T1/report, http:telemetry/T1 or file:clicks."""
-    door, _, what = source.partition(":")
-    parts = what.split("/")
-    at_topic = door == "mqtt" and len(parts) > 2
-    name, truck_id = (parts[2], parts[1]) if at_topic else (parts[0], parts[1] if len(parts) > 1 else None)
-    kinds: dict[str, Kind] = {"telemetry": "telemetry", "report": "report", "status": "status", "clicks": "click"}
-    kind = kinds.get(name, "telemetry")
-    from_door = source if at_topic else f"{door}:{name}"
-    return Item(kind, from_door, payload, received_ms, truck_id=truck_id, date_by_arrival=door != "file")
 
 
 @dead_letters.command("discard")

@@ -21,6 +21,7 @@ class Item(NamedTuple):
     received_ms: Unix milliseconds of arrival. date_by_arrival: see contract.records.read_sample.
     seen: what the door saw of a shop event's sender (docs/wire.md); no part of identity.
     origin: where exactly it lay, for the reason in dead letters: "shardId-000000000000:49590338…"; no part of identity.
+    loaded: `milepost ingest` brings it, from a file or an archive: of any age, and known for ever.
     """
 
     kind: Kind
@@ -32,6 +33,7 @@ class Item(NamedTuple):
     date_by_arrival: bool = True
     origin: str = ""
     seen: Mapping[str, Json] = NOTHING_SEEN
+    loaded: bool = False
 
 
 class Receipt(NamedTuple):

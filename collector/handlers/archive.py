@@ -1,8 +1,8 @@
 """Firehose's transformation: each stream record becomes JSON lines, one a sample or event, decoded.
 
-A line is `{"received_at", "source", "truck_id", "record"}`. What does not parse is kept, too: `"text"`, or `"base64"`,
-stands in place of `record`, since an archive that drops what a bug rejected cannot mend it. So does a stream record of
-which the lines would fill the answer (many tiny events): it is one line, as it came.
+A line is `{"received_at", "source", "truck_id"?, "seen"?, "record"}`. What does not parse is kept, too: `"text"`, or
+`"base64"`, stands in place of `record`, since an archive that drops what a bug rejected cannot mend it. So does a
+stream record of which the lines would fill the answer (many tiny events): it is one line, as it came.
 """
 
 import base64
@@ -56,6 +56,8 @@ def _line(item: Item) -> str:
     about: dict[str, Json] = {"received_at": timestamps.from_ms(item.received_ms), "source": item.source}
     if item.truck_id is not None:
         about["truck_id"] = item.truck_id
+    if item.seen:
+        about["seen"] = dict(item.seen)
     if isinstance(item.record, bytes):
         try:
             return dump({**about, "text": item.record.decode("utf-8")})

@@ -256,7 +256,7 @@ def _without_forgotten(verdict: ValidationResult, forgotten: Forgotten) -> Valid
 
 
 def _from_file(item: Item) -> bool:
-    return item.source.startswith("file:")
+    return item.loaded or item.source.startswith("file:")
 
 
 def _receipt(new: bool, identity: str | int | None, warnings: Mapping[str, str] = NO_WARNINGS) -> Receipt:

@@ -1,6 +1,7 @@
 """Ingest of JSON Lines: read in bounded batches, each durable before the next is read."""
 
 import gzip
+import json
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from collector.ingest import Ingest, unpack
-from contract.errors import Misconfigured
+from collector.ingest.archive_lines import items_of_line
+from contract.codec import parse
+from contract.errors import Misconfigured, Rejected
 from contract.ingest_items import Item, Kind
 
 BATCH = 2_000
 _GZIP = b"\x1f\x8b"
+_MOST_LINE = 16 * 1024 * 1024
 KINDS: dict[str, Kind] = {"telemetry": "telemetry", "clicks": "click"}
 
 
@@ -22,7 +26,8 @@ def ingest_lines(
 ) -> Iterator[dict[str, int]]:
     """Take all lines into the store; gives `{"accepted", "duplicate", "rejected"}` after each batch, summed up.
 
-    stream: "telemetry" or "clicks". Blank lines and a byte-order mark are skipped. A line may be a batch of records.
+    stream: "telemetry" or "clicks". Blank lines and a byte-order mark are skipped. A line may be a batch of records, or
+    a line of the archive on S3, which knows its own stream.
     """
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     written = (line.strip() for line in lines)
@@ -32,7 +37,8 @@ def ingest_lines(
         items = [
             item
             for line in batch
-            for item in unpack(Item(KINDS[stream], f"file:{stream}", line, now, date_by_arrival=False))
+            for own in unpack(Item(KINDS[stream], f"file:{stream}", line, now, date_by_arrival=False))
+            for item in items_of_line(own)
         ]
         for receipt in ingest.ingest(items):
             counts[receipt.status] += 1
@@ -57,3 +63,37 @@ def open_lines(path: Path) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, unpacked)
         else:
             yield file
+
+
+def documents(file: BinaryIO) -> Iterator[bytes]:
+    """The records of a file of unknown make: a line each, or one document over several lines, or several in a row.
+
+    What is no JSON at all comes as the lines that it has. Only a file that is not of lines is read as a whole.
+    """
+    first = next((line for line in file if line.strip()), b"")
+    if len(first) > _MOST_LINE or _is_json(first.strip().removeprefix(BOM_UTF8)):
+        yield first
+        yield from file
+        return
+    whole = first + file.read()
+    try:
+        yield from _in_a_row(whole.decode("utf-8-sig"))
+    except ValueError:
+        yield from whole.splitlines()
+
+
+def _in_a_row(text: str) -> list[bytes]:
+    scan, found, at = json.JSONDecoder().raw_decode, [], 0
+    while (at := len(text) - len(text[at:].lstrip())) < len(text):
+        value, end = scan(text, at)
+        values = value if isinstance(value, list) else None
+        found += [text[at:end].encode()] if values is None else [json.dumps(each).encode() for each in values]
+        at = end
+    return found
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return not isinstance(parse(line), list)
+    except Rejected:
+        return False

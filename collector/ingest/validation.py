@@ -13,7 +13,7 @@ from contract.click_records import ClickEvent, read_click
 from contract.codec import Json, canonical, dump, parse
 from contract.control_messages import Report, Status
 from contract.errors import Rejected
-from contract.ingest_items import Item
+from contract.ingest_items import Item, Kind
 from contract.records import Sample, read_sample, rejection
 from contract.topics import ID
 
@@ -122,6 +122,18 @@ def _source(item: Item) -> str:
     if item.truck_id is None or item.source.startswith("mqtt:"):
         return item.source
     return f"{item.source}/{item.truck_id}"
+
+
+def letter_item(source: str, payload: bytes, received_ms: int) -> Item:
+    """The item that a dead letter was; its source is like mqtt:fleet/T1/report, http:telemetry/T1 or file:clicks."""
+    door, _, what = source.partition(":")
+    parts = what.split("/")
+    at_topic = door == "mqtt" and len(parts) > 2
+    name, truck_id = (parts[2], parts[1]) if at_topic else (parts[0], parts[1] if len(parts) > 1 else None)
+    kinds: dict[str, Kind] = {"telemetry": "telemetry", "report": "report", "status": "status", "clicks": "click"}
+    kind = kinds.get(name, "telemetry")
+    from_door = source if at_topic else f"{door}:{name}"
+    return Item(kind, from_door, payload, received_ms, truck_id=truck_id, date_by_arrival=door != "file")
 
 
 def too_late(item: Item, sample: Sample, oldest_ms: int) -> Refusal:
