@@ -13,12 +13,12 @@ from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSam
 from collector.stores.dynamodb import click_counters, items, scanned_clicks
 from collector.stores.dynamodb.alerts import DynamoDbAlertReader
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
-from collector.stores.dynamodb.ledger_items import ledgers_of, read_ledger
+from collector.stores.dynamodb.ledger_items import LEDGER, joined, ledgers_of, piece_count, piece_key, read_ledger
 from collector.stores.dynamodb.retries import Calls, NoTable
 from collector.stores.dynamodb.tables import TABLES
-from contract.errors import Misconfigured
+from contract.errors import Misconfigured, Retryable
 
-HEAD, STATUS, LEDGER = "head", "status", "ledger#"
+HEAD, STATUS = "head", "status"
 POLICY = ("#policy", "policy")
 """Where the policy is remembered: no truck can be called so."""
 _LOOKS = 5
@@ -105,8 +105,28 @@ class DynamoDbReader(DynamoDbAlertReader):
         arguments = self._arguments("trucks", "#truck_id = :truck_id", {"truck_id": text(truck_id)})
         found: dict[str, Item] = {}
         for item in self._calls.items("query", **arguments):
-            found |= ledgers_of(item)
+            found |= self._ledgers_in(item)
         return {stream_id: read_ledger(found[stream_id]) for stream_id in sorted(found)}
+
+    def _ledgers_in(self, item: Item) -> dict[str, Item]:
+        """The ledgers in an item of `trucks`, whole."""
+        if piece_count(item) == 1:
+            return ledgers_of(item)
+        stream_id = item["part"]["S"].removeprefix(LEDGER)
+        whole = self._ledger_item(item["truck_id"]["S"], stream_id)
+        return {stream_id: whole["ledger"]} if whole else {}
+
+    def _ledger_item(self, truck_id: str, stream_id: str) -> Item | None:
+        """A ledger that has items of its own, in one; read again where it is being changed. Raises Retryable."""
+        for attempt in range(_LOOKS):
+            first = self._get("trucks", part_key(truck_id, LEDGER + stream_id))
+            if first is None:
+                return None
+            keys = [piece_key(truck_id, stream_id, place) for place in range(1, piece_count(first))]
+            if whole := joined(first, [self._get("trucks", key) for key in keys]):
+                return whole
+            self._calls.pause(attempt)
+        raise Retryable(f"truck {truck_id}: its ledger of {stream_id} is being changed all the time; try again")
 
     def ledger_trucks(self) -> list[str]:
         return sorted({item["truck_id"]["S"] for item in self._scan("trucks") if ledgers_of(item)})
@@ -115,7 +135,7 @@ class DynamoDbReader(DynamoDbAlertReader):
         """Truck, stream and ledger wherever there is a hole."""
         found = []
         for item in self._scan("trucks", "attribute_exists(#holes)", {}, "holes"):
-            for stream_id, stored in ledgers_of(item).items():
+            for stream_id, stored in self._ledgers_in(item).items():
                 ledger = read_ledger(stored)
                 if ledger.holes:
                     found.append((item["truck_id"]["S"], stream_id, ledger))

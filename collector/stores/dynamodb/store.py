@@ -18,7 +18,7 @@ from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, samp
 from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
 from collector.stores.dynamodb.retries import Calls, ConditionFailed
 from collector.stores.dynamodb.transactions import NEW
-from collector.stores.dynamodb.truck_heads import HEAD, LEDGER, Written, kept_of, read_head, write_head
+from collector.stores.dynamodb.truck_heads import HEAD, Written, kept_of, read_head, write_head
 from contract.errors import Retryable
 
 _CONFIRMED_AT_ONCE = 99
@@ -192,7 +192,7 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         self._sizes = {truck_id: {}}
         item = self._get("trucks", part_key(truck_id, HEAD))
         inline = item["ledgers"]["M"] if item else {}
-        asked = {each: self._get("trucks", part_key(truck_id, LEDGER + each)) for each in streams if each not in inline}
+        asked = {each: self._ledger_item(truck_id, each) for each in streams if each not in inline}
         return read_head(item, {stream_id: each for stream_id, each in asked.items() if each}, streams)
 
     def version_before(self, truck_id: str, order_key: str) -> Version | None:

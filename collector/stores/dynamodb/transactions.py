@@ -13,8 +13,8 @@ from collector.stores.dynamodb.items import (
     text,
     version_item,
 )
-from collector.stores.dynamodb.ledger_items import packed_ledger
-from collector.stores.dynamodb.truck_heads import LEDGER, Kept, Written
+from collector.stores.dynamodb.ledger_items import LEDGER, piece_key
+from collector.stores.dynamodb.truck_heads import Kept, Written
 
 _MOST_DELIVERIES = 50
 NEW: Item = {"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": {"#id": "truck_id"}}
@@ -104,17 +104,19 @@ def _update(table: str, key: Item, attributes: Mapping[str, Item | None]) -> Ite
 
 def ledger_acts(table: str, truck_id: str, kept: Kept, written: Written) -> list[Item]:
     """What changes the ledgers that have items of their own."""
-    made = []
-    for stream_id, ledger in written.ledgers.items():
-        key = part_key(truck_id, LEDGER + stream_id)
+    made: list[Item] = []
+    for stream_id, items in written.ledgers.items():
         condition = at_rev(kept.outside.get(stream_id, 0))
-        if ledger is None:
+        if items is None:
+            key = part_key(truck_id, LEDGER + stream_id)
             made.append({"Delete": {"TableName": table, "Key": key, **condition}})
-            continue
-        item = {**key, "ledger": packed_ledger(ledger), "rev": number(written.head.rev)}
-        if ledger.holes:
-            item["holes"] = number(len(ledger.holes))
-        made.append({"Put": {"TableName": table, "Item": item, **condition}})
+        else:
+            first, *further = items
+            made.append({"Put": {"TableName": table, "Item": first, **condition}})
+            made.extend({"Put": {"TableName": table, "Item": item}} for item in further)
+        gone = range(max(1, len(items or ())), kept.pieces.get(stream_id, 1))
+        keys = [piece_key(truck_id, stream_id, place) for place in gone]
+        made.extend({"Delete": {"TableName": table, "Key": key}} for key in keys)
     absent = [part_key(truck_id, LEDGER + stream_id) for stream_id in written.absent]
     return [*made, *({"ConditionCheck": {"TableName": table, "Key": key, **NEW}} for key in absent)]
 

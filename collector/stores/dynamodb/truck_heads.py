@@ -5,7 +5,7 @@ MOST_RANGES ranges or the head grows over a kilobyte, the one that was silent lo
 few ranges again. Whatever moves or is new is conditioned on what the other place holds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collector.completeness.ledger import StreamLedger
@@ -19,9 +19,9 @@ from collector.stores.dynamodb.items import (
     text,
     tracked_key,
 )
-from collector.stores.dynamodb.ledger_items import ledger_text, read_ledger
+from collector.stores.dynamodb.ledger_items import ledger_items, ledger_text, piece_count, read_ledger
 
-HEAD, LEDGER = "head", "ledger#"
+HEAD = "head"
 MOST_RANGES = 16
 _FEW_RANGES = 8
 _MOST_TEXT = 600
@@ -32,11 +32,12 @@ _INSIDE = 2  # streams; more are of buffer files that are closed
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the store knows of a head beside what everyone knows. inline: stream_id → ledger in the head. outside:
-    stream_id → `rev` of its own item, of those that were asked for. sample: the body of the sample at `latest`, None
-    where it did not fit."""
+    stream_id → `rev` of its own item, of those that were asked for. pieces: stream_id → how many items those have.
+    sample: the body of the sample at `latest`, None where it did not fit."""
 
     inline: Mapping[str, str] = field(default_factory=dict)
     outside: Mapping[str, int] = field(default_factory=dict)
+    pieces: Mapping[str, int] = field(default_factory=dict)
     sample: Item | None = None
 
 
@@ -52,24 +53,25 @@ def read_head(item: Item | None, outside: Mapping[str, Item], streams: Iterable[
     stored |= {stream_id: each["ledger"] for stream_id, each in outside.items()}
     ledgers = {each: read_ledger(stored[each]) if each in stored else StreamLedger() for each in streams}
     revs = {stream_id: int(each["rev"]["N"]) for stream_id, each in outside.items()}
+    pieces = {stream_id: piece_count(each) for stream_id, each in outside.items()}
     if item is None:
-        return TruckHead(ledgers=ledgers, more=Kept(outside=revs))
+        return TruckHead(ledgers=ledgers, more=Kept(outside=revs, pieces=pieces))
     current = None
     if "current" in item:
         current = Version(item["current"]["S"], tracked_key({**item, "order_key": item["current"]}), None)
     latest = item["latest"]["S"] if "latest" in item else ""
-    kept = Kept(inline, revs, item["sample"]["M"] if "sample" in item else None)
+    kept = Kept(inline, revs, pieces, item["sample"]["M"] if "sample" in item else None)
     return TruckHead(latest, current, int(item["rev"]["N"]), ledgers, kept)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A head to write. ledgers: stream_id → ledger to put into an item of its own, None to delete that item.
+    """A head to write. ledgers: stream_id → the items of a ledger that has its own, None to delete those.
     absent: streams that must have no item of their own."""
 
     item: Item
     head: TruckHead
-    ledgers: Mapping[str, StreamLedger | None]
+    ledgers: Mapping[str, Sequence[Item] | None]
     absent: tuple[str, ...]
 
 
@@ -92,11 +94,16 @@ def write_head(truck_id: str, read: TruckHead, change: Change, *, rev: int, bodi
             break
         ledgers[spilled] = read_ledger(text(inline.pop(spilled)))
         absent.discard(spilled)
+    written = {
+        stream_id: None if each is None else ledger_items(truck_id, stream_id, each, rev)
+        for stream_id, each in ledgers.items()
+    }
     outside = {stream_id: rev for stream_id, each in ledgers.items() if each is not None}
     unchanged = {stream_id: was for stream_id, was in kept.outside.items() if stream_id not in ledgers}
-    now = Kept(inline, {**unchanged, **outside}, item["sample"]["M"] if "sample" in item else None)
+    pieces = {**kept.pieces, **{stream_id: len(each or ()) for stream_id, each in written.items()}}
+    now = Kept(inline, {**unchanged, **outside}, pieces, item["sample"]["M"] if "sample" in item else None)
     head = TruckHead(latest, current, rev, {**read.ledgers, **change.ledgers}, now)
-    return Written(item, head, ledgers, tuple(sorted(absent)))
+    return Written(item, head, written, tuple(sorted(absent)))
 
 
 def _item(truck_id: str, rev: int, latest: str, current: Version | None) -> Item:

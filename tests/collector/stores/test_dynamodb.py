@@ -12,7 +12,7 @@ from collector.history import Policy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.rebuild import rebuild, verify
 from collector.stores import Change
-from collector.stores.dynamodb import DynamoDbStore, items
+from collector.stores.dynamodb import DynamoDbStore, items, ledger_items
 from collector.stores.dynamodb.truck_heads import kept_of
 from contract import timestamps
 from contract.codec import dump
@@ -221,6 +221,26 @@ def test_thousands_of_isolated_holes_stop_no_truck(cloud: Cloud) -> None:
     assert statuses(cloud.on_topic("T1", sample(seq=16_000))) == ["accepted"]
     assert len(_audit(cloud)["holes"]) == 7_999
     assert max(items.size(item) for item in cloud.items("trucks")) < 4_096
+
+
+def test_a_ledger_that_is_too_large_for_an_item_has_several_and_comes_back(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An item here is smaller: with its real size it takes some 100,000 holes at random, and seconds of arithmetic."""
+    monkeypatch.setattr(ledger_items, "_MOST_BYTES", 1_000)
+    holes = set(random.Random(1).sample(range(1, 40_000), 1_500))
+    for numbers in (set(range(1, 40_001)) - holes, range(1, 40_001)):
+        head = cloud.store.head("T1", ["s1"])
+        ledger = head.ledgers["s1"].receive(Ranges.of_numbers(numbers), RECEIVED_MS)
+        head = cloud.store.apply("T1", head, Change(ledgers={"s1": ledger}))
+        after = ledger.receive(Ranges.of_numbers([40_000]), RECEIVED_MS)
+        cloud.store.apply("T1", head, Change(ledgers={"s1": after}))  # planned with the head that apply gave
+        pieces = len(cloud.items("trucks"))
+        assert cloud.store.ledgers("T1") == cloud.store.head("T1", ["s1"]).ledgers == {"s1": after}
+        assert [found for *_, found in cloud.store.incomplete()] == ([after] if after.holes else [])
+        assert cloud.store.ledger_trucks() == ["T1"]
+        assert (pieces > 4) == bool(after.holes)
+        assert after.holes or pieces == 2, "the policy, and the head with the ledger in it"
 
 
 def test_a_sample_as_trucks_send_it_takes_a_third_of_a_write_unit(cloud: Cloud) -> None:
