@@ -50,5 +50,9 @@ GRAFANA: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 QUICKSIGHT: dict[str, tuple[str, ...]] = {
-    "Shop": ("funnel", "products", "engagement_device", "traffic_day", "sales_day", "segments"),
+    "Funnel": ("funnel",),
+    "Product performance": ("products",),
+    "Engagement": ("traffic_day", "engagement_device"),
+    "Sales trends": ("sales_day", "sales_category", "revenue_day"),
+    "Segments": ("segments",),
 }
