@@ -11,6 +11,7 @@ source are lifted, since all of it comes from one address. Each round measures a
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import statistics
@@ -51,7 +52,7 @@ def main() -> None:
         server = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
         try:
             assert server.stdout
-            figures = measure(int(server.stdout.readline()), Path(name), options)
+            figures = measure(server.pid, int(server.stdout.readline()), Path(name), options)
         finally:
             server.communicate()
     if options.json:
@@ -96,23 +97,32 @@ class Empty:
         await send({"type": "http.response.body"})
 
 
-def measure(port: int, folder: Path, options: argparse.Namespace) -> dict[str, float]:
+def measure(pid: int, port: int, folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """All rates and ratios, medians over the rounds."""
     rates: dict[str, list[float]] = {"empty": [], "one": [], "twenty": []}
+    costs: dict[str, list[float]] = {"empty": [], "one": [], "twenty": []}
     answered = 0
     for _ in range(options.rounds):
         for name, path, size in (("empty", EMPTY, 1), ("one", CLICKS, 1), ("twenty", CLICKS, BATCH)):
+            before = _cpu_seconds(pid)
             requests, seconds = _load(port, path, size, options)
+            costs[name].append((_cpu_seconds(pid) - before) / (requests * size) * 1e6)
             rates[name].append(requests * size / seconds)
             answered += requests * size if path == CLICKS else 0
     _check(folder, answered)
     empty, one, twenty = (statistics.median(rates[name]) for name in ("empty", "one", "twenty"))
+    empty_cost, one_cost, twenty_cost = (statistics.median(costs[name]) for name in ("empty", "one", "twenty"))
     return {
         "empty 204, requests/s": empty,
         "one event a request, durable, events/s": one,
         f"{BATCH} events a request, durable, events/s": twenty,
         DURABLE_PER_EMPTY: one / empty,
         BATCHED_PER_EMPTY: twenty / empty,
+        "empty 204, CPU µs a request": empty_cost,
+        "one event a request, CPU µs an event": one_cost,
+        f"{BATCH} events a request, CPU µs an event": twenty_cost,
+        "one event a request / empty 204, by CPU": empty_cost / one_cost,
+        f"{BATCH} events a request / empty 204, by CPU": empty_cost / twenty_cost,
     }
 
 
@@ -125,6 +135,12 @@ def _load(port: int, path: str, size: int, options: argparse.Namespace) -> tuple
     if said["errors"]:
         raise SystemExit(f"{path}: {said['errors']} of {said['requests']} requests failed")
     return said["requests"], said["microseconds"] / 1e6
+
+
+def _cpu_seconds(pid: int) -> float:
+    """What a process has used so far; other processes of a busy machine change it less than they change its rates."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _check(folder: Path, answered: int) -> None:

@@ -66,20 +66,30 @@ def read_click(
     """
     if not isinstance(record, dict):
         raise Rejected("", "an event must be a JSON object")
-    own = {key: value for key, value in record.items() if key not in _BOOKKEEPING}
+    own = dict(record)
+    for key in _BOOKKEEPING:
+        own.pop(key, None)
     warnings: dict[str, str] = {}
     refused: dict[str, Json] = {}
-    own = _writable(own, warnings, refused)
-    content = content_hash(canonical({key: value for key, value in own.items() if key != "sent_at"}))
-    wire = dict(legacy_records.click(own))
+    _make_writable(own, warnings, refused)
+    sent_at = own.pop("sent_at", None)
+    content = content_hash(canonical(own))
+    wire = legacy_records.click(own)
+    if sent_at is not None:
+        wire["sent_at"] = sent_at
     event_id = _identity(wire.get("event_id")) or f"content-{content}"
-    readers = _READERS if trusted else _ANONYMOUS
-    for name in readers.keys() & wire.keys():
+    read_field = (_READERS if trusted else _ANONYMOUS).get
+    for name, value in wire.items():
+        read = read_field(name)
+        if read is None:
+            continue
         try:
-            wire[name] = readers[name](wire[name])
+            said = read(value)
         except Rejected as error:
-            refused[name], wire[name] = wire[name], 1 if name == "click_count" else None
+            refused[name], said = value, 1 if name == "click_count" else None
             warnings[name] = error.reason
+        if said is not value:
+            wire[name] = said  # of a key that is there already
     wire["event_id"], wire["event_type"] = event_id, _event_type(wire, warnings, refused)
     timestamp, quality = _time(wire, received_ms)
     wire |= {"timestamp": timestamp, "time_quality": quality}
@@ -101,7 +111,7 @@ def _enrich(wire: dict[str, Json], seen: Mapping[str, Json]) -> None:
     if seen.get("is_bot") or wire.get("automated") is True:
         wire["is_bot"] = True
     referrer, page = wire.get("referrer_url"), wire.get("page")
-    if (referrer is not None or page is not None) and wire.get("referrer_class") is None:
+    if seen and (referrer is not None or page is not None) and wire.get("referrer_class") is None:
         wire["referrer_class"] = referrer_class(referrer, page, wire.get("utm_medium"))
 
 
@@ -112,17 +122,14 @@ def with_sent_at(record: Json, sent_at: Json) -> Json:
     return {**record, "sent_at": sent_at}
 
 
-def _writable(own: dict[str, Json], warnings: dict[str, str], refused: dict[str, Json]) -> dict[str, Json]:
-    """The record, without values that canonical JSON cannot say, or says at many times the length."""
-    kept = {}
+def _make_writable(own: dict[str, Json], warnings: dict[str, str], refused: dict[str, Json]) -> None:
+    """Set to null what canonical JSON cannot say, or says at many times the length."""
     for key, value in own.items():
-        if has_bounded_numbers(value):
-            kept[key] = value
+        if type(value) is str or value is None or has_bounded_numbers(value):
             continue
-        kept[key] = None
+        own[key] = None
         refused[key] = f"{value!r:.80}"
         warnings[key] = f"holds a number of over {MOST_DIGITS} digits, or none that JSON can say"
-    return kept
 
 
 def _identity(value: Json) -> str | None:

@@ -132,7 +132,7 @@ def flat_name(field: str, record: dict[str, Json]) -> str:
 
 def click(record: dict[str, Json]) -> dict[str, Json]:
     """An event of any known producer under the wire's names, `click` where it has no type."""
-    if not any(key in record for key in _CLICK):
+    if _CLICK.keys().isdisjoint(record):
         return record
     renamed = dict(record)
     for key, name in _CLICK.items():

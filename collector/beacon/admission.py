@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 BYTES_PER_REQUEST = 2048
 """So many bytes of a body cost as much of a source's rate as one request."""
 
+_SOURCE = "milepost.source"
+"""Key of a request's scope: whom it is counted by, "" for this machine itself; found once."""
 _DAY_SECONDS = 86_400
 _LOOK_SECONDS = 5.0
 _LOG_SECONDS = 60.0
@@ -105,9 +107,12 @@ class Admission:
             Refused: 429 with Retry-After over the rate. This machine itself has none.
         """
         self._day_bytes += size
-        if is_local(_peer(scope), scope["headers"]):
+        source = scope.get(_SOURCE)
+        if source is None:
+            local = is_local(_peer(scope), scope["headers"])
+            source = scope[_SOURCE] = "" if local else self.source(scope) or "unknown"
+        if not source:
             return
-        source = self.source(scope)
         seconds = self._rate.wait(source, size / BYTES_PER_REQUEST if size else 1.0)
         if seconds:
             self.limited += 1

@@ -51,25 +51,15 @@ class Enrichment:
             image: it asks for the pixel, which a person's program never does.
         """
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        text = headers.get(b"user-agent", b"").decode("latin-1")
-        agent = read_user_agent(text)
-        automated = b"HeadlessChrome" in headers.get(b"sec-ch-ua", b"")
-        robot = agent.is_bot or automated or (image and agent.is_library)
-        found: dict[str, Json] = {"is_bot": robot}
-        if agent.browser:
-            found["browser"] = agent.browser
-        if agent.os:
-            found["os"] = agent.os
-        if agent.device_type:
-            found["device_type"] = agent.device_type
-        language, region = _language(headers.get(b"accept-language", b""))
-        if language:
-            found["language"] = language
+        look = headers.get
+        accepted = look(b"accept-language", b"")
+        found = dict(_of_program(look(b"user-agent", b""), look(b"sec-ch-ua", b""), accepted, image))
         peer = (scope.get("client") or ("",))[0]
         address = client_address(peer, scope["headers"], self._trusted)
         if network := _network(address):
             found["network"] = network
-        return found | self._country(headers, peer, address, region)
+        found.update(self._country(headers, peer, address, _language(accepted)[1]))
+        return found
 
     def _country(self, headers: Mapping[bytes, bytes], peer: str, address: str, guess: str | None) -> dict[str, Json]:
         if self._country_headers and is_within(peer, self._trusted):
@@ -81,6 +71,20 @@ class Enrichment:
             region = {"region": place.region} if place.region else {}
             return {"country": place.country, **region, "country_source": "database"}
         return {"country": guess, "country_source": "guessed"} if guess else {}
+
+
+@lru_cache(maxsize=4096)
+def _of_program(user_agent: bytes, client_hint: bytes, accepted: bytes, image: bool) -> Seen:
+    """What the sender's own headers say."""
+    agent = read_user_agent(user_agent.decode("latin-1"))
+    robot = agent.is_bot or b"HeadlessChrome" in client_hint or (image and agent.is_library)
+    said = {
+        "browser": agent.browser,
+        "os": agent.os,
+        "device_type": agent.device_type,
+        "language": _language(accepted)[0],
+    }
+    return {"is_bot": robot, **{name: value for name, value in said.items() if value}}
 
 
 @lru_cache(maxsize=1024)

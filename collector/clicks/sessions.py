@@ -84,8 +84,18 @@ def parts_of_session(
 def prolongs(before: SessionPart, events: Iterable[StoredClick]) -> bool:
     """Whether events can be added to a session's last part without reading the ones before."""
     return all(
-        event.timestamp > before.last and not (before.purchases and event.counter.event_type == "purchase")
+        (event.timestamp > before.last or (event.timestamp == before.last and _changes_nothing(before, event)))
+        and not (before.purchases and event.counter.event_type == "purchase")
         for event in events
+    )
+
+
+def _changes_nothing(before: SessionPart, event: StoredClick) -> bool:
+    """Whether it is all one where an event stands among those of its own millisecond."""
+    return (
+        _PLACE.get(event.counter.event_type, -1) < before.depth
+        and (before.user_id is None or event.user_id in (None, before.user_id))
+        and (before.customer_id is None or event.customer_id in (None, before.customer_id))
     )
 
 

@@ -36,9 +36,10 @@ def test_a_link_from_a_newsletter_is_mail_though_it_has_no_referrer() -> None:
     assert referrer_class(None, PAGE, "Email") == "mail"
 
 
-def test_an_event_of_a_page_is_given_its_class_and_one_without_a_page_is_not() -> None:
+def test_an_event_that_comes_by_http_is_given_its_class_and_one_without_a_page_is_not() -> None:
     def class_of(**fields: str) -> object:
-        return read_click({"event_id": "a", **fields}, received_ms=RECEIVED_MS).record.get("referrer_class")
+        event = read_click({"event_id": "a", **fields}, received_ms=RECEIVED_MS, seen={"is_bot": False})
+        return event.record.get("referrer_class")
 
     assert class_of(page=PAGE, referrer_url="https://bing.com/") == "search"
     assert class_of(page=PAGE) == "direct"

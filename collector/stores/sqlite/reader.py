@@ -158,7 +158,7 @@ class SqliteReader(SqliteAlertReader):
 
     def page_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str, int, int]]:
         rows = self._db.execute(
-            "SELECT page, event_type, sum(count), sum(count * is_bot) FROM clicks INDEXED BY clicks_by_page"
+            "SELECT nullif(page, ''), event_type, sum(count), sum(bots) FROM page_counts"
             " WHERE minute >= ? AND minute < ? GROUP BY 1, 2",
             [since, until],
         )

@@ -144,6 +144,22 @@ def _sessions_and_robots_are_counted(db: Database) -> None:
     click_sessions.rebuild(db.conn)
 
 
+COUNT_PAGES = (
+    "INSERT INTO page_counts SELECT minute, ifnull(page, ''), event_type, sum(count), sum(count * is_bot) FROM clicks"
+    " GROUP BY 1, 2, 3 HAVING sum(count) > 0"
+)
+
+
+def _pages_are_counted(db: Database) -> None:
+    """By minute first, so that what is counted now lies together: an index by page had a commit write many pages."""
+    db.execute("DROP INDEX clicks_by_page")
+    db.execute(
+        "CREATE TABLE page_counts (minute TEXT NOT NULL, page TEXT NOT NULL, event_type TEXT NOT NULL,"
+        " count INTEGER NOT NULL, bots INTEGER NOT NULL, PRIMARY KEY (minute, page, event_type)) WITHOUT ROWID"
+    )
+    db.execute(COUNT_PAGES)
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _first,
     _several_deliveries_of_a_click,
@@ -151,6 +167,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _clicks_are_found_by_session,
     _alerts,
     _sessions_and_robots_are_counted,
+    _pages_are_counted,
 )
 VERSION = len(MIGRATIONS)
 _PATIENCE = 30.0

@@ -22,6 +22,7 @@ from collector.stores.sqlite import click_sessions
 from collector.stores.sqlite.alerts import SqliteAlerts
 from collector.stores.sqlite.click_rows import CLICK, PUT, click_row, read_click
 from collector.stores.sqlite.reader import SqliteReader
+from collector.stores.sqlite.schema import COUNT_PAGES
 from contract.errors import Retryable
 
 _SAMPLE_ROW = attrgetter(
@@ -208,11 +209,18 @@ class SqliteStore(SqliteAlerts, SqliteReader):
         )
         losers = [before[click.event_id] for click in changed if click.event_id in before]
         tally: Tally[tuple[Counter, bool]] = Tally()
-        for click in changed:
-            tally[click.counter, click.is_bot] += click.count
-        for click in losers:
-            tally[click.counter, click.is_bot] -= click.count
+        pages: Tally[tuple[str, str, str, bool]] = Tally()
+        for sign, those in ((1, changed), (-1, losers)):
+            for click in those:
+                tally[click.counter, click.is_bot] += sign * click.count
+                minute, kind = click.counter.minute, click.counter.event_type
+                pages[minute, click.page or "", kind, click.is_bot] += sign * click.count
         self._count(tally)
+        self._db.executemany(
+            "INSERT INTO page_counts VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET count = count + excluded.count, bots = bots + excluded.bots",
+            [(*names, count, count if is_bot else 0) for (*names, is_bot), count in pages.items() if count],
+        )
         click_sessions.update(self._db, changed, losers)
         return fresh
 
@@ -251,4 +259,6 @@ class SqliteStore(SqliteAlerts, SqliteReader):
             " SELECT minute, ifnull(item_id, ''), ifnull(item_name, ''), event_type, sum(count), sum(count * is_bot)"
             " FROM clicks GROUP BY 1, 2, 3, 4 HAVING sum(count) > 0"
         )
+        self._db.execute("DELETE FROM page_counts")
+        self._db.execute(COUNT_PAGES)
         click_sessions.rebuild(self._db)
