@@ -221,14 +221,14 @@ def up(  # noqa: PLR0913 - one parameter an option
 
 def _kafka_doors(url: str, data_dir: Path, config: Path | None) -> Any:
     """What `--stream` puts between doors and collector; its worker writes to the same data directory."""
-    from collector.streams.kafka import KafkaSettings, Place
+    from collector.streams.kafka import KafkaAddress, KafkaSettings
     from contract.settings import load
     from standalone.kafka_doors import KafkaDoors
 
     if importlib.util.find_spec("confluent_kafka") is None:
         raise Misconfigured("--stream needs pip install 'milepost[kafka]'")
     shared = ["--data-dir", str(data_dir), *(["--config", str(config)] if config else [])]
-    return KafkaDoors(url, Place.of(url, load("kafka", KafkaSettings, config)), shared)
+    return KafkaDoors(url, KafkaAddress.of(url, load("kafka", KafkaSettings, config)), shared)
 
 
 def _identities(data_dir: Path, config: Path | None, trucks: int) -> Any:

@@ -8,7 +8,7 @@ import typer
 
 from collector.cli_options import print_json, settings_of, writing
 from collector.ingest import Ingest, vouch_for_policy
-from collector.streams.kafka import KafkaSettings, Place, make_topics
+from collector.streams.kafka import KafkaAddress, KafkaSettings, make_topics
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
 from contract.forgotten import Forgotten
@@ -41,7 +41,7 @@ def collect(
     try:
         from collector.handlers.kafka_worker import Worker
 
-        place = Place.of(stream, load("kafka", KafkaSettings, config))
+        place = KafkaAddress.of(stream, load("kafka", KafkaSettings, config))
         stop = _Stop()
         make_topics(place)
     except ModuleNotFoundError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from contract import asyncapi
 from contract.clicks import Click, ClickBatch
 from contract.control_messages import Report, Resend, Status, TimeAnswer, TimeAsk
 from contract.remote_config import Config
@@ -30,12 +31,12 @@ MODELS: dict[str, type[BaseModel]] = {
 
 
 def generate() -> dict[str, str]:
-    """File name → text of every schema (draft 2020-12)."""
+    """File name → text of every schema (draft 2020-12), and of the AsyncAPI document."""
     texts = {}
     for name, model in MODELS.items():
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
         texts[f"{name}.schema.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-    return texts
+    return {**texts, "asyncapi.json": asyncapi.generate()}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from collector.cli_rendering import show
-from collector.streams.kafka import KafkaSettings, Place, lag, make_topics
+from collector.streams.kafka import KafkaAddress, KafkaSettings, lag, make_topics
 from contract import atomic_file
 from contract.cli_options import AsJson
 from contract.errors import MilepostError, Misconfigured
@@ -168,7 +168,7 @@ def _no_more(_: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def _look_at_kafka(part: Mapping[str, Any]) -> tuple[bool, str]:
-    place = Place.of(part["url"], KafkaSettings())
+    place = KafkaAddress.of(part["url"], KafkaSettings())
     make_topics(place)
     return True, "lag " + ", ".join(f"{topic} {count}" for topic, count in lag(place).items())
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from collector.ingest import items_of_stream_record
 from collector.ingest.stream_puts import put_items
 from collector.streams import Record
-from collector.streams.kafka import KafkaStream, Place, lag, make_topics
+from collector.streams.kafka import KafkaAddress, KafkaStream, lag, make_topics
 from contract.errors import Unreachable
 from contract.ingest_items import Item, Receipt
 from iot_rules.actions import Delivery
@@ -37,7 +37,7 @@ class KafkaDoors:
         options: further arguments of `milepost collect`, such as `--data-dir DIR`.
     """
 
-    def __init__(self, url: str, place: Place, options: Sequence[str]) -> None:
+    def __init__(self, url: str, place: KafkaAddress, options: Sequence[str]) -> None:
         self._place = place
         self._argv = [sys.executable, "-P", "-m", "milepost", "collect", "--stream", url, *options]
         self._lag: Mapping[str, int] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.streams.kafka import KafkaSettings, Place, make_topics
+from collector.streams.kafka import KafkaAddress, KafkaSettings, make_topics
 from deploy import local_kafka
 
 
@@ -34,14 +34,14 @@ def url(brokers: str) -> str:
     return f"kafka://{brokers}/test-{uuid.uuid4().hex[:8]}"
 
 
-def made(brokers: str, *, partitions: int = 3) -> Place:
+def made(brokers: str, *, partitions: int = 3) -> KafkaAddress:
     """A place with its topics made."""
-    place = Place.of(url(brokers), KafkaSettings(partitions=partitions))
+    place = KafkaAddress.of(url(brokers), KafkaSettings(partitions=partitions))
     make_topics(place)
     return place
 
 
-def read(place: Place, topic: str, count: int) -> list[tuple[str, bytes]]:
+def read(place: KafkaAddress, topic: str, count: int) -> list[tuple[str, bytes]]:
     """(key, data) of the first `count` records of a topic, partition by partition in order."""
     from confluent_kafka import Consumer, TopicPartition
 

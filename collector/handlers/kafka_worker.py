@@ -15,7 +15,7 @@ from typing import Any
 from collector.handlers.batch import Outcome, StreamRecord, take_records
 from collector.ingest import Ingest
 from collector.stores import Store
-from collector.streams.kafka import MAX_RECORD, Place
+from collector.streams.kafka import MAX_RECORD, KafkaAddress
 from contract.errors import Unreachable
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Worker:
         store, ingest: where records go. The store may be shared with other workers.
     """
 
-    def __init__(self, place: Place, store: Store, ingest: Ingest) -> None:
+    def __init__(self, place: KafkaAddress, store: Store, ingest: Ingest) -> None:
         from confluent_kafka import Consumer
 
         self._place, self._store, self._ingest = place, store, ingest

@@ -54,7 +54,7 @@ class KafkaSettings(Room):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KafkaAddress:
     """Brokers and the names on them, from a URL."""
 
     brokers: str
@@ -62,7 +62,7 @@ class Place:
     settings: KafkaSettings
 
     @classmethod
-    def of(cls, url: str, settings: KafkaSettings) -> "Place":
+    def of(cls, url: str, settings: KafkaSettings) -> "KafkaAddress":
         """Raises Misconfigured where the URL is none of Kafka's."""
         parts = urlsplit(url)
         if parts.scheme != "kafka" or not parts.netloc or "@" in parts.netloc:
@@ -103,7 +103,7 @@ class Place:
         return {**found, **more}
 
 
-def make_topics(place: Place) -> None:
+def make_topics(place: KafkaAddress) -> None:
     """Make the topics that do not exist. Raises Unreachable where no broker answers or it may not be done."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient, NewTopic
@@ -131,7 +131,7 @@ def make_topics(place: Place) -> None:
         raise Unreachable(f"no Kafka at {place.brokers} ({error.args[0].str()}): start it, or mend [kafka]") from None
 
 
-def lag(place: Place) -> dict[str, int]:
+def lag(place: KafkaAddress) -> dict[str, int]:
     """Records in each topic that the workers have not finished. Raises Unreachable."""
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
     from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -164,11 +164,11 @@ class KafkaStream:
 
     Args:
         place: the brokers.
-        topic: of `Place.topics`.
+        topic: of `KafkaAddress.topics`.
         deadline: seconds after which `put` gives up; the client retries by itself until then, in order.
     """
 
-    def __init__(self, place: Place, topic: str, *, deadline: float = 30.0) -> None:
+    def __init__(self, place: KafkaAddress, topic: str, *, deadline: float = 30.0) -> None:
         self._place, self._topic, self._deadline = place, topic, deadline
         self._guard = threading.Lock()
         self._producer = self._connect()

@@ -17,7 +17,7 @@ from collector.ingest.stream_records import records_of_items
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_reader
 from collector.streams import Record
-from collector.streams.kafka import KafkaStream, Place, lag
+from collector.streams.kafka import KafkaAddress, KafkaStream, lag
 from contract import timestamps
 from contract.codec import Json, dump
 from contract.errors import Retryable, Unreachable
@@ -67,7 +67,7 @@ def click_records(events: Sequence[dict[str, Json]]) -> list[Record]:
     return [record for record, _ in records_of_items(items)]
 
 
-def put(place: Place, topic: str, records: Sequence[Record]) -> None:
+def put(place: KafkaAddress, topic: str, records: Sequence[Record]) -> None:
     """Until Kafka has them, also while a broker is away: they may then be there twice."""
     stream = KafkaStream(place, topic, deadline=10)
     for start in range(0, len(records), 2000):
@@ -80,7 +80,7 @@ def put(place: Place, topic: str, records: Sequence[Record]) -> None:
     stream.close()
 
 
-def feed(place: Place, wanted: list[dict[str, Any]], events: list[dict[str, Any]], seed: int) -> None:
+def feed(place: KafkaAddress, wanted: list[dict[str, Any]], events: list[dict[str, Any]], seed: int) -> None:
     """All of it twice, in a random order."""
     chance = Random(seed)
     telemetry = [telemetry_record(sample) for sample in wanted] * 2
@@ -96,7 +96,7 @@ def feed(place: Place, wanted: list[dict[str, Any]], events: list[dict[str, Any]
 class Workers:
     """`milepost collect` as processes on one data directory; ended with the test."""
 
-    place: Place
+    place: KafkaAddress
     folder: Path
     running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 

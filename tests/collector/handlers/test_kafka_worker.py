@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from collector.streams import Record
-from collector.streams.kafka import Place
+from collector.streams.kafka import KafkaAddress
 from contract.codec import dump
 from deploy.local_kafka import LocalKafka
 from tests import kafka
@@ -21,12 +21,12 @@ from tests.milepost_process import run
 
 
 @pytest.fixture
-def place() -> Place:
+def place() -> KafkaAddress:
     return kafka.made(kafka.shared(), partitions=6)
 
 
 @pytest.fixture
-def workers(place: Place, tmp_path: Path) -> Iterator[Workers]:
+def workers(place: KafkaAddress, tmp_path: Path) -> Iterator[Workers]:
     (tmp_path / "many").mkdir()
     made = Workers(place, tmp_path / "many")
     yield made
@@ -44,7 +44,7 @@ def one_process(folder: Path, lines: dict[str, list[dict[str, object]]]) -> None
 
 @budget(1, 10)
 def test_three_workers_killed_at_random_leave_what_one_process_makes(
-    tmp_path: Path, workers: Workers, place: Place, examples: int
+    tmp_path: Path, workers: Workers, place: KafkaAddress, examples: int
 ) -> None:
     """The whole: 50,000 samples and 200,000 clicks, doubled and shuffled; the short form a fiftieth of it."""
     wanted, events = samples(5 * examples, 200 if examples == 1 else 1000), clicks(4000 if examples == 1 else 200_000)
@@ -62,7 +62,7 @@ def test_three_workers_killed_at_random_leave_what_one_process_makes(
 
 
 def test_what_nobody_can_read_is_a_dead_letter_with_its_place_and_the_rest_goes_on(
-    tmp_path: Path, workers: Workers, place: Place
+    tmp_path: Path, workers: Workers, place: KafkaAddress
 ) -> None:
     """Garbage, an envelope without data, and an empty record, between good ones."""
     good = [kafka_feed.telemetry_record(sample) for sample in samples(1, 3)]
@@ -77,7 +77,7 @@ def test_what_nobody_can_read_is_a_dead_letter_with_its_place_and_the_rest_goes_
     assert all(f"{place.prefix}-telemetry:" in reason for reason in found["dead"])
 
 
-def test_a_store_that_is_busy_is_waited_for(tmp_path: Path, workers: Workers, place: Place) -> None:
+def test_a_store_that_is_busy_is_waited_for(tmp_path: Path, workers: Workers, place: KafkaAddress) -> None:
     """Another process holds the database: nothing is given up, and all is there once it lets go."""
     one_process(tmp_path / "many" / "made", {"telemetry": []})
     (tmp_path / "many" / "made" / "milepost.db").rename(tmp_path / "many" / "milepost.db")
@@ -94,7 +94,7 @@ def test_a_store_that_is_busy_is_waited_for(tmp_path: Path, workers: Workers, pl
     assert [row[1] for row in contents(tmp_path / "many")["audit"]] == [20, 20]
 
 
-def test_a_worker_says_what_it_took(tmp_path: Path, place: Place, workers: Workers) -> None:
+def test_a_worker_says_what_it_took(tmp_path: Path, place: KafkaAddress, workers: Workers) -> None:
     """At its end, as one JSON document with --json, else as a line."""
     kafka_feed.put(
         place, f"{place.prefix}-telemetry", [kafka_feed.telemetry_record(each) for each in samples(1, 5) * 2]

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from collector.streams import Record
-from collector.streams.kafka import KafkaSettings, KafkaStream, Place, lag, make_topics
+from collector.streams.kafka import KafkaAddress, KafkaSettings, KafkaStream, lag, make_topics
 from contract.errors import Misconfigured, Retryable, Unreachable
 from deploy.local_kafka import LocalKafka
 from tests import kafka
@@ -51,7 +51,7 @@ def test_a_broker_that_is_killed_has_what_it_acknowledged_and_takes_the_rest_aga
 
 def test_no_broker_is_told_with_its_address() -> None:
     """Before anything is taken."""
-    place = Place.of(f"kafka://127.0.0.1:{free_port()}/x", KafkaSettings())
+    place = KafkaAddress.of(f"kafka://127.0.0.1:{free_port()}/x", KafkaSettings())
     with pytest.raises(Unreachable, match=r"no Kafka at 127\.0\.0\.1:\d+"):
         make_topics(place)
 
@@ -69,7 +69,7 @@ def test_what_no_worker_has_taken_is_the_lag() -> None:
 )
 def test_a_url_that_is_none_is_refused_and_its_password_not_shown(url: str) -> None:
     with pytest.raises(Misconfigured, match="kafka://HOST:PORT") as told:
-        Place.of(url, KafkaSettings())
+        KafkaAddress.of(url, KafkaSettings())
     assert "secret" not in str(told.value)
 
 
@@ -82,7 +82,7 @@ def test_a_url_that_is_none_is_refused_and_its_password_not_shown(url: str) -> N
 )
 def test_half_a_setting_is_named(settings: KafkaSettings, said: str) -> None:
     with pytest.raises(Misconfigured, match=said):
-        Place.of("kafka://h:1/x", settings).client()
+        KafkaAddress.of("kafka://h:1/x", settings).client()
 
 
 def test_mutual_tls_and_a_password_are_spoken_as_set(tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def test_mutual_tls_and_a_password_are_spoken_as_set(tmp_path: Path) -> None:
         right = KafkaSettings(
             ca=ca, certificate=chain, key=key, mechanism="PLAIN", username="milepost", password=SecretStr("s3cret")
         )
-        place = Place.of(url, right)
+        place = KafkaAddress.of(url, right)
         make_topics(place)
         stream = KafkaStream(place, "secret-telemetry", deadline=10)
         assert stream.put(records(0, 5)) == [None] * 5
-        wrong = Place.of(url, right.model_copy(update={"password": SecretStr("guess")}))
+        wrong = KafkaAddress.of(url, right.model_copy(update={"password": SecretStr("guess")}))
         with pytest.raises((Unreachable, Retryable)):
             KafkaStream(wrong, "secret-telemetry", deadline=3).put(records(0, 1))
