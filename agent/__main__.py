@@ -22,11 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="milepost agent run", description="The agent's service process.")
     parser.add_argument("--config", type=Path, help="the settings file, milepost.toml")
     parser.add_argument("--json", action="store_true", help="at the end, print what was done as one JSON document")
+    parser.add_argument("--metrics", help="serve figures for Prometheus on this HOST:PORT, such as 127.0.0.1:9101")
     options = parser.parse_args(arguments)
-    return run(options.config, as_json=options.json)
+    return run(options.config, as_json=options.json, metrics=options.metrics)
 
 
-def run(config: Path | None, *, as_json: bool) -> int:
+def run(config: Path | None, *, as_json: bool, metrics: str | None = None) -> int:
     """The service as a process: logs to stderr, the tally to stdout if asked; returns the exit code."""
     guard_process()
     configure_logging(logging.WARNING)
@@ -35,7 +36,7 @@ def run(config: Path | None, *, as_json: bool) -> int:
         settings = load("agent", AgentSettings, config)
         from agent.runtime.bootstrap import serve
 
-        tally = serve(settings, lambda: load("agent", AgentSettings, config))
+        tally = serve(settings, lambda: load("agent", AgentSettings, config), metrics=metrics)
     except MilepostError as error:
         sys.stderr.write(f"milepost agent run: {error}\n")
         return 2 if isinstance(error, Misconfigured) else 1

@@ -25,14 +25,17 @@ app = typer.Typer(
 )
 
 User = Annotated[bool, typer.Option("--user", help="A service of your own (systemctl --user), without root.")]
+Metrics = Annotated[
+    str | None, typer.Option("--metrics", help="Serve figures for Prometheus on HOST:PORT, such as 127.0.0.1:9101.")
+]
 
 
 @app.command()
-def run(config: Config = None, as_json: AsJson = False) -> None:
+def run(config: Config = None, metrics: Metrics = None, as_json: AsJson = False) -> None:
     """Sample and send until SIGTERM, logging to stderr. The service runs the same as `python -m agent`."""
     from agent.__main__ import run as run_service
 
-    raise typer.Exit(run_service(config, as_json=as_json))
+    raise typer.Exit(run_service(config, as_json=as_json, metrics=metrics))
 
 
 @app.command()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from contract.remote_config import (
     BatchBytes,
@@ -28,7 +28,9 @@ def _broker(url: str) -> str:
     if parts.scheme not in PORTS or not parts.hostname:
         raise ValueError(f"must be mqtt:// or mqtts:// and a host, {example}")
     if parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"must be a scheme, a host and a port only, {example}; identity comes from a certificate")
+        raise ValueError(
+            f"must be a scheme, a host and a port only, {example}; a name and password go into username and password"
+        )
     if parts.port == 0:
         raise ValueError(f"must have a port from 1 to 65535, {example}")
     return url
@@ -80,7 +82,9 @@ class AgentSettings(Room):
     send_interval: seconds that live samples may wait for others to go with, 0 for at once.
     since_last: whether samples say what happened since the one before.
     report_interval: seconds between reports. daily_budget: MB a day that samples may cost, None for no bound.
-    transport: which MQTT library. session_expiry: seconds for which the broker keeps what it has for us.
+    transport: which MQTT library. protocol: which MQTT; 3.1.1 for brokers without version 5.
+    username, password: for brokers without certificates; a token goes where the broker wants it.
+    session_expiry: seconds for which the broker keeps what it has for us.
     ca, certificate, key: PEM files for mqtts; without `ca` the system's authorities are trusted.
     LIVE names the keys that change without a restart.
     """
@@ -96,6 +100,9 @@ class AgentSettings(Room):
     report_interval: ReportInterval = 900
     daily_budget: Megabytes | None = None
     transport: Literal["paho", "aws"] = "paho"
+    protocol: Literal["5", "3.1.1"] = "5"
+    username: Annotated[str, Field(min_length=1)] | None = None
+    password: SecretStr | None = None
     session_expiry: Annotated[int, Field(ge=0, le=604_800)] = 0
     sensors: Annotated[tuple[SensorSettings, ...], BeforeValidator(_tables)] = ()
     lanes: LaneSettings = LaneSettings()
@@ -103,6 +110,14 @@ class AgentSettings(Room):
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+
+    @model_validator(mode="after")
+    def _the_library_can_do_it(self) -> "AgentSettings":
+        if self.password is not None and self.username is None:
+            raise ValueError("password needs a username: give both, or only username where the token stands there")
+        if self.transport == "aws" and (self.protocol != "5" or self.username is not None):
+            raise ValueError('protocol = "3.1.1", username and password need transport = "paho"')
+        return self
 
     @model_validator(mode="after")
     def _identity_is_whole(self) -> "AgentSettings":

@@ -18,7 +18,7 @@ _POSITION = "gps_location"
 
 class SimulatedSensor:
     """Implements agent.sensors.Sensor for one vehicle; never raises, never waits. since_last: whether a reading has an
-    account of the time since the one before, which costs seven times as much as the reading."""
+    account of the time since the one before, which costs twice as much as the reading."""
 
     def __init__(self, vehicle: Vehicle, *, since_last: bool = True) -> None:
         self._vehicle, self._since_last = vehicle, since_last

@@ -95,6 +95,7 @@ class Publisher:
         }
         self.connected = False
         self.tally = Tally()
+        self.last_refusal = 0, 0.0  # reason code, Unix time
         self.last_token = 0
         self.configured = Configured()
         self.losses = NeverStored(None)
@@ -309,6 +310,7 @@ class Publisher:
         batch = self._routes.batch if len(seqs) > 1 else self._routes.telemetry
         topic = self._control.pop(event.token, batch)
         self.tally.refused += len(seqs)
+        self.last_refusal = event.code, self._clock.now().timestamp()
         now, known = self._clock.monotonic(), (topic, event.code) in self._refused
         if known and now < self._note_refusal_at:
             return

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from agent.buffer.never_stored import NeverStored
 from agent.buffer.sqlite import SqliteBuffer
@@ -22,6 +23,9 @@ from agent.timing.clock import SystemClock
 from agent.transport import Limits, Transport
 from agent.transport.endpoint import ALPN, Line, Tls
 from contract.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from agent.runtime.metrics_page import MetricsPage
 
 HTTPS = 443
 
@@ -52,7 +56,16 @@ def open_transport(settings: AgentSettings) -> Transport:
     limits = with_lanes(Limits() if settings.iot_core else Limits().of_own_broker(), settings.lanes)
     alpn = ALPN if settings.port == HTTPS else None
     tls = Tls(settings.ca, settings.certificate, settings.key, alpn) if settings.tls else None
-    line = Line(settings.host, settings.port, settings.truck_id, tls, session_expiry=settings.session_expiry)
+    line = Line(
+        settings.host,
+        settings.port,
+        settings.truck_id,
+        tls,
+        session_expiry=settings.session_expiry,
+        protocol=settings.protocol,
+        username=settings.username,
+        password=settings.password.get_secret_value() if settings.password else None,
+    )
     if settings.transport == "aws":
         return _aws()(line, limits=limits)
     return _paho()(line, limits=limits)
@@ -76,10 +89,21 @@ def _aws() -> Callable[..., Transport]:
     return AwsIotTransport
 
 
-def serve(settings: AgentSettings, reread: Callable[[], AgentSettings] | None = None) -> Tally:
+def _page(stack: ExitStack, address: str | None) -> "MetricsPage | None":
+    if address is None:
+        return None
+    from agent.runtime.metrics_page import MetricsPage  # http.server costs 3 MB that no other truck needs
+
+    return stack.enter_context(closing(MetricsPage(address)))
+
+
+def serve(
+    settings: AgentSettings, reread: Callable[[], AgentSettings] | None = None, *, metrics: str | None = None
+) -> Tally:
     """Run the agent of the settings in the main thread until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
-    Where the disk refuses a buffer, samples are held in memory until it takes one. Raises Misconfigured for settings
+    Where the disk refuses a buffer, samples are held in memory until it takes one. metrics: HOST:PORT of a page of
+    figures, None for none. Raises Misconfigured for settings
     with which no agent can run.
     """
     stop, wakened = threading.Event(), SimpleQueue[None]()
@@ -100,6 +124,7 @@ def serve(settings: AgentSettings, reread: Callable[[], AgentSettings] | None = 
 
     with ExitStack() as stack:
         stack.enter_context(closing(pulse))
+        page = _page(stack, metrics)
         sensors = stack.enter_context(open_sensors(settings))
         for number, handler in {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: hang_up}.items():
             stack.callback(signal.signal, number, signal.signal(number, handler))
@@ -113,4 +138,6 @@ def serve(settings: AgentSettings, reread: Callable[[], AgentSettings] | None = 
         stack.enter_context(renewing(settings.certificate, getattr(transport, "tls", None)))
         agent = Agent(settings=settings, sensors=sensors, clock=clock, buffer=buffer, transport=transport)
         agent.take_over(held)
+        if page:
+            agent.show = page.show
         return agent.run(stop, pulse=pulse, reread=reread)

@@ -4,6 +4,7 @@ One thread runs `Agent.run`. Nothing here handles signals, prints, or takes a se
 so many agents run in one process as well as one.
 """
 
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ PRUNE_SECONDS = 3600.0
 GOODBYE_SECONDS = 1.0
 MEND_SECONDS = 60.0
 SLACK_SECONDS = 30.0
+SHOW_SECONDS = 1.0
 _DRAIN_TURN = 0.5
 
 
@@ -44,7 +46,7 @@ class Agent:
     """One truck's agent.
 
     buffer and sensors are the caller's to close; the transport is started and closed here. `tally` may be read at any
-    time from any thread.
+    time from any thread. show: gets the figures of agent.runtime.metrics_page about once a second, None for nobody.
     """
 
     def __init__(
@@ -76,6 +78,8 @@ class Agent:
             self._adopt()
         self._uplink.configured = self._configured()
         self._progress_at = clock.monotonic()
+        self.show: Callable[[dict[str, float]], None] | None = None
+        self._show_at = self._sampled_at = 0.0
         self._prune_at = 0.0
         self._mended_at = float("-inf")
 
@@ -162,6 +166,32 @@ class Agent:
             self._hung_up.clear()
             self._read_again()
         self._beat()
+        if self.show and self._clock.monotonic() >= self._show_at:
+            self._show_at = self._clock.monotonic() + SHOW_SECONDS
+            with suppress(Retryable):
+                self.show(self._figures())
+
+    def _figures(self) -> dict[str, float]:
+        counts, tally, uplink = self._buffer.counts(), self.tally, self._uplink
+        figures = {
+            "samples_total": tally.sampled,
+            "samples_sent_total": tally.sent,
+            "samples_refused_total": tally.refused,
+            "samples_never_stored_total": self._recorder.never_stored,
+            "samples_held": self._recorder.held,
+            "samples_pending": counts.pending,
+            "samples_retained": counts.sent,
+            "samples_waiting": counts.waiting,
+            "last_sample_seconds": self._sampled_at,
+            "connected": uplink.connected,
+            "connections_total": tally.connections,
+            "messages_total": tally.messages,
+            "last_refusal_code": uplink.last_refusal[0],
+            "last_refusal_seconds": uplink.last_refusal[1],
+            "clock_trusted": not self._recorder.undated,
+            "disk_free_bytes": shutil.disk_usage(self._own.buffer.parent).free,
+        }
+        return {f"milepost_agent_{name}": float(value) for name, value in figures.items()}
 
     def _beat(self) -> None:
         if self._pulse:
@@ -257,6 +287,7 @@ class Agent:
         if self._until_due() > 0:
             return
         stored = self._recorder.tick()
+        self._sampled_at = self._clock.now().timestamp()
         # Samples in memory while the disk refuses are progress too: a restart would only lose them.
         if stored or self._recorder.held:
             self._progress_at = self._clock.monotonic()

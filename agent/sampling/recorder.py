@@ -133,6 +133,12 @@ class Recorder:
         return released
 
     @property
+    def undated(self) -> bool:
+        """Whether nobody vouches for the time now."""
+        anchor = self._keeper.anchor
+        return anchor is None or not anchor.covers(self._clock.moment().uptime)
+
+    @property
     def wants_cloud_time(self) -> bool:
         """Whether nobody better than the cloud vouches for the time."""
         anchor = self._keeper.anchor

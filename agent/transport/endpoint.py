@@ -1,7 +1,8 @@
 """Where a transport connects to, and as whom: the same for every implementation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from contract.errors import Misconfigured
 
@@ -34,7 +35,8 @@ class Line:
 
     client_id: the truck's name. keepalive, connect_timeout: seconds. ack_timeout: seconds after which a connection
     whose oldest publish is unanswered counts as dead. session_expiry: seconds for which the broker keeps the
-    subscriptions, and what arrives on them, after the connection ended; 0 for not at all.
+    subscriptions, and what arrives on them, after the connection ended; 0 for not at all. protocol: of MQTT.
+    username, password: for a broker that asks for them; None for none.
     """
 
     host: str
@@ -45,3 +47,6 @@ class Line:
     ack_timeout: float = 30.0
     connect_timeout: float = 10.0
     session_expiry: int = 0
+    protocol: Literal["5", "3.1.1"] = "5"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)

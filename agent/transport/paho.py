@@ -1,4 +1,4 @@
-"""`PahoTransport`: any MQTT 5 broker through paho-mqtt 2, with or without TLS.
+"""`PahoTransport`: any MQTT 5 or 3.1.1 broker through paho-mqtt 2, with or without TLS.
 
 paho brings the protocol; the network loop is ours. One thread owns the client and the socket, so that nothing of paho
 runs in two threads, and it sleeps in poll() until there is something to do: paho's own loop wakes every second, waits
@@ -8,6 +8,9 @@ eclipse-paho/paho.mqtt.python#698 for what happens when both do).
 
 By default the session is clean and expires with the connection. A request to resend that the broker would have kept
 for us is asked again by the collector after the report that follows every connect, so there is nothing to remember.
+
+A 3.1.1 broker says less: it acknowledges what it denies as well, and names no limits. Then nothing is ever Refused, and
+a denied sample counts as delivered until the collector asks for the hole.
 """
 
 import os
@@ -43,7 +46,7 @@ _SLOWEST_LINE = 1000.0
 
 
 class PahoTransport:
-    """An MQTT 5 line to one broker. Raises Misconfigured where a certificate cannot be loaded."""
+    """A line to one broker. Raises Misconfigured where a certificate cannot be loaded."""
 
     def __init__(self, line: Line, *, limits: Limits | None = None, backoff: Backoff | None = None) -> None:
         self.line = line
@@ -139,12 +142,16 @@ class Connection:
         self._delivered: list[int] = []
         self._end: str | None = None
         self.established = False
+        self._mqtt5 = owner.line.protocol == "5"
         self._client = client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=owner.line.client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
+            clean_session=None if self._mqtt5 else not owner.line.session_expiry,
+            protocol=MQTTProtocolVersion.MQTTv5 if self._mqtt5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )
+        if owner.line.username is not None:
+            client.username_pw_set(owner.line.username, owner.line.password)
         client.max_inflight_messages_set(0)  # no queue inside paho: the window is kept here
         client.connect_timeout = owner.line.connect_timeout
         if owner.tls:
@@ -159,8 +166,11 @@ class Connection:
     def run(self, outbox: deque[Message | Listen], wake: int, closing: threading.Event) -> str:
         """Connect and carry messages until the connection ends; returns why it did."""
         line, client = self._line, self._client
-        keep = _keep_session(line.session_expiry)
-        client.connect(line.host, line.port, line.keepalive, clean_start=not keep, properties=keep)
+        if self._mqtt5:
+            keep = _keep_session(line.session_expiry)
+            client.connect(line.host, line.port, line.keepalive, clean_start=not keep, properties=keep)
+        else:
+            client.connect(line.host, line.port, line.keepalive)
         poll = select.poll()
         poll.register(wake, select.POLLIN)
         deadline = time.monotonic() + line.connect_timeout
@@ -224,7 +234,7 @@ class Connection:
         while outbox and len(self._unanswered) < self._window:
             item = outbox.popleft()
             if isinstance(item, Listen):
-                mid = self._client.subscribe(item.topic, options=SubscribeOptions(qos=0))[1]
+                mid = self._client.subscribe([self._wanted(item.topic, 0)])[1]
                 if mid is not None:
                     self._listening[mid] = item.topic
                 continue
@@ -241,6 +251,9 @@ class Connection:
         if self._client.want_write():
             self._client.loop_write()
 
+    def _wanted(self, topic: str, qos: int) -> tuple[str, Any]:
+        return topic, SubscribeOptions(qos=qos) if self._mqtt5 else qos
+
     def _answer(self) -> None:
         if self._delivered:
             self._sink(Delivered(tuple(self._delivered)))
@@ -255,8 +268,7 @@ class Connection:
         if packet:
             self._payload = min(self._payload, packet - _TOPIC_AND_HEADER)
         if self._subscribe:
-            topics = [(topic, SubscribeOptions(qos=1)) for topic in self._subscribe]
-            client.subscribe(topics)
+            client.subscribe([self._wanted(topic, 1) for topic in self._subscribe])
         else:
             self._establish()
 

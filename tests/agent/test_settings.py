@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from agent.runtime.bootstrap import open_transport
 from agent.settings import AgentSettings, LaneSettings
@@ -20,7 +21,9 @@ def _write(folder: Path, text: str) -> Path:
 def test_the_example_file_loads_and_says_every_key() -> None:
     example = Path(str(files("agent") / "milepost.example.toml"))
     settings = load("agent", AgentSettings, example, {})
-    assert settings.model_fields_set == set(AgentSettings.model_fields)
+    commented = {key for key in AgentSettings.model_fields if f"\n# {key} = " in example.read_text()}
+    assert settings.model_fields_set | commented == set(AgentSettings.model_fields)
+    assert commented == {"username", "password"}
     assert settings.sensors[0].type == "replay"
     assert (settings.host, settings.port, settings.tls) == ("broker.example.com", 8883, True)
 
@@ -42,7 +45,7 @@ def test_the_port_follows_the_scheme() -> None:
         ("interval = 0", "interval"),
         ('truck_id = "no spaces"', "truck_id"),
         ('broker = "http://h"', "mqtts://"),
-        ('broker = "mqtt://user:secret@h"', "certificate"),
+        ('broker = "mqtt://user:secret@h"', "username and password"),
         ('broker = "mqtt://h:99999"', "broker"),
         ('ca = "ca.pem"', "mqtts"),
         ('broker = "mqtts://h"\ncertificate = "c.pem"', "key"),
@@ -84,3 +87,22 @@ def test_a_rate_that_is_set_holds_at_any_broker() -> None:
 def test_an_interval_is_no_boolean() -> None:
     with pytest.raises(ValueError, match="must be a number"):
         AgentSettings(truck_id="T1", interval=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"protocol": "4"}, "protocol"),
+        ({"password": "x"}, "username"),
+        ({"transport": "aws", "protocol": "3.1.1"}, "paho"),
+        ({"transport": "aws", "username": "x"}, "paho"),
+    ],
+)
+def test_what_a_broker_or_library_cannot_do_is_named(more: dict[str, str], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        AgentSettings.model_validate({"truck_id": "T1", **more})
+
+
+def test_a_password_is_in_no_printed_settings() -> None:
+    settings = AgentSettings.model_validate({"truck_id": "T1", "username": "T1", "password": "s3cret"})
+    assert "s3cret" not in repr(settings)

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ OWN = Limits().of_own_broker()
 def make_transport(kind: str, line: Line, limits: Limits | None = None) -> Transport:
     """A transport by the name that the setting has for it, with a short back-off."""
     backoff = Backoff(0.05, 0.2)
-    if kind == "paho":
+    if kind == "paho-3.1.1":
+        line = replace(line, protocol="3.1.1")
+    if kind.startswith("paho"):
         from agent.transport.paho import PahoTransport
 
         return PahoTransport(line, limits=limits or OWN, backoff=backoff)
@@ -63,13 +66,20 @@ class Recorder:
         return [(event.token, event.code) for event in self.of(Refused)]
 
 
-@pytest.fixture(params=["paho", "aws"])
+@pytest.fixture(params=["paho", "paho-3.1.1", "aws"])
 def kind(request: pytest.FixtureRequest) -> str:
     """Each implementation in turn."""
     name: str = request.param
     if name == "aws" and importlib.util.find_spec("awscrt") is None:
         pytest.skip("awsiotsdk is not installed: pip install 'milepost[agent-aws]'")
     return name
+
+
+@pytest.fixture
+def mqtt5(kind: str) -> None:
+    """For what a 3.1.1 broker cannot say."""
+    if kind == "paho-3.1.1":
+        pytest.skip("MQTT 3.1.1 names neither limits nor refusals, and the broker of this test speaks 5")
 
 
 @pytest.fixture

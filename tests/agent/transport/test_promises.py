@@ -38,6 +38,7 @@ def test_every_message_is_answered_and_arrives_in_order(road: Road, watcher: Lis
     assert one.refused() == []
 
 
+@pytest.mark.usefixtures("mqtt5")
 def test_a_refusal_is_told_with_its_code_and_is_no_delivery(
     make_road: MakeRoad, tmp_path: Path, record: Record
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_refusal_is_told_with_its_code_and_is_no_delivery(
     assert one.tokens() == [2]
 
 
+@pytest.mark.usefixtures("mqtt5")
 def test_what_is_too_large_is_refused_here(make_road: MakeRoad, record: Record) -> None:
     """Ours is the contract's limit; a broker's smaller one is honoured, as it would end the connection."""
     one = record(make_road("max_packet_size 2000\n").line())
@@ -99,6 +101,7 @@ def test_each_message_ends_once_when_the_broker_is_killed_and_comes_back(road: R
     assert one.refused() == []
 
 
+@pytest.mark.usefixtures("mqtt5")
 def test_at_most_a_window_is_unacknowledged(record: Record) -> None:
     """Counted by a broker that acknowledges nothing."""
     with _DeafBroker() as deaf:
@@ -166,6 +169,7 @@ def test_close_is_quick_and_no_alarm(record: Record, road: Road, caplog: pytest.
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.usefixtures("mqtt5")
 def test_a_broker_that_never_acknowledges_is_left_for_another_try(record: Record) -> None:
     """It takes CONNECT, SUBSCRIBE and PUBLISH and answers all but the last: the connection counts as dead."""
     with _DeafBroker() as deaf:
