@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from iot_rules.prices import GB, prices
+
 Resources = dict[str, dict[str, Any]]
 _REGION = "${AWS::Region}"
 _STREAMS = ("${TelemetryStream}", "${ClicksStream}")
@@ -136,8 +138,13 @@ def iot_logging() -> Resources:
     }
 
 
-def dashboard(functions: list[str], tables: list[str]) -> Resources:
-    """One dashboard: what came in, what became of it, how late, how dear."""
+def dashboard(functions: dict[str, int], rules: list[str], tables: list[str], watched: Resources) -> Resources:
+    """One dashboard: every alarm, what came in, what became of it, how late, and what it cost so far.
+
+    Args:
+        functions: logical id → MB of memory. rules, tables: logical ids.
+        watched: the alarms, by logical id.
+    """
     names = [f"${{{name}}}" for name in functions]
     streaming = [f"milepost-{kind}" for kind in ("telemetry", "clicks")]
     outcomes = ("Accepted", "Duplicate", "Rejected", "Failed")
@@ -164,15 +171,82 @@ def dashboard(functions: list[str], tables: list[str]) -> Resources:
         _widget("The beacon's answers",
                 [["Milepost", f"Status{k}xx", "service", "milepost-beacon"] for k in (2, 4, 5)]),
     ]  # fmt: skip
+    top = _state_of(watched) | {"x": 0, "y": 0, "width": 24, "height": 4}
+    dear = _cost_so_far(functions, rules, tables) | {"x": 0, "y": 4, "width": 24, "height": 4}
     for index, widget in enumerate(widgets):
-        widget.update({"x": 12 * (index % 2), "y": 6 * (index // 2), "width": 12, "height": 6})
-    body = json.dumps({"widgets": widgets})
+        widget.update({"x": 12 * (index % 2), "y": 8 + 6 * (index // 2), "width": 12, "height": 6})
+    below = 8 + 6 * ((len(widgets) + 1) // 2)
+    each = [
+        _of_alarm(name, alarm) | {"x": 6 * (index % 4), "y": below + 4 * (index // 4), "width": 6, "height": 4}
+        for index, (name, alarm) in enumerate(watched.items())
+    ]
+    body = json.dumps({"widgets": [top, dear, *widgets, *each]})
     return {
         "Dashboard": {
             "Type": "AWS::CloudWatch::Dashboard",
             "Properties": {"DashboardName": {"Fn::Sub": "${Prefix}"}, "DashboardBody": {"Fn::Sub": body}},
         }
     }
+
+
+def _state_of(watched: Resources) -> dict[str, Any]:
+    """Which alarms ring now."""
+    return {"type": "alarm", "properties": {"title": "Alarms", "alarms": [f"${{{name}.Arn}}" for name in watched]}}
+
+
+def _of_alarm(name: str, alarm: dict[str, Any]) -> dict[str, Any]:
+    """The metric of one alarm with its threshold."""
+    title = f"{name}: {alarm['Properties']['AlarmDescription'].partition(';')[0]}"
+    properties = {"title": title, "region": _REGION, "annotations": {"alarms": [f"${{{name}.Arn}}"]}}
+    return {"type": "metric", "properties": {**properties, "view": "timeSeries", "stacked": False}}
+
+
+def _cost_so_far(functions: dict[str, int], rules: list[str], tables: list[str]) -> dict[str, Any]:
+    """Usage of the time range × list prices: an estimate, which leaves out what has no metric of its own."""
+    price = prices()
+    lines: list[Any] = []
+    services: list[tuple[str, list[str]]] = []
+
+    def priced(service: str, metrics: list[list[str]], dollars: float) -> None:
+        """Add hidden metrics whose sum costs so much per unit."""
+        ids = [f"m{len(lines) + n}" for n in range(len(metrics))]
+        lines.extend([*metric, {"id": id_, "visible": False}] for metric, id_ in zip(metrics, ids, strict=True))
+        term = f"SUM([{', '.join(f'FILL({id_}, 0)' for id_ in ids)}]) * {dollars:.12f}"
+        same = next((terms for name, terms in services if name == service), None)
+        if same is None:
+            services.append((service, [term]))
+        else:
+            same.append(term)
+
+    for name, memory in functions.items():
+        called = ["AWS/Lambda", "Invocations", "FunctionName", f"${{{name}}}"]
+        priced("Lambda", [called], price["lambda_request"])
+        worked = ["AWS/Lambda", "Duration", "FunctionName", f"${{{name}}}"]
+        priced("Lambda", [worked], price["lambda_gb_second_arm64"] * memory / 1024 / 1000)
+    for verb in ("Write", "Read"):
+        metrics = [["AWS/DynamoDB", f"Consumed{verb}CapacityUnits", "TableName", f"${{{name}}}"] for name in tables]
+        priced("DynamoDB", metrics, price[f"dynamodb_{verb.lower()}_unit"])
+    records = [["AWS/Kinesis", "IncomingRecords", "StreamName", stream] for stream in _STREAMS]
+    priced("Kinesis", records, price["kinesis_put_unit_25kb"])
+    done = [["AWS/IoT", "Success", "RuleName", f"${{{name}}}", "ActionType", "Kinesis"] for name in rules]
+    priced("IoT rules", done, price["iot_rule_triggered"] + price["iot_action"])
+    names = ("TelemetryArchive", "ClicksArchive")
+    archived = [["AWS/Firehose", "IncomingBytes", "DeliveryStreamName", f"${{{name}}}"] for name in names]
+    priced("Firehose", archived, price["firehose_gb"] / GB)
+    shown = [
+        {"expression": " + ".join(terms), "label": service, "id": f"e{number}"}
+        for number, (service, terms) in enumerate(services)
+    ]
+    total = {"expression": "SUM([" + ", ".join(each["id"] for each in shown) + "])", "label": "Total", "id": "total"}
+    title = (
+        f"Cost so far, an estimate in {price['currency']}: usage of the period shown × list prices of {price['as_of']},"
+        f" {price['region']}; without shard hours, storage, logs, alarms and connections"
+    )
+    properties = {
+        "title": title, "region": _REGION, "stat": "Sum", "view": "singleValue", "setPeriodToTimeRange": True,
+        "metrics": [*lines, *([each] for each in [*shown, total])],
+    }  # fmt: skip
+    return {"type": "metric", "properties": properties}
 
 
 def _short(function: str) -> str:

@@ -35,7 +35,10 @@ def render() -> dict[str, Any]:
     for name in functions:
         _furnish(made, name, tables)
     rules = _rules()
-    watching = (alarms(functions, list(rules), list(tables)), dashboard(functions, list(tables)), iot_logging())
+    watched = alarms(functions, list(rules), list(tables))
+    shared = template["Globals"]["Function"].get("MemorySize", 128)
+    memory = {name: made[name]["Properties"].get("MemorySize", shared) for name in functions}
+    watching = (watched, dashboard(memory, list(rules), list(tables), watched), iot_logging())
     for added in (tables, rules, *watching):
         if clash := made.keys() & added.keys():
             raise Misconfigured(f"template.yaml has its own {sorted(clash)}: remove them, they are added")

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.render import render
 from iot_rules.engine import load_documents
+from iot_rules.prices import prices
 from tests.local_aws import sam_cli
 
 
@@ -229,7 +230,29 @@ def test_whoever_is_alarmed_is_told_what_to_do(template: dict[str, Any]) -> None
             assert f'"Ref": "{name}"' in watched
     assert all(len(each["AlarmDescription"]) > 20 and each["AlarmActions"] for each in alarms.values())
     body = of_type(template, "AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(body)["widgets"]) >= 6
+    widgets = json.loads(body)["widgets"]
+    for name in alarms:
+        assert (
+            sum(each["properties"].get("annotations", {}).get("alarms") == [f"${{{name}.Arn}}"] for each in widgets)
+            == 1
+        )
+
+
+def test_the_dashboard_says_what_it_cost_so_far(template: dict[str, Any]) -> None:
+    """Every function, table and rule is in it, at the list price; each expression names metrics that are there."""
+    body = of_type(template, "AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    (cost,) = [each for each in json.loads(body)["widgets"] if each["properties"]["title"].startswith("Cost so far")]
+    assert "an estimate" in cost["properties"]["title"]
+    metrics = [each for each in cost["properties"]["metrics"] if len(each) > 1]
+    sums = [each[0] for each in cost["properties"]["metrics"] if len(each) == 1]
+    ids = {each[-1]["id"] for each in metrics}
+    assert len(ids) == len(metrics)
+    assert {name for each in sums for name in re.findall(r"\bm\d+", each["expression"])} == ids
+    for kind in ("AWS::Serverless::Function", "AWS::DynamoDB::Table", "AWS::IoT::TopicRule", "AWS::Kinesis::Stream"):
+        for name in of_type(template, kind):
+            assert f"${{{name}}}" in json.dumps(metrics), name
+    written = next(each["expression"] for each in sums if each["label"] == "DynamoDB")
+    assert f"* {prices()['dynamodb_write_unit']:.12f}" in written
 
 
 def test_what_holds_data_outlives_the_stack(template: dict[str, Any]) -> None:
