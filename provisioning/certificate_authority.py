@@ -26,6 +26,9 @@ from provisioning.errors import AuthorityEnds
 Role = Literal["client", "server"]
 
 AUTHORITY_DAYS = 3650
+SHORTEST_LIFE = timedelta(days=90)
+"""A truck gets no certificate that its CA's end would make shorter than this: the CA is to be changed first."""
+
 CRL_DAYS = 3650  # mosquitto refuses everyone once a list has expired; the box writes a new one at every change
 _BACKDATED = timedelta(hours=1)  # for a gateway whose clock is a little behind
 _MAX_CSR = 8192
@@ -71,8 +74,8 @@ class Authority:
     ) -> Issued:
         """A certificate for `name`, whatever the request calls itself. hosts: a server's names and addresses.
 
-        Raises Rejected for a request that is malformed, signed wrongly, or has a weak key; AuthorityEnds where a
-        client's would last longer than the CA. A server's ends with it.
+        It ends with the CA at the latest. Raises Rejected for a request that is malformed, signed wrongly, or has a
+        weak key; AuthorityEnds where a client's would end with the CA in less than SHORTEST_LIFE.
         """
         return self._sign(read_csr(csr_pem), name, days=days, role=role, hosts=hosts)
 
@@ -82,7 +85,7 @@ class Authority:
         now = datetime.now(UTC)
         usage = ExtendedKeyUsageOID.SERVER_AUTH if role == "server" else ExtendedKeyUsageOID.CLIENT_AUTH
         until, end = now + timedelta(days=days), self._certificate.not_valid_after_utc
-        if role == "client" and until > end:
+        if role == "client" and end - now < min(timedelta(days=days), SHORTEST_LIFE):
             raise AuthorityEnds(end)
         until = min(until, end)
         builder = (

@@ -25,7 +25,7 @@ class Throttled(Retryable):
 
 
 class AuthorityEnds(MilepostError):
-    """A certificate would last longer than the CA that would sign it."""
+    """The CA that would sign a certificate ends too soon."""
 
     def __init__(self, end: datetime) -> None:
         super().__init__(

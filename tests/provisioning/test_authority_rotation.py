@@ -262,3 +262,21 @@ def test_an_enrollment_that_fails_leaves_a_working_gateway_as_it_was(depot: Depo
         assert renew(wallet, address, None) == 0  # the agent beside it does not go on with what is not its own
     assert renew(wallet, address, None, now=True)
     proof(address)(current(wallet))
+
+
+def test_an_identity_of_the_release_before_renews_and_keeps_its_names(depot: Depot, tmp_path: Path) -> None:
+    """It kept `ca.pem` and `office.json` as files beside `current`, which settings and `renewing` name."""
+    wallet = Wallet(tmp_path / "identity")
+    address = enrolled(depot, wallet)
+    folder = current(wallet).folder
+    for name in ("ca.pem", "office.json"):
+        (wallet.folder / name).unlink()
+        (folder / name).rename(wallet.folder / name)
+    proof(address)(current(wallet))
+    assert kept(wallet) == address
+    assert renew(wallet, address, None, now=True)
+    assert [(wallet.folder / name).is_symlink() for name in ("ca.pem", "office.json")] == [True, True]
+    assert wallet.ca_file.read_text() == depot.registry.authority()
+    assert kept(wallet) == address
+    proof(address)(current(wallet))
+    assert [path.name for path in wallet.folder.iterdir() if path.name.isdecimal()] == [current(wallet).folder.name]

@@ -1,5 +1,6 @@
 """A change of the CA: two are trusted while trucks move, and nobody who has moved is ever shut out."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,6 +80,15 @@ def test_no_truck_gets_a_certificate_that_outlives_its_ca(tmp_path: Path, monkey
     registry.close()
 
 
+def test_a_certificate_for_as_long_as_the_ca_ends_with_it(tmp_path: Path) -> None:
+    registry = LocalRegistry(tmp_path, ProvisioningSettings(certificate_days=3650))
+    registry.init()
+    registry.add("T1", {})
+    end = certificate_authority.ends_at(registry.files.newest())
+    assert datetime.fromisoformat(registry.issue("T1", certificate_authority.new_key()[1]).not_after) == end
+    registry.close()
+
+
 @pytest.mark.parametrize("year", [1970, 2060])
 def test_a_clock_that_cannot_be_right_makes_no_ca_unless_it_is_confirmed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, year: int
@@ -121,3 +131,24 @@ def test_the_log_is_only_ever_added_to(registry: LocalRegistry) -> None:
             with pytest.raises(Exception, match="append-only"):
                 database.execute(change)
     assert registry.log(truck_id="T1") == lines
+
+
+def test_a_registry_of_the_release_before_is_migrated_and_kept_beside(tmp_path: Path) -> None:
+    registry = LocalRegistry(tmp_path, ProvisioningSettings())
+    registry.init()
+    registry.add("T1", {"group": "north"})
+    registry.close()
+    file = registry.folder / "registry.db"
+    with sqlite3.connect(file) as old:
+        old.executescript("DROP TABLE log; ALTER TABLE trucks DROP COLUMN renewal_asked_at; PRAGMA user_version = 1;")
+    (registry.folder / "roots.pem").unlink()
+    assert registry.init() == []
+    assert registry.get("T1").attributes == {"group": "north"}
+    registry.ask_renewal("T1")
+    assert [one.action for one in registry.log()] == ["ask_renewal"]
+    assert (registry.folder / "roots.pem").read_text() == registry.authority()
+    kept = registry.folder / "registry.db.v1"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(kept) as before:
+        assert before.execute("SELECT truck_id FROM trucks").fetchall() == [("T1",)]
+    registry.close()
