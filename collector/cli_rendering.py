@@ -7,11 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from contract.log_format import printable
 from contract.records import at
 
@@ -24,6 +19,11 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
     """Print a table to stdout, or the sentence `empty` where there are no rows."""
+    from rich.box import SIMPLE_HEAD  # here: `--json` does without, and starts in half the time
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console(highlight=False, markup=False)
     if not rows:
         console.print(empty)

@@ -20,7 +20,7 @@ Amount = Annotated[float | None, Field(ge=0)]
 class ClickLine(BaseModel):
     """One line of a purchase."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     item_id: Key = None
     item_name: Text = None
@@ -32,7 +32,7 @@ class ClickLine(BaseModel):
 class Click(BaseModel):
     """What a shopper did, once: `event_id` is its identity however often it is sent."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, defer_build=True)
 
     event_id: Annotated[
         str | int | None,

@@ -19,7 +19,7 @@ Range = Annotated[tuple[Seq, Seq], AfterValidator(_ascending)]
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Thinned(_Message):

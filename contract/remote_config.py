@@ -29,7 +29,7 @@ BatchBytes = Annotated[int, Field(ge=1000, le=120_000)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class LaneConfig(_Strict):

@@ -15,7 +15,7 @@ QualityReason = Literal["not_available", "error", "stale", "implausible"]
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def _measured(low: float, high: float, unit: str, title: str) -> object:

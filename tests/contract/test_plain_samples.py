@@ -1,0 +1,53 @@
+"""What is called plain the model accepts; and the samples that trucks send are plain."""
+
+import copy
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from contract.plain_samples import is_plain
+from contract.telemetry import GROUPS, LEAVES, Telemetry
+from simulator.sensor import SimulatedSensor
+from simulator.vehicle import Vehicle
+from tests.contract.examples import put, sample
+
+PATHS = [*LEAVES, *GROUPS, *(f"{group}.unknown" for group in GROUPS), *Telemetry.model_fields, "unknown"]
+EDGES = [0, -1, 1, 90, -90.5, 91, 180, 181, 5000, 5001, 10**8, 2**63, 1e300, True, "", "text", "\ud800", "gps", "stale",
+         [], {}, [{}], [{"spn": 1, "fmi": 2}], {"front_left": "1"}, {"vehicle_speed": "stale"}, {"vehicle_speed": "x"},
+         {"\ud800": "stale"}, None, float("nan"), float("inf")]  # fmt: skip
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=2)
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from(EDGES) | json), max_size=3))
+@example([("truck_id", None)])
+@example([("seq", 2**63)])
+@example([("time_quality", [])])
+def test_the_model_accepts_what_is_plain(changes: list[tuple[str, Any]]) -> None:
+    record = sample()
+    for path, value in changes:
+        record = _changed(record, path, copy.deepcopy(value))
+    if is_plain(record):
+        Telemetry.__pydantic_validator__.validate_python(record)
+
+
+def _changed(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    try:
+        return put(record, path, value)
+    except (TypeError, AttributeError, KeyError):  # an earlier change took the group away
+        return record
+
+
+def test_a_simulated_trucks_sample_is_plain() -> None:
+    from datetime import UTC, datetime
+
+    from agent.sensors.merge import merge
+
+    values, quality = merge([SimulatedSensor(Vehicle("T1", 1)).read(datetime(2024, 6, 1, 9, tzinfo=UTC))])
+    record = {**values, "quality": quality, "truck_id": "T1", "stream_id": "s1", "seq": 1, "schema_version": 1,
+              "sampled_at": "2024-06-01T09:00:00.000Z", "time_quality": "gps"}  # fmt: skip
+    assert is_plain(record)
+    assert not is_plain({**record, "truck_id": None})
+    assert not is_plain({**record, "vehicle_speed": -1})
