@@ -50,7 +50,7 @@ class Click(BaseModel):
     user_id: Key = None
     session_id: Key = None
     customer_id: Key = None
-    browser_id: Annotated[Key, Field(description="the beacon's own first-party cookie, where it is on")] = None
+    browser_id: Annotated[Key, Field(description="the shop's own id of a browser, where it has one")] = None
     page: Text = None
     title: Text = None
     item_id: Key = None

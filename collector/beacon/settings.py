@@ -28,10 +28,9 @@ class BeaconSettings(Room):
     id and a time; `milepost up` keeps one in its data directory, and functions of one shop share one.
 
     alias: a path such as "/assets/shop": beacon.js is also served as `/assets/shop.js` and then posts to
-    `/assets/shop`, since block lists know the ordinary names. cookie: set the first-party cookie `milepost_id`, by
-    which a browser is known after its storage was cleared; `sites` must name the shop. geoip: a MaxMind DB file
-    (GeoLite2, DB-IP) by which an address gets country and region. country_headers: a CDN's headers with the country;
-    believed of `[http] trusted_proxies` only.
+    `/assets/shop`, since block lists know the ordinary names. geoip: a MaxMind DB file (GeoLite2, DB-IP) by which an
+    address gets country and region. country_headers: a CDN's headers with the country; believed of
+    `[http] trusted_proxies` only.
     """
 
     telemetry_keys: dict[str, str] = Field(default_factory=dict)
@@ -46,7 +45,6 @@ class BeaconSettings(Room):
 
     identity_secret: str = ""
     alias: str = ""
-    cookie: bool = False
     geoip: Path | None = None
     country_headers: tuple[str, ...] = ("cloudfront-viewer-country", "cf-ipcountry", "x-vercel-ip-country")
 

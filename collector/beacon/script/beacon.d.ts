@@ -37,8 +37,6 @@ export interface Options {
   consent?: 'required';
   /** Events of nobody, and nothing stored. */
   noCookies?: boolean;
-  /** The server may set its first-party cookie (`[beacon] cookie`). */
-  cookie?: boolean;
   noPageView?: boolean;
   /** A page view at each route of the history API. */
   spa?: boolean;

@@ -13,8 +13,8 @@ const TOGETHER_MS = 200; // what a page says at once goes in one request, so tha
 const ATTEMPT_MS = 30 * 1000;
 const PREFIX = OWN + 'event.'; // one key per event: tabs share the outbox and overwrite nothing
 
-/* allowed(): whether anything may be sent. credentials: of fetch. */
-export function openOutbox({storage, endpoint, credentials, allowed, warn}) {
+/* allowed(): whether anything may be sent. */
+export function openOutbox({storage, endpoint, allowed, warn}) {
   const {read, write, keys} = storage;
   const memory = {}; // where there is no storage: no consent, opted out, blocked or full
   const beaconed = {}; // sent as the page went, not acknowledged: no second beacon
@@ -83,9 +83,9 @@ export function openOutbox({storage, endpoint, credentials, allowed, warn}) {
     const abort = new AbortController();
     const limit = setTimeout(() => abort.abort(), ATTEMPT_MS);
     sending = true;
-    // text/plain, so that the browser need not ask permission first.
+    // text/plain, so that the browser need not ask permission first; the server wants no cookies.
     fetch(endpoint, {
-      method: 'POST', body: next.body(), headers: {'Content-Type': 'text/plain'}, credentials,
+      method: 'POST', body: next.body(), headers: {'Content-Type': 'text/plain'}, credentials: 'omit',
       keepalive: next.light, signal: abort.signal,
     }).then(async (response) => {
       if (response.ok) return settle(next.keys, (await response.json()).receipts);
