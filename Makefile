@@ -7,7 +7,7 @@ SPEEDUP ?= 60
 STACK_WITH := java:default-jre-headless mvn:maven pg_ctlcluster:postgresql mosquitto:mosquitto
 TESTED_WITH := mosquitto:mosquitto nginx:nginx-light softhsm2-util:softhsm2 chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace $(STACK_WITH)
 
-.PHONY: demo test check bench prove audit stack stack-status wheel package clean
+.PHONY: demo test check bench prove screenshots audit stack stack-status wheel package clean
 
 demo: .venv/standalone
 	@scripts/system-packages mosquitto:mosquitto
@@ -40,6 +40,11 @@ bench: .venv/ready
 # Known vulnerabilities of every pin. Without a network: make audit ADVISORIES=all.zip (osv.dev's archive for PyPI).
 audit: .venv/ready
 	$(BIN)/python -m scripts.audit $(if $(ADVISORIES),--advisories $(ADVISORIES)) $(ARGS)
+
+# Pictures of the console for the README and docs, from a demo of its own.
+screenshots: .venv/ready
+	@scripts/system-packages $(TESTED_WITH)
+	$(BIN)/python scripts/console-screenshots docs/images
 
 # For the other machines, gateways among them: pip install 'dist/milepost-….whl[agent]'.
 wheel: .venv/ready

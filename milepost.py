@@ -148,11 +148,10 @@ def up(  # noqa: PLR0913 - one parameter an option
     from contract.settings import load
     from simulator import sent_ledger
     from simulator.shop import ShopSite
-    from standalone.alert_loops import alert_loops
     from standalone.balanced_run import Run, Simulation, balanced
     from standalone.console_doors import own_sign_in
     from standalone.live_view import View, show_summary
-    from standalone.room_doors import open_room_doors
+    from standalone.room_doors import Rooms
     from standalone.standalone import Standalone
 
     collector = settings_of(config, data_dir)
@@ -162,8 +161,9 @@ def up(  # noqa: PLR0913 - one parameter an option
     settings = load("beacon", BeaconSettings, config)
     http, shop = load("http", HttpSettings, config), load("commerce", CommerceSettings, config)
     money, seen_by = load("warehouse", Money, config), load("console", ConsoleSettings, config)
+    rooms = Rooms(collector, shop, http, money, seen_by, load("alerts", AlertSettings, config))
     doors: list[Any] = [
-        lambda stack, stats: open_room_doors(stack, collector, shop, http, money, seen_by, health=stats),
+        rooms.doors,
         lambda *_: [*ShopSite("/demo-shop/app", single_page=True, orders=True).routes, *demo_shop.routes],
     ]
     between = None if stream is None else _kafka_doors(stream, collector.data_dir, config)
@@ -175,7 +175,7 @@ def up(  # noqa: PLR0913 - one parameter an option
         identities=identities,
         doors=doors,
         own_sign_in=own_sign_in(seen_by),
-        companions=alert_loops(load("alerts", AlertSettings, config), collector.store_url),
+        companions=rooms.companions,
         host=host,
         http=http,
         stream=between,

@@ -43,7 +43,7 @@ class Alert(NamedTuple):
 
 def alert_of(rule: Rule, subject: str, stretch: Stretch) -> Alert:
     """The alert of a stretch."""
-    value = stretch.seen[0][1] if stretch.seen else ""
+    value = stretch.seen[0][1] if stretch.seen and rule.kind != "fault" else ""  # a code is active, or it is none
     return Alert(
         _identity(rule.name, subject, stretch.name, stretch.first),
         rule.name,

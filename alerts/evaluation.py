@@ -44,7 +44,7 @@ class Evaluation:
     def __init__(self, rules: Sequence[Rule], receivers: Sequence[Receiver], write: Writing) -> None:
         self._rules, self._receivers, self._write = rules, receivers, write
         self._watches: dict[str, TruckWatch] = {}
-        self._known: dict[str, list[Alert]] = {}
+        self._known: dict[tuple[str, frozenset[str]], list[Alert]] = {}
         self._heard = HeardMinutes()
         self._mark: str | None = None
         self._kept = ""
@@ -84,7 +84,8 @@ class Evaluation:
             scope: rule → the instant from which on its alerts are all in `alerts`.
             now_ms: Unix ms.
         """
-        if self._known.get(subject) == alerts:
+        known_as = (subject, frozenset(scope))
+        if self._known.get(known_as) == alerts:
             return
         revision = reader.alert_revision(subject)
         for change in keeping.changes(
@@ -97,7 +98,7 @@ class Evaluation:
             now_ms=now_ms,
         ):
             self._write(lambda store, change=change: store.change_alerts(change))  # type: ignore[misc]
-        self._known[subject] = alerts
+        self._known[known_as] = alerts
 
     def _enqueue(self, told: Told, now_ms: int) -> list[OutboxMessage]:
         return outbox.messages(self._receivers, told, now_ms)
@@ -153,7 +154,7 @@ class Evaluation:
             self._watches[truck_id] = watched(
                 reader, self._rules, truck_id, since=since, now=_LATEST, heard=self._heard
             )
-            self._known.pop(truck_id, None)
+            self._known.pop((truck_id, frozenset(self._watches[truck_id].scope)), None)
             begun.add(truck_id)
         return begun
 

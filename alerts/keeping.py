@@ -58,7 +58,7 @@ def changes(  # noqa: PLR0913 - the subject's state before and now
         told_of,
         current,
         [*before.values()],
-        lambda alert: alert.kind != "silent" and (alert.end or "9999") >= news_from,
+        lambda alert: alert.kind == "lost_samples" or (alert.kind != "silent" and (alert.end or "9999") >= news_from),
     )
     if put or remove or changed:
         remove += _outlived(now, threads, rows, timestamps.from_ms(now_ms - _KEPT_MS))

@@ -20,7 +20,9 @@ class Rule(BaseModel):
     kind: `above` and `below` compare a number with value, `below_others` with value times the median of the other
     fields of its group (one tyre against the other three); `words` looks for any of words in a status; `fault` is one
     alert per fault code; `drop` is a fall of value within an hour, or between two samples however far apart, while the
-    truck stood; `silent` is no sample while other trucks report.
+    truck stood; `silent` is no sample while other trucks report; `dead_letters` is value refused records or more within
+    an hour; `lost_samples` is one alert for each range of numbers that is lost for certain; `late_order` is an order
+    that is not delivered `minutes` after it was promised.
     field: a dotted field of the wire, `custom.NAME`, or a group of numbers, each of which is then watched by itself.
     minutes, samples: for how long, and in how many samples in a row, it must hold.
     gap_minutes: what was not measured for longer than this is not taken to have gone on.
@@ -31,7 +33,18 @@ class Rule(BaseModel):
 
     name: str
     title: str
-    kind: Literal["above", "below", "below_others", "words", "fault", "drop", "silent"]
+    kind: Literal[
+        "above",
+        "below",
+        "below_others",
+        "words",
+        "fault",
+        "drop",
+        "silent",
+        "dead_letters",
+        "lost_samples",
+        "late_order",
+    ]
     severity: Literal["info", "warning", "critical"]
     field: str | None = None
     value: float | None = None
@@ -60,7 +73,7 @@ class Rule(BaseModel):
             raise ValueError(f"field {self.field!r}: kind below_others needs a group of three fields or more")
         if self.kind in ("words", "fault", "drop") and self.leaves != (self.field,):
             raise ValueError(f"field {self.field!r} is a group: kind {self.kind} needs one field")
-        if self.kind in ("above", "below", "below_others", "drop") and self.value is None:
+        if self.kind in ("above", "below", "below_others", "drop", "dead_letters") and self.value is None:
             raise ValueError(f"kind {self.kind} needs a value")
         if self.kind == "words" and not self.words:
             raise ValueError("kind words needs words")

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from alerts.delivery import deliver
 from alerts.evaluation import Evaluation
+from alerts.fact_watch import FactWatch, Orders
 from alerts.rules import load_rules
 from alerts.senders import send
 from alerts.settings import AlertSettings, Receiver
@@ -17,35 +17,43 @@ from contract.errors import Retryable
 from standalone.group_commit_writer import Writer
 
 _JUDGE_SECONDS = 2.0
+_FACT_SECONDS = 30.0
 _TELL_SECONDS = 1.0
 
 Loop = tuple[Any, ...]
 """A function that takes `stop`, and the arguments before it."""
 
 
-def alert_loops(settings: AlertSettings, store_url: str) -> Callable[[Writer], Sequence[Loop]]:
+def alert_loops(settings: AlertSettings, store_url: str, orders: Orders, writer: Writer) -> list[Loop]:
     """What Standalone runs beside its own loops: judging, and one loop for each receiver.
+
+    Args:
+        settings: the `[alerts]` table.
+        store_url: the store.
+        orders: the newest orders' states.
+        writer: of the store.
 
     Raises:
         Misconfigured: the rules cannot be read.
     """
     rules = load_rules(settings.rules)
-
-    def loops(writer: Writer) -> list[Loop]:
-        writing = Writing(lambda act: writer.call(act).result())
-        judging = (keep_judging, Evaluation(rules, settings.receivers, writing), store_url)
-        return [judging, *((keep_telling, receiver, writing, store_url) for receiver in settings.receivers)]
-
-    return loops
+    writing = Writing(lambda act: writer.call(act).result())
+    evaluation = Evaluation(rules, settings.receivers, writing)
+    judging = (keep_judging, evaluation, FactWatch(rules, evaluation, orders), store_url)
+    return [judging, *((keep_telling, receiver, writing, store_url) for receiver in settings.receivers)]
 
 
-def keep_judging(evaluation: Evaluation, store_url: str, *, stop: threading.Event) -> None:
+def keep_judging(evaluation: Evaluation, facts: FactWatch, store_url: str, *, stop: threading.Event) -> None:
     """For a thread of its own, until `stop`."""
+    facts_due = 0.0
     with queries.opened_reader(store_url) as reader:
         while not stop.wait(_JUDGE_SECONDS if evaluation.is_caught_up else 0.1):
             with suppress(Retryable):  # what another writer changed is read again by the next step
                 if reader is not None:
                     evaluation.step(reader, _now_ms())
+                if reader is not None and time.monotonic() >= facts_due:
+                    facts_due = time.monotonic() + _FACT_SECONDS
+                    facts.step(reader, _now_ms())
 
 
 def keep_telling(receiver: Receiver, writing: Writing, store_url: str, *, stop: threading.Event) -> None:

@@ -17,7 +17,7 @@ export function table(columns, rows, empty) {
     h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col", class: kind(column) }, column.name)))),
     h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((column) => {
       const cell = column.cell(row);
-      return h("td", { class: kind(column) }, cell === null || cell === undefined || cell === "" ? "–" : cell);
+      return h("td", { class: kind(column), "data-name": column.name }, cell === null || cell === undefined || cell === "" ? "–" : cell);
     })))));
 }
 

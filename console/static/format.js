@@ -12,7 +12,7 @@ export function time(instant) {
   const moment = new Date(instant);
   node.dateTime = instant;
   node.title = `${instant.slice(0, 19).replace("T", " ")} UTC`;
-  node.textContent = Date.now() - moment < 86400000 ? clock.format(moment) : day.format(moment);
+  node.textContent = moment.toDateString() === new Date().toDateString() ? clock.format(moment) : day.format(moment);
   return node;
 }
 
@@ -26,4 +26,12 @@ export function ago(instant, now = Date.now()) {
 
 export function ranges(pairs) {
   return pairs.map(([a, b]) => (a === b ? `${a}` : `${a}–${b}`)).join(" ");
+}
+
+export function money(amount, currency) {
+  try {
+    return Number(amount).toLocaleString(undefined, { style: "currency", currency });
+  } catch {
+    return `${amount} ${currency}`; // a code that is no currency
+  }
 }

@@ -1,6 +1,7 @@
 import maplibre from "./maplibre.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const loaded = new WeakSet();
 const STATES = ["moving", "idle", "stopped", "silent"];
 
 // A map of land, borders and the larger cities, all from this machine.
@@ -31,6 +32,7 @@ export function openMap(container, onTruck) {
     },
     center: [10, 50], zoom: 3, attributionControl: { compact: true }, dragRotate: false,
   });
+  map.once("load", () => loaded.add(map));
   map.touchZoomRotate.disableRotation();
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
   map.on("click", "trucks", (event) => onTruck && onTruck(event.features[0].properties.truck_id));
@@ -59,8 +61,9 @@ export function fit(map, coordinates) {
   map.fitBounds(bounds, { padding: 70, maxZoom: 11, animate: false });
 }
 
+// The style is loaded once. `isStyleLoaded` is false again while a source takes new data, and "load" never comes twice.
 export function whenLoaded(map, act) {
-  if (map.isStyleLoaded()) act();
+  if (loaded.has(map)) act();
   else map.once("load", act);
 }
 

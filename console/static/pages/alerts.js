@@ -35,15 +35,14 @@ export async function alerts(page) {
     { name: "acknowledged", cell: acknowledged },
   ], found, empty);
   function what(row) {
-    const values = row.samples.filter(([, value]) => value);
     const details = h("details", { open: opened.has(row.id), ontoggle: (event) => (event.target.open ? opened.add(row.id) : opened.delete(row.id)) },
       h("summary", {}, `${row.title}${row.evidence ? `: ${row.evidence}` : ""}`),
-      values.length ? h("ol", { class: "seen" }, values.map(([at, value]) => h("li", {}, time(at), ` ${value}`))) : h("p", { class: "quiet" }, `Nothing was heard from ${row.start}.`));
+      row.samples.length ? h("ol", { class: "seen" }, row.samples.map(([at, value]) => h("li", {}, time(at), ` ${value}`))) : h("p", { class: "quiet" }, "Last heard ", time(row.start), ", while other trucks went on reporting."));
     return details;
   }
   function acknowledged(row) {
     if (row.acknowledged) return h("span", { title: row.acknowledged.at }, `by ${row.acknowledged.by}${row.acknowledged.note ? `: ${row.acknowledged.note}` : ""}`);
-    if (who.role !== "operator") return "";
+    if (who.role !== "operator" || row.end) return "";
     return h("button", { type: "button", id: `ack-${row.id}`, "aria-label": `Acknowledge ${row.title}, ${row.subject}`, onclick: async (event) => {
       event.target.disabled = true;
       try {

@@ -1,6 +1,6 @@
 import { get } from "../api.js";
 import { h, table, tile } from "../dom.js";
-import { number, time } from "../format.js";
+import { money, number, time } from "../format.js";
 
 const OPEN = ["placed", "packed", "loaded", "failed"];
 
@@ -14,7 +14,7 @@ export async function orders(page) {
       tile(number(of("delivered")), "delivered"), tile(number(late.length), "late", late.length)),
     h("section", { class: "card" }, table([
       { name: "order", cell: (row) => row.order_id }, { name: "state", cell: (row) => row.state },
-      { name: "customer", cell: (row) => row.customer_id }, { name: "total", number: true, cell: (row) => (row.total ? `${row.total} ${row.currency}` : "") },
+      { name: "customer", cell: (row) => row.customer_id }, { name: "total", number: true, cell: (row) => (row.total ? money(row.total, row.currency) : "") },
       { name: "truck", cell: (row) => (row.truck_id ? h("a", { href: `/truck/${encodeURIComponent(row.truck_id)}` }, row.truck_id) : "") },
       { name: "placed", cell: (row) => time(row.placed_at) }, { name: "promised", cell: (row) => time(row.promised_at) },
     ], rows, ["No orders yet. A shop posts them to ", h("code", {}, "/v1/orders"), "."]))));
