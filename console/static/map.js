@@ -14,7 +14,7 @@ export function openMap(container, onTruck) {
         land: { type: "geojson", data: "/static/basemap/land.geojson", attribution: "Natural Earth · GeoNames" },
         borders: { type: "geojson", data: "/static/basemap/borders.geojson" },
         trail: { type: "geojson", data: empty() },
-        trucks: { type: "geojson", data: empty() },
+        trucks: { type: "geojson", data: empty(), promoteId: "truck_id" },
       },
       layers: [
         { id: "sea", type: "background", paint: { "background-color": css("--sea") } },
