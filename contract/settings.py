@@ -7,6 +7,7 @@ a setting that is misspelt and silently ignored costs a fleet its data. Each roo
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,7 +82,14 @@ def _misconfigured(error: ValidationError, room: str, model: type[BaseModel], wh
         variable = f"{_PREFIX}{room}__{key}".upper()
         return Misconfigured(f"[{room}] {key} is missing: set it in milepost.toml, or {variable} in the environment")
     reason = first["msg"].removeprefix("Value error, ")
-    return Misconfigured(f"[{room}] {key} ({where}): {reason}, not {first['input']!r:.80}")
+    return Misconfigured(f"[{room}] {key} ({where}): {reason}, not {_without_secrets(first['input'])!r:.80}")
+
+
+def _without_secrets(value: object) -> object:
+    """What was given, but for passwords: a message goes to logs and screens."""
+    if isinstance(value, Mapping):
+        return {key: "…" if key == "password" else _without_secrets(each) for key, each in value.items()}
+    return re.sub(r"//[^/@]*@", "//…@", value) if isinstance(value, str) else value
 
 
 def _table(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseModel]:

@@ -56,6 +56,16 @@ def disk_refuses(error: OSError | sqlite3.Error, path: Path) -> bool:
     return full or bool(disk.f_flag & os.ST_RDONLY)
 
 
+def _remedy() -> str:
+    """SQLite says of a full disk and of a process without descriptors alike that it cannot open a file."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return "too many files are open: raise LimitNOFILE, or look for what keeps them open"
+    return "is the disk full?"
+
+
 class BufferFile:
     """The connection, which `swap` replaces after a repair. Every fault comes out as Damaged or Retryable."""
 
@@ -88,7 +98,7 @@ class BufferFile:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if is_damage(error):
                 raise Damaged(f"{self.path} is damaged ({error}): it is set aside and salvaged") from error
-            raise Retryable(f"the buffer {self.path} cannot be used: {error}; is the disk full?") from error
+            raise Retryable(f"the buffer {self.path} cannot be used: {error}; {_remedy()}") from error
 
     def one(self, query: str, *values: object) -> Any:
         """The first column of a query's only row."""

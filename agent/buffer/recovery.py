@@ -27,6 +27,7 @@ from agent.buffer.schema import (
     stream_seal,
 )
 from agent.buffer.sqlite_pages import lost_commits, read_what_can_be
+from contract.errors import Misconfigured
 
 log = getLogger(__name__)
 
@@ -36,6 +37,8 @@ _PARTS = ("", "-wal", "-shm")
 _STEPS_BETWEEN_LOOKS = 10_000
 _VERSIONS = 1000  # more there will never be
 _WAL_PAGES = 1000
+_HEAD = 65_536
+"""Bytes of a file in which its tables are defined."""
 _WAL_KEPT = 1 << 20
 
 
@@ -59,6 +62,8 @@ def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: f
     """The file at `path`, whole and up to date. Raises Misconfigured for a file that is not this truck's, of another
     program or of a newer version; sqlite3.OperationalError and OSError where the disk refuses."""
     tail = _log_of(path)
+    if mark is None and not tail and _is_foreign(path):
+        raise Misconfigured(f"{path} is not a Milepost buffer: give [agent] buffer another path")
     try:
         _look_at_the_first_bytes(path, bool(tail))
         connection = _open(path, truck_id, mark, seconds, has_log=bool(tail))
@@ -106,6 +111,12 @@ def replace_damaged(
                 part.rename(_beside(path, suffix))
         raise
     return Opened(connection, salvaged, aside.name)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file that no mark lies beside was never a database: a text, say, that was named by mistake."""
+    head = path.open("rb").read(_HEAD) if path.exists() else b""
+    return bool(head) and not head.startswith(b"SQLite format 3\0") and b"CREATE TABLE" not in head
 
 
 def set_aside(path: Path) -> Path:

@@ -34,6 +34,7 @@ from agent.transport import (
     Event,
     Lost,
     Message,
+    NotConnected,
     NotHeard,
     Received,
     Refused,
@@ -87,6 +88,7 @@ class Publisher:
         self._refused: set[tuple[str, int]] = set()  # (topic, code) of refusals that have been told
         self._handlers: dict[type, Callable[[Any], None]] = {
             Connected: self._on_connected,
+            NotConnected: self._on_not_connected,
             Lost: self._on_lost,
             Delivered: self._on_delivered,
             Refused: self._on_refused,
@@ -280,6 +282,10 @@ class Publisher:
         self._guarded(lambda: self._buffer.note({"connection": "connected", "connection_at": self._now()}))
         self._status("online")
         self._report()
+
+    def _on_not_connected(self, event: NotConnected) -> None:
+        note = {"connection": f"cannot connect: {event.reason}", "connection_at": self._now()}
+        self._guarded(lambda: self._buffer.note(note))
 
     def _on_lost(self, event: Lost) -> None:
         self.connected = self._hears_time = False

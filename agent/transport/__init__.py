@@ -98,7 +98,14 @@ class NotHeard:
     reason: str
 
 
-Event = Connected | Lost | Delivered | Refused | Received | NotHeard
+@dataclass(frozen=True, slots=True)
+class NotConnected:
+    """An attempt to connect has failed, for another reason than the one before; the next one follows by itself."""
+
+    reason: str
+
+
+Event = Connected | NotConnected | Lost | Delivered | Refused | Received | NotHeard
 Sink = Callable[[Event], None]
 
 
@@ -106,7 +113,8 @@ class Transport(Protocol):
     """A line to a broker that comes and goes.
 
     - `start` returns at once and never raises because the broker is away: the transport connects, and reconnects with
-      full-jitter back-off, in a thread of its own until `close`. Connected and Lost tell of it, in turns.
+      full-jitter back-off, in a thread of its own until `close`. Connected and Lost tell of it, in turns, and
+      NotConnected why it does not succeed.
     - Events are handed to `sink` from that thread, in order, one at a time; the sink must not block.
     - `publish` never blocks. Each message of a connection ends in exactly one of Delivered, Refused, or the Lost that
       ends the connection. What is published while there is no connection is dropped without an event of its own.

@@ -26,7 +26,7 @@ from typing import Any
 from awscrt import io, mqtt5
 from awscrt.exceptions import AwsCrtError
 
-from agent.transport import Connected, Delivered, Limits, Lost, Message, NotHeard, Received, Refused, Sink
+from agent.transport import Connected, Delivered, Limits, Lost, Message, NotConnected, NotHeard, Received, Refused, Sink
 from agent.transport.backoff import Backoff
 from agent.transport.endpoint import Line, Tls
 from contract.errors import Misconfigured
@@ -249,6 +249,7 @@ class AwsIotTransport:
         reason = f"refused: {_words(connack.reason_code)}" if connack else _explain(event.exception)
         if reason != self._told and not self._closing:
             log.warning("connect_failed host=%s port=%d reason=%r", self.line.host, self.line.port, reason)
+            self._sink(NotConnected(reason))
             self._told = reason
         self._look_at_certificate()
 

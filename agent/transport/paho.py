@@ -30,7 +30,19 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from agent.transport import Connected, Delivered, Limits, Listen, Lost, Message, NotHeard, Received, Refused, Sink
+from agent.transport import (
+    Connected,
+    Delivered,
+    Limits,
+    Listen,
+    Lost,
+    Message,
+    NotConnected,
+    NotHeard,
+    Received,
+    Refused,
+    Sink,
+)
 from agent.transport.backoff import Backoff
 from agent.transport.endpoint import Line, Tls
 
@@ -109,6 +121,7 @@ class PahoTransport:
                     self._backoff.reset()
             elif reason != told:
                 log.warning("connect_failed host=%s port=%d reason=%r", self.line.host, self.line.port, reason)
+                sink(NotConnected(reason))
             told = reason
             self._closing.wait(self._backoff.next())
 

@@ -106,3 +106,10 @@ def test_what_a_broker_or_library_cannot_do_is_named(more: dict[str, str], named
 def test_a_password_is_in_no_printed_settings() -> None:
     settings = AgentSettings.model_validate({"truck_id": "T1", "username": "T1", "password": "s3cret"})
     assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize("line", ['broker = "mqtt://truck:s3cret@h"', 'password = "s3cret"'])
+def test_a_refused_setting_shows_no_password(tmp_path: Path, line: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load("agent", AgentSettings, _write(tmp_path, f'[agent]\ntruck_id = "T1"\n{line}\n'), {})
+    assert "s3cret" not in str(refused.value)

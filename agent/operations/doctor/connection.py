@@ -7,6 +7,7 @@ the settings.
 
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from agent.operations.doctor.certificate import valid_until
 from agent.operations.doctor.finding import Finding
 from agent.operations.lock_owner import holder
 from agent.settings import AgentSettings
-from agent.transport import Connected, Event
+from agent.transport import Connected, Event, NotConnected
 from contract.errors import Misconfigured
 
 _SECONDS = 8.0
@@ -147,17 +148,21 @@ def _log_in(settings: AgentSettings, where: str) -> Finding:
     except Misconfigured as error:
         return Finding("broker", "failed", str(error), "install what is missing")
     transport.start(events.put)
+    reason, deadline = "no answer", time.monotonic() + _SECONDS
     try:
-        event = events.get(timeout=_SECONDS)
+        while (left := deadline - time.monotonic()) > 0:
+            event = events.get(timeout=left)
+            if isinstance(event, Connected):
+                found = f"{where} lets {settings.truck_id} in ({settings.transport})"
+                return Finding("broker", "ok", f"{found}; it takes messages of {event.payload // 1024} KiB")
+            if isinstance(event, NotConnected):
+                reason = event.reason
     except Empty:
-        remedy = "its log says why: this truck's name, certificate or policy, or no MQTT 5 there"
-        return Finding("broker", "failed", f"{where} does not let {settings.truck_id} in", remedy)
+        pass
     finally:
         transport.close()
-    taken = event.payload // 1024 if isinstance(event, Connected) else 0
-    return Finding(
-        "broker", "ok", f"{where} lets {settings.truck_id} in ({settings.transport}); it takes messages of {taken} KiB"
-    )
+    remedy = "its log says why: this truck's name, certificate or policy, or no MQTT 5 there"
+    return Finding("broker", "failed", f"{where} does not let {settings.truck_id} in ({reason})", remedy)
 
 
 def _readable(path: Path) -> bool:

@@ -1,8 +1,11 @@
 """The buffer's promises, on files."""
 
 import json
+import os
+import resource
 import shutil
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from agent.buffer import Predecessor, Row
 from agent.buffer.inspection import glance
 from agent.buffer.sqlite import SqliteBuffer
 from contract import topics
-from contract.errors import Misconfigured
+from contract.errors import Misconfigured, Retryable
 from contract.ranges import Ranges
 
 DOCUMENT = {"sampled_at": "2026-01-31T12:00:00.000Z", "time_quality": "ntp", "vehicle_speed": 80.5, "note": "Zürich"}
@@ -154,3 +157,30 @@ def test_the_file_can_be_read_while_it_is_in_use(tmp_path: Path) -> None:
     assert glance(path).highest_seq == 3
     with pytest.raises(Misconfigured, match="no buffer"):
         glance(tmp_path / "none.db")
+
+
+def test_a_text_file_that_is_named_as_the_buffer_is_left_as_it_is(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("what the driver said\n")
+    with pytest.raises(Misconfigured, match="not a Milepost buffer"):
+        SqliteBuffer(notes, "T1")
+    assert notes.read_text() == "what the driver said\n"
+    assert not list(tmp_path.glob("*.damaged-*"))
+
+
+def test_a_process_without_descriptors_is_told_so_and_not_that_the_disk_is_full(tmp_path: Path) -> None:
+    with SqliteBuffer(tmp_path / "b.db", "T1") as buffer:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        used = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+        taken: list[int] = []
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used + 2, limits[1]))
+            with suppress(OSError):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            with pytest.raises(Retryable, match="too many files are open"), buffer._file.faults():
+                sqlite3.connect(tmp_path / "another.db").execute("CREATE TABLE t (x)")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for each in taken:
+                os.close(each)

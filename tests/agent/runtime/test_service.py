@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.buffer import Row
+from agent.buffer.inspection import glance
 from agent.buffer.sqlite import SqliteBuffer
 from agent.runtime import service
 from contract.control_messages import Report, Status
@@ -285,3 +286,13 @@ def test_a_stop_without_a_network_is_quick(tmp_path: Path, make_broker: Callable
     tally = truck.stop()
     assert time.monotonic() - began < 1.5
     assert tally.pending == tally.sampled
+
+
+def test_status_says_why_there_is_no_connection(
+    tmp_path: Path, make_broker: Callable[..., Broker], drive: Drive
+) -> None:
+    broker = make_broker()
+    broker.kill()
+    truck = drive(broker)
+    why = "cannot connect: ConnectionRefused"
+    wait_for(lambda: glance(truck.settings.buffer).notes.get("connection", "").startswith(why))

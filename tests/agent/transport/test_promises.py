@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.transport import Connected, Delivered, Limits, Lost, Message, Received, Refused
+from agent.transport import Connected, Delivered, Limits, Lost, Message, NotConnected, Received, Refused
 from agent.transport.endpoint import ALPN, Line, Tls
 from contract.errors import Misconfigured
 from tests.agent.live import Broker, Listener, wait_for
@@ -288,3 +288,15 @@ class _DeafBroker:
         self._server.close()
         for each in self._kept:
             each.close()
+
+
+def test_why_it_cannot_connect_is_told_once(record: Record) -> None:
+    """Nobody listens there: one event, however often it is tried."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    one = record(Line("127.0.0.1", port, "T1"))
+    one.until(NotConnected)
+    time.sleep(1)
+    assert one.count(NotConnected) == 1
+    assert "refused" in one.of(NotConnected)[0].reason.lower()
