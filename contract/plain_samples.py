@@ -71,8 +71,24 @@ def _whole(low: int, high: int) -> Check:
     return lambda value: type(value) is int and low <= value <= high
 
 
+_FAULT: dict[str, Check] = {
+    "spn": _whole(0, 524_287),
+    "fmi": _whole(0, 31),
+    "count": _whole(0, _MOST_SEQ),
+    "source": lambda value: _is_text(value) or (type(value) is int and -_MOST_SEQ <= value <= _MOST_SEQ),
+}
+
+
+def _is_fault(value: Json) -> bool:
+    if type(value) is not dict or value.get("spn") is None or value.get("fmi") is None:
+        return False
+    return all(key in _FAULT and (each is None or _FAULT[key](each)) for key, each in value.items())
+
+
 def _are_reasons(value: Json) -> bool:
-    return type(value) is dict and all(key.isascii() and reason in _REASONS for key, reason in value.items())
+    return type(value) is dict and all(
+        key.isascii() and type(reason) is str and reason in _REASONS for key, reason in value.items()
+    )
 
 
 _TOP: dict[str, Check] = {
@@ -81,7 +97,7 @@ _TOP: dict[str, Check] = {
     "stream_id": _is_identifier,
     "seq": _whole(1, _MOST_SEQ),
     "sampled_at": _is_text,
-    "time_quality": lambda value: value in ("gps", "ntp", "cloud", "estimated"),
+    "time_quality": lambda value: type(value) is str and value in ("gps", "ntp", "cloud", "estimated"),
     "gps_location": _numbers(GpsLocation),
     "engine_diagnostics": _numbers(EngineDiagnostics),
     "vehicle_health_and_maintenance": _group(
@@ -89,7 +105,7 @@ _TOP: dict[str, Check] = {
             "brake_status": _is_text,
             "transmission_status": _is_text,
             "tire_pressure": _numbers(TirePressure),
-            "active_faults": lambda value: type(value) is list and not value,
+            "active_faults": lambda value: type(value) is list and all(map(_is_fault, value)),
         }
     ),
     "environmental_conditions": _numbers(EnvironmentalConditions),

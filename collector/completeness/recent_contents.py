@@ -42,12 +42,12 @@ class RecentContents:
         """
         if not contents:
             return self, []
-        if len(self.runs) == 1 and len(contents) == 1:  # the live stream's one case
-            first, signs = self.runs[0]
-            number, content = contents[0]
-            if number == first + len(signs) // _SIGNS:
-                signs = f"{signs}{content[:_SIGNS]}"[-MOST * _SIGNS :]
-                return RecentContents(((number + 1 - len(signs) // _SIGNS, signs),)), []
+        if len(self.runs) <= 1:  # the live stream's one case: the numbers go on where they were
+            first, signs = self.runs[0] if self.runs else (contents[0][0], "")
+            start = first + len(signs) // _SIGNS
+            if all(number == start + place for place, (number, _) in enumerate(contents)):
+                signs = "".join([signs, *(content[:_SIGNS] for _, content in contents)])[-MOST * _SIGNS :]
+                return RecentContents(((start + len(contents) - len(signs) // _SIGNS, signs),)), []
         known = dict(self._pairs())
         twice = []
         for number, content in contents:

@@ -13,9 +13,14 @@ from simulator.vehicle import Vehicle
 from tests.contract.examples import put, sample
 
 PATHS = [*LEAVES, *GROUPS, *(f"{group}.unknown" for group in GROUPS), *Telemetry.model_fields, "unknown"]
-EDGES = [0, -1, 1, 90, -90.5, 91, 180, 181, 5000, 5001, 10**8, 2**63, 1e300, True, "", "text", "\ud800", "gps", "stale",
-         [], {}, [{}], [{"spn": 1, "fmi": 2}], {"front_left": "1"}, {"vehicle_speed": "stale"}, {"vehicle_speed": "x"},
-         {"\ud800": "stale"}, None, float("nan"), float("inf")]  # fmt: skip
+EDGES = [
+    *(0, -1, 1, 90, -90.5, 91, 180, 181, 5000, 5001, 10**8, 2**63, 1e300, float("nan"), float("inf"), True, None),
+    *("", "text", "\ud800", "gps", "stale", [], {}, [{}]),
+    *([{"spn": 1, "fmi": 2}], [{"spn": 1, "fmi": 2, "count": None, "source": "x"}], [{"spn": 1, "fmi": None}]),
+    *([{"spn": True, "fmi": 2}], [{"spn": 1, "fmi": 2, "count": -1}], [{"spn": 1, "fmi": 2, "source": []}], [[]]),
+    *({"front_left": "1"}, {"front_left": []}, {"\ud800": "stale"}),
+    *({"vehicle_speed": "stale"}, {"vehicle_speed": "x"}, {"vehicle_speed": []}),
+]
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=2)
 )
