@@ -18,7 +18,7 @@ from contract.codec import dump
 from contract.errors import Misconfigured
 from contract.fleet import FleetSettings, read_zones, zones_file
 from contract.settings import load
-from warehouse.settings import LakeSettings, WarehouseSettings, lake_folder
+from warehouse.settings import LakeSettings, WarehouseSettings, lake_folder, warehouse_file
 
 app = typer.Typer(help="The lake and the warehouse.")
 lake = typer.Typer(no_args_is_help=True, help="The lake: Iceberg tables by day, made of what the store holds.")
@@ -201,6 +201,24 @@ def query(  # noqa: PLR0913 - one parameter an option
         typer.echo(as_csv(rows), nl=False)
     else:
         _show_rows(rows)
+
+
+@warehouse.command("export")
+def export_marts(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Gets a folder for each mart")],
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the marts of the DuckDB warehouse as Parquet, one folder each: for Athena and whatever reads Parquet."""
+    from warehouse.export import export
+
+    collector, settings = _collector(config, data_dir), load("warehouse", WarehouseSettings, config)
+    counts = export(warehouse_file(settings, collector.data_dir), folder)
+    if as_json:
+        _print({"folder": str(folder), "marts": counts})
+    else:
+        show("Exported", ["mart", "rows"], [[name, rows] for name, rows in counts.items()], empty="")
 
 
 @warehouse.command("check")

@@ -63,7 +63,7 @@ class TableWriter:
         self._stage.mkdir(parents=True, exist_ok=True)
         partition = ", partition_by (day), write_partition_columns true" if self._table.by_day else ""
         target = self._stage if self._table.by_day else self._stage / "all.parquet"
-        self._db.execute(f"COPY ({query}) TO '{_quoted(target)}' (format parquet, compression zstd{partition})")
+        self._db.execute(f"COPY ({query}) TO '{_quoted(target)}' (format parquet, compression snappy{partition})")
         if not self._table.by_day:
             return [""]
         return sorted(path.name.removeprefix("day=") for path in self._stage.iterdir())
