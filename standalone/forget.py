@@ -21,11 +21,14 @@ from commerce.registers.documents import VEHICLES
 from commerce.registers.register import Register, content_mark
 from commerce.settings import CommerceSettings
 from commerce.storage.database import Database
-from contract import timestamps
+from contract import atomic_file, timestamps
 from contract.errors import Misconfigured
 from contract.forgotten import MARKERS, SECRET, Forgotten, Span
 from simulator import forgetting as simulator_forgetting
 from warehouse import forgetting as lake_forgetting
+
+BEGUN = "forget-begun.json"
+"""Holds the identifiers of a forgetting until its search has found none of them; closed to others."""
 
 _CHUNK = 8 * 1024 * 1024
 _BUFFER_DAYS = 7
@@ -82,7 +85,8 @@ def customer(rooms: Rooms, customer_id: str, *, now_ms: int, dry_run: bool) -> R
         shop_forgetting.refuse_held(rooms.shop, customer_id)
     clicks = store_forgetting.person(store, customer_id) if store else store_forgetting.Person((), (), ())
     held = shop_forgetting.held(rooms.shop, customer_id) if rooms.shop else shop_forgetting.Held((), (), (), ())
-    identifiers = sorted({customer_id, *clicks.user_ids, *clicks.session_ids, *held.identifiers})
+    begun = _begun(rooms.data_dir, customer_id)
+    identifiers = sorted({customer_id, *clicks.user_ids, *clicks.session_ids, *held.identifiers, *begun})
     report: Report = {
         "customer_id": customer_id,
         "at": at,
@@ -98,6 +102,7 @@ def customer(rooms: Rooms, customer_id: str, *, now_ms: int, dry_run: bool) -> R
         "lake": None,
     }
     if not dry_run:
+        atomic_file.write(rooms.data_dir / BEGUN, json.dumps({customer_id: identifiers}), mode=0o600)
         marks = Forgotten(rooms.data_dir)
         ids = {customer_id, *clicks.user_ids, *clicks.session_ids, *held.session_ids}
         marks.add_person([*ids, *map(content_mark, held.contents)], at)
@@ -111,7 +116,16 @@ def customer(rooms: Rooms, customer_id: str, *, now_ms: int, dry_run: bool) -> R
         _erase(rooms, [path for path in (store, outbox) if path], identifiers)
         report["lake"] = lake_forgetting.forget(rooms.data_dir, rooms.collector.store_url, rooms.config)
     found, searched = search(rooms, identifiers)
+    if not dry_run and not found:
+        (rooms.data_dir / BEGUN).unlink(missing_ok=True)
     return {**report, "found": found, "searched": searched, "out_of_reach": _out_of_reach(rooms, now_ms)}
+
+
+def _begun(data_dir: Path, customer_id: str) -> list[str]:
+    """The identifiers of a forgetting that did not come to its end: in the stores that have forgotten they are gone."""
+    path = data_dir / BEGUN
+    known: dict[str, list[str]] = json.loads(path.read_bytes()) if path.exists() else {}
+    return known.get(customer_id, [])
 
 
 def positions(rooms: Rooms, spans: Sequence[Span], *, now_ms: int, dry_run: bool) -> Report:
@@ -211,9 +225,9 @@ def _overwrite(path: Path, identifiers: Sequence[str]) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Regular files, without the markers themselves: they hold keyed hashes only."""
+    """Regular files, without the markers (keyed hashes only) and what is removed once nothing is found."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.name not in (MARKERS, SECRET):
+        if path.is_file() and not path.is_symlink() and path.name not in (MARKERS, SECRET, BEGUN):
             yield path
 
 

@@ -164,7 +164,7 @@ def list_customers(
     if as_json:
         typer.echo(dump(rows))
         return
-    names = ("customer_id", "name", "country", "loyalty_tier", "segment", "rfm", "recency_days")
+    names = ("customer_id", "name", "country", "loyalty_tier", "segment", "rfm")
     show_table("Customers", names, [[*cells(row, names)] for row in rows], empty="No customers yet.")
 
 

@@ -196,6 +196,20 @@ def test_nothing_that_comes_again_revives_her(installation: Installation) -> Non
     assert {**installation.numbers(), "letters": before["letters"]} == before
 
 
+def test_a_forgetting_that_was_killed_is_brought_to_its_end(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the events were rewritten, before the orders were: the second run still knows what to look for."""
+    with monkeypatch.context() as patch:
+        patch.setattr(shop_forgetting, "forget_customer", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            forget.customer(installation.rooms, "customer-Xena", now_ms=NOW_MS + 60_000, dry_run=False)
+    assert installation.bytes_that_hold(HER)
+    report = forget.customer(installation.rooms, "customer-Xena", now_ms=NOW_MS + 60_000, dry_run=False)
+    assert report["found"] == []
+    assert installation.bytes_that_hold(HER) == []
+
+
 def test_others_stay_as_they_are(installation: Installation) -> None:
     forget.customer(installation.rooms, "customer-Xena", now_ms=NOW_MS + 60_000, dry_run=False)
     reader = open_reader(installation.rooms.collector.store_url)

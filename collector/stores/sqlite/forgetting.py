@@ -1,5 +1,7 @@
 """Takes a person's identity, or a truck's positions, out of a store file, and leaves every count as it was.
 
+What is derived of events and names somebody (sessions, pages) is derived anew.
+
 Rows stay under their keys, so that a redelivery is a duplicate and the ledger stays settled; what they say is rewritten
 in one transaction. `erase_traces` then writes the file anew, since SQLite keeps old contents in free pages and the WAL.
 """
@@ -11,7 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from collector.stores.sqlite.schema import connect
+from collector.stores.sqlite import click_sessions
+from collector.stores.sqlite.schema import COUNT_PAGES, connect
 from contract.codec import Json, canonical, parse
 from contract.errors import Retryable
 from contract.forgotten import GONE, Forgotten, Span, without_position
@@ -71,8 +74,11 @@ def forget_person(path: Path, event_ids: Sequence[str], identifiers: Iterable[st
         for event_id in event_ids:
             (text,) = db.execute("SELECT text FROM clicks WHERE event_id = ?", [event_id]).fetchone()
             kept = marks.scrubbed_click(parse(text))
-            names = (kept.get("session_id"), kept.get("page"), canonical(kept), event_id)
-            db.execute("UPDATE clicks SET session_id = ?, page = ?, text = ? WHERE event_id = ?", names)
+            who = [kept.get(name) for name in ("session_id", "user_id", "customer_id", "page")]
+            db.execute(
+                "UPDATE clicks SET session_id = ?, user_id = ?, customer_id = ?, page = ?, text = ? WHERE event_id = ?",
+                [*who, canonical(kept), event_id],
+            )
             done["clicks"] += 1
             for content, rival in db.execute(
                 "SELECT content, text FROM click_rivals WHERE event_id = ?", [event_id]
@@ -82,6 +88,9 @@ def forget_person(path: Path, event_ids: Sequence[str], identifiers: Iterable[st
                     "UPDATE click_rivals SET text = ? WHERE event_id = ? AND content = ?", [scrubbed, event_id, content]
                 )
                 done["click_rivals"] += 1
+        click_sessions.rebuild(db)
+        db.execute("DELETE FROM page_counts")
+        db.execute(COUNT_PAGES)
         for identifier in identifiers:
             done["dead_letters"] += db.execute(
                 "UPDATE dead_letters SET payload = ?, reason = 'forgotten'"
