@@ -27,7 +27,7 @@ def test_from_nothing_to_the_first_sample_and_no_secret_on_the_way(tmp_path: Pat
         box.run("provision", "init", "--host", "127.0.0.1", *ports)
         up = box.start("up", "--trucks", 0, "--shoppers", 0, "--port", 0)
         try:
-            until(lambda: (box.folder / "milepost-data/up.json").exists() or up.poll() is not None, 20)
+            until(lambda: (box.folder / "milepost-data/up.json").exists() or up.poll() is not None, 60)
             assert up.poll() is None, up.communicate()
             box.run("provision", "truck", "add", "T1", "--file", tmp_path / "gateway/T1.json")
             secrets |= _secrets(box, gateway)

@@ -176,7 +176,7 @@ def test_a_page_in_the_operators_browser_can_write_nothing(up: Up) -> None:
 def test_a_flood_of_junk_from_one_source_is_slowed_down_and_others_are_served(up: Up, tmp_path: Path) -> None:
     """Behind a proxy that is trusted, the address that counts is the visitor's."""
     config = tmp_path / "milepost.toml"
-    config.write_text('[http]\ntrusted_proxies = ["127.0.0.1"]\n[beacon]\nrate = 5\nburst = 20\n')
+    config.write_text('[http]\ntrusted_proxies = ["127.0.0.1"]\n[beacon]\nrate = 0.05\nburst = 20\n')
     url = up.start(*QUIET, "--config", str(config))["http"]
     statuses = []
     for number in range(60):

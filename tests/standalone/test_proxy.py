@@ -75,7 +75,7 @@ def test_through_the_documented_proxy_visitors_click_and_reach_nothing_else(
 ) -> None:
     config = tmp_path / "milepost.toml"
     (settings,) = re.findall(r"```toml\n(\[http\]\n.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)
-    config.write_text(f"{settings}[beacon]\nrate = 1\nburst = 5\n")
+    config.write_text(f"{settings}[beacon]\nrate = 0.01\nburst = 5\n")
     shop = nginx(documented(up.start(*QUIET, "--config", str(config))["http"]))
     assert shop.post("/v1/clicks", json=CLICK).json()["receipts"][0]["status"] == "accepted"
     assert shop.get("/beacon.js").status_code == 200
