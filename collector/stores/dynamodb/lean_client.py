@@ -1,4 +1,4 @@
-"""DynamoDB's data calls as JSON over kept connections, signed by botocore: a third of the CPU of a boto3 client.
+"""DynamoDB's data calls as JSON over kept connections, signed by botocore: 40 % of the CPU of a boto3 client.
 
 botocore models each call: it validates and copies the parameters, builds a user agent, fires two dozen events and
 parses the answer by its shapes. Attribute values are JSON already in the form that the store keeps them in
