@@ -1,7 +1,6 @@
-"""The stream functions on DynamoDB with faults at the SDK's own event hooks: throttles, and deaths after any call."""
+"""The stream functions on DynamoDB with faults where the store speaks to it: throttles, and deaths after any call."""
 
 import base64
-import io
 import json
 import os
 import random
@@ -11,14 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from collector.handlers import clicks, telemetry
 from collector.history import Policy
 from collector.rebuild import verify
 from collector.stores.dynamodb import create_tables
+from collector.stores.dynamodb.lean_client import LeanClient
 from collector.stores.factory import open_store
 from contract import timestamps
 from contract.codec import dump
@@ -29,33 +27,27 @@ from tests.local_aws import ministack
 
 
 class Faults:
-    """On every client that is built after it. throttle: the share of requests refused; die_after: calls until death."""
+    """On the store's every exchange with DynamoDB.
 
-    def __init__(self, chance: random.Random) -> None:
+    throttle: the share of requests refused. die_after: calls until death.
+    """
+
+    def __init__(self, chance: random.Random, exchange: Callable[..., Any]) -> None:
         self.throttle, self.die_after, self.refused, self.deaths = 0.0, -1, 0, 0
-        self._chance = chance
-        events = boto3.DEFAULT_SESSION.events
-        events.register("before-send.dynamodb.*", self._refuse)
-        events.register("after-call.dynamodb.*", self._die)
+        self._chance, self._exchange = chance, exchange
 
-    def _refuse(self, request: Any, **_: Any) -> AWSResponse | None:
-        if self._chance.random() >= self.throttle:
-            return None
-        self.refused += 1
-        body = {"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "slow"}
-        raw = _Raw(json.dumps(body).encode())
-        return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.0"}, raw)
-
-    def _die(self, **_: Any) -> None:
+    def exchange(self, client: LeanClient, headers: dict[str, str], body: bytes) -> tuple[int, bytes, str | None]:
+        """In place of LeanClient's own."""
+        if self._chance.random() < self.throttle:
+            self.refused += 1
+            code = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"
+            return 400, json.dumps({"__type": code, "message": "slow"}).encode(), None
+        answer: tuple[int, bytes, str | None] = self._exchange(client, headers, body)
         self.die_after -= 1
         if self.die_after == 0:
             self.deaths += 1
             raise Killed
-
-
-class _Raw(io.BytesIO):
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.read()
+        return answer
 
 
 @pytest.fixture
@@ -65,10 +57,10 @@ def faults(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> I
         monkeypatch.setenv(name, value)
     create_tables(stack.client("dynamodb"), prefix)
     monkeypatch.setenv("MILEPOST_STORE", f"dynamodb://{prefix}")
-    boto3.setup_default_session()
     fresh()
-    yield Faults(random.Random(request.node.callspec.params["seed"]))
-    boto3.setup_default_session()
+    made = Faults(random.Random(request.node.callspec.params["seed"]), LeanClient._exchange)
+    monkeypatch.setattr(LeanClient, "_exchange", lambda *given: made.exchange(*given))
+    yield made
     fresh()
 
 
