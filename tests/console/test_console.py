@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import shutil
 from contextlib import nullcontext
 
@@ -32,15 +33,19 @@ def test_the_fleet_now_and_then(url: str) -> None:
 
 
 def test_any_past_state_is_what_the_history_command_says(url: str, collector: Collector) -> None:
-    for minute in range(0, 12, 2):
-        at = timestamps.from_ms(RECEIVED_MS - 3_600_000 + minute * 60_000 + 1)
-        for known_at in (None, timestamps.from_ms(RECEIVED_MS), timestamps.from_ms(RECEIVED_MS - 1)):
-            asked = {"at": at, **({"known_at": known_at} if known_at else {})}
-            shown = httpx.get(f"{url}/api/v1/trucks/T1/history", params=asked).json()["versions"]
-            if known_at:
-                assert shown == queries.history_known_at(collector.store, "T1", known_at, at)[0]
-            else:
-                assert shown == queries.history(collector.store, "T1", at)
+    """Fifty instants, each with a time of knowing: the page's answer is `milepost history --at --known-at`."""
+    chance = random.Random(11)
+    with httpx.Client() as client:
+        for _ in range(50):
+            at = timestamps.from_ms(RECEIVED_MS - 3_700_000 + chance.randrange(900_000))
+            known_at = timestamps.from_ms(RECEIVED_MS + chance.randrange(-1, 2))
+            truck_id = chance.choice(["T1", "T2"])
+            path = f"{url}/api/v1/trucks/{truck_id}/history"
+            shown = client.get(path, params={"at": at, "known_at": known_at}).json()["versions"]
+            assert shown == queries.history_known_at(collector.store, truck_id, known_at, at)[0]
+            assert client.get(path, params={"at": at}).json()["versions"] == queries.history(
+                collector.store, truck_id, at
+            )
 
 
 def test_what_is_known_already_is_not_sent_again(url: str) -> None:
@@ -137,3 +142,28 @@ def test_every_page_in_a_browser_asks_nobody_else_and_runs_nothing_of_strangers(
             assert wide <= 390, f"{path} is {wide} pixels wide"
         browser.close()
     assert complaints == []
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
+def test_the_keyboard_alone_reaches_a_truck_and_acknowledges_an_alert(url: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        page = browser.new_page()
+        page.goto(url)
+        page.get_by_text("T2").first.wait_for(timeout=20_000)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")  # skip to the page
+        page.keyboard.press("Tab")
+        page.keyboard.type("T2")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.get_by_text("Completeness").wait_for(timeout=20_000)
+        assert page.url.endswith("/truck/T2")
+        page.goto(f"{url}/alerts")
+        page.get_by_role("button", name="Acknowledge").first.focus()
+        page.keyboard.press("Enter")
+        page.get_by_text("acknowledged.").wait_for(timeout=20_000)
+        browser.close()

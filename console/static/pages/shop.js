@@ -34,7 +34,7 @@ function funnel(rows) {
   return table([
     { name: "step", cell: (row) => row.step },
     { name: "sessions", number: true, cell: (row) => number(row.sessions) },
-    { name: "", cell: (row) => h("div", { class: "bar-cell" }, h("i", { style: `width:${(100 * row.sessions) / most}%` })) },
+    { name: "share", cell: (row) => h("div", { class: "bar-cell" }, h("i", { style: `width:${(100 * row.sessions) / most}%` })) },
   ], rows, "No sessions yet. Paste the tag into a page: docs/clicks.md.");
 }
 
