@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from collector.handlers.beacon import put
 from collector.history import Point, Policy, define
+from collector.ingest.stream_puts import put_items
 from collector.rebuild import verify
 from collector.stores.dynamodb import DynamoDbStore, create_tables
 from collector.streams.kinesis import KinesisStream
@@ -181,7 +181,7 @@ class Resharded:
         """Through the beacon's door, a request an event."""
         stream = KinesisStream(self._client, self._name)
         for event in events:
-            [receipt] = put(stream, [Item("click", "http:clicks", event, NOW_MS)])
+            [receipt] = put_items(stream, [Item("click", "http:clicks", event, NOW_MS)])
             assert receipt.status == "accepted"
         self._read()  # ministack forgets a shard that is split
 
