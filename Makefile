@@ -45,6 +45,7 @@ audit: .venv/ready
 screenshots: .venv/ready
 	@scripts/system-packages $(TESTED_WITH)
 	$(BIN)/python scripts/console-screenshots docs/images
+	$(BIN)/python -m scripts.dashboard_screenshots
 
 # For the other machines, gateways among them: pip install 'dist/milepost-….whl[agent]'.
 wheel: .venv/ready

@@ -161,3 +161,19 @@ def test_planted_faults_are_found_in_the_files(marts: Marts) -> None:
         sql = each.sql.replace("distance_km", wrong, 1)
         bad = type(each)(each.tool, each.page, each.panel, sql, each.choice, each.rename)
         assert "" not in {line.fault for line in table([bad], marts)}
+
+
+def test_the_service_dashboard_asks_for_metrics_that_there_are() -> None:
+    """Against what `/metrics` of the console gives: names, and the labels that the legends use."""
+    source = (FOLDER.parents[1] / "console" / "metrics.py").read_text()
+    given = {f"milepost_{name}" for name in re.findall(r'_gauge\(\s*"(\w+)"', source)}
+    given |= {f"milepost_{name}_total" for name in re.findall(r'_counter\(\s*"(\w+)"', source)}
+    labels: dict[str, set[str]] = {}
+    for kind, name, said in re.findall(r'(Gauge|Counter)MetricFamily\(\s*"(\w+)",[^)]*labels=\(([^)]*)\)', source):
+        labels[name + "_total" * (kind == "Counter")] = set(re.findall(r"\w+", said))
+    for document in documents("prometheus").values():
+        for panel in document["panels"]:
+            for target in panel["targets"]:
+                for name in re.findall(r"milepost_\w+", target["expr"]):
+                    assert name in given | labels.keys(), name
+                    assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= labels.get(name, set()), name
