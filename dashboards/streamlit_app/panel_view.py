@@ -15,7 +15,7 @@ from dashboards.streamlit_app.source import opened
 from warehouse.read import as_csv
 
 _PAGE = 100
-_LINES = 6
+_LINES = 3
 Rows = list[dict[str, Any]]
 
 
