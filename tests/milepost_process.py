@@ -42,9 +42,9 @@ def start(*arguments: str | Path, **environ: str) -> "subprocess.Popen[bytes]":
     )
 
 
-def finish(process: "subprocess.Popen[bytes]") -> Ran:
+def finish(process: "subprocess.Popen[bytes]", seconds: float = 120) -> Ran:
     """Wait for it."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=seconds)
     return Ran(process.returncode, out, err.decode())
 
 

@@ -17,7 +17,7 @@ from tests import kafka
 from tests.budget import budget
 from tests.collector.handlers import kafka_feed
 from tests.collector.handlers.kafka_feed import Workers, clicks, contents, feed, samples
-from tests.milepost_process import run
+from tests.milepost_process import finish, run, start
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def one_process(folder: Path, lines: dict[str, list[dict[str, object]]]) -> None
     for stream, records in lines.items():
         file = folder / f"{stream}.jsonl"
         file.write_text("".join(dump(record) + "\n" for record in records))
-        assert run("ingest", file, "--stream", stream, "--data-dir", folder).code == 0
+        assert finish(start("ingest", file, "--stream", stream, "--data-dir", folder), 1800).code == 0
 
 
 @budget(1, 10)
