@@ -20,7 +20,9 @@ demo: .venv/standalone
 
 test: .venv/ready
 	@scripts/system-packages $(TESTED_WITH)
-	@$(MAKE) --no-print-directory .tools/kafka/ready || echo "No Kafka here: its tests are skipped." >&2
+	@for part in .tools/kafka .venv-spark .venv-snowflake; do \
+		$(MAKE) --no-print-directory $$part/ready || echo "No $$part here: its tests are skipped." >&2; \
+	done
 	$(BIN)/pytest -m "not prove" -n 2 --dist loadfile $(ARGS)
 
 prove: .venv/ready

@@ -45,7 +45,7 @@ PLANTED = [
     ("alerts/__init__.py", "collector.ingest", "alerts:"),
     ("console/__init__.py", "collector.ingest", "console:"),
     ("console/__init__.py", "simulator.catalogue", "rooms"),
-    ("dashboards/__init__.py", "warehouse.settings", "dashboards read"),
+    ("dashboards/__init__.py", "warehouse.build", "dashboards read"),
     ("dashboards/__init__.py", "pyspark", "pyspark only in streaming"),
     ("streaming/__init__.py", "collector.queries", "streaming:"),
     ("standalone/http_server.py", "deploy.render", "rooms"),

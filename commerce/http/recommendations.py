@@ -52,6 +52,8 @@ class RecommendationDoors:
             self._access.demand(request)
             seen: Sequence[str] = await run_in_threadpool(self._seen_by, session_id)
             return self._answer(seen, n, {})
+        if self._recommendations.model() is None:  # a shop's page shows nothing then, and it is no error of the page's
+            return reply({"model_version": None, "items": []}, headers=_PUBLIC)
         named = query.get("items", query.get("item_id", ""))
         return self._answer([item for item in named.split(",") if item][-_MOST_SEEN:], n, _PUBLIC)
 

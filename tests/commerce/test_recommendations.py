@@ -103,6 +103,20 @@ def test_by_item_anybody_is_answered_and_never_with_what_is_sold_out(client: Tes
     assert not {"charger", "phone", "mouse"} & set(found)
 
 
+def test_a_page_of_a_shop_without_a_model_gets_an_empty_answer_and_a_keyed_caller_the_reason(tmp_path: Path) -> None:
+    """A failed request would stand in every visitor's browser console."""
+    key = {"authorization": "Bearer a-key-of-the-shop-1"}
+    doors = RecommendationDoors(
+        Recommendations(tmp_path), Access({"a-key-of-the-shop-1": "shop"}), seen_by=lambda _: []
+    )
+    shop = TestClient(Starlette(routes=doors.routes))
+    answer = shop.get("/v1/recommendations", params={"items": "phone"})
+    assert (answer.status_code, answer.json()) == (200, {"model_version": None, "items": []})
+    keyed = shop.get("/v1/recommendations", params={"session_id": "s"}, headers=key)
+    assert keyed.status_code == 503
+    assert "recommend train" in keyed.text
+
+
 def test_by_session_only_with_a_key(client: TestClient) -> None:
     assert client.get("/v1/recommendations", params={"session_id": "s"}).status_code == 401
     key = {"authorization": "Bearer a-key-of-the-shop-1"}
