@@ -10,7 +10,7 @@ from contract.settings import load
 from dashboards.settings import DashboardSettings
 from warehouse.settings import WarehouseSettings
 
-app = typer.Typer(help="The analysts' pages.")
+app = typer.Typer(help="The analysts' pages.", add_completion=False)
 
 
 @app.command()

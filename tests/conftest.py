@@ -1,10 +1,13 @@
-"""Property tests take the same examples at every `make test`, and others at every `make prove`.
+"""Property tests take the same examples at every `make test`, others at every `make prove`; no test leaks into others.
 
 How long one takes proves nothing on a machine that does something else as well.
 """
 
 import os
+import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -14,3 +17,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("milepost")
+
+
+@pytest.fixture(autouse=True)
+def _left_as_found() -> Iterator[None]:
+    """Commands that run inside a test's process set what a process of their own would take to its grave."""
+    environ, umask = dict(os.environ), os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)
+    for name in os.environ.keys() - environ.keys():
+        del os.environ[name]
+    os.environ.update(environ)
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None  # it keeps the credentials that it found first

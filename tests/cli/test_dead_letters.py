@@ -44,7 +44,7 @@ def test_a_retry_after_a_fix_takes_them_in(cli: Milepost, monkeypatch: pytest.Mo
 
     file = write("t.jsonl", sample(seq=1), sample(seq=2, sampled_at="2024-06-01T12:00:00Z"))
     with monkeypatch.context() as older:
-        older.setattr(records, "_validate", refuse)
+        older.setattr(records, "is_plain", refuse)  # the first that looks at a sample
         assert cli("ingest", file).code == 1
     first, _ = cli("dead-letters", "list", "--json").json
     assert cli("dead-letters", "retry", first["id"], "--json").json["accepted"] == 1
@@ -81,7 +81,7 @@ def test_what_a_key_vouched_for_heals_its_trucks_ledger_when_it_is_retried(
         raise records.Rejected("seq", "an older Milepost did not like it")
 
     with monkeypatch.context() as older:
-        older.setattr(records, "_validate", refuse)
+        older.setattr(records, "is_plain", refuse)  # the first that looks at a sample
         _post("T1", sample(seq=1))
     assert cli("audit", "--json").json["trucks"][0]["dead_lettered"] == [[1, 1]]
     assert cli("dead-letters", "retry", "--json").json["accepted"] == 1

