@@ -145,6 +145,7 @@ def test_every_page_in_a_browser_asks_nobody_else_and_runs_nothing_of_strangers(
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
+@pytest.mark.prove  # fails beside a second Chromium: why is not known yet
 def test_the_keyboard_alone_reaches_a_truck_and_acknowledges_an_alert(url: str) -> None:
     from playwright.sync_api import sync_playwright
 

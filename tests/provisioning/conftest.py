@@ -51,10 +51,15 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
     """One for all tests; each uses trucks of its own."""
     if not INSTALLED:
         pytest.skip("ministack is not installed: pip install 'ministack[full]'")
-    with pytest.MonkeyPatch.context() as patch, Ministack(tmp_path_factory.mktemp("ministack")) as running:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
+    with Ministack(tmp_path_factory.mktemp("ministack")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ministack's, for whatever opens an AWS registry."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
