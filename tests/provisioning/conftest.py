@@ -58,8 +58,8 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ministack's, for whatever opens an AWS registry."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+    for variable, value in CREDENTIALS.items():
+        monkeypatch.setenv(variable, value)
 
 
 @pytest.fixture
