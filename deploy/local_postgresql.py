@@ -79,7 +79,7 @@ class LocalPostgresql:
             if done.returncode:
                 raise Unreachable(f"initdb made no cluster in {cluster}: {done.stderr[-500:]}")
         self.port = free_port()
-        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", f"unix_socket_directories={cluster}"]
+        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories="]
         if not self._durable:
             settings.append("fsync=off")
         options = [part for setting in settings for part in ("-c", setting)]

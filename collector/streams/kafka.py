@@ -28,6 +28,7 @@ MAX_RECORD = 1024 * 1024
 _ROOM = 64 * 1024  # a batch's own headers, above MAX_RECORD, in the limits of producer, topic and consumer
 _PARTITIONS = 12
 _ANSWER_SECONDS = 10.0
+_COORDINATOR_MOVES = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
 _TOO_LARGE = frozenset({"MSG_SIZE_TOO_LARGE", "_MSG_SIZE_TOO_LARGE", "INVALID_MSG_SIZE", "INVALID_RECORD"})
 _FOR_GOOD = frozenset({
     "TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED", "UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC",
@@ -145,8 +146,7 @@ def lag(place: KafkaAddress) -> dict[str, int]:
             if name in topics
             for number in topics[name].partitions
         ]
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(place.group, parts)])
-        finished = asked[place.group].result(_ANSWER_SECONDS).topic_partitions
+        finished = _finished(admin, ConsumerGroupTopicPartitions(place.group, parts))
         ends = admin.list_offsets({part: OffsetSpec.latest() for part in parts})
         starts = admin.list_offsets({part: OffsetSpec.earliest() for part in parts})
         found = dict.fromkeys(place.topics, 0)
@@ -157,6 +157,23 @@ def lag(place: KafkaAddress) -> dict[str, int]:
     except KafkaException as error:
         raise Unreachable(f"no Kafka at {place.brokers} ({error.args[0].str()})") from None
     return found
+
+
+def _finished(admin: Any, group: Any) -> list[Any]:
+    """The group's offsets; asked again while its coordinator is being found or loaded, as after a broker's start."""
+    from confluent_kafka import KafkaException
+
+    ends = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            found: list[Any] = (
+                admin.list_consumer_group_offsets([group])[group.group_id].result(_ANSWER_SECONDS).topic_partitions
+            )
+            return found
+        except KafkaException as error:
+            if error.args[0].name() not in _COORDINATOR_MOVES or time.monotonic() > ends:
+                raise
+            time.sleep(0.1)
 
 
 class KafkaStream:
