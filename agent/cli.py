@@ -73,17 +73,23 @@ def once(config: Config = None, as_json: AsJson = False) -> None:
 def status(config: Config = None, as_json: AsJson = False) -> None:
     """What the buffer holds and how the line is; also while the service runs, which it does not disturb."""
     from agent.buffer.inspection import glance
+    from agent.buffer.never_stored import holding
     from agent.operations.lock_owner import holder
-    from agent.operations.rendering import status_lines
+    from agent.operations.rendering import held_in_memory, status_lines
 
+    held = None
     try:
         settings = load("agent", AgentSettings, config)
+        held = holding(settings.lost_file)
         seen = glance(settings.buffer)
     except MilepostError as error:
+        if held:
+            sys.stderr.write(f"disk: {held_in_memory(asdict(held))}\n")
         raise _failed("status", error) from None
     notes = {key: seen.notes.get(key) or None for key in _NOTES}
     disagreements = json.loads(seen.notes.get("disputes") or "[]")
     document = {"pid": holder(settings.buffer)} | asdict(seen) | notes | {"disagreements": disagreements}
+    document["held_in_memory"] = asdict(held) if held else None
     document.pop("notes")
     _print(dump(document) if as_json else "\n".join(status_lines(document)))
 

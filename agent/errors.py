@@ -3,5 +3,5 @@
 from contract.errors import MilepostError
 
 
-class Damaged(MilepostError):
+class BufferDamaged(MilepostError):
     """The buffer file turned out to be damaged while it was open; the next start sets it aside and begins a new one."""

@@ -16,7 +16,7 @@ from contract.remote_config import (
     ReportInterval,
     SendInterval,
 )
-from contract.settings import Room
+from contract.settings import RoomSettings
 from contract.telemetry import Identifier
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -36,14 +36,38 @@ def _broker(url: str) -> str:
     return url
 
 
-class SensorSettings(Room):
-    """One `[[agent.sensors]]` table: what kind it is, and the file or device it reads."""
+_OPTIONS: dict[str, tuple[str, ...]] = {"can": ("dbc", "map"), "exec": ("command", "time_limit", "map")}
+
+
+class SensorSettings(RoomSettings):
+    """One `[[agent.sensors]]` table: what kind it is, and the file or device it reads.
+
+    dbc, map: of type can: the file that describes the bus, and signal → field of the wire or `custom.NAME`. map also of
+    type exec: key of the command's output → the same. command: of type exec, the program and its arguments, run without
+    a shell. time_limit: seconds after which it is killed.
+    """
 
     type: str
     path: str | None = None
+    dbc: Path | None = None
+    map: dict[str, str] = Field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    time_limit: Annotated[float, Field(gt=0, le=600)] = 10
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What the sensor of this type gets beside its path."""
+        return {key: getattr(self, key) for key in _OPTIONS.get(self.type, ())}
+
+    @model_validator(mode="after")
+    def _no_option_of_another_type(self) -> "SensorSettings":
+        foreign = self.model_fields_set - {"type", "path", *_OPTIONS.get(self.type, ())}
+        if foreign:
+            raise ValueError(f'type "{self.type}" has no {", ".join(sorted(foreign))}: leave it out')
+        return self
 
 
-class LaneSettings(Room):
+class LaneSettings(RoomSettings):
     """`[agent.lanes]`: how fast samples may leave, over any second, and how many of the backlog go in one message.
 
     publishes_per_second and kib_per_second are AWS IoT Core's limits (100 and 512) by default where the broker is
@@ -59,7 +83,7 @@ class LaneSettings(Room):
 Rule = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,128}$")]
 
 
-class BasicIngest(Room):
+class BasicIngest(RoomSettings):
     """`[agent.basic_ingest]`: AWS IoT rules that are published to directly, past the broker; none by default."""
 
     telemetry: Rule | None = None
@@ -73,7 +97,7 @@ def _tables(sensors: object) -> object:
     return sensors
 
 
-class AgentSettings(Room):
+class AgentSettings(RoomSettings):
     """What one truck's agent is told.
 
     interval: seconds between samples. buffer: the buffer file; what belongs to it lies beside it. buffer_limit: MB that

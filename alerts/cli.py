@@ -1,6 +1,5 @@
 """`milepost alerts list|ack|rules|test`."""
 
-import time
 from contextlib import closing
 from getpass import getuser
 from pathlib import Path
@@ -10,17 +9,18 @@ import typer
 
 from alerts.acknowledgement import Acknowledgements, acknowledge
 from alerts.queries import alerts_between, find_alert
-from alerts.rules import Rule, load_rules
+from alerts.rules import SAMPLE_KINDS, Rule, load_rules
 from alerts.settings import AlertSettings
 from alerts.writing import Writing
 from collector import queries
-from collector.cli_rendering import show
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_store
-from contract import timestamps
+from contract import machine_clock, timestamps
 from contract.cli_options import AsJson, Config, DataDir
+from contract.cli_tables import show
 from contract.codec import dump
 from contract.errors import Misconfigured, Rejected
+from contract.fleet import FleetSettings, read_zones, zones_file
 from contract.settings import load
 
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="From when on; a day before --to if left out")]
@@ -47,7 +47,7 @@ def list_alerts(  # noqa: PLR0913 - one parameter an option
     as_json: AsJson = False,
 ) -> None:
     """List the alerts of the last day, or of a period, oldest first."""
-    rules = load_rules(load("alerts", AlertSettings, config).rules)
+    rules = _rules(config, data_dir)
     found = _evaluate(rules, first, last, data_dir=data_dir, config=config)
     _show([row for row in found if not (only_open and row["end"])], as_json=as_json)
 
@@ -63,8 +63,8 @@ def acknowledge_alert(
 ) -> None:
     """Acknowledge an alert: you have seen it and care for it. It says so in `list` and in the console."""
     settings = _settings(config, data_dir)
-    rules = load_rules(load("alerts", AlertSettings, config).rules)
-    now_ms = time.time_ns() // 1_000_000
+    rules = _rules(config, data_dir)
+    now_ms = machine_clock.now_ms()
     now, first = timestamps.from_ms(now_ms), timestamps.from_ms(now_ms - _LONGEST_MS)
     with closing(open_store(settings.store_url, make=False)) as store:
         alert = find_alert(store, rules, alert_id, first=first, now=now)
@@ -76,9 +76,9 @@ def acknowledge_alert(
 
 
 @alerts.command("rules")
-def list_rules(*, config: Config = None, as_json: AsJson = False) -> None:
+def list_rules(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
     """List the rules in force."""
-    rules = load_rules(load("alerts", AlertSettings, config).rules)
+    rules = _rules(config, data_dir)
     if as_json:
         typer.echo(dump([rule.model_dump(mode="json") for rule in rules]))
         return
@@ -97,9 +97,13 @@ def replay_rule(  # noqa: PLR0913 - one parameter an option
     as_json: AsJson = False,
 ) -> None:
     """Replay one rule over what is stored: the alerts that it would have given."""
-    rules = {rule.name: rule for rule in load_rules(load("alerts", AlertSettings, config).rules)}
+    rules = {rule.name: rule for rule in _rules(config, data_dir)}
     if name not in rules:
         raise Misconfigured(f"no alert rule {name!r}: there are {', '.join(rules)}")
+    if rules[name].kind not in (*SAMPLE_KINDS, "silent"):
+        raise Misconfigured(
+            f"rule {name!r} is not judged by samples: `milepost up` judges it, see the console's alerts"
+        )
     _show(_evaluate([rules[name]], first, last, data_dir=data_dir, config=config), as_json=as_json)
 
 
@@ -107,12 +111,17 @@ def _evaluate(
     rules: list[Rule], first: str | None, last: str | None, *, data_dir: Path | None, config: Path | None
 ) -> Rows:
     settings = _settings(config, data_dir)
-    now = _instant(last, "--to") or timestamps.from_ms(time.time_ns() // 1_000_000)
+    now = _instant(last, "--to") or machine_clock.now()
     begin = _instant(first, "--from") or timestamps.from_ms(timestamps.to_ms(now) - _DAY_MS)
     with queries.opened_reader(settings.store_url) as reader:
         found = alerts_between(reader, rules, begin, now)
         acknowledged = Acknowledgements(reader.alert_rows() if reader else [])
     return [{**alert._asdict(), "acknowledged": acknowledged.of(alert)} for alert in found]
+
+
+def _rules(config: Path | None, data_dir: Path | None) -> list[Rule]:
+    zones = read_zones(zones_file(load("fleet", FleetSettings, config), _settings(config, data_dir).data_dir))
+    return load_rules(load("alerts", AlertSettings, config).rules, zones)
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> CollectorSettings:

@@ -30,7 +30,7 @@ class TruckWatch:
         self._watches = [watch_of(rule, begin_ms) for rule in rules if rule.kind in SAMPLE_KINDS]
         self._silences = [(rule, SilenceWatch(rule.minutes)) for rule in rules if rule.kind == "silent"]
 
-    def take(self, samples: Iterable[Ordered]) -> None:
+    def add(self, samples: Iterable[Ordered]) -> None:
         """Samples after all that were taken, in any order among themselves."""
         for order_key, sample in sorted(samples, key=lambda each: each[0]):
             if order_key <= self.through:
@@ -39,9 +39,9 @@ class TruckWatch:
             instant = sample["sampled_at"]
             ms = timestamps.to_ms(instant)
             for watch in self._watches:
-                watch.take(instant, ms, sample)
+                watch.add(instant, ms, sample)
             for _, silence in self._silences:
-                silence.take(instant, ms)
+                silence.add(instant, ms)
 
     def is_anchored(self, since_ms: int) -> bool:
         """Whether whatever goes on at an instant (Unix ms) is known from its beginning."""
@@ -88,7 +88,7 @@ def evaluate(rules: Sequence[Rule], fleet: Mapping[str, Sequence[Ordered]], *, n
     for truck_id, samples in fleet.items():
         watch = TruckWatch(rules, truck_id)
         taken = [each for each in samples if each[1]["sampled_at"] <= now]
-        watch.take(taken)
+        watch.add(taken)
         watches.append(watch)
         for _, sample in taken:
             heard.add(timestamps.to_ms(sample["sampled_at"]))

@@ -55,6 +55,10 @@ class Evaluation:
     def step(self, reader: Reader, now_ms: int) -> None:
         """Judge what came since the last step, for about half a second at most; what is left comes next.
 
+        Args:
+            reader: of the store.
+            now_ms: Unix ms.
+
         Raises:
             Conflict, Retryable: of the store; the next step does it again.
         """
@@ -134,7 +138,7 @@ class Evaluation:
             watch = self._watches.get(truck_id)
             first = min(order_key for order_key, _ in samples)
             if watch and first > watch.through and truck_id not in self._since:
-                watch.take(samples)
+                watch.add(samples)
                 touched.add(truck_id)
                 if watch.is_long:
                     self._judge_from(truck_id, timestamps.from_ms(now_ms))

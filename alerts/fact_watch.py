@@ -1,11 +1,12 @@
-"""Judges what is no truck's sample, once in a while: refused records, lost samples, late orders."""
+"""Judges what is no truck's sample, once in a while: refusals, losses, late orders, certificates, conversion."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from alerts import facts
 from alerts.alert import Stretch, alert_of
 from alerts.evaluation import Evaluation
+from alerts.queries import kept_alerts
 from alerts.rules import Rule
 from collector import queries
 from collector.stores import Reader
@@ -14,7 +15,27 @@ from contract import timestamps
 INSTALLATION = "installation"
 """The subject of what concerns no truck and no order."""
 
-Orders = Callable[[], Iterable[Mapping[str, Any]]]
+SHOP = "shop"
+"""The subject of what concerns the shop as a whole."""
+
+_MOST_KEPT = 1_000_000
+_SESSIONS_EVERY_MS = 600_000
+_SESSIONS_BACK_MS = 14 * 86_400_000
+
+
+def _none(*_: Any) -> Iterable[Any]:
+    return ()
+
+
+class FactSources(NamedTuple):
+    """What is asked for at each step beside the store.
+
+    orders: given order_ids whose alerts go on → the states of those and of the newest orders, as
+    commerce.queries.order_list gives them. certificates: of every truck, also those that were replaced or revoked.
+    """
+
+    orders: Callable[[Sequence[str]], Iterable[Mapping[str, Any]]] = _none
+    certificates: Callable[[], Iterable[facts.IssuedCertificate]] = _none
 
 
 class FactWatch:
@@ -23,16 +44,22 @@ class FactWatch:
     Args:
         rules: that are in force; those of other kinds are left to others.
         evaluation: writes what changed, and tells it.
-        orders: the newest orders' states, as commerce.queries.order_list gives them.
+        sources: what else is asked.
     """
 
-    def __init__(self, rules: Sequence[Rule], evaluation: Evaluation, orders: Orders) -> None:
-        self._rules, self._evaluation, self._orders = rules, evaluation, orders
+    def __init__(self, rules: Sequence[Rule], evaluation: Evaluation, sources: FactSources) -> None:
+        self._rules, self._evaluation, self._sources = rules, evaluation, sources
+        self._sessions_due_ms = 0
         self._before: dict[tuple[str, str | None, int], str] = {}
         self._subjects: dict[str, set[str]] = {}
+        self._going_on: dict[str, set[str]] = {}
 
     def step(self, reader: Reader, now_ms: int) -> None:
-        """Judge everything anew.
+        """Judge everything anew; sessions every ten minutes.
+
+        Args:
+            reader: of the store.
+            now_ms: Unix ms.
 
         Raises:
             Conflict, Retryable: of the store; the next step does it again.
@@ -44,10 +71,40 @@ class FactWatch:
             elif rule.kind == "lost_samples":
                 found = self._lost(reader, now_ms)
             elif rule.kind == "late_order":
-                found = facts.late(rule, self._orders(), timestamps.from_ms(now_ms))
+                found = self._late(reader, rule, now_ms)
+            elif rule.kind == "certificate":
+                found = facts.expiring(rule, self._sources.certificates(), timestamps.from_ms(now_ms))
             else:
                 continue
             self._replace(reader, rule, found, now_ms)
+        if now_ms >= self._sessions_due_ms:
+            self._judge_sessions(reader, now_ms)
+            self._sessions_due_ms = now_ms + _SESSIONS_EVERY_MS
+
+    def _late(self, reader: Reader, rule: Rule, now_ms: int) -> dict[str, list[Stretch]]:
+        """Of the orders that are listed: what is said of an order that is too old to be listed stays as it is."""
+        if rule.name not in self._subjects:
+            kept = kept_alerts(reader, most=_MOST_KEPT)
+            self._subjects[rule.name] = {each["subject"] for each in kept if each["rule"] == rule.name}
+            self._going_on[rule.name] = {
+                each["subject"] for each in kept if each["rule"] == rule.name and each["end"] is None
+            }
+        listed = [*self._sources.orders(sorted(self._going_on[rule.name]))]
+        found = facts.late(rule, listed, timestamps.from_ms(now_ms))
+        self._going_on[rule.name] = {subject for subject, [each] in found.items() if each.ended is None}
+        self._subjects[rule.name] &= {str(each["order_id"]) for each in listed}
+        return found
+
+    def _judge_sessions(self, reader: Reader, now_ms: int) -> None:
+        for rule in self._rules:
+            if rule.kind == "conversion":
+                first_ms = now_ms - _SESSIONS_BACK_MS
+                since_ms = first_ms - facts.BASELINE_MS - round(rule.minutes * 60_000)
+                parts = reader.session_parts(timestamps.from_ms(since_ms), timestamps.from_ms(now_ms))
+                sessions = ((part.first, part.purchases > 0) for part in parts if not part.is_bot)
+                found, known_from = facts.converting_less(rule, sessions, first_ms, now_ms)
+                alerts = [alert_of(rule, SHOP, each) for each in found]
+                self._evaluation.replace(reader, SHOP, alerts, {rule.name: known_from}, now_ms)
 
     def _replace(self, reader: Reader, rule: Rule, found: dict[str, list[Stretch]], now_ms: int) -> None:
         known = self._subjects.setdefault(rule.name, set())

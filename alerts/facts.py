@@ -1,7 +1,8 @@
-"""Alerts of what is no truck's sample: refused records, lost samples, late orders. Pure, like the rest.
+"""Alerts of what is no truck's sample: refusals, losses, late orders, certificates, conversion. Pure, like the rest.
 
 Each is a function of the set of facts and of now: refusals by the time they came, lost numbers by the sample before
-them, orders by what was promised and what became of it.
+them, orders by what was promised and what became of it, certificates by when they were issued and end, conversion by
+the sessions of each hour.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,11 @@ from alerts.rules import Rule
 from contract import timestamps
 
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+BASELINE_MS = 7 * _DAY_MS
+"""What conversion is held against: so long before the window."""
+IssuedCertificate = tuple[str, str, str, str | None]
+"""`(truck_id, issued_at, not_after, revoked_at)`, RFC 3339; revoked_at is None for one that is in force."""
 _OPEN = frozenset({"placed", "packed", "loaded", "failed"})
 
 
@@ -76,6 +82,90 @@ def late(rule: Rule, orders: Iterable[Mapping[str, Any]], now: str) -> dict[str,
             said = f"promised for {promised}, {order['state']}"
             found[str(order["order_id"])] = [Stretch("", due, due, end, ((due, said),))]
     return found
+
+
+def expiring(rule: Rule, certificates: Iterable[IssuedCertificate], now: str) -> dict[str, list[Stretch]]:
+    """truck_id → since when its newest certificate was about to end, and until when: another one was issued, or it was
+    revoked, as those of a retired truck are.
+
+    Args:
+        rule: of kind `certificate`; within `value` days of the end it is about to expire.
+        certificates: of all trucks, also those that were replaced or revoked.
+        now: RFC 3339.
+    """
+    found: dict[str, list[Stretch]] = {}
+    newest: dict[str, IssuedCertificate] = {}
+    for one in sorted(certificates, key=lambda each: each[1]):
+        truck_id, issued_at, not_after, _ = one
+        before = newest.get(truck_id)
+        if before is None or not_after > before[2]:
+            if before:
+                _expiring(rule, found.setdefault(truck_id, []), before, issued_at, now)
+            newest[truck_id] = one
+    for truck_id, one in newest.items():
+        _expiring(rule, found.setdefault(truck_id, []), one, None, now)
+    return {truck_id: stretches for truck_id, stretches in found.items() if stretches}
+
+
+def _expiring(rule: Rule, found: list[Stretch], one: IssuedCertificate, replaced_at: str | None, now: str) -> None:
+    _, _, end, revoked_at = one
+    over = min(filter(None, (replaced_at, revoked_at)), default=None)
+    since = timestamps.from_ms(timestamps.to_ms(end) - round((rule.value or 0) * _DAY_MS))
+    if since < (over or now):
+        found.append(Stretch("", since, since, over, ((since, f"ends {end}"),)))
+
+
+def converting_less(
+    rule: Rule, sessions: Iterable[tuple[str, bool]], first_ms: int, now_ms: int
+) -> tuple[list[Stretch], str]:
+    """The whole hours at which the share of sessions with a purchase was below `value` times that of the week before.
+
+    Args:
+        rule: of kind `conversion`; it looks at the `minutes` before each whole hour, with `samples` sessions or more.
+        sessions: `(when it began, whether it bought)`, RFC 3339, in any order, from `minutes` and a week before
+            first_ms on.
+        first_ms: Unix ms; whole hours from then on are judged.
+        now_ms: Unix ms.
+
+    Returns:
+        The stretches, each ended by the first whole hour at which it was over; and the instant from which on they are
+        all known: one that goes on at the first hour may have begun before it.
+    """
+    counts: dict[int, list[int]] = {}
+    for began, bought in sessions:
+        count = counts.setdefault(timestamps.to_ms(began) // _HOUR_MS, [0, 0])
+        count[0] += 1
+        count[1] += bought
+    window, baseline = round(rule.minutes * 60_000) // _HOUR_MS, BASELINE_MS // _HOUR_MS
+    first, last = -(-first_ms // _HOUR_MS), now_ms // _HOUR_MS
+    found: list[Stretch] = []
+    since: tuple[str, str] | None = None
+    known_from = first
+    for hour in range(first, last + 1):
+        said = _fell(rule, _sum(counts, hour - window, hour), _sum(counts, hour - window - baseline, hour - window))
+        instant = timestamps.from_ms(hour * _HOUR_MS)
+        if said and hour == known_from:
+            known_from += 1
+        elif said and since is None:
+            since = instant, said
+        elif not said and since:
+            found.append(Stretch("", since[0], instant, instant, (since,)))
+            since = None
+    if since:
+        found.append(Stretch("", since[0], since[0], None, (since,)))
+    return found, timestamps.from_ms(known_from * _HOUR_MS)
+
+
+def _sum(counts: Mapping[int, Sequence[int]], first: int, end: int) -> tuple[int, int]:
+    hours = [counts.get(hour, (0, 0)) for hour in range(first, end)]
+    return sum(each[0] for each in hours), sum(each[1] for each in hours)
+
+
+def _fell(rule: Rule, now: tuple[int, int], before: tuple[int, int]) -> str | None:
+    if min(now[0], before[0]) < rule.samples:
+        return None
+    share, was = now[1] / now[0], before[1] / before[0]
+    return f"{share:.1%} of {now[0]} sessions, {was:.1%} the week before" if share < (rule.value or 0) * was else None
 
 
 def _numbers(first: int, last: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from alerts.alert import Alert
-from alerts.threads import Thread, Told, tell
+from alerts.threads import Thread, Told, update_threads
 from collector.rows import AlertChange, AlertRow, OutboxMessage
 from contract import timestamps
 from contract.codec import dump, parse
@@ -54,7 +54,7 @@ def changes(  # noqa: PLR0913 - the subject's state before and now
     told_of = [thread for thread in threads if thread.rule in scope]
     current = sorted((alert for alert in now.values() if alert.rule in scope), key=lambda alert: alert.start)
     news_from = timestamps.from_ms(now_ms - _NEWS_MS)
-    changed, told = tell(
+    changed, told = update_threads(
         told_of,
         current,
         [*before.values()],

@@ -28,7 +28,7 @@ def watched(  # noqa: PLR0913 - a period, and what is filled beside it
         begin = timestamps.from_ms(max(begin_ms, 0))
         is_whole = begin_ms <= 0 or reader.sample_at(truck_id, begin) is None
         watch = TruckWatch(rules, truck_id, None if is_whole else begin_ms)
-        watch.take(_heard(queries.samples_in_order(reader, truck_id, begin, now), heard))
+        watch.add(_heard(queries.samples_in_order(reader, truck_id, begin, now), heard))
         if is_whole or watch.is_anchored(since_ms):
             return watch
         back_ms *= _LONGER

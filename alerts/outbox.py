@@ -1,10 +1,9 @@
 """What is told to whom and when: messages for the outbox, and groups of them for one delivery. Pure."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
+from alerts.day_span import end_of_span
 from alerts.settings import SEVERITIES, Receiver
 from alerts.threads import Told
 from collector.rows import OutboxMessage
@@ -18,7 +17,7 @@ _MOST_TOGETHER = 100
 
 
 class Group(NamedTuple):
-    """Messages of one rule and event that go to a receiver in one delivery.
+    """Messages of one rule and event, or one report, that go to a receiver in one delivery.
 
     ids: of the outbox. documents: as docs/alerts.md describes them. text: one line for people.
     """
@@ -59,23 +58,18 @@ def due_ms(receiver: Receiver, severity: str, now_ms: int) -> int:
     due = now_ms + round(receiver.wait_seconds * 1000)
     if receiver.quiet is None or severity == "critical":
         return due
-    begin, end = (time.fromisoformat(each) for each in receiver.quiet.split("-"))
-    here = datetime.fromtimestamp(due / 1000, UTC).astimezone(ZoneInfo(receiver.zone))
-    clock = here.time()
-    is_quiet = begin <= clock < end if begin <= end else (clock >= begin or clock < end)
-    if not is_quiet:
-        return due
-    over = here.replace(hour=end.hour, minute=end.minute, second=0, microsecond=0)
-    if over <= here:
-        over += timedelta(days=1)
-    return round(over.astimezone(UTC).timestamp() * 1000)
+    return end_of_span(receiver.quiet, receiver.zone, due) or due
 
 
 def groups(due: Sequence[OutboxMessage]) -> list[Group]:
-    """The deliveries that tell messages to one receiver: one for each rule and event, in the order of the messages."""
+    """The deliveries that tell messages to one receiver: one for each rule and event and for each report, in the order
+    of the messages."""
     found: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
     for message in due:
         document: Any = parse(message.text)
+        if document["event"] == "report":
+            found[message.id, "report"] = [(message.id, document)]
+            continue
         found.setdefault((document["alert"]["rule"], document["event"]), []).append((message.id, document))
     return [
         _group(event, members[first : first + _MOST_TOGETHER])
@@ -90,6 +84,9 @@ def retry_ms(attempts: int) -> int:
 
 
 def _group(event: str, members: list[tuple[str, dict[str, Any]]]) -> Group:
+    if event == "report":
+        [(id, document)] = members
+        return Group((id,), (document,), _line(document["report"]), event, "info")
     alerts = [document["alert"] for _, document in members]
     severity = max((alert["severity"] for alert in alerts), key=SEVERITIES.index)
     subjects = sorted({alert["subject"] for alert in alerts})
@@ -103,3 +100,8 @@ def _group(event: str, members: list[tuple[str, dict[str, Any]]]) -> Group:
         event,
         severity,
     )
+
+
+def _line(report: dict[str, Any]) -> str:
+    rows = f"the first {report['rows']:,}" if report["is_cut"] else f"{report['rows']:,}"
+    return f"{report['title']}: {rows} rows from {report['from']} to {report['to']}"

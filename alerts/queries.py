@@ -58,7 +58,15 @@ def kept_alerts(reader: Reader | None, *, first: str = "", most: int = 1_000) ->
 
 
 def find_kept(reader: Reader | None, alert_id: str) -> Alert | None:
-    """An alert of the table by its id; None where there is none."""
+    """An alert of the table of alerts.
+
+    Args:
+        reader: of the store, None where there is none yet.
+        alert_id: its id.
+
+    Returns:
+        The alert; None where there is none.
+    """
     for row in reader.alert_rows() if reader else ():
         if row.key.startswith("alert#") and row.key.endswith(f"#{alert_id}"):
             return alert_in(row)

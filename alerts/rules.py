@@ -1,17 +1,25 @@
 """Rules: read from TOML, judged by name (docs/alerts.md has the grammar with examples)."""
 
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from alerts.day_span import Span, ZoneName
 from contract.errors import Misconfigured
+from contract.fleet import Zone
 from contract.telemetry import LEAVES
 
-SAMPLE_KINDS = ("above", "below", "below_others", "words", "fault", "drop")
+SAMPLE_KINDS = ("above", "below", "below_others", "words", "fault", "drop", "harsh", "inside", "outside", "zone_speed")
 """What is seen in one truck's samples."""
+
+ZONE_KINDS = ("inside", "outside", "zone_speed")
+"""What needs zones and a position, and no field."""
+
+_NEED_A_VALUE = ("above", "below", "below_others", "drop", "dead_letters", "harsh", "certificate", "conversion")
 
 
 class Rule(BaseModel):
@@ -22,11 +30,16 @@ class Rule(BaseModel):
     alert per fault code; `drop` is a fall of value within an hour, or between two samples however far apart, while the
     truck stood; `silent` is no sample while other trucks report; `dead_letters` is value refused records or more within
     an hour; `lost_samples` is one alert for each range of numbers that is lost for certain; `late_order` is an order
-    that is not delivered `minutes` after it was promised.
+    that is not delivered `minutes` after it was promised; `harsh` is value harsh manoeuvres or more within an hour;
+    `inside` is a stay in a zone, `outside` is to be in none, `zone_speed` is to be faster than a zone allows;
+    `certificate` is a truck's certificate that ends within value days; `conversion` is a share of sessions with a
+    purchase below value times that of the week before, over `minutes` with `samples` sessions or more.
     field: a dotted field of the wire, `custom.NAME`, or a group of numbers, each of which is then watched by itself.
     minutes, samples: for how long, and in how many samples in a row, it must hold.
     gap_minutes: what was not measured for longer than this is not taken to have gone on.
     while_running: only with the engine turning.
+    zones: the ids of the zones that a rule of ZONE_KINDS watches; all of them where it is left out.
+    between, zone: only in this span of each day ("22:00-05:00") in a time zone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +57,12 @@ class Rule(BaseModel):
         "dead_letters",
         "lost_samples",
         "late_order",
+        "harsh",
+        "inside",
+        "outside",
+        "zone_speed",
+        "certificate",
+        "conversion",
     ]
     severity: Literal["info", "warning", "critical"]
     field: str | None = None
@@ -53,6 +72,21 @@ class Rule(BaseModel):
     samples: int = Field(default=1, ge=1)
     gap_minutes: float = Field(default=10, gt=0)
     while_running: bool = False
+    zones: tuple[str, ...] = ()
+    between: Span | None = None
+    zone: ZoneName = "UTC"
+    _areas: tuple[Zone, ...] = PrivateAttr(default=())
+
+    @property
+    def areas(self) -> tuple[Zone, ...]:
+        """The zones that it watches, of those that were given to `over`."""
+        return self._areas
+
+    def over(self, zones: Sequence[Zone]) -> "Rule":
+        """The same rule, watching those of an installation's zones that it is about."""
+        watching = self.model_copy()
+        watching._areas = tuple(each for each in zones if not self.zones or each.id in self.zones)
+        return watching
 
     @property
     def gap_ms(self) -> int:
@@ -67,13 +101,13 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _says_what_its_kind_needs(self) -> "Rule":
-        if self.kind in SAMPLE_KINDS and not self.leaves:
+        if self.kind in SAMPLE_KINDS and self.kind not in (*ZONE_KINDS, "harsh") and not self.leaves:
             raise ValueError(f"field {self.field!r} is no measured field: see docs/wire.md for the names")
         if self.kind == "below_others" and len(self.leaves) < 3:
             raise ValueError(f"field {self.field!r}: kind below_others needs a group of three fields or more")
         if self.kind in ("words", "fault", "drop") and self.leaves != (self.field,):
             raise ValueError(f"field {self.field!r} is a group: kind {self.kind} needs one field")
-        if self.kind in ("above", "below", "below_others", "drop", "dead_letters") and self.value is None:
+        if self.kind in _NEED_A_VALUE and self.value is None:
             raise ValueError(f"kind {self.kind} needs a value")
         if self.kind == "words" and not self.words:
             raise ValueError("kind words needs words")
@@ -84,8 +118,15 @@ def _is_measured(field: str) -> bool:
     return field in LEAVES or (field.startswith("custom.") and len(field) > len("custom."))
 
 
-def load_rules(path: Path | None = None) -> list[Rule]:
-    """The rules of a file, or the shipped ones, by name.
+def load_rules(path: Path | None = None, zones: Sequence[Zone] = ()) -> list[Rule]:
+    """The rules of a file, or the shipped ones.
+
+    Args:
+        path: a TOML file; None for the shipped rules.
+        zones: of the installation, for the rules that watch them.
+
+    Returns:
+        By name.
 
     Raises:
         Misconfigured: it cannot be read, or a rule is wrong; the message names the rule and what would be right.
@@ -97,7 +138,7 @@ def load_rules(path: Path | None = None) -> list[Rule]:
         tables = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"[alerts] rules {path}: {error}") from None
-    return [_rule(name, table) for name, table in sorted(tables.items())]
+    return [_rule(name, table).over(zones) for name, table in sorted(tables.items())]
 
 
 def _rule(name: str, table: object) -> Rule:

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from alerts.alert import Stretch
+from alerts.day_span import end_of_span
 from alerts.rules import Rule
 from contract import timestamps
 from contract.records import at
@@ -55,19 +56,19 @@ class SampleWatch:
 
     def __init__(self, rule: Rule, begin_ms: int | None) -> None:
         self.rule = rule
-        self._names = ("",) if len(rule.leaves) == 1 else tuple(map(_short, rule.leaves))
+        self._names = ("",) if len(rule.leaves) <= 1 else tuple(map(_short, rule.leaves))
         self._doubt_ms = begin_ms
         self._first_known: dict[str, int] = {}
         self._reaches_back = False
         self._held: dict[str, _Held] = {}
         self._done: list[Stretch] = []
 
-    def take(self, instant: str, ms: int, sample: Sample) -> None:
+    def add(self, instant: str, ms: int, sample: Sample) -> None:
         """The next sample in the order of history; `ms` is its instant in Unix ms."""
         for name, each in [*self._held.items()]:
             if ms - each.last_ms > self.rule.gap_ms:
                 self._end(name, each.last)
-        for name, value in self._values(ms, sample).items():
+        for name, value in self._values_then(ms, sample).items():
             if value is None:
                 if name in self._held:
                     self._end(name, instant)
@@ -125,6 +126,20 @@ class SampleWatch:
     def _known_as(self, name: str) -> str:
         return name if name in self._names else ""
 
+    def _values_then(self, ms: int, sample: Sample) -> dict[str, str | None]:
+        """The values, at the times of the day and of the engine at which the rule watches."""
+        values = self._values(ms, sample)
+        none = dict.fromkeys((*self._names, *values, *self._held))
+        if self.rule.between and end_of_span(self.rule.between, self.rule.zone, ms) is None:
+            return none
+        if self.rule.while_running:
+            speed = at(sample, ENGINE)
+            if speed is None:
+                return {}
+            if speed <= 0:
+                return none
+        return values
+
     def _values(self, ms: int, sample: Sample) -> dict[str, str | None]:
         """name → what is seen where the condition holds, None where it does not; what is not known is left out."""
         raise NotImplementedError
@@ -134,12 +149,6 @@ class _NumberWatch(SampleWatch):
     """`above` and `below`."""
 
     def _values(self, ms: int, sample: Sample) -> dict[str, str | None]:
-        if self.rule.while_running:
-            speed = at(sample, ENGINE)
-            if speed is None:
-                return {}
-            if speed <= 0:
-                return dict.fromkeys(self._names)
         found = zip(self._names, (at(sample, leaf) for leaf in self.rule.leaves), strict=True)
         return {name: self._seen(value) for name, value in found if value is not None}
 
@@ -231,6 +240,54 @@ class _Reading:
         return self.is_running and before.is_running
 
 
+class _ZoneWatch(SampleWatch):
+    """`inside` and `zone_speed`: each zone is a name of its own. `outside`: there is one name."""
+
+    def _values(self, ms: int, sample: Sample) -> dict[str, str | None]:
+        latitude, longitude = at(sample, "gps_location.latitude"), at(sample, "gps_location.longitude")
+        if latitude is None or longitude is None or not self.rule.areas:
+            return {}
+        around = [zone for zone in self.rule.areas if zone.contains(latitude, longitude)]
+        if self.rule.kind == "outside":
+            return {"": None if around else f"at {latitude:.4f}, {longitude:.4f}"}
+        if self.rule.kind == "inside":
+            seen = {zone.id: zone.name if zone.name != zone.id else "" for zone in around}
+            return {"": None, **dict.fromkeys(self._held), **seen}
+        speed = at(sample, "vehicle_speed")
+        speed = at(sample, "gps_location.speed") if speed is None else speed
+        if speed is None:
+            return {}
+        limits = {zone.id: zone.speed_limit_kmh for zone in around}
+        fast = {name: f"{speed:g} of {limit:g} km/h" for name, limit in limits.items() if limit and speed > limit}
+        return {"": None, **dict.fromkeys(self._held), **fast}
+
+
+class _HarshWatch(SampleWatch):
+    """Harsh manoeuvres within the hour before; a truck that does not send `since_last` is not known."""
+
+    _MEMORY_MS = 3_600_000
+
+    def __init__(self, rule: Rule, begin_ms: int | None) -> None:
+        super().__init__(rule, begin_ms)
+        self._events: list[tuple[int, str]] = []
+        self._trusted_ms: int | None = None if begin_ms is not None else 0
+
+    def _values(self, ms: int, sample: Sample) -> dict[str, str | None]:
+        since_last = sample.get("since_last")
+        if not since_last:
+            return {}
+        self._events += [(timestamps.to_ms(each["at"]), each["kind"]) for each in since_last.get("harsh") or ()]
+        self._events = [each for each in self._events if ms - each[0] <= self._MEMORY_MS]
+        if self._trusted_ms is None:
+            self._trusted_ms = ms + self._MEMORY_MS
+        if ms < self._trusted_ms:
+            self._doubt_ms = ms
+            return {}
+        kinds = ", ".join(sorted({kind for _, kind in self._events}))
+        many = len(self._events) >= (self.rule.value or 0)
+        return {"": f"{len(self._events)} within an hour: {kinds}" if many else None}
+
+
 _WATCHES: dict[str, type[SampleWatch]] = {
     "above": _NumberWatch,
     "below": _NumberWatch,
@@ -238,6 +295,10 @@ _WATCHES: dict[str, type[SampleWatch]] = {
     "words": _WordWatch,
     "fault": _FaultWatch,
     "drop": _DropWatch,
+    "harsh": _HarshWatch,
+    "inside": _ZoneWatch,
+    "outside": _ZoneWatch,
+    "zone_speed": _ZoneWatch,
 }
 
 

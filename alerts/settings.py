@@ -1,13 +1,12 @@
 """The `[alerts]` table of milepost.toml."""
 
-import re
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contract.settings import Room
+from alerts.day_span import Span, ZoneName
+from contract.settings import RoomSettings
 
 SEVERITIES = ("info", "warning", "critical")
 _NEEDS = {"webhook": ("url", "secret"), "email": ("server", "sender", "to"), "sns": ("topic_arn",)}
@@ -30,8 +29,8 @@ class Receiver(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     kind: Literal["webhook", "email", "sns"]
     at_least: Literal["info", "warning", "critical"] = "info"
-    quiet: str | None = None
-    zone: str = "UTC"
+    quiet: Span | None = None
+    zone: ZoneName = "UTC"
     wait_seconds: float = Field(default=10, ge=0)
     url: str | None = Field(default=None, pattern=r"^https?://")
     secret: str | None = Field(default=None, min_length=24)
@@ -43,22 +42,6 @@ class Receiver(BaseModel):
     to: tuple[str, ...] = ()
     topic_arn: str | None = None
 
-    @field_validator("quiet")
-    @classmethod
-    def _is_a_span(cls, quiet: str | None) -> str | None:
-        if quiet is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", quiet):
-            raise ValueError('must be a span of the day such as "22:00-06:00"')
-        return quiet
-
-    @field_validator("zone")
-    @classmethod
-    def _is_a_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("must be a time zone such as Europe/Berlin") from None
-        return zone
-
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> "Receiver":
         missing = [name for name in _NEEDS[self.kind] if not getattr(self, name)]
@@ -67,7 +50,7 @@ class Receiver(BaseModel):
         return self
 
 
-class AlertSettings(Room):
+class AlertSettings(RoomSettings):
     """rules: a TOML file of rules instead of the shipped ones. receivers: who is told."""
 
     rules: Path | None = None

@@ -69,7 +69,7 @@ class SilenceWatch:
         self._gaps: list[tuple[str, int, str, int]] = []
         self._last: tuple[str, int] | None = None
 
-    def take(self, instant: str, ms: int) -> None:
+    def add(self, instant: str, ms: int) -> None:
         """The next sample."""
         if self._last and ms - self._last[1] > self._bound_ms:
             self._gaps.append((*self._last, instant, ms))

@@ -51,7 +51,7 @@ class _Group(NamedTuple):
     threads: list[Thread]
 
 
-def tell(
+def update_threads(
     threads: Sequence[Thread], alerts: Sequence[Alert], former: Sequence[Alert], is_news: Callable[[Alert], bool]
 ) -> tuple[list[Thread], list[Told]]:
     """What changes in the threads of one subject, and what is to be told.

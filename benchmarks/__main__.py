@@ -1,18 +1,22 @@
 """`make bench`: runs every figure, also after one has missed its aim, and writes what they said to RESULTS.md.
 
 Each figure is a module of this folder that prints its lines and exits 1 where it misses its aim. Arguments name the
-figures to run (default: all); only a run of all of them rewrites RESULTS.md. Exit 1 if any missed.
+figures to run (default: all); RESULTS.md keeps what the others said, with their date. Exit 1 if any missed.
 """
 
-import os
-import platform
+import io
+import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from contract import leashed_process
+from simulator.run_record import machine
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
@@ -42,30 +46,54 @@ def names() -> list[str]:
 def run(name: str) -> Outcome:
     """Run one figure as a process of its own and show its lines as they come."""
     began = time.monotonic()
-    process = subprocess.Popen(
+    process = leashed_process.start(
         [sys.executable, "-u", "-m", f"benchmarks.{name}"],
-        cwd=HERE.parent,
+        death_signal=signal.SIGKILL,
+        folder=HERE.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
     )
     lines = []
     assert process.stdout is not None
-    for line in process.stdout:
+    for line in io.TextIOWrapper(process.stdout, "utf-8"):
         print(line, end="", flush=True)
         lines.append(line)
     return Outcome(name, "".join(lines), process.wait(), time.monotonic() - began)
 
 
-def report(outcomes: Sequence[Outcome]) -> str:
-    """RESULTS.md: when, of which commit, on which machine; then each figure's own lines."""
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One figure as RESULTS.md has it: `facts` say when, of which commit, on which machine and for how long."""
+
+    name: str
+    verdict: str
+    facts: str
+    said: str
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "Section":
+        when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, {machine()}, {outcome.seconds:.0f} s"
+        return cls(outcome.name, outcome.verdict, when, _short(outcome.said))
+
+
+_SECTION = re.compile(r"^## (\w+): ([^\n]+)\n\n([^\n]+)\.\n\n```\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+
+
+def read(text: str) -> dict[str, Section]:
+    """The sections of a RESULTS.md that `report` wrote."""
+    return {each[0]: Section(*each) for each in _SECTION.findall(text)}
+
+
+def report(sections: Mapping[str, Section]) -> str:
+    """RESULTS.md: a table of all, then each figure's own lines with its machine, date and commit."""
+    ordered = [sections[name] for name in sorted(sections)]
     parts = [
-        "# Results\n\nWritten by `make bench`; never edited by hand. Ratios are within one run, on one machine.\n",
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, {_machine()}.\n",
-        "| figure | aim | seconds |\n|---|---|---|\n"
-        + "".join(f"| {each.name} | {each.verdict} | {each.seconds:.0f} |\n" for each in outcomes),
+        "# Results\n\nWritten by `make bench`; never edited by hand. Ratios are within one run, on one machine. A run"
+        "\nof some figures replaces those and leaves the others with the date and commit they had.\n",
+        "| figure | aim | measured |\n|---|---|---|\n"
+        + "".join(f"| {each.name} | {each.verdict} | {each.facts.partition(', ')[0]} |\n" for each in ordered),
     ]
-    parts += [f"## {each.name}: {each.verdict}\n\n```\n{_short(each.said)}\n```\n" for each in outcomes]
+    parts += [f"## {each.name}: {each.verdict}\n\n{each.facts}.\n\n```\n{each.said}\n```\n" for each in ordered]
     return "\n".join(parts)
 
 
@@ -80,25 +108,11 @@ def _short(said: str) -> str:
 def _commit() -> str:
     git = ["git", "-C", str(HERE.parent)]
     done = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
-    return (done.stdout.strip() or "unknown") + (" with changes" if changed.stdout.strip() else "")
-
-
-def _machine() -> str:
-    cpu = next((line for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")), "")
-    memory = next(
-        (line for line in _read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), "MemTotal: 0 kB"
+    paths = ["--", ".", ":!benchmarks/RESULTS.md", ":!benchmarks/growth.svg"]
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "-uno", *paths], capture_output=True, text=True, check=False
     )
-    gib = int(memory.split()[1]) / 1024**2
-    model = cpu.partition(":")[2].strip() or platform.machine()
-    return f"{os.cpu_count()} cores {model}, {gib:.0f} GiB, Python {platform.python_version()}"
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError:
-        return ""
+    return (done.stdout.strip() or "unknown") + (" with changes" if changed.stdout.strip() else "")
 
 
 def main(chosen: Sequence[str]) -> int:
@@ -111,8 +125,9 @@ def main(chosen: Sequence[str]) -> int:
     for name in chosen or known:
         print(f"== {name}", flush=True)
         outcomes.append(run(name))
-    if not chosen:
-        RESULTS.write_text(report(outcomes), encoding="utf-8")
+        before = read(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        kept = {each: section for each, section in before.items() if each in known}
+        RESULTS.write_text(report(kept | {name: Section.of(outcomes[-1])}), encoding="utf-8")
     missed = [each for each in outcomes if each.code]
     for each in missed:
         print(f"{each.name}: {each.verdict}")

@@ -16,6 +16,7 @@ class MemoryStore:
     """Of `Store` what ingest calls; samples, versions and ledgers by truck, nothing durable."""
 
     chunk = 200
+    read_on = 30
     most_versions = None
     too_late_ms = None
     clicks_too_old_ms = None
@@ -36,6 +37,9 @@ class MemoryStore:
 
     def policy(self) -> None:
         return None
+
+    def clicks_kept_from(self) -> str:
+        return ""
 
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
         stored, keys = self.samples[truck_id], self.keys[truck_id]

@@ -14,7 +14,7 @@ import tempfile
 import time
 
 from collector import queries
-from collector.history import Point, Policy, Run, plan
+from collector.history import Point, Run, TrackingPolicy, plan
 from collector.rows import StoredSample
 from collector.stores import Change, Reader
 from collector.stores.factory import open_reader, open_store
@@ -104,7 +104,7 @@ def on_dynamodb() -> bool:
     """Do both cost the same."""
     found = []
     for days in (1, 365):
-        cloud = Cloud(Policy.of())
+        cloud = Cloud(TrackingPolicy.of())
         cloud.on_topic(TRUCK, sample(truck_id=TRUCK))
         count = days * PER_DAY
         cloud.grow(TRUCK, RECEIVED_MS - (days + 1) * DAY_MS, count, DAY_MS // PER_DAY)

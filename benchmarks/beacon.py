@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -23,6 +24,8 @@ from pathlib import Path
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+
+from contract import leashed_process
 
 EMPTY = "/empty"
 CLICKS = "/v1/clicks"
@@ -49,7 +52,10 @@ def main() -> None:
         raise SystemExit("wrk is needed: apt-get install wrk")
     with tempfile.TemporaryDirectory(prefix="beacon-") as name:
         argv = [sys.executable, "-m", "benchmarks.beacon", "--serve", name]
-        server = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+        server = leashed_process.start(
+            argv, death_signal=signal.SIGKILL, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            folder=Path(__file__).parents[1],
+        )  # fmt: skip
         try:
             assert server.stdout
             figures = measure(server.pid, int(server.stdout.readline()), Path(name), options)
@@ -67,7 +73,7 @@ def main() -> None:
 def serve(folder: Path) -> None:
     """Print the port, and serve until the input ends."""
     from collector.beacon import BeaconSettings, create_app
-    from collector.history import Policy
+    from collector.history import TrackingPolicy
     from collector.ingest import Ingest, vouch_for_policy
     from collector.settings import CollectorSettings
     from collector.stores.factory import open_store
@@ -75,7 +81,7 @@ def serve(folder: Path) -> None:
     from standalone.http_server import HttpServer
 
     settings = CollectorSettings(data_dir=folder)
-    policy, store = Policy.of(settings.track), open_store(settings.store_url)
+    policy, store = TrackingPolicy.of(settings.track), open_store(settings.store_url)
     vouch_for_policy(store, policy)
     with Writer(store, Ingest(store, policy)) as writer:
         unlimited = BeaconSettings(rate=1e9, burst=1e9, quota_mb_per_day=1e9, free_mb=0)

@@ -26,8 +26,8 @@ from agent.buffer.sqlite import SqliteBuffer
 from agent.publishing.publisher import Publisher
 from agent.settings import AgentSettings
 from agent.timing.clock import SystemClock
-from agent.transport import Limits
-from agent.transport.endpoint import Line
+from agent.transport import BrokerLimits
+from agent.transport.endpoint import EndpointLine
 from agent.transport.paho import PahoTransport
 from contract import topics
 from tests.agent.live import Broker
@@ -101,7 +101,7 @@ def _compare(folder: Path, port: int, options: argparse.Namespace, records: int)
             payloads = [join_batch(group) if records > 1 else group[0].body for group in groups]
             bare.append(options.samples / _bare(port, payloads, options.window))
             agent.append(
-                options.samples / _drain(buffer, port, replace(Limits(), records=records, window=options.window))
+                options.samples / _drain(buffer, port, replace(BrokerLimits(), records=records, window=options.window))
             )
         for part in folder.glob("buffer.db*"):
             part.unlink()
@@ -122,8 +122,8 @@ def _fill(path: Path, buffer: SqliteBuffer, count: int) -> None:
     buffer._highest = count
 
 
-def _drain(buffer: SqliteBuffer, port: int, limits: Limits) -> float:
-    transport = PahoTransport(Line("127.0.0.1", port, TRUCK), limits=limits.of_own_broker())
+def _drain(buffer: SqliteBuffer, port: int, limits: BrokerLimits) -> float:
+    transport = PahoTransport(EndpointLine("127.0.0.1", port, TRUCK), limits=limits.of_own_broker())
     settings = AgentSettings(truck_id=TRUCK, buffer=buffer._path)
     uplink = Publisher(settings, buffer, transport, SystemClock())
     uplink.start()

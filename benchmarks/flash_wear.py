@@ -18,8 +18,9 @@ from pathlib import Path
 
 from agent.buffer.sqlite import SqliteBuffer
 from benchmarks.drain import DOCUMENT
+from contract import timestamps
 
-AT = "2026-01-31T12:00:01.000Z"
+FIRST_MS = 1_769_860_801_000
 
 
 def main() -> None:
@@ -54,7 +55,7 @@ def _buffer(path: Path, count: int) -> None:
     now = [0.0]
     with SqliteBuffer(path, "BENCH", monotonic=lambda: now[0]) as buffer:
         for number in range(count):
-            buffer.mark_sent([buffer.append(DOCUMENT).seq], at=AT)
+            buffer.mark_sent([buffer.append(DOCUMENT).seq], at=timestamps.from_ms(FIRST_MS + 60_000 * number))
             now[0] += 60
             if number % 60 == 59:
                 buffer.prune()

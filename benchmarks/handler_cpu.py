@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks._memory_store import MemoryStore
 from benchmarks.ingest_cpu import AIM, BATCH, ROUNDS, SAMPLES, cpu, envelope, payloads
 from collector.handlers import bootstrap, telemetry
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 
 FUNCTIONS = ("telemetry", "clicks", "beacon", "repair", "archive")
@@ -50,7 +50,7 @@ def events(trucks: int) -> tuple[list[dict[str, Any]], list[bytes]]:
     return batches, [payload for _, _, payload in samples]
 
 
-def handle(batches: list[dict[str, Any]], policy: Policy) -> None:
+def handle(batches: list[dict[str, Any]], policy: TrackingPolicy) -> None:
     """All batches through the function, into an empty store."""
     store = MemoryStore()
     ingest = Ingest(store, policy)  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def measure(trucks: int) -> tuple[float, float]:
     import json
 
     batches, texts = events(trucks)
-    policy = Policy.of()
+    policy = TrackingPolicy.of()
     handle(batches[:2], policy)
     ours, floor = [], []
     for _ in range(ROUNDS):

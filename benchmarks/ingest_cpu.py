@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 
 from agent.sensors.merge import merge
 from benchmarks._memory_store import MemoryStore
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest, items_of_stream_record
 from contract import timestamps
 from contract.codec import dump
@@ -55,7 +55,7 @@ def envelope(truck_id: str, received_ms: int, payload: bytes) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode()
 
 
-def ingest(batches: list[list[bytes]], policy: Policy) -> None:
+def ingest(batches: list[list[bytes]], policy: TrackingPolicy) -> None:
     """Take all batches into an empty store."""
     store = MemoryStore()
     taker = Ingest(store, policy)  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ def cpu(work: Callable[[], None]) -> float:
     return time.process_time() - before
 
 
-def measure(trucks: int, policy: Policy) -> tuple[float, float]:
+def measure(trucks: int, policy: TrackingPolicy) -> tuple[float, float]:
     """CPU seconds a sample: ingest, and json.loads of what it took."""
     samples = payloads(trucks)
     texts = [payload for _, _, payload in samples]
@@ -96,7 +96,7 @@ def _batches(samples: list[tuple[str, int, bytes]]) -> list[list[bytes]]:
 
 def main() -> int:
     """Measure, print the table; 0 if the aim is met."""
-    policy = Policy.of()
+    policy = TrackingPolicy.of()
     if "--profile" in sys.argv:
         batches = _batches(payloads(TRUCKS["mixed"]))
         profile = cProfile.Profile()

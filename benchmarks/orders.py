@@ -9,7 +9,7 @@ PostgreSQL where its programs are installed.
 import json
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import threading
@@ -22,6 +22,8 @@ from queue import SimpleQueue
 from typing import Any
 
 import httpx
+
+from contract import leashed_process
 
 ORDERS_A_MINUTE, SECONDS = 1000, 60
 AIM_MS = 100
@@ -86,7 +88,7 @@ def server(folder: Path, database: str | None) -> Iterator[str]:
     """A quiet `milepost up`; its URL."""
     environment = {**os.environ, **({"MILEPOST_COMMERCE__DATABASE": database} if database else {})}
     command = [*MILEPOST, "up", *QUIET, "--data-dir", str(folder)]
-    box = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    box = leashed_process.start(command, death_signal=signal.SIGKILL, environment=environment)
     try:
         while not (folder / "up.json").exists():
             time.sleep(0.05)

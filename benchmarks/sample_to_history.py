@@ -8,12 +8,13 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+from contract import leashed_process
 
 TRUCKS, SECONDS = 50, 30
 MILEPOST = (sys.executable, "-m", "milepost")
@@ -73,11 +74,11 @@ def main() -> None:
         folder = Path(name)
         data = folder / "data"
         options = ["--trucks", "0", "--shoppers", "0", "--port", "0", "--data-dir", str(data), "--json"]
-        box = subprocess.Popen([*MILEPOST, "up", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        box = leashed_process.start([*MILEPOST, "up", *options], death_signal=signal.SIGKILL)
         while not (data / "up.json").exists():
             time.sleep(0.05)
         broker = json.loads((data / "up.json").read_text())["mqtt"]
-        fleet = subprocess.Popen([sys.executable, __file__, broker, str(folder)])
+        fleet = leashed_process.start([sys.executable, __file__, broker, str(folder)], death_signal=signal.SIGKILL)
         time.sleep(5)  # all connected, caches warm
         latencies = sorted(watch(data / "milepost.db", SECONDS))
         for process in (fleet, box):

@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from collector.history import Policy  # noqa: E402
+from collector.history import TrackingPolicy  # noqa: E402
 from collector.ingest import Ingest, vouch_for_policy  # noqa: E402
 from collector.stores.dynamodb import DynamoDbStore, create_tables  # noqa: E402
 from contract import timestamps  # noqa: E402
@@ -77,7 +77,7 @@ def measure(client: Any, track: Any, size: int) -> tuple[float, float, int, int]
     prefix = f"units-{next(_numbers)}"
     create_tables(client, prefix, expiring=False)
     store = DynamoDbStore(prefix, meter, clock=lambda: 0.0)
-    policy = Policy.of(track)
+    policy = TrackingPolicy.of(track)
     vouch_for_policy(store, policy)
     plain = changing = 0.0
     samples = changes = 0

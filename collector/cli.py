@@ -12,16 +12,16 @@ from collector import cli_rendering, queries
 from collector.cli_clicks import clicks
 from collector.cli_collect import collect
 from collector.cli_dead_letters import dead_letters
-from collector.cli_options import SomeTruck, Truck, now_ms, print_json, reading, settings_of, writing
+from collector.cli_options import SomeTruck, Truck, print_json, reading, settings_of, writing
 from collector.ingest import Ingest, vouch_for_policy
 from collector.ingest.history_writer import HistoryWriter
 from collector.ingest.jsonl import KINDS, ingest_lines, open_lines
-from collector.ingest_objects import ingest_objects
+from collector.ingest_objects import EXPORT, ingest_objects
 from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
 from collector.settings import CollectorSettings
 from collector.streams.s3_objects import S3Objects
-from contract import timestamps
+from contract import cli_tables, machine_clock, timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.control_messages import Report
 from contract.errors import Misconfigured, Rejected
@@ -48,6 +48,7 @@ def ingest(
 ) -> None:
     """Take JSON Lines files into history. Safe to repeat: what is known counts as duplicate.
 
+    `dynamodb-export://BUCKET/PREFIX` takes a table's export in DYNAMODB_JSON.
     `s3://BUCKET/PREFIX` takes every object under the prefix, the archive's too; interrupted, it goes on where it was.
     Ends with one line, {"accepted":n,"duplicate":n,"rejected":n}. Exit 1 if anything was rejected; rejected lines
     are kept: see `milepost dead-letters list`.
@@ -55,7 +56,7 @@ def ingest(
     if stream not in KINDS:
         raise Misconfigured(f"--stream {stream!r}: give one of {', '.join(KINDS)}")
     for file in files:
-        if file != "-" and not file.startswith("s3://") and (not Path(file).exists() or Path(file).is_dir()):
+        if file != "-" and not file.startswith(("s3://", EXPORT)) and (not Path(file).exists() or Path(file).is_dir()):
             raise Misconfigured(f"no file {file!r}: give the path of a JSON Lines file, or - for stdin")
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     settings = settings_of(config, data_dir)
@@ -65,12 +66,7 @@ def ingest(
             typer.echo("Events that were counted live over 14 days ago cannot be recognised in a file.", err=True)
         taker = Ingest(store, policy, forgotten=Forgotten(settings.data_dir))
         for file in files:
-            taken = (
-                ingest_objects(taker, S3Objects(file), stream, settings.data_dir)
-                if file.startswith("s3://")
-                else _ingest_file(taker, file, stream)
-            )
-            for sums in taken:
+            for sums in _ingest(taker, file, stream, settings.data_dir):
                 done = sums
             counts = {status: count + done[status] for status, count in counts.items()}
     if not as_json and counts["rejected"]:
@@ -79,11 +75,20 @@ def ingest(
     raise typer.Exit(1 if counts["rejected"] else 0)
 
 
+def _ingest(taker: Ingest, file: str, stream: str, folder: Path) -> Iterator[dict[str, int]]:
+    if file.startswith(EXPORT):
+        objects = S3Objects(f"s3://{file.removeprefix(EXPORT)}")
+        return ingest_objects(taker, objects, stream, folder, exported=True)
+    if file.startswith("s3://"):
+        return ingest_objects(taker, S3Objects(file), stream, folder)
+    return _ingest_file(taker, file, stream)
+
+
 def _ingest_file(taker: Ingest, file: str, stream: str) -> Iterator[dict[str, int]]:
     yield {"accepted": 0, "duplicate": 0, "rejected": 0}
     with ExitStack() as stack:
         lines = sys.stdin.buffer if file == "-" else stack.enter_context(open_lines(Path(file)))
-        for sums in ingest_lines(taker, lines, stream, clock_ms=now_ms):
+        for sums in ingest_lines(taker, lines, stream, clock_ms=machine_clock.now_ms):
             if sys.stderr.isatty():
                 typer.echo(f"\r{file}: {sum(sums.values()):,} records", err=True, nl=False)
             yield sums
@@ -99,7 +104,7 @@ def trucks(data_dir: DataDir = None, config: Config = None, as_json: AsJson = Fa
     if as_json:
         print_json(rows)
         return
-    cli_rendering.show(
+    cli_tables.show(
         "Trucks",
         ["truck", "latest sample", *cli_rendering.HIGHLIGHTS, "faults"],
         [[row["truck_id"], row["latest"]["sampled_at"], *cli_rendering.highlights(row["latest"])] for row in rows],
@@ -130,7 +135,7 @@ def history(  # noqa: PLR0913 - one parameter an option
     if as_json:
         print_json(rows)
         return
-    cli_rendering.show(
+    cli_tables.show(
         f"History of {truck}",
         ["from", "until", *cli_rendering.HIGHLIGHTS, "faults"],
         [
@@ -172,7 +177,9 @@ def audit(
         raise Misconfigured("give `audit`, `audit TRUCK` or `audit close TRUCK STREAM`")
     truck = given[0] if given else None
     with reading(settings) as reader:
-        found = queries.audit(reader, now_ms=now_ms(), grace_ms=int(settings.resend_after * 1000), truck_id=truck)
+        found = queries.audit(
+            reader, now_ms=machine_clock.now_ms(), grace_ms=int(settings.resend_after * 1000), truck_id=truck
+        )
     complete = queries.complete(found)
     if as_json:
         print_json(found)
@@ -186,7 +193,7 @@ def audit(
             "twice": "conflicts",
         }
         rows = [[row[name] for name in shown.values()] for row in found["trucks"]]
-        cli_rendering.show("Audit", list(shown), rows, empty="No streams yet.")
+        cli_tables.show("Audit", list(shown), rows, empty="No streams yet.")
         typer.echo(_verdict(found, complete=complete))
     raise typer.Exit(0 if complete else 1)
 
@@ -207,7 +214,9 @@ def _close_stream(settings: CollectorSettings, truck_id: str, stream_id: str, *,
         lost = ledger.missing().count
         said = Report(stream_id=stream_id, oldest_retained=ledger.highest + 1, highest_seq=ledger.highest, closed=True)
         with store.unit():
-            HistoryWriter(store, policy).revise(truck_id, stream_id, lambda known: known.report(said, now_ms()))
+            HistoryWriter(store, policy).revise(
+                truck_id, stream_id, lambda known: known.report(said, machine_clock.now_ms())
+            )
     answer = {"truck_id": truck_id, "stream_id": stream_id, "lost": lost}
     print_json(answer) if as_json else typer.echo(f"Closed: {lost} samples of {stream_id} are lost for certain.")
 
@@ -233,7 +242,7 @@ def verify(truck: SomeTruck = None, data_dir: DataDir = None, config: Config = N
     if as_json:
         print_json(faults)
     else:
-        cli_rendering.show(
+        cli_tables.show(
             "Faults",
             ["truck_id", "fault"],
             [[fault["truck_id"], fault["fault"]] for fault in faults],

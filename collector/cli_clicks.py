@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from collector import cli_rendering, queries
+from collector import queries
 from collector.cli_options import print_json, reading, settings_of
-from contract import timestamps
+from contract import cli_tables, timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured, Rejected
 
@@ -49,7 +49,7 @@ def clicks(  # noqa: PLR0913 - one parameter an option
         return
     names = [name for name in rows[0] if by != "session" or name not in _WIDE] if rows else []
     cells = [[row[name] for name in names] for row in rows]
-    cli_rendering.show(f"Clicks by {by}", names, cells, empty="No clicks yet.")
+    cli_tables.show(f"Clicks by {by}", names, cells, empty="No clicks yet.")
 
 
 def _instant(text: str | None, option: str) -> str | None:

@@ -1,8 +1,7 @@
 """`milepost collect`: a worker of the collector behind a stream, for what one process cannot take."""
 
 import logging
-import signal
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,18 +12,7 @@ from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
 from contract.forgotten import Forgotten
 from contract.settings import load
-
-
-class _Stop:
-    """Set by SIGTERM and SIGINT; looked at between two batches, which are finished."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, *_: Any) -> None:
-        self.asked = True
+from contract.stop_signals import stop_event
 
 
 def collect(
@@ -41,19 +29,19 @@ def collect(
     try:
         from collector.handlers.kafka_worker import Worker
 
-        place = KafkaAddress.of(stream, load("kafka", KafkaSettings, config))
-        stop = _Stop()
-        make_topics(place)
+        address = KafkaAddress.of(stream, load("kafka", KafkaSettings, config))
+        stop = stop_event()
+        make_topics(address)
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error}: `milepost collect` needs pip install 'milepost[kafka]'") from error
     with writing(settings_of(config, data_dir), make=True) as (store, policy):
         vouch_for_policy(store, policy)
         worker = Worker(
-            place, store, Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
+            address, store, Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
         )
         logging.getLogger("collector").setLevel(logging.INFO)
-        typer.echo(f"Collecting from {place.brokers}, topics {', '.join(place.topics)}", err=True)
-        worker.run(lambda: stop.asked)
+        typer.echo(f"Collecting from {address.brokers}, topics {', '.join(address.topics)}", err=True)
+        worker.run(stop.is_set)
     counts = dict(sorted(worker.counts.items()))
     print_json(counts) if as_json else typer.echo(
         ", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing came"

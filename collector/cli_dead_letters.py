@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from collector import cli_rendering, queries
+from collector import queries
 from collector.cli_options import print_json, reading, settings_of, writing
 from collector.ingest import Ingest, unpack, vouch_for_policy
 from collector.ingest.validation import letter_item
+from contract import cli_tables
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
 from contract.forgotten import Forgotten
@@ -24,7 +25,7 @@ def list_letters(data_dir: DataDir = None, config: Config = None, as_json: AsJso
         print_json(rows)
         return
     names = ["id", "received_at", "source", "field", "reason"]
-    cli_rendering.show(
+    cli_tables.show(
         "Dead letters", names, [[row[name] for name in names] for row in rows], empty="Nothing was refused."
     )
 

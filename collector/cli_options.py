@@ -1,7 +1,6 @@
 """What the collector's commands share: options, settings, and the store opened for reading or writing."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.settings import CollectorSettings, speak_to
 from collector.stores import Reader, Store
 from collector.stores.factory import open_reader, open_store
@@ -22,7 +21,15 @@ SomeTruck = Annotated[str | None, typer.Argument(metavar="TRUCK", help="Only thi
 
 
 def settings_of(config: Path | None, data_dir: Path | None) -> CollectorSettings:
-    """The room's settings, with `--data-dir` above all."""
+    """The room's settings, with `--data-dir` above all.
+
+    Args:
+        config: a settings file, None for those that are looked for.
+        data_dir: where the store lies, None as the settings say.
+
+    Returns:
+        The settings, checked.
+    """
     settings = load("collector", CollectorSettings, config)
     return settings.model_copy(update={"data_dir": data_dir}) if data_dir else settings
 
@@ -56,18 +63,14 @@ def reading(settings: CollectorSettings) -> Iterator[Reader | None]:
 
 
 @contextmanager
-def writing(settings: CollectorSettings, *, make: bool = False) -> Iterator[tuple[Store, Policy]]:
+def writing(settings: CollectorSettings, *, make: bool = False) -> Iterator[tuple[Store, TrackingPolicy]]:
     """make: also where there is no store yet."""
-    policy = Policy.of(settings.track)
+    policy = TrackingPolicy.of(settings.track)
     store = open_store(store_url_of(settings), make=make)
     try:
         yield store, policy
     finally:
         store.close()
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def print_json(document: Any) -> None:

@@ -18,7 +18,12 @@ class Ask:
 
 
 def due(
-    store: Store, *, now_ms: int, grace_ms: int, observe: Callable[[StreamLedger], None] = lambda _: None
+    store: Store,
+    *,
+    now_ms: int,
+    grace_ms: int,
+    observe: Callable[[StreamLedger], None] = lambda _: None,
+    most: int | None = None,
 ) -> list[Ask]:
     """The requests to publish now; the ledgers count them as made. Most calls find none and write nothing.
 
@@ -27,16 +32,23 @@ def due(
         now_ms: Unix ms.
         grace_ms: how long a missing sample is only on its way.
         observe: called with each ledger that has a hole, as it was before this call.
+        most: samples after which no other truck is asked, so that the answers find room on their way; None without
+            bound. Trucks that are left out are due at the next call.
+
+    Returns:
+        One request to publish for each stream, truck by truck; the ledgers know already that these were asked for.
     """
-    asks = []
+    asks: list[Ask] = []
+    asked = 0
     for truck_id, stream_id, known in store.incomplete():
         observe(known)
         ranges, _ = known.ask(now_ms, grace_ms)
-        if not ranges:
+        if not ranges or (most is not None and asked >= most):
             continue
         with store.unit():
             ranges = _remember(store, truck_id, stream_id, now_ms=now_ms, grace_ms=grace_ms)
         if ranges:
+            asked += ranges.count
             asks.append(Ask(truck_id, Resend(stream_id=stream_id, ranges=list(ranges))))
     return asks
 

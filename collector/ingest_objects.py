@@ -3,19 +3,24 @@
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from collector.ingest import Ingest
+from collector.ingest import Ingest, dynamodb_export
 from collector.ingest.jsonl import documents, ingest_lines, open_lines
 from collector.streams.s3_objects import S3Objects
-from contract import atomic_file
+from contract import atomic_file, machine_clock
 
 log = logging.getLogger(__name__)
 
 
-def ingest_objects(taker: Ingest, objects: S3Objects, stream: str, folder: Path) -> Iterator[dict[str, int]]:
+EXPORT = "dynamodb-export://"
+"""What the URL of a DynamoDB table's export begins with, in place of `s3://`."""
+
+
+def ingest_objects(
+    taker: Ingest, objects: S3Objects, stream: str, folder: Path, *, exported: bool = False
+) -> Iterator[dict[str, int]]:
     """Take every object; gives the sums after each, of this run.
 
     Args:
@@ -24,6 +29,7 @@ def ingest_objects(taker: Ingest, objects: S3Objects, stream: str, folder: Path)
         stream: "telemetry" or "clicks", for objects that are not of the archive.
         folder: where the last key that was taken stands while a run is not at its end; a run that ends removes it, so
             that the next one also finds objects whose keys are lower.
+        exported: they are a DynamoDB table's export: only its data are read.
     """
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     yield dict(counts)
@@ -33,10 +39,13 @@ def ingest_objects(taker: Ingest, objects: S3Objects, stream: str, folder: Path)
     if after:
         log.warning("ingest_goes_on after=%s", after)
     folder.mkdir(parents=True, exist_ok=True)
-    for key in objects.keys(after):
+    for key in objects.names(after):
+        if exported and not dynamodb_export.holds_items(key):
+            continue
         done = dict.fromkeys(counts, 0)
         with objects.opened(key) as path, open_lines(path) as lines:
-            for sums in ingest_lines(taker, documents(lines), stream, clock_ms=lambda: time.time_ns() // 1_000_000):
+            found = dynamodb_export.records(lines) if exported else documents(lines)
+            for sums in ingest_lines(taker, found, stream, clock_ms=machine_clock.now_ms):
                 done = sums
         counts = {status: count + done[status] for status, count in counts.items()}
         atomic_file.write(mark, json.dumps({"of": place, "after": key}))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from collector.history import Point, Policy, Run, Version, define, parts, start
+from collector.history import Point, Run, TrackingPolicy, Version, define, parts, start
 from collector.rows import Counter, StoredSample
 from collector.stores import Change, Conflict, Reader, Store
 from contract.codec import content_hash, parse
@@ -18,7 +18,7 @@ _ANEW = "\0"  # no sample's key: each version is written again, whatever was wro
 _HALFWAY = "a rebuild that did not end"
 
 
-def rebuild(store: Store, policy: Policy, truck_id: str | None = None) -> dict[str, int]:
+def rebuild(store: Store, policy: TrackingPolicy, truck_id: str | None = None) -> dict[str, int]:
     """Rewrite histories under `policy`: one truck's, or all with the click counters; the store remembers the policy.
 
     A policy other than the remembered one takes all trucks at once: `{"trucks": n, "versions": n}`. Only what the
@@ -38,7 +38,7 @@ def rebuild(store: Store, policy: Policy, truck_id: str | None = None) -> dict[s
     return counts
 
 
-def _rebuild(store: Store, policy: Policy, truck_id: str) -> int | None:
+def _rebuild(store: Store, policy: TrackingPolicy, truck_id: str) -> int | None:
     """How many versions the retained samples of a truck make, None where there are no samples."""
     seen: object = None
     looks = 0
@@ -81,7 +81,7 @@ def _stored(store: Store, truck_id: str, oldest: str, *, whole: bool = False) ->
     return earlier[-1] if earlier else None, versions[len(earlier) :]
 
 
-def verify(store: Store, policy: Policy, truck_id: str | None = None) -> list[dict[str, Any]]:
+def verify(store: Store, policy: TrackingPolicy, truck_id: str | None = None) -> list[dict[str, Any]]:
     """`[{truck_id, fault}]`, empty where all that is derived is what it must be; `truck_id` null: the counters.
 
     Each truck is compared in a unit of its own, and again if others have written to it meanwhile.
@@ -100,7 +100,7 @@ def verify(store: Store, policy: Policy, truck_id: str | None = None) -> list[di
     return faults
 
 
-def _settled_faults(store: Store, policy: Policy, truck_id: str) -> list[str]:
+def _settled_faults(store: Store, policy: TrackingPolicy, truck_id: str) -> list[str]:
     for _ in range(_LOOKS):
         rev = store.head(truck_id).rev
         found = list(_faults(store, policy, truck_id))
@@ -109,7 +109,7 @@ def _settled_faults(store: Store, policy: Policy, truck_id: str) -> list[str]:
     return found
 
 
-def _faults(store: Store, policy: Policy, truck_id: str) -> Iterator[str]:
+def _faults(store: Store, policy: TrackingPolicy, truck_id: str) -> Iterator[str]:
     head = store.head(truck_id)
     bad, stale, points = [], [], []
     for sample in store.samples(truck_id):
@@ -134,7 +134,7 @@ def _faults(store: Store, policy: Policy, truck_id: str) -> Iterator[str]:
         yield "the head is not that of the samples"
 
 
-def _key(sample: StoredSample, policy: Policy) -> str:
+def _key(sample: StoredSample, policy: TrackingPolicy) -> str:
     return policy.key(telemetry(parse(sample.text)), sample.order_key)
 
 

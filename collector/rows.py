@@ -118,7 +118,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Received(Generic[Row]):
+class StoredSince(Generic[Row]):
     """Rows that were stored after a mark, in the order of their storing.
 
     rows: to be read once. whole: these are all rows of the store, not only those after the mark. mark: what to ask

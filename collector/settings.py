@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from contract.settings import Room
+from contract.settings import RoomSettings
 
 
-class CollectorSettings(Room):
+class CollectorSettings(RoomSettings):
     """Where the store is, what counts as a change, and how long a hole may be late.
 
     data_dir: `--data-dir` and MILEPOST_DATA_DIR override it. store: a store URL instead of the data directory's
@@ -30,7 +30,11 @@ class CollectorSettings(Room):
 
 
 def speak_to(aws: Mapping[str, str]) -> None:
-    """From now on boto3 in this process means the AWS that these variables name, whatever the shell has set."""
+    """From now on boto3 in this process means the AWS that these variables name, whatever the shell has set.
+
+    Args:
+        aws: names and values of the SDK's environment variables.
+    """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(aws)

@@ -5,14 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from collector.settings import CollectorSettings
 from commerce.settings import CommerceSettings
 from commerce.storage.database import Database, open_database
 from contract.errors import Misconfigured
-from contract.log_format import printable
 from contract.settings import load
 
 
@@ -47,27 +43,6 @@ def open_commerce(config: Path | None, data_dir: Path | None, *, make: bool = Fa
         database.close()
 
 
-def cells(row: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
-    """The named values of a row, as text."""
-    return (as_text(row.get(name)) for name in names)
-
-
-def as_text(value: object) -> str:
-    """A value for a table cell; control characters of strangers never reach the terminal raw."""
-    if value is None or isinstance(value, bool):
-        return {None: "", True: "yes", False: "no"}[value]
-    return printable(str(value))
-
-
-def show_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-    """Print a table, or `empty` where it has no rows."""
-    console = Console()
-    if not rows:
-        console.print(empty)
-        return
-    table = Table(title=title or None, title_justify="left")
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+def cells(row: dict[str, Any], names: Sequence[str]) -> Iterator[Any]:
+    """The named values of a row, None for those that it lacks."""
+    return (row.get(name) for name in names)

@@ -26,7 +26,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CustomerHoldings:
     """What commerce holds of a customer.
 
     order_ids, session_ids: of its orders. contents: hashes of the documents of its profile. identifiers: what names it
@@ -39,8 +39,16 @@ class Held:
     identifiers: tuple[str, ...]
 
 
-def held(database: Database, customer_id: str) -> Held:
-    """Find it."""
+def held(database: Database, customer_id: str) -> CustomerHoldings:
+    """Find what commerce holds of a customer.
+
+    Args:
+        database: of commerce.
+        customer_id: whose.
+
+    Returns:
+        Nothing in it where the customer is unknown.
+    """
     documents, contents = schema.register_documents, schema.order_contents
     with database.read() as connection:
         posted = [(row.order_id, parse(row.document)) for row in connection.execute(select(contents))]
@@ -55,7 +63,7 @@ def held(database: Database, customer_id: str) -> Held:
     others = {record.get("name") for subject, _, record in profiles if subject != customer_id}
     words = {str(record[name]) for _, record in mine for name in _OF_PROFILE if record.get(name)}
     words |= {str(record["name"]) for _, record in mine if record.get("name") and record["name"] not in others}
-    return Held(
+    return CustomerHoldings(
         tuple(sorted({order_id for order_id, _ in own})),
         tuple(sorted(sessions)),
         tuple(order_key.partition("#")[2] for order_key, _ in mine),
@@ -64,7 +72,7 @@ def held(database: Database, customer_id: str) -> Held:
 
 
 def forget_customer(
-    database: Database, customer_id: str, found: Held, identifiers: Iterable[str], marks: Forgotten
+    database: Database, customer_id: str, found: CustomerHoldings, identifiers: Iterable[str], marks: Forgotten
 ) -> dict[str, int]:
     """Rewrite it; one transaction. The markers must be written before.
 
@@ -102,7 +110,16 @@ def forget_customer(
 
 
 def forget_driver(database: Database, driver_id: str, marks: Forgotten) -> int:
-    """Put a pseudonym in a driver's place in every document of the vehicle register; returns how many there were."""
+    """Put a pseudonym in a driver's place in every document of the vehicle register; durable when it returns.
+
+    Args:
+        database: of commerce.
+        driver_id: whose.
+        marks: gives the pseudonym.
+
+    Returns:
+        How many documents there were.
+    """
     table, count = schema.register_documents, 0
     with database.write() as connection:
         for row in connection.execute(select(table).where(table.c.kind == "vehicle")).all():
@@ -149,13 +166,25 @@ def _forget_letters(connection: Connection, identifiers: Iterable[str]) -> int:
 
 
 def erase_traces(database: Database) -> None:
-    """Have PostgreSQL write its tables anew, without what was overwritten. SQLite's file is the caller's affair."""
+    """Have PostgreSQL write its tables anew, without what was overwritten. SQLite's file is the caller's affair.
+
+    Args:
+        database: of commerce; a PostgreSQL locks each table meanwhile.
+    """
     if not database.is_sqlite:
         database.vacuum_full([table.name for table in schema.metadata.sorted_tables])
 
 
 def occurrences(database: Database, identifiers: Iterable[str]) -> Rows:
-    """Where identifiers still stand in the tables: `[{place, identifier, hits}]`, none after `forget_customer`."""
+    """Where identifiers still stand in the tables.
+
+    Args:
+        database: of commerce.
+        identifiers: texts to look for, in every column that can hold text.
+
+    Returns:
+        `[{place, identifier, hits}]`, none after `forget_customer`.
+    """
     found = []
     with database.read() as connection:
         for table in schema.metadata.sorted_tables:
@@ -175,7 +204,15 @@ def _holds(column: Any, identifier: str) -> Any:
 
 
 def export(database: Database, customer_id: str) -> dict[str, Any]:
-    """Everything that commerce holds of a customer: the unified view, with every event of every order."""
+    """Everything that commerce holds of a customer: the unified view, with every event of every order.
+
+    Args:
+        database: of commerce.
+        customer_id: whose.
+
+    Returns:
+        `{customer_id, customer, orders}`, JSON's types.
+    """
     view = unified_view(database, customer_id)
     names = held(database, customer_id).order_ids
     orders = [found for name in names if (found := order(database, name))]
@@ -183,7 +220,14 @@ def export(database: Database, customer_id: str) -> dict[str, Any]:
 
 
 def holds(database: Database) -> Rows:
-    """The customers on legal hold: `[{customer_id, reason, since}]`."""
+    """The customers on legal hold.
+
+    Args:
+        database: of commerce.
+
+    Returns:
+        `[{customer_id, reason, since}]`, by customer_id; since: RFC 3339.
+    """
     table = schema.legal_holds
     with database.read() as connection:
         rows = connection.execute(select(table).order_by(table.c.customer_id)).all()
@@ -194,21 +238,44 @@ def holds(database: Database) -> Rows:
 
 
 def put_hold(database: Database, customer_id: str, reason: str, *, since_ms: int) -> None:
-    """Keep a customer from being forgotten until the hold is released; again changes the reason only."""
+    """Keep a customer from being forgotten until the hold is released; again changes the reason only.
+
+    Args:
+        database: of commerce.
+        customer_id: whose; need not be known yet.
+        reason: told to whoever wants to forget.
+        since_ms: Unix ms.
+    """
     insert = database.insert(schema.legal_holds).values(customer_id=customer_id, reason=reason, since_ms=since_ms)
     with database.write() as connection:
         connection.execute(insert.on_conflict_do_update(index_elements=["customer_id"], set_={"reason": reason}))
 
 
 def release_hold(database: Database, customer_id: str) -> bool:
-    """End a hold; whether there was one."""
+    """End a legal hold.
+
+    Args:
+        database: of commerce.
+        customer_id: whose.
+
+    Returns:
+        Whether there was one.
+    """
     table = schema.legal_holds
     with database.write() as connection:
         return bool(connection.execute(delete(table).where(table.c.customer_id == customer_id)).rowcount)
 
 
 def refuse_held(database: Database, customer_id: str) -> None:
-    """Raise Misconfigured with the reason where a customer is on legal hold."""
+    """Stop where a customer is on legal hold.
+
+    Args:
+        database: of commerce.
+        customer_id: whose.
+
+    Raises:
+        Misconfigured: the customer is, with the reason.
+    """
     for hold in holds(database):
         if hold["customer_id"] == customer_id:
             raise Misconfigured(

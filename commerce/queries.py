@@ -10,6 +10,7 @@ from commerce.orders.state import Content, counted
 from commerce.orders.wire import effective_ms
 from commerce.registers.documents import KINDS
 from commerce.registers.register import Register
+from commerce.routes.plans import Plans
 from commerce.settings import CommerceSettings
 from commerce.storage.database import Database, open_database
 from commerce.storage.schema import order_events, order_states
@@ -25,6 +26,7 @@ __all__ = [
     "order_list",
     "placed_orders",
     "register_versions",
+    "routes_in_force",
     "states_of",
 ]
 
@@ -57,7 +59,15 @@ def order_list(
 
 
 def states_of(database: Database, order_ids: Sequence[str]) -> dict[str, str]:
-    """order_id → its state (docs/commerce.md), of those among some orders that are known."""
+    """The states of some orders.
+
+    Args:
+        database: of commerce.
+        order_ids: of which; any number.
+
+    Returns:
+        order_id → state (docs/commerce.md), of those that are known.
+    """
     found: dict[str, str] = {}
     with database.read() as connection:
         for first in range(0, len(order_ids), _AT_ONCE):
@@ -68,7 +78,15 @@ def states_of(database: Database, order_ids: Sequence[str]) -> dict[str, str]:
 
 
 def order(database: Database, order_id: str) -> dict[str, Any] | None:
-    """One order's state and, under `events`, every event that counts, in time order; None for an unknown order."""
+    """One order, whole.
+
+    Args:
+        database: of commerce.
+        order_id: which.
+
+    Returns:
+        Its state and, under `events`, every event that counts, in time order; None for an unknown order.
+    """
     with database.read() as connection:
         document = connection.execute(
             select(order_states.c.document).where(order_states.c.order_id == order_id)
@@ -98,6 +116,9 @@ def open_if_there(data_dir: Path, config: Path | None = None) -> Database | None
         data_dir: the data directory.
         config: the settings file, else the one that is found.
 
+    Returns:
+        To be closed by who asks; None where nothing was ever put there.
+
     Raises:
         Unreachable: a server that the settings name does not answer.
     """
@@ -108,7 +129,14 @@ def open_if_there(data_dir: Path, config: Path | None = None) -> Database | None
 
 
 def placed_orders(database: Database) -> Iterator[tuple[dict[str, Any], str]]:
-    """The state of every order that was placed, parsed and as its JSON text."""
+    """Every order that was placed.
+
+    Args:
+        database: of commerce.
+
+    Returns:
+        Its state, parsed and as its JSON text, in one transaction; no order is promised.
+    """
     with database.read() as connection:
         for document in connection.execute(select(order_states.c.document)).scalars():
             state = parse(document)
@@ -117,7 +145,14 @@ def placed_orders(database: Database) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def events_that_count(database: Database) -> Iterator[tuple[str, Content, str]]:
-    """Of every order each event once, as it counts: order_id, the event, and when it happened."""
+    """Every event of every order once, as it counts.
+
+    Args:
+        database: of commerce.
+
+    Returns:
+        order_id, the event, and when it happened (RFC 3339); by order_id.
+    """
     found: dict[str, list[Content]] = {}
     with database.read() as connection:
         for row in connection.execute(select(order_events).order_by(order_events.c.order_id)):
@@ -129,5 +164,29 @@ def events_that_count(database: Database) -> Iterator[tuple[str, Content, str]]:
 
 
 def register_versions(database: Database, kind: str) -> Rows:
-    """Every version of a register, `customer`, `item` or `vehicle`: see `Register.versions`."""
+    """Every version of a register.
+
+    Args:
+        database: of commerce.
+        kind: `customer`, `item` or `vehicle`.
+
+    Returns:
+        As `Register.versions` gives them.
+    """
     return Register(database, KINDS[kind]).versions()
+
+
+def routes_in_force(database: Database) -> Iterator[dict[str, Any]]:
+    """Each truck's route of each day's plan in force.
+
+    Args:
+        database: of commerce.
+
+    Returns:
+        `{plan_id, day, version, made_at, truck_id, km, hours, given_order_km, saved_litres, stops}`, as
+        `commerce.routes.planning.plan` describes them; newest day first.
+    """
+    for plan in Plans(database).all():
+        if plan["in_force"]:
+            about = {name: plan[name] for name in ("plan_id", "day", "version", "made_at")}
+            yield from ({**about, **route} for route in plan["trucks"])

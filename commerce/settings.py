@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from contract.errors import Misconfigured
-from contract.settings import Room
+from contract.settings import RoomSettings
 
 
-class CommerceSettings(Room):
+class CommerceSettings(RoomSettings):
     """Where orders are kept, and who may write them.
 
     database: `sqlite:///…` or `postgresql://…`; None is commerce.db in the data directory. keys: key → the name of the
@@ -33,5 +33,12 @@ class CommerceSettings(Room):
         return keys
 
     def database_url(self, data_dir: Path) -> str:
-        """The database in use."""
+        """The database in use.
+
+        Args:
+            data_dir: holds it where no server is set.
+
+        Returns:
+            A URL as `open_database` takes it.
+        """
         return self.database or f"sqlite:///{data_dir / 'commerce.db'}"

@@ -6,9 +6,6 @@ the present; where trucks were, and everything that changes something, is for op
 """
 
 import hmac
-import secrets
-import threading
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
@@ -16,21 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.settings import ConsoleSettings
-from console.users import ROLES, Role
 from contract.codec import dump
 from contract.http_access import Network, client_address, is_local, is_within
+from contract.password_file import ROLES, Role, User
+from contract.sign_in_sessions import SignInSessions
 
 COOKIE = "milepost_session"
 OWN_HEADER = "x-milepost"
 """Every request that changes something carries it: no form of another site can."""
-_MOST_SESSIONS = 1_000
-_MOST_TRIES = 10
-_TRY_SECONDS = 60.0
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Identity(NamedTuple):
+class Visitor(NamedTuple):
     """Who asks. is_local: somebody at this machine, who has not signed in."""
 
     name: str
@@ -38,7 +33,7 @@ class Identity(NamedTuple):
     is_local: bool = False
 
 
-class Access:
+class ConsoleAccess:
     """Guards endpoints, and keeps who is signed in. Sessions end with the process.
 
     Args:
@@ -48,27 +43,53 @@ class Access:
 
     def __init__(self, settings: ConsoleSettings, trusted: Sequence[Network] = ()) -> None:
         self.settings, self._trusted = settings, trusted
-        self._guard = threading.Lock()
-        self._sessions: dict[str, tuple[Identity, float]] = {}
-        self._tries: dict[str, list[float]] = {}
+        self._sessions = SignInSessions(settings.session_hours)
 
-    def identity(self, request: Request) -> Identity | None:
-        """Who asks, None for a stranger."""
+    def identity(self, request: Request) -> Visitor | None:
+        """Who asks: whoever is on this machine, a proxy's user, a key's owner, or who signed in, in this order.
+
+        Args:
+            request: with its peer, headers and cookies.
+
+        Returns:
+            None for a stranger.
+        """
         peer = request.client.host if request.client else None
         if is_local(peer, request.headers.raw):
-            return Identity("local", "operator", is_local=True)
+            return Visitor("local", "operator", is_local=True)
         return self._by_proxy(peer, request) or self._by_key(request) or self._by_session(request)
 
     def viewer(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint for viewers and operators."""
+        """The endpoint for viewers and operators.
+
+        Args:
+            endpoint: what answers them.
+
+        Returns:
+            An endpoint that answers others 401 or 403.
+        """
         return self._guarded(endpoint, "viewer")
 
     def operator(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint for operators only."""
+        """The endpoint for operators only.
+
+        Args:
+            endpoint: what answers them.
+
+        Returns:
+            An endpoint that answers others 401 or 403.
+        """
         return self._guarded(endpoint, "operator")
 
     def viewer_of_now(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint for viewers while they ask for the present; with `at` or `known_at` for operators."""
+        """The endpoint for viewers while they ask for the present; with `at` or `known_at` for operators.
+
+        Args:
+            endpoint: what answers them.
+
+        Returns:
+            An endpoint that answers others 401 or 403.
+        """
         past = self._guarded(endpoint, "operator")
         present = self._guarded(endpoint, "viewer")
 
@@ -79,30 +100,35 @@ class Access:
         return answer
 
     def may_try(self, request: Request) -> bool:
-        """Whether an address may try another password now: ten a minute."""
-        address = client_address(request.client.host if request.client else None, request.headers.raw, self._trusted)
-        now = time.monotonic()
-        with self._guard:
-            tries = [each for each in self._tries.pop(address, []) if now - each < _TRY_SECONDS]
-            if len(self._tries) >= _MOST_SESSIONS:
-                self._tries.clear()
-            self._tries[address] = [*tries, now][-_MOST_TRIES - 1 :]
-            return len(tries) < _MOST_TRIES
+        """Whether the request's address may try another password now: ten a minute. The try is counted.
 
-    def begin(self, identity: Identity) -> str:
-        """A new session; what its cookie says."""
-        token = secrets.token_urlsafe(32)
-        until = time.monotonic() + self.settings.session_hours * 3600
-        with self._guard:
-            alive = {each: found for each, found in self._sessions.items() if found[1] > time.monotonic()}
-            self._sessions = dict(list(alive.items())[-_MOST_SESSIONS + 1 :])
-            self._sessions[token] = identity, until
-        return token
+        Args:
+            request: by whose client address it is counted, as `[http] trusted_proxies` say it.
+
+        Returns:
+            False from the eleventh on.
+        """
+        peer = request.client.host if request.client else None
+        return self._sessions.may_try(client_address(peer, request.headers.raw, self._trusted))
+
+    def begin(self, user: User) -> str:
+        """Begin a session.
+
+        Args:
+            user: whose.
+
+        Returns:
+            What its cookie says.
+        """
+        return self._sessions.begin(user)
 
     def end(self, request: Request) -> None:
-        """Forget the request's session."""
-        with self._guard:
-            self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+        """Forget the request's session.
+
+        Args:
+            request: its cookie names the session; nothing happens without one.
+        """
+        self._sessions.end(request.cookies.get(COOKIE, ""))
 
     def _guarded(self, endpoint: Endpoint, role: Role) -> Endpoint:
         async def answer(request: Request) -> Response:
@@ -123,28 +149,27 @@ class Access:
             return "sign in first, or send a read key (docs/security.md)"
         return "the console answers only requests of this machine itself: use an SSH tunnel, or set up sign-in"
 
-    def _by_proxy(self, peer: str | None, request: Request) -> Identity | None:
+    def _by_proxy(self, peer: str | None, request: Request) -> Visitor | None:
         settings = self.settings
         if not settings.proxy_user_header or not is_within(peer or "", self._trusted):
             return None
         name = request.headers.get(settings.proxy_user_header, "")
         said = request.headers.get(settings.proxy_role_header or "", "") if settings.proxy_role_header else ""
-        return Identity(name[:100], "operator" if said == "operator" else "viewer") if name else None
+        return Visitor(name[:100], "operator" if said == "operator" else "viewer") if name else None
 
-    def _by_key(self, request: Request) -> Identity | None:
+    def _by_key(self, request: Request) -> Visitor | None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
         found = None
         for name, key in self.settings.read_keys.items():  # each is compared, so that time tells nothing
             if hmac.compare_digest(key.encode(), given.encode()):
-                found = Identity(name, "viewer")
+                found = Visitor(name, "viewer")
         return found
 
-    def _by_session(self, request: Request) -> Identity | None:
-        with self._guard:
-            identity, until = self._sessions.get(request.cookies.get(COOKIE, ""), (None, 0.0))
-        return identity if until > time.monotonic() else None
+    def _by_session(self, request: Request) -> Visitor | None:
+        found = self._sessions.find(request.cookies.get(COOKIE, ""))
+        return Visitor(*found) if found else None
 
 
 def refused(status: int, why: str) -> Response:

@@ -1,8 +1,8 @@
 """`/api/v1/…`: what the console shows, as JSON, by the same queries as the commands (console/openapi.json)."""
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -11,16 +11,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector import queries
-from console.access import Access, Endpoint, refused
+from console import downloads, truck_tables
+from console.access import ConsoleAccess, Endpoint, refused
+from console.downloads import File
 from console.fleet_events import FleetEvents
 from console.fleet_view import FleetView, OpenReader
-from contract import timestamps
+from console.shop_view import DIMENSIONS, STANDARD, ShopView, steps_of
+from contract import machine_clock, timestamps
 from contract.codec import Json, dump
-from contract.errors import Rejected, Retryable
+from contract.errors import Misconfigured, Rejected, Retryable
 
 _MOST_SIGNALS = 2_000
 _MOST_ROWS = 500
+_MOST_TRACK = 100_000
 _TRAIL_MS = 6 * 3_600_000
+_DAY_MS = 86_400_000
+_TABLE_MS = 30 * 86_400_000
 
 Answer = Callable[[Any, Request], Json]
 
@@ -29,7 +35,7 @@ class NotFound(Exception):
     """There is no such thing."""
 
 
-class Sources(NamedTuple):
+class ConsoleSources(NamedTuple):
     """Where the answers come from.
 
     open_reader: gives the store for reading, None within where there is none yet; it may be bounded in time.
@@ -38,6 +44,7 @@ class Sources(NamedTuple):
     acknowledge: id, by whom and a note; False for an alert that is not kept.
     health: figures of the running service.
     grace_ms: how long a hole may be late.
+    truck_table: a table of console.truck_tables, a truck and a period → its rows.
     """
 
     open_reader: OpenReader
@@ -46,14 +53,16 @@ class Sources(NamedTuple):
     acknowledge: Callable[[str, str, str], bool]
     health: Callable[[], Mapping[str, Json]]
     grace_ms: int
+    truck_table: Callable[[str, str, str, str], list[dict[str, Any]]]
 
 
 class Api:
     """The read API. Every answer has an ETag; a client that has it already gets 304."""
 
-    def __init__(self, sources: Sources, access: Access) -> None:
+    def __init__(self, sources: ConsoleSources, access: ConsoleAccess) -> None:
         self._sources, self._access = sources, access
-        self._view = FleetView(sources.open_reader, now_ms=_now_ms)
+        self._view = FleetView(sources.open_reader, now_ms=machine_clock.now_ms)
+        self._shop_view = ShopView(sources.open_reader, now_ms=machine_clock.now_ms)
         self.events = FleetEvents(self._view)
 
     @property
@@ -69,10 +78,16 @@ class Api:
         past: dict[str, Answer] = {
             "/trucks/{truck_id}/signals": self._signals,
             "/trucks/{truck_id}/history": self._history,
+            "/trucks/{truck_id}/track": self._track,
+            "/sessions/{session_id}": self._session,
+            **{f"/trucks/{{truck_id}}/{table}": partial(self._truck_table, table) for table in truck_tables.TABLES},
         }
         present: dict[str, Answer] = {
             "/changes": self._changes,
             "/shop": self._shop,
+            "/shop/period": self._shop_period,
+            "/shop/newest": self._shop_newest,
+            "/funnel": self._funnel,
             "/orders": self._order_list,
             "/alerts": self._alerts,
             "/pipeline": self._pipeline,
@@ -101,24 +116,33 @@ class Api:
         async def respond(request: Request) -> Response:
             try:
                 document = await run_in_threadpool(read, request)
+                if isinstance(document, File):
+                    return _download(document)
+                if format := request.query_params.get("format", ""):
+                    name = request.url.path.rpartition("/")[2]
+                    return _download(await run_in_threadpool(downloads.table, name, format, _rows_in(document)))
             except Rejected as error:
                 return _reply(request, {"error": error.reason, "field": error.field or None}, 422)
             except NotFound as error:
                 return _reply(request, {"error": str(error), "field": None}, 404)
             except Retryable as error:
                 return _reply(request, {"error": str(error), "field": None}, 503)
+            except Misconfigured as error:  # such as a warehouse that was not built yet
+                return _reply(request, {"error": str(error), "field": None}, 404)
             return _reply(request, document)
 
         return respond
 
     def _fleet(self, reader: Any, request: Request) -> Json:
         """The fleet at a past instant; `_fleet_now` answers without one."""
-        at = _instant(request, "at") or timestamps.from_ms(_now_ms())
-        return {"at": at, "live": False, "trucks": queries.fleet(reader, now_ms=_now_ms(), instant=at)}
+        at = _instant(request, "at") or timestamps.from_ms(machine_clock.now_ms())
+        known_at = _instant(request, "known_at")
+        rows = queries.fleet(reader, now_ms=machine_clock.now_ms(), instant=at, known_at=known_at)
+        return {"at": at, "live": False, "trucks": rows}
 
     async def _fleet_now(self, request: Request) -> Response:
         """The fleet now: 304 as long as no row changed, and one document for all who ask."""
-        if request.query_params.get("at"):
+        if request.query_params.get("at") or request.query_params.get("known_at"):
             return await self._answering(self._fleet)(request)
         known = request.headers.get("if-none-match", "").strip('"')
         if known and known == await run_in_threadpool(lambda: self._view.cursor):
@@ -136,13 +160,13 @@ class Api:
         rows = queries.trucks(reader, truck_id)
         if not rows:
             raise NotFound(f"no sample of {truck_id!r:.80} has come yet")
-        found = queries.audit(reader, now_ms=_now_ms(), grace_ms=self._sources.grace_ms, truck_id=truck_id)
+        found = queries.audit(reader, now_ms=machine_clock.now_ms(), grace_ms=self._sources.grace_ms, truck_id=truck_id)
         return {**rows[0], "completeness": found["trucks"]}
 
     def _signals(self, reader: Any, request: Request) -> Json:
-        last = _instant(request, "to") or timestamps.from_ms(_now_ms())
-        first = _instant(request, "from") or timestamps.from_ms(timestamps.to_ms(last) - _TRAIL_MS)
-        return queries.signals(reader, request.path_params["truck_id"], first, last, most=_MOST_SIGNALS)
+        return queries.signals(
+            reader, request.path_params["truck_id"], *_period(request, _TRAIL_MS), most=_MOST_SIGNALS
+        )
 
     def _history(self, reader: Any, request: Request) -> Json:
         truck_id, at = request.path_params["truck_id"], _instant(request, "at")
@@ -151,8 +175,44 @@ class Api:
             return {"versions": rows[-_MOST_ROWS:], "retained_from": retained_from}
         return {"versions": queries.history(reader, truck_id, at)[-_MOST_ROWS:], "retained_from": None}
 
+    def _truck_table(self, table: str, _reader: Any, request: Request) -> Any:
+        """Trips, stops or fuel events of the last 30 days, or of a period; `format` makes a file of them."""
+        truck_id = request.path_params["truck_id"]
+        rows = self._sources.truck_table(table, truck_id, *_period(request, _TABLE_MS))
+        format = request.query_params.get("format")
+        return truck_tables.as_file(table, truck_id, format, rows) if format else rows
+
+    def _track(self, reader: Any, request: Request) -> Any:
+        """Where a truck was, as a file: GPX unless `format` says another."""
+        truck_id = request.path_params["truck_id"]
+        samples = queries.signals(reader, truck_id, *_period(request, _TRAIL_MS), most=_MOST_TRACK)
+        return truck_tables.track(truck_id, request.query_params.get("format", "gpx"), samples)
+
     def _shop(self, reader: Any, _: Request) -> Json:
         return {view: queries.clicks(reader, view, top=_MOST_ROWS) for view in ("item", "funnel", "minute", "session")}
+
+    def _shop_period(self, _reader: Any, request: Request) -> Json:
+        first_ms, last_ms = map(timestamps.to_ms, _period(request, _DAY_MS))
+        by = request.query_params.get("by", "page")
+        return self._shop_view.summary(first_ms, last_ms, _filters(request), by)
+
+    def _funnel(self, _reader: Any, request: Request) -> Json:
+        """Of the standard steps, or of any two to six: `steps`, separated by commas."""
+        first_ms, last_ms = map(timestamps.to_ms, _period(request, _DAY_MS))
+        steps = [each.strip() for each in request.query_params.get("steps", ",".join(STANDARD)).split(",")]
+        return [*self._shop_view.funnel(steps, first_ms, last_ms, _filters(request))]
+
+    def _shop_newest(self, reader: Any, request: Request) -> Json:
+        """What came last, and what was refused of the shop's events; the debug view of who builds the shop's pages."""
+        _, most = _page(request)
+        letters = [each for each in queries.dead_letters(reader) if "click" in each["source"]]
+        return {"events": [*self._shop_view.newest(most)], "refused": letters[: -most - 1 : -1]}
+
+    def _session(self, reader: Any, request: Request) -> Json:
+        found = steps_of(reader.clicks_of_session(request.path_params["session_id"]) if reader else ())
+        if not found:
+            raise NotFound("no event of that session is kept")
+        return [*found]
 
     def _order_list(self, _reader: Any, _request: Request) -> Json:
         return self._sources.orders(_MOST_ROWS)
@@ -171,7 +231,7 @@ class Api:
         return {"dead_letters": rows[first : first + most], "next": following}
 
     def _pipeline(self, reader: Any, _: Request) -> Json:
-        found = queries.audit(reader, now_ms=_now_ms(), grace_ms=self._sources.grace_ms)
+        found = queries.audit(reader, now_ms=machine_clock.now_ms(), grace_ms=self._sources.grace_ms)
         letters = queries.dead_letters(reader)
         health = dict(self._sources.health())
         return {**found, "dead_letters": letters[-_MOST_ROWS:], "refused": len(letters), "health": health}
@@ -184,10 +244,6 @@ class Api:
         except Retryable as error:
             return refused(503, str(error))
         return Response(status_code=204) if found else refused(404, "no such alert is kept")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _page(request: Request) -> tuple[int, int]:
@@ -204,6 +260,32 @@ def _page(request: Request) -> tuple[int, int]:
 def _instant(request: Request, name: str) -> str | None:
     text = request.query_params.get(name)
     return timestamps.parse(text, name) if text else None
+
+
+def _filters(request: Request) -> dict[str, str]:
+    return {name: value for name in DIMENSIONS if (value := request.query_params.get(name))}
+
+
+def _period(request: Request, span_ms: int) -> tuple[str, str]:
+    """`from` and `to` of the query; so long before now without them."""
+    last = _instant(request, "to") or timestamps.from_ms(machine_clock.now_ms())
+    return _instant(request, "from") or timestamps.from_ms(timestamps.to_ms(last) - span_ms), last
+
+
+def _rows_in(document: Any) -> list[dict[str, Any]]:
+    """The rows of an answer: itself, or its list of objects."""
+    if isinstance(document, list):
+        return document
+    lists = [each for each in document.values() if isinstance(each, list)]
+    if len(lists) != 1:
+        raise Rejected("format", "this answer is no table: leave it out")
+    found: list[dict[str, Any]] = lists[0]
+    return found
+
+
+def _download(file: File) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{file.name}"', "cache-control": "no-store"}
+    return Response(file.body, headers={**headers, "x-content-type-options": "nosniff"}, media_type=file.media_type)
 
 
 def _reply(request: Request, document: Json, status: int = 200) -> Response:

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from console.settings import ConsoleSettings
-from console.users import ROLES, put_user
 from contract.cli_options import Config
 from contract.errors import Misconfigured
+from contract.password_file import ROLES, put_user
 from contract.settings import load
 
 app = typer.Typer(help="Who may sign in to the console.")

@@ -16,9 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector import queries
-from console.access import Access, refused
+from console.access import ConsoleAccess, refused
 from console.fleet_view import FleetView, OpenReader
-from contract.clicks import EVENT_TYPES
+from contract import machine_clock
+from contract.click_schema import EVENT_TYPES
 from contract.codec import Json
 from contract.errors import Retryable
 from contract.telemetry import LEAVES
@@ -53,13 +54,18 @@ class Metrics:
     ) -> None:
         self._open_reader, self._view, self._alerts, self._health = open_reader, view, alerts, health
         self._folder, self._grace_ms = folder, grace_ms
+        self._started = machine_clock.now_ms() / 1000
         self._guard = threading.Lock()
         self._stored: tuple[float, list[Metric]] = (0.0, [])
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """For prometheus_client."""
+        """For prometheus_client: the service's figures of now, the store's of the last few seconds.
+
+        Returns:
+            The metrics, in no order.
+        """
         yield from self._of_service(self._health())
         with self._guard:
             due, found = self._stored
@@ -72,6 +78,9 @@ class Metrics:
     def text(self) -> bytes:
         """The exposition.
 
+        Returns:
+            Prometheus' text format.
+
         Raises:
             Retryable: the store could not be read in time.
         """
@@ -81,9 +90,11 @@ class Metrics:
         yield _gauge("write_queue_records", "Records that wait to be written", health.get("queued", 0))
         commit = health.get("last_commit_ms", 0) / 1000
         yield _gauge("last_commit_timestamp_seconds", "When records were last committed", commit)
+        yield _gauge("started_timestamp_seconds", "When this process was started", self._started)
         yield _gauge("failing", "Whether a part of the service does not do its work", int("failing" in health))
         broker, loops = health.get("broker", {}), health.get("loops", {})
         yield _gauge("broker_up", "Whether the MQTT broker runs", broker.get("up", 0))
+        yield _gauge("broker_full", "Whether the MQTT broker has no descriptor left", broker.get("full", 0))
         yield _counter("broker_restarts", "How often the broker was started again", broker.get("restarts", 0))
         yield _counter("loop_failures", "Failures of the service's own loops", loops.get("failures", 0))
         descriptors = health.get("descriptors", {})
@@ -96,14 +107,33 @@ class Metrics:
             for state, number in health.get(door, {}).items():
                 connections.add_metric((door, state), number)
         yield connections
+        yield from _uplink(health.get("uplink", {}))
+        if kafka := health.get("kafka"):
+            yield from self._of_stream(kafka)
+        turned_away = CounterMetricFamily("milepost_clicks_refused", "Requests with clicks refused", labels=("why",))
+        for why, number in health.get("clicks", {}).items():
+            turned_away.add_metric((why,), number)
+        yield turned_away
+        yield from _expiry(health.get("expiry", {}))
         size = GaugeMetricFamily("milepost_store_bytes", "Size of the stores' files", labels=("file",))
         for file in sorted(self._folder.glob("*.db*")):
             if file.suffix in (".db", ".db-wal"):
                 size.add_metric((file.name,), file.stat().st_size)
         yield size
 
+    def _of_stream(self, kafka: Mapping[str, int]) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "milepost_stream_lag_records", "Records in Kafka that no worker has finished", labels=("topic",)
+        )
+        for name, count in kafka.items():
+            if name.startswith("lag_"):
+                waiting.add_metric((name.removeprefix("lag_"),), count)
+        yield waiting
+        restarts = kafka.get("worker_restarts", 0)
+        yield _counter("stream_worker_restarts", "How often this machine's worker was started again", restarts)
+
     def _of_store(self, reader: Any) -> Iterator[Metric]:
-        found = queries.audit(reader, now_ms=_now_ms(), grace_ms=self._grace_ms)
+        found = queries.audit(reader, now_ms=machine_clock.now_ms(), grace_ms=self._grace_ms)
         rows = found["trucks"]
         yield _counter("samples_received", "Numbered samples received", sum(row["received"] for row in rows))
         yield _gauge("samples_missing", "Samples that are missing now", sum(_count(row["holes"]) for row in rows))
@@ -154,11 +184,45 @@ class Metrics:
         return family
 
 
+def _uplink(figures: Mapping[str, int]) -> Iterator[Metric]:
+    """Of the collector's two sessions at the broker; without samples where another process hears the trucks."""
+    connected = GaugeMetricFamily(
+        "milepost_uplink_connected", "Whether a session with the broker stands", labels=("session",)
+    )
+    waiting = GaugeMetricFamily(
+        "milepost_uplink_unacknowledged_messages", "Messages handed out and not committed yet", labels=("session",)
+    )
+    for session in ("live", "backlog") if figures else ():
+        connected.add_metric((session,), figures[f"{session}_connected"])
+        waiting.add_metric((session,), figures[f"{session}_unacknowledged"])
+    yield from (connected, waiting)
+
+
+def _expiry(figures: Mapping[str, float]) -> Iterator[Metric]:
+    """Of one machine's own CA, its server certificate and its trucks; without samples where it has no identities."""
+    days = GaugeMetricFamily("milepost_certificate_days_left", "Days until it ends", labels=("of",))
+    trucks = GaugeMetricFamily("milepost_truck_certificates", "Trucks by their newest certificate", labels=("state",))
+    if figures:
+        for of in ("ca", "server"):
+            days.add_metric((of,), figures[f"{of}_days_left"])
+        for state in ("in_use", "ended", "ending", "cloned"):
+            trucks.add_metric((state,), figures["trucks" if state == "in_use" else f"trucks_{state}"])
+    yield from (days, trucks)
+
+
 _FIELDS = ("document", "truck_id", "stream_id", "seq", "sampled_at", "event_id", "event_type", "timestamp")
 
 
-def routes(metrics: Metrics, access: Access) -> list[Route]:
-    """What an application mounts."""
+def routes(metrics: Metrics, access: ConsoleAccess) -> list[Route]:
+    """What an application mounts.
+
+    Args:
+        metrics: what is told.
+        access: who may read it.
+
+    Returns:
+        The route of /metrics.
+    """
 
     async def answer(_: Request) -> Response:
         try:
@@ -180,7 +244,3 @@ def _counter(name: str, meaning: str, value: float) -> Metric:
 
 def _count(ranges: list[list[int]]) -> int:
     return sum(last - first + 1 for first, last in ranges)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

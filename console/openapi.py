@@ -76,6 +76,13 @@ _CHANGES = _object(cursor=_TEXT, whole={"type": "boolean"}, trucks=_all(_FLEET_R
 
 _AT = ("at", "A past instant, RFC 3339; for operators only", _TIME)
 _KNOWN_AT = ("known_at", "As it was known then", _TIME)
+_PERIOD = (("from", "RFC 3339", _TIME), ("to", "RFC 3339", _TIME))
+_FORMAT = ("format", "A file instead: csv or xlsx; of stops and of a track also gpx or kml", _TEXT)
+_FILTERS = tuple(
+    (name, f"Only sessions that have this {name}", _TEXT)
+    for name in ("page", "source", "campaign", "device", "country", "item")
+)
+_TOTALS = _object(events=_COUNT, sessions=_COUNT, purchases=_COUNT, conversion=_maybe(_NUMBER))
 _PAGE = (("from", "Where the page begins", _COUNT), ("limit", "How many, up to 500", _COUNT))
 
 Path_ = tuple[str, str, tuple[tuple[str, str, Schema], ...], Schema | None]
@@ -83,7 +90,7 @@ _GETS: dict[str, Path_] = {
     "/api/v1/fleet": (
         "viewer",
         "Every truck, now or at an instant",
-        (_AT,),
+        (_AT, _KNOWN_AT),
         {
             "oneOf": [
                 _object(cursor=_TEXT, live={"const": True}, trucks=_all(_FLEET_ROW)),
@@ -112,7 +119,7 @@ _GETS: dict[str, Path_] = {
     "/api/v1/trucks/{truck_id}/signals": (
         "operator",
         "A truck's samples over a period, thinned to 2,000; the last six hours without one",
-        (("from", "RFC 3339", _TIME), ("to", "RFC 3339", _TIME)),
+        (*_PERIOD, _FORMAT),
         _all(_SAMPLE),
     ),
     "/api/v1/trucks/{truck_id}/history": (
@@ -121,17 +128,73 @@ _GETS: dict[str, Path_] = {
         (_AT, _KNOWN_AT),
         _object(versions=_all(_VERSION), retained_from=_maybe(_TIME)),
     ),
+    **{
+        f"/api/v1/trucks/{{truck_id}}/{table}": (
+            "operator",
+            f"A truck's {table} of the last 30 days, or of a period, as docs/metrics.md has their columns",
+            (*_PERIOD, _FORMAT),
+            _all({"type": "object"}),
+        )
+        for table in ("trips", "stops", "fuel")
+    },
+    "/api/v1/trucks/{truck_id}/track": (
+        "operator",
+        "Where a truck was in the last six hours, or in a period, as a file: GPX, or another format",
+        (*_PERIOD, _FORMAT),
+        None,
+    ),
     "/api/v1/shop": (
         "viewer",
         "Events by item, funnel, minute and session",
         (),
         _object(item=_COUNTS, funnel=_COUNTS, minute=_COUNTS, session=_COUNTS),
     ),
-    "/api/v1/orders": ("viewer", "The newest 500 orders", (), _all({"type": "object"})),
+    "/api/v1/shop/period": (
+        "viewer",
+        "The shop in the last day, or in a period, beside the one before it",
+        (*_PERIOD, *_FILTERS, ("by", "What it is broken down by: one of the filters' names", _TEXT)),
+        _object(
+            _open=False,
+            **{"from": _TIME, "to": _TIME},
+            complete_from=_maybe(_TIME),
+            now=_TOTALS,
+            before=_TOTALS,
+            by=_all(_object(value=_maybe(_TEXT), events=_COUNT, sessions=_COUNT, purchases=_COUNT, before=_COUNT)),
+            points=_all({"type": "array", "prefixItems": [_TIME, _COUNT, _COUNT]}),
+        ),
+    ),
+    "/api/v1/shop/newest": (
+        "viewer",
+        "The shop's events that came last, with the fields that were refused, and the events that were",
+        (_PAGE[1],),
+        _object(events=_COUNTS, refused=_all(_LETTER)),
+    ),
+    "/api/v1/funnel": (
+        "viewer",
+        "A funnel of the sessions of the last day, or of a period",
+        (("steps", "Two to six event types, separated by commas", _TEXT), *_PERIOD, *_FILTERS),
+        _all(_object(step=_TEXT, sessions=_COUNT, share=_maybe(_NUMBER))),
+    ),
+    "/api/v1/sessions/{session_id}": (
+        "operator",
+        "What a session did, in order",
+        (_FORMAT,),
+        _all(
+            _object(
+                timestamp=_TIME,
+                event_type=_TEXT,
+                page=_maybe(_TEXT),
+                item_id=_maybe(_TEXT),
+                item_name=_maybe(_TEXT),
+                count=_COUNT,
+            )
+        ),
+    ),
+    "/api/v1/orders": ("viewer", "The newest 500 orders", (_FORMAT,), _all({"type": "object"})),
     "/api/v1/alerts": (
         "viewer",
         "Alerts: those that go on, then the others, newest first",
-        _PAGE,
+        (*_PAGE, _FORMAT),
         _object(alerts=_all(_ALERT), next=_maybe(_COUNT)),
     ),
     "/api/v1/pipeline": (
@@ -145,7 +208,7 @@ _GETS: dict[str, Path_] = {
     "/api/v1/dead-letters": (
         "viewer",
         "What was refused, newest first",
-        _PAGE,
+        (*_PAGE, _FORMAT),
         _object(dead_letters=_all(_LETTER), next=_maybe(_COUNT)),
     ),
     "/api/v1/me": (
@@ -155,6 +218,7 @@ _GETS: dict[str, Path_] = {
         _object(name=_TEXT, role={"enum": ["viewer", "operator"]}, can_sign_out={"type": "boolean"}),
     ),
 }
+_OTHERS = {"/api/v1/events": "text/event-stream", "/api/v1/trucks/{truck_id}/track": "application/gpx+xml"}
 _POSTS: dict[str, tuple[str, str, Schema | None, dict[str, str]]] = {
     "/api/v1/alerts/{alert_id}/acknowledge": (
         "operator",
@@ -177,7 +241,7 @@ def document() -> dict[str, Any]:
     """The document."""
     paths: dict[str, Any] = {}
     for path, (role, summary, query, schema) in _GETS.items():
-        kind = "application/json" if schema else "text/event-stream"
+        kind = "application/json" if schema else _OTHERS[path]
         content = {"content": {kind: {"schema": schema or _TEXT}}}
         answers = {"200": {"description": "The answer", **content}}
         if schema:

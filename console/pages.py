@@ -1,5 +1,6 @@
 """The console's page and its static files, under a strict Content-Security-Policy: no foreign request is possible."""
 
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -7,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.access import Access, Endpoint
+from console.access import ConsoleAccess, Endpoint
 
 STATIC = Path(__file__).with_name("static")
 PATHS = ("/", "/fleet", "/truck/{truck_id}", "/shop", "/orders", "/pipeline", "/alerts", "/sign-in")
 """Each is the same page; its script reads the address."""
 
+_WORTH_PACKING = 2_000
 _POLICY = (
     "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self';"
@@ -36,17 +38,29 @@ _TYPES = {
 }
 
 
-def routes(access: Access) -> list[Route]:
-    """What an application mounts; files are read once. They hold no data: where people sign in, all may have them."""
+def routes(access: ConsoleAccess) -> list[Route]:
+    """What an application mounts; files are read and packed once. They hold no data: where people sign in, all may have
+    them.
+
+    Args:
+        access: who may see the page where nobody signs in.
+
+    Returns:
+        The routes of PATHS and of /static.
+    """
     files = {str(path.relative_to(STATIC)): path for path in STATIC.rglob("*") if path.is_file()}
     contents = {name: path.read_bytes() for name, path in files.items()}
+    packed = {name: gzip.compress(content, 6) for name, content in contents.items() if len(content) > _WORTH_PACKING}
     etags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, content in contents.items()}
 
     def _file(request: Request, name: str) -> Response:
-        headers = {**_HEADERS, "etag": etags[name], "cache-control": "no-cache"}
+        headers = {**_HEADERS, "etag": etags[name], "cache-control": "no-cache", "vary": "accept-encoding"}
         if request.headers.get("if-none-match") == etags[name]:
             return Response(status_code=304, headers=headers)
-        return Response(contents[name], headers=headers, media_type=_TYPES[Path(name).suffix])
+        media_type = _TYPES[Path(name).suffix]
+        if name in packed and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(packed[name], headers={**headers, "content-encoding": "gzip"}, media_type=media_type)
+        return Response(contents[name], headers=headers, media_type=media_type)
 
     def shown(endpoint: Endpoint) -> Endpoint:
         return endpoint if access.settings.is_open_elsewhere else access.viewer(endpoint)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from contract.settings import Room
+from contract.settings import RoomSettings
 
 _SHORTEST_KEY = 24
 
 
-class ConsoleSettings(Room):
+class ConsoleSettings(RoomSettings):
     """Who may see the console from elsewhere; requests of this machine itself need nothing.
 
     users: a password file, made by `milepost console user NAME`. session_hours: how long a sign-in lasts.

@@ -8,16 +8,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console import users
-from console.access import COOKIE, OWN_HEADER, Access, Identity, refused
+from console.access import COOKIE, OWN_HEADER, ConsoleAccess, Visitor, refused
+from contract import password_file
 from contract.codec import dump, parse
 from contract.errors import Rejected
 
 _MOST_BYTES = 4_096
 
 
-def routes(access: Access) -> list[Route]:
-    """What an application mounts."""
+def routes(access: ConsoleAccess) -> list[Route]:
+    """What an application mounts.
+
+    Args:
+        access: whose sessions are begun and ended.
+
+    Returns:
+        The routes of signing in, signing out and of who asks.
+    """
 
     async def sign_in(request: Request) -> Response:
         if OWN_HEADER not in request.headers:
@@ -29,10 +36,10 @@ def routes(access: Access) -> list[Route]:
         said = await _credentials(request)
         if said is None:
             return refused(400, "send {name, password} as JSON")
-        user = await run_in_threadpool(users.check, Path(access.settings.users), *said)
+        user = await run_in_threadpool(password_file.check, Path(access.settings.users), *said)
         if user is None:
             return refused(401, "name or password is wrong")
-        token = access.begin(Identity(user.name, user.role))
+        token = access.begin(user)
         answer = Response(dump({"name": user.name, "role": user.role}), media_type="application/json")
         answer.set_cookie(
             COOKIE,
@@ -51,7 +58,7 @@ def routes(access: Access) -> list[Route]:
         return answer
 
     async def me(request: Request) -> Response:
-        identity: Identity = request.state.identity
+        identity: Visitor = request.state.identity
         said = {"name": identity.name, "role": identity.role, "can_sign_out": not identity.is_local}
         return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
 

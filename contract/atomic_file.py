@@ -41,7 +41,14 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644, durable: bool 
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
+    """Make the names in a folder durable.
+
+    Args:
+        folder: an existing folder; its files' contents are not synced.
+
+    Raises:
+        OSError: it cannot be opened or synced.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

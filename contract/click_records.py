@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from contract import legacy_records, timestamps
-from contract.clicks import Click
+from contract.click_schema import Click
 from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
 from contract.ingest_items import NOTHING_SEEN
@@ -22,6 +22,7 @@ MOST_ANONYMOUS_COUNT = 1000
 
 _CLOCK_ERROR_MS = 5_000
 _MOST_COUNT = 1_000_000_000
+_LONGEST_KEY = 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
@@ -61,6 +62,10 @@ def read_click(
         trusted: from a file or a keyed producer; others may not say a click_count over 1,000.
         seen: what the door saw of its sender; fills the fields that the event leaves out, and is no part of `content`.
 
+    Returns:
+        The event under the wire's names, its bad optional fields null and told in `refused_fields`; its `content`
+        leaves out `sent_at` and what the door saw.
+
     Raises:
         Rejected: it is no object, or its event_id is neither absent nor text of 1 to 128 plain characters.
     """
@@ -80,6 +85,14 @@ def read_click(
     event_id = _identity(wire.get("event_id")) or f"content-{content}"
     read_field = (_READERS if trusted else _ANONYMOUS).get
     for name, value in wire.items():
+        if (
+            type(value) is str
+            and 1 <= len(value) <= _LONGEST_KEY
+            and name in _PLAIN
+            and value.isascii()
+            and value.isprintable()
+        ):
+            continue  # what most fields hold needs no closer look
         read = read_field(name)
         if read is None:
             continue
@@ -116,7 +129,15 @@ def _enrich(wire: dict[str, Json], seen: Mapping[str, Json]) -> None:
 
 
 def with_sent_at(record: Json, sent_at: Json) -> Json:
-    """The event of a batch with the batch's `sent_at`, where it has none of its own."""
+    """The event of a batch with the batch's `sent_at`, where it has none of its own.
+
+    Args:
+        record: one parsed event of the batch.
+        sent_at: what stands beside `events`, as it came; None for none.
+
+    Returns:
+        The same object where nothing is to be added, else a copy.
+    """
     if sent_at is None or not isinstance(record, dict) or record.get("sent_at") is not None:
         return record
     return {**record, "sent_at": sent_at}
@@ -173,7 +194,7 @@ def _key(value: Json) -> Json:
     if value is None:
         return None
     text = str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not 1 <= len(text) <= 256 or _CONTROL.search(text):
+    if not isinstance(text, str) or not 1 <= len(text) <= _LONGEST_KEY or _CONTROL.search(text):
         raise Rejected("", f"must be text of 1 to 256 characters without control characters, not {value!r:.60}")
     return text
 
@@ -252,4 +273,5 @@ _SPECIAL: dict[str, Read] = {
 _READERS: dict[str, Read] = {
     name: _SPECIAL.get(name, _text) for name in Click.model_fields if name not in ("event_id", "event_type")
 }
+_PLAIN = frozenset(name for name, read in _READERS.items() if read in (_key, _text))
 _ANONYMOUS: dict[str, Read] = {**_READERS, "click_count": _anonymous_count}

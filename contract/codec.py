@@ -53,9 +53,15 @@ _decode = json.JSONDecoder(parse_float=_number).decode
 def parse(data: bytes | str) -> Json:
     """Parse one JSON document; numbers as the module says.
 
-    NaN and Infinity come through as floats, and so does, as NaN, a number beyond 1e±400: one bad record of a batch
-    can be named and the rest kept, since the models and `canonical` refuse them. Raises Rejected for what else is
-    not JSON (RFC 8259), not UTF-8, or nests over 64 deep.
+    Args:
+        data: JSON text, or its UTF-8 bytes.
+
+    Returns:
+        The value. NaN and Infinity come through as floats, and so does, as NaN, a number beyond 1e±400: one bad
+        record of a batch can be named and the rest kept, since the models and `canonical` refuse them.
+
+    Raises:
+        Rejected: what else is not JSON (RFC 8259), not UTF-8, or nests over 64 deep.
     """
     if swift and isinstance(data, bytes) and (value := swift.parse(data)) is not swift.UNSURE:
         return value
@@ -100,9 +106,17 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def canonical(value: Json) -> str:
-    """The one ASCII text of a parsed value: keys sorted, no spaces, numbers in shortest form (36, never 36.0).
+    """The one ASCII text of a parsed value.
 
-    Raises Rejected where the value holds NaN or Infinity, which JSON cannot say.
+    Args:
+        value: as `parse` gives it.
+
+    Returns:
+        Keys sorted, no spaces, numbers in shortest form (36, never 36.0), beyond ASCII as escapes: equal values have
+        equal texts.
+
+    Raises:
+        Rejected: the value holds NaN or Infinity, which JSON cannot say.
     """
     if swift and (text := swift.canonical(value)) is not None:
         return text
@@ -113,9 +127,16 @@ def canonical(value: Json) -> str:
 
 
 def dump(value: Json) -> str:
-    """Compact JSON text with keys in the order given; Decimals are written as numbers.
+    """Compact JSON text for others to read.
 
-    Half a surrogate pair, which UTF-8 cannot say, is written as its escape. Raises ValueError for NaN and Infinity.
+    Args:
+        value: as `parse` gives it; Decimals are written as numbers.
+
+    Returns:
+        Text with keys in the order given. Half a surrogate pair, which UTF-8 cannot say, is written as its escape.
+
+    Raises:
+        ValueError: it holds NaN or Infinity.
     """
     text = _write(value, _encode_plain, sort=False)
     return text if text.isascii() else _HALF_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
@@ -152,7 +173,14 @@ def has_bounded_numbers(value: Json) -> bool:
 
 
 def content_hash(canonical_text: str) -> str:
-    """SHA-256, hexadecimal, of a canonical text: the identity of a record's content."""
+    """The identity of a record's content.
+
+    Args:
+        canonical_text: of `canonical`.
+
+    Returns:
+        SHA-256, 64 hexadecimal digits.
+    """
     return hashlib.sha256(canonical_text.encode("ascii")).hexdigest()
 
 
@@ -160,10 +188,14 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def elements(text: str, key: str) -> list[str]:
-    """The source text of each element of the array under `key` of a JSON object, exactly as it came.
+    """The source text of each element of an array, for dead letters of one record in a batch.
 
-    For dead letters of one record in a batch; the document must already have parsed. An empty list if the text
-    has no such array at its top level.
+    Args:
+        text: a JSON object that has already parsed.
+        key: of the array, at the top level of the object.
+
+    Returns:
+        The elements in order, exactly as they came; empty where the object has no such array.
     """
     scan = json.JSONDecoder().raw_decode
     skip: Callable[[int], int] = lambda at: _SPACE.match(text, at).end()  # type: ignore[union-attr]  # noqa: E731

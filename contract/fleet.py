@@ -11,13 +11,13 @@ from typing import Any
 from pydantic import Field
 
 from contract.errors import Misconfigured
-from contract.settings import Room
+from contract.settings import RoomSettings
 
 Ring = tuple[tuple[float, float], ...]
 """Corners as (longitude, latitude) in degrees; the first one is repeated at the end."""
 
 
-class FleetSettings(Room):
+class FleetSettings(RoomSettings):
     """The table `[fleet]`.
 
     fuel_price: of a litre, in `[warehouse] currency`. speed_limit_kmh: where neither a zone nor the vehicle register
@@ -39,12 +39,24 @@ class Zone:
     rings: tuple[Ring, ...]
 
     def edges(self) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
-        """Its edges, corner to corner."""
+        """Its edges, of every ring.
+
+        Returns:
+            Pairs of corners (longitude, latitude), in degrees, in the order of the file.
+        """
         for ring in self.rings:
             yield from pairwise(ring)
 
     def contains(self, latitude: float, longitude: float) -> bool:
-        """Whether a point lies inside; degrees. A point on an edge may be on either side."""
+        """Whether a point lies inside.
+
+        Args:
+            latitude: degrees, WGS 84.
+            longitude: degrees, WGS 84.
+
+        Returns:
+            A point on an edge may be on either side.
+        """
         crossed = 0
         for (from_x, from_y), (to_x, to_y) in self.edges():
             if (from_y <= latitude < to_y) or (to_y <= latitude < from_y):
@@ -53,7 +65,15 @@ class Zone:
 
 
 def zones_file(settings: FleetSettings, data_dir: Path) -> Path:
-    """Where the zones of an installation stand, whether the file is there or not."""
+    """Where the zones of an installation stand.
+
+    Args:
+        settings: the table `[fleet]`, whose `zones` comes first.
+        data_dir: where `zones.geojson` is looked for otherwise.
+
+    Returns:
+        The path, whether the file is there or not.
+    """
     return settings.zones or data_dir / "zones.geojson"
 
 
@@ -61,6 +81,12 @@ def read_zones(path: Path) -> tuple[Zone, ...]:
     """The zones of a GeoJSON FeatureCollection of Polygons and MultiPolygons (RFC 7946), by id; none without a file.
 
     A feature's id is its `id`, else its property `id` or `name`; its properties `name` and `speed_limit_kmh` are used.
+
+    Args:
+        path: of the file; none there means no zones.
+
+    Returns:
+        The zones in the order of the file.
 
     Raises:
         Misconfigured: names the file, the feature and what is wrong with it.

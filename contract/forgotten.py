@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from contract import atomic_file
 from contract.codec import Json, canonical, parse
-from contract.errors import Rejected
+from contract.errors import Misconfigured
 from contract.legacy_records import telemetry
 from contract.telemetry import Telemetry
 
@@ -37,6 +37,7 @@ _LINE_KEEPS = ("item_id", "item_name", "category", "price", "quantity")
 _WHO = ("user_id", "session_id", "customer_id", "browser_id")
 _WHERE = ("latitude", "longitude", "altitude")
 _ANY_TIME = ""
+_WORDS = re.compile(r"""[^\s"'\[\]{}(),:;&=?#/<>|]+""")
 _PARTS = re.compile(r"[/?&=#]+")
 GONE = b'"forgotten"'
 """What stands in place of the bytes of a dead letter."""
@@ -67,7 +68,11 @@ class Forgotten:
         self._secret = b""
 
     def markers(self) -> Markers:
-        """What must stay forgotten now; a `stat` where nothing has changed."""
+        """What must stay forgotten now.
+
+        Returns:
+            Those of the file as it is at this moment; costs a `stat` where nothing has changed.
+        """
         try:
             found = self._file.stat()
         except FileNotFoundError:
@@ -92,23 +97,78 @@ class Forgotten:
         self._write(Markers({**known.people, **{self.hash(each): before for each in ids}}, known.spans))
 
     def add_span(self, span: Span) -> None:
-        """Mark the positions of a truck; durable when it returns."""
+        """Mark the positions of a truck; durable when it returns.
+
+        Args:
+            span: truck_id, and from when until when, RFC 3339, the end not included.
+        """
         known = self.markers()
         self._ensure_secret()
         self._write(Markers(known.people, [*known.spans, span]))
 
+    def adopt(self, secret: bytes, markers: Markers) -> None:
+        """Add markers that another place keeps; durable when it returns.
+
+        Args:
+            secret: with which they were hashed.
+            markers: of that place.
+
+        Raises:
+            Misconfigured: this place has hashed with another secret.
+        """
+        if not self._secret_file.exists():
+            atomic_file.write(self._secret_file, secret.decode(), mode=0o600)
+        if self.secret() != secret:
+            raise Misconfigured(
+                f"{self._secret_file} is not the secret with which the store's markers were made: run this where the "
+                "first forgetting was run, or copy that directory's forget-secret and forgotten.json"
+            )
+        known = self.markers()
+        self._write(Markers({**markers.people, **known.people}, [*dict.fromkeys([*known.spans, *markers.spans])]))
+
+    def secret(self) -> bytes:
+        """The secret of the hashes.
+
+        Returns:
+            It, made where there was none.
+        """
+        self._ensure_secret()
+        return self._secret
+
     def hash(self, id: str) -> str:
-        """The keyed hash under which an id is marked."""
+        """The keyed hash under which an id is marked.
+
+        Args:
+            id: of a customer, user or session.
+
+        Returns:
+            HMAC-SHA-256 under this installation's secret, hexadecimal.
+        """
         if not self._secret:
             self._ensure_secret()
         return hmac.new(self._secret, id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
     def pseudonym(self, id: str) -> str:
-        """What stands in place of an id."""
+        """What stands in place of an id.
+
+        Args:
+            id: of a customer, user or session.
+
+        Returns:
+            The same for the same id, and not to be turned back without the secret.
+        """
         return PREFIX + self.hash(id)[:16]
 
     def is_forgotten(self, id: Json, at: str) -> bool:
-        """Whether an id is marked for a moment (RFC 3339)."""
+        """Whether what an id did at a moment is forgotten.
+
+        Args:
+            id: as it stands in a record; anything but text is not.
+            at: RFC 3339, UTC.
+
+        Returns:
+            False for what the same person did after having been forgotten.
+        """
         people = self.markers().people
         return bool(people) and isinstance(id, str) and at < people.get(self.hash(id), "")
 
@@ -117,6 +177,9 @@ class Forgotten:
 
         Args:
             record: the event under the wire's names, with its `timestamp`.
+
+        Returns:
+            The event without who did it and where from; None where nothing is to be changed.
         """
         if not self.markers().people:
             return None
@@ -126,18 +189,28 @@ class Forgotten:
         return self.scrubbed_click(record)
 
     def letter(self, payload: bytes) -> bytes:
-        """The bytes of a refused record as they may be kept: none of them where it names somebody who is forgotten."""
+        """The bytes of a refused record as they may be kept: none where an id of somebody forgotten stands in them.
+
+        Args:
+            payload: of a dead letter, as it came.
+
+        Returns:
+            The same, or a marker in its place where it names somebody who is forgotten.
+        """
         if not self.markers().people:
             return payload
-        try:
-            record = parse(payload)
-        except Rejected:
-            return payload
-        said = record if isinstance(record, dict) else {}
-        return GONE if any(self.is_forgotten(said.get(name), _ANY_TIME) for name in _WHO) else payload
+        words = set(_WORDS.findall(payload.decode("utf-8", "replace")))
+        return GONE if any(self.is_forgotten(word, _ANY_TIME) for word in words) else payload
 
     def scrubbed_click(self, record: Mapping[str, Json]) -> dict[str, Json]:
-        """A shop event of a forgotten person: what was done to which article stays, who and where from does not."""
+        """A shop event of a forgotten person: what was done to which article stays, who and where from does not.
+
+        Args:
+            record: the event under the wire's names.
+
+        Returns:
+            A new event, with pseudonyms in place of ids and `forgotten: true`.
+        """
         kept: dict[str, Json] = {name: record[name] for name in _CLICK_KEEPS if record.get(name) is not None}
         kept |= {name: self.pseudonym(str(record[name])) for name in _WHO if record.get(name) is not None}
         if isinstance(page := record.get("page"), str):
@@ -149,7 +222,15 @@ class Forgotten:
         return {**kept, "forgotten": True}
 
     def covers(self, truck_id: str, sampled_at: str) -> bool:
-        """Whether a truck's position of a moment is forgotten."""
+        """Whether a truck's position of a moment is forgotten.
+
+        Args:
+            truck_id: of the sample.
+            sampled_at: RFC 3339, UTC.
+
+        Returns:
+            True from a span's begin up to, not including, its end.
+        """
         spans = self.markers().spans
         return any(span.truck_id == truck_id and span.begin <= sampled_at < span.end for span in spans)
 
@@ -171,6 +252,9 @@ def without_position(text: str) -> str:
 
     Args:
         text: as its producer sent it.
+
+    Returns:
+        Canonical text of the record without latitude, longitude and altitude.
     """
     record: dict[str, Any] = telemetry(parse(text))
     kept = {name: value for name, value in record.items() if name in Telemetry.model_fields and name != "custom"}

@@ -6,11 +6,12 @@ and the headers say, do no I/O and keep nothing.
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import field_validator, model_validator
 
-from contract.settings import Room
+from contract.settings import RoomSettings
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _PROXY_HEADERS = frozenset({b"forwarded", b"via"})
@@ -21,7 +22,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class HttpSettings(Room):
+class HttpSettings(RoomSettings):
     """The `[http]` table of milepost.toml.
 
     trusted_proxies: addresses or networks ("10.0.0.0/8") of proxies whose X-Forwarded-For is believed; none by
@@ -63,6 +64,9 @@ def is_local(peer: str | None, headers: Headers) -> bool:
     Args:
         peer: the address at the other end of the connection, None for a Unix socket or where it is not known.
         headers: the request's headers.
+
+    Returns:
+        False also where the peer is not known.
     """
     if peer is None or not _is_loopback(peer):
         return False
@@ -83,6 +87,9 @@ def client_address(peer: str | None, headers: Headers, trusted: Sequence[Network
         headers: the request's headers.
         trusted: networks of proxies that are believed (`HttpSettings.networks`). X-Forwarded-For is read from its
             end: the last address that no trusted proxy has is the client's. Of an untrusted peer it is ignored.
+
+    Returns:
+        A text for counting and logs; no proof of who asks.
     """
     address = peer or ""
     if not is_within(address, trusted):
@@ -98,6 +105,7 @@ def client_address(peer: str | None, headers: Headers, trusted: Sequence[Network
     return address
 
 
+@lru_cache(maxsize=1024)
 def _host_name(host: str) -> str:
     """Of a Host header, without the port and the brackets of an IPv6 address."""
     if host.startswith("["):
@@ -105,6 +113,7 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
+@lru_cache(maxsize=4096)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
@@ -113,6 +122,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def _is_loopback(text: str) -> bool:
     try:
         address = ipaddress.ip_address(text)
@@ -122,8 +132,32 @@ def _is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
+@lru_cache(maxsize=4096)
+def source_of(address: str) -> str:
+    """Whom an address is counted for: one subscriber has a whole /64 of IPv6, and may send each request from another.
+
+    Args:
+        address: of a peer, or any other text.
+
+    Returns:
+        The /64 of an IPv6 address, the IPv4 address that one carries, or the text as it is.
+    """
+    if ":" not in address or not _is_address(address):
+        return address
+    found = ipaddress.IPv6Address(address)
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
+
+
 def is_within(text: str, networks: Sequence[Network]) -> bool:
-    """Whether a text is an address of one of these networks."""
+    """Whether a text is an address of one of these networks.
+
+    Args:
+        text: of an address; anything else is in no network.
+        networks: IPv4 and IPv6, mixed.
+
+    Returns:
+        Whether one of them has it.
+    """
     if not networks or not _is_address(text):
         return False
     address = ipaddress.ip_address(text)

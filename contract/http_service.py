@@ -12,7 +12,9 @@ import uvicorn
 
 from contract.errors import Misconfigured, Unreachable
 from contract.http_access import Network
-from contract.http_listener import HttpListener, limits_for
+from contract.http_connections import limits_for
+from contract.http_listener import HttpListener
+from contract.refusal_log import RefusalLog
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
@@ -44,7 +46,7 @@ class HttpService:
     ) -> None:
         self._socket, self._name, self._certificate = bound, name, certificate
         self._config = uvicorn.Config(
-            app,
+            RefusalLog(app, trusted),
             access_log=False,
             log_level="warning",
             lifespan="off",
@@ -75,7 +77,11 @@ class HttpService:
             time.sleep(0.01)
 
     def figures(self) -> Mapping[str, int]:
-        """Its connections, as contract.http_listener.Connections counts them."""
+        """Its connections, as contract.http_listener.Connections counts them.
+
+        Returns:
+            Name → count since the start, or now; for /metrics.
+        """
         return self._server.open_connections.figures()
 
     def load_certificate(self) -> None:
@@ -93,6 +99,14 @@ class HttpService:
 
 def bind(host: str, port: int, remedy: str) -> socket.socket:
     """A socket that nobody else can take any more, and that does not listen yet; port 0 takes a free one.
+
+    Args:
+        host: name or address to listen on.
+        port: 0 takes a free one.
+        remedy: what the user should do where it fails; ends the message.
+
+    Returns:
+        The bound socket; the caller closes it.
 
     Raises:
         Misconfigured: it cannot be had; ends in the remedy.

@@ -22,6 +22,7 @@ class Item(NamedTuple):
     seen: what the door saw of a shop event's sender (docs/wire.md); no part of identity.
     origin: where exactly it lay, for the reason in dead letters: "shardId-000000000000:49590338…"; no part of identity.
     loaded: `milepost ingest` brings it, from a file or an archive: of any age, and known for ever.
+    content: the content hash that it is known under, where its record is not what its producer sent any more.
     """
 
     kind: Kind
@@ -34,6 +35,7 @@ class Item(NamedTuple):
     origin: str = ""
     seen: Mapping[str, Json] = NOTHING_SEEN
     loaded: bool = False
+    content: str | None = None
 
 
 class Receipt(NamedTuple):

@@ -78,7 +78,14 @@ def without_bookkeeping(record: dict[str, Json]) -> dict[str, Json]:
 
 
 def telemetry(record: dict[str, Json]) -> dict[str, Json]:
-    """A record of any known producer under the wire's names; a record of today comes back as it is."""
+    """A record of any known producer under the wire's names; a record of today comes back as it is.
+
+    Args:
+        record: parsed; of today's form, the flat upper-case one, or the nested one of the earlier producers.
+
+    Returns:
+        A record of today comes back as the same object; others as a copy. Nothing is judged.
+    """
     if "TRUCK_ID" in record:
         record = _nested(record)
     elif "Truck_ID" in record and "truck_id" not in record:

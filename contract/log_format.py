@@ -21,7 +21,15 @@ class SafeFormatter(logging.Formatter):
 
 
 def printable(text: str) -> str:
-    """The text with control characters, and what else is not printable, written as escapes."""
+    """Make text of strangers fit for a log or a terminal.
+
+    Args:
+        text: anything.
+
+    Returns:
+        The text with control characters, and what else is not printable, written as escapes: one line, no terminal
+        codes.
+    """
     if text.isprintable():
         return text
     return "".join(

@@ -19,7 +19,15 @@ class Ranges:
 
     @classmethod
     def of(cls, pairs: Iterable[Iterable[int]]) -> "Ranges":
-        """From pairs in any order, overlapping or not; a pair whose start is over its end is empty."""
+        """Ranges from pairs.
+
+        Args:
+            pairs: [start, end], both included, in any order, overlapping or not; a pair whose start is over its end
+                is empty.
+
+        Returns:
+            The same numbers in the fewest ranges.
+        """
         merged: list[Pair] = []
         for start, end in sorted((a, b) for a, b in pairs if a <= b):
             if merged and start <= merged[-1][1] + 1:
@@ -30,7 +38,14 @@ class Ranges:
 
     @classmethod
     def of_numbers(cls, numbers: Iterable[int]) -> "Ranges":
-        """From single numbers in any order."""
+        """Ranges from single numbers.
+
+        Args:
+            numbers: in any order, repeated or not.
+
+        Returns:
+            The same numbers in the fewest ranges.
+        """
         return cls.of((number, number) for number in numbers)
 
     def __or__(self, other: "Ranges") -> "Ranges":
@@ -85,5 +100,9 @@ class Ranges:
         return self.pairs[-1][1] if self.pairs else 0
 
     def as_lists(self) -> list[list[int]]:
-        """The JSON form, [[a, b], …]."""
+        """The JSON form.
+
+        Returns:
+            [[start, end], …], ascending, both ends included.
+        """
         return [[start, end] for start, end in self.pairs]

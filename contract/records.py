@@ -63,8 +63,17 @@ def order_key(sampled_at: str, stream_id: str | None, seq: int | None, content: 
 def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sample:
     """Judge one parsed telemetry record of any known producer.
 
-    received_ms: Unix ms of its arrival. date_by_arrival: give a record without a time its arrival's (a stream), or
-    reject it (a file, where the arrival says nothing). Raises Rejected with the field and the reason.
+    Args:
+        record: as `codec.parse` gives it.
+        received_ms: Unix ms of its arrival.
+        date_by_arrival: give a record without a time its arrival's (a stream), or reject it (a file, where the
+            arrival says nothing).
+
+    Returns:
+        The sample, with its order key's parts, and its content hash over the producer's JSON.
+
+    Raises:
+        Rejected: names the field and the reason.
     """
     if not isinstance(record, dict):
         raise Rejected("", "a telemetry record must be a JSON object")
@@ -142,7 +151,14 @@ def _validate(model: type[BaseModel], wire: dict[str, Json]) -> None:
 
 
 def rejection(error: ValidationError) -> Rejected:
-    """The first fault of a pydantic error as Rejected, naming the field and what was found there."""
+    """A pydantic error as Rejected.
+
+    Args:
+        error: of a model that was given one record.
+
+    Returns:
+        The first fault only, naming the field and what was found there, cut to 80 characters.
+    """
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]).encode("utf-8", "backslashreplace").decode()
     if first["type"] == "missing":
@@ -191,7 +207,15 @@ def _value(wire: dict[str, Json], path: tuple[str, ...]) -> Json:
 
 
 def at(record: dict[str, Json], path: str) -> Json:
-    """The value at a dotted path, None where any part of the way is missing."""
+    """The value at a dotted path.
+
+    Args:
+        record: parsed JSON.
+        path: keys joined by dots, such as `gps_location.latitude`.
+
+    Returns:
+        The value; None where it is null or any part of the way is missing.
+    """
     value: Json = record
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
@@ -201,7 +225,13 @@ def at(record: dict[str, Json], path: str) -> Json:
 def document(text_record: dict[str, Json], *, sampled_at: str, by_arrival: bool) -> dict[str, Json]:
     """A stored record as people and programs read it: the wire's shape whole, null where nothing was said.
 
-    text_record: the parsed `Sample.text`. Unknown keys follow under their own names.
+    Args:
+        text_record: the parsed `Sample.text`.
+        sampled_at: the time that it got, RFC 3339.
+        by_arrival: whether that is its arrival's; the producer's own is then kept as `producer_sampled_at`.
+
+    Returns:
+        A new document; unknown keys follow the known ones under their own names.
     """
     wire = legacy_records.telemetry(text_record)
     whole: dict[str, Any] = {key: wire.get(key) for key in ("schema_version", "truck_id", "stream_id", "seq")}

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from contract import asyncapi
-from contract.clicks import Click, ClickBatch
+from contract.click_schema import Click, ClickBatch
 from contract.control_messages import Report, Resend, Status, TimeAnswer, TimeAsk
 from contract.remote_config import Config
 from contract.telemetry import Telemetry, TelemetryBatch

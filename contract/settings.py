@@ -44,22 +44,34 @@ SHORT_NAMES = {
 }
 _NO_SETTINGS = {"MILEPOST_CONFIG", "MILEPOST_PROVE"}  # where the file is; what `make prove` tells the tests
 _PREFIX = "MILEPOST_"
+_LIST = "reports"
+"""The room whose table is a list, `[[reports]]`: read as its key of the same name."""
 _PLACES = (Path("milepost.toml"), Path("/etc/milepost/milepost.toml"))
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Room(BaseModel):
+class RoomSettings(BaseModel):
     """What every room's settings model derives from: an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def load(room: str, model: type[Model], config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Model:
-    """The settings of one room.
+    """The settings of one room: the file's table, overridden by `MILEPOST_<ROOM>__<KEY>` of the environment.
 
-    Raises Misconfigured, naming the file, the key and the remedy, for a missing file that was asked for, a file that
-    is not TOML, unknown tables and keys, and values that the model refuses.
+    Args:
+        room: name of the table.
+        model: what the table must be.
+        config: a file that must be there; None looks where `find` does.
+        environ: the environment; for tests.
+
+    Returns:
+        The model, with defaults for what is not set.
+
+    Raises:
+        Misconfigured: a missing file that was asked for, a file that is not TOML, unknown tables and keys, and values
+            that the model refuses; names the file, the key and the remedy.
     """
     path = find(config, environ)
     tables = _read(path) if path else {}
@@ -103,7 +115,18 @@ def _table(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseModel
 
 
 def find(config: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The settings file that `load` reads, None where there is none. Misconfigured for one that was asked for."""
+    """The settings file that `load` reads.
+
+    Args:
+        config: asked for by `--config`; comes before MILEPOST_CONFIG and the usual places.
+        environ: the environment; for tests.
+
+    Returns:
+        None where there is none.
+
+    Raises:
+        Misconfigured: the file that was asked for is not there.
+    """
     asked = config or (Path(environ["MILEPOST_CONFIG"]) if environ.get("MILEPOST_CONFIG") else None)
     if asked and not asked.is_file():
         raise Misconfigured(f"no settings file at {asked}: give --config the path of an existing milepost.toml")
@@ -116,7 +139,9 @@ def _read(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path} is not valid TOML: {error}") from None
     for name, table in tables.items():
-        if name not in ROOMS or not isinstance(table, dict):
+        if name == _LIST and isinstance(table, list):
+            tables[name] = {name: table}
+        elif name not in ROOMS or not isinstance(table, dict):
             raise Misconfigured(f"unknown table or key {name!r} in {path}: tables are {', '.join(ROOMS)}")
     return tables
 

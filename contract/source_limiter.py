@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
 
+from contract.http_access import source_of
+
 
 class SourceLimiter:
     """Says how long a source has to wait. Not safe for threads: use it on the event loop, or under a lock.
@@ -29,10 +31,14 @@ class SourceLimiter:
     def wait(self, source: str, cost: float = 1.0) -> float:
         """Take `cost` from the source's bucket.
 
+        Args:
+            source: whom it is counted for; of an IPv6 address its /64 (contract.http_access.source_of).
+            cost: in the units of the rate; over the burst it is taken as the whole burst.
+
         Returns:
             0.0 where it was taken; else the seconds after which it could be, and nothing is taken.
         """
-        now = self._clock()
+        now, source = self._clock(), source_of(source)
         left, since = self._buckets.pop(source, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._per_second)
         allowed = left >= min(cost, self._burst)

@@ -164,6 +164,8 @@ class Telemetry(_Group):
 class TelemetryBatch(BaseModel):
     """Several samples in one message or request; each is judged on its own."""
 
+    model_config = ConfigDict(defer_build=True)
+
     records: list[Telemetry]
 
 

@@ -15,35 +15,69 @@ EARLIEST = "2000-01-01T00:00:00.000Z"
 
 
 def from_datetime(moment: datetime) -> str:
-    """The instant of an aware datetime, cut (not rounded) to milliseconds."""
+    """The instant of an aware datetime.
+
+    Args:
+        moment: with a zone, whichever.
+
+    Returns:
+        RFC 3339, UTC, cut (not rounded) to milliseconds.
+    """
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 @lru_cache(maxsize=256)  # the limits of one arrival are asked for once a record
 def from_ms(milliseconds: int) -> str:
-    """The instant of Unix milliseconds."""
+    """The instant of Unix milliseconds.
+
+    Args:
+        milliseconds: since 1970, UTC.
+
+    Returns:
+        RFC 3339, UTC.
+    """
     return from_datetime(
         datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
     )
 
 
 def to_ms(instant: str) -> int:
-    """Unix milliseconds of an instant in this module's form."""
+    """Unix milliseconds of an instant.
+
+    Args:
+        instant: in this module's form; of `parse` where a stranger wrote it.
+
+    Returns:
+        Milliseconds since 1970, UTC.
+    """
     whole = int(datetime.fromisoformat(instant[:19] + "+00:00").timestamp())
     return whole * 1000 + int(instant[20:23])
 
 
 def to_datetime(instant: str) -> datetime:
-    """The aware datetime of an instant in this module's form."""
+    """The datetime of an instant.
+
+    Args:
+        instant: in this module's form.
+
+    Returns:
+        Aware, in UTC.
+    """
     return datetime.fromisoformat(instant)
 
 
 def parse(text: object, field: str) -> str:
-    """The instant that an RFC 3339 text means; a space for the T is allowed, and no zone means UTC.
+    """The instant that an RFC 3339 text means.
 
-    A leap second, 23:59:60, is the second before it.
+    Args:
+        text: a space for the T is allowed, and no zone means UTC; a leap second, 23:59:60, is the second before it.
+        field: what the error names.
 
-    Raises Rejected, naming `field`, for anything else.
+    Returns:
+        The instant in this module's form, cut to milliseconds.
+
+    Raises:
+        Rejected: anything else, naming `field`.
     """
     if not isinstance(text, str):
         raise Rejected(field, f"must be a time as RFC 3339 text such as 2026-01-31T12:00:00.000Z, not {text!r:.40}")

@@ -7,7 +7,6 @@ action was tried, as AWS IoT does), one at ministack's own broker, whose resend 
 import logging
 import queue
 import threading
-import time
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
@@ -15,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from contract import topics
+from contract import machine_clock, topics
 from contract.errors import Unreachable
 from deploy.ministack import REGION, Ministack
 from iot_rules.action_targets import Publication, Targets
@@ -62,7 +61,7 @@ class Carrier:
     def _work(self) -> None:
         while (message := self._arrivals.get()) is not None:
             owner = message.topic.split("/")[1]
-            now = time.time_ns() // 1_000_000
+            now = machine_clock.now_ms()
             report = self._runner.handle(PublishedMessage(message.topic, bytes(message.payload), owner, now))
             for name, failures in report.failures.items():
                 log.warning("rule_failed rule=%s reason=%s", name, failures[0].message)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from contract.errors import Misconfigured, Unreachable
-from deploy.ministack import free_port
+from contract.ports import free_port
 from standalone.child_processes import Child, Children
 
 ROOT = Path(__file__).parent.parent
@@ -85,7 +85,7 @@ class LocalKafka:
         properties = self.folder / "server.properties"
         if not data.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            lines = {**self._properties(data), **self._more}
+            lines = {**self.properties(data), **self._more}
             properties.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
             argv = [*_java(128), "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(properties)]
             subprocess.run(argv, check=True, capture_output=True)
@@ -97,7 +97,7 @@ class LocalKafka:
         )
         self._wait()
 
-    def _properties(self, data: Path) -> dict[str, str]:
+    def properties(self, data: Path) -> dict[str, str]:
         controller = f"127.0.0.1:{self._controller}"
         return {
             "process.roles": "broker,controller",

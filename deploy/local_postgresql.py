@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from contract.errors import Misconfigured, Unreachable
-from deploy.ministack import free_port
+from contract.ports import free_port
 from standalone.child_processes import Child, Children
 
 _START_SECONDS = 60.0

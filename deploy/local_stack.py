@@ -119,9 +119,20 @@ class LocalStack:
         atomic_file.write(ready, json.dumps(said) + "\n", durable=False)
 
 
-def refuse_others(broker: str | None, stream: str | None) -> None:
-    """`--aws` has its own broker and streams. Raises Misconfigured."""
+def refuse_others(broker: str | None, stream: str | None, *, dashboard: bool) -> None:
+    """`--aws` has its own broker and streams.
+
+    Args:
+        broker: of `--broker`, None where it was left out.
+        stream: of `--stream`, None where it was left out.
+        dashboard: `--dashboard` was given.
+
+    Raises:
+        Misconfigured: one of them is given.
+    """
     if broker is not None:
         raise Misconfigured("--aws starts its own broker, as it stands for AWS IoT Core: leave --broker out")
     if stream is not None:
         raise Misconfigured("--aws has Kinesis between doors and collector: leave --stream out")
+    if dashboard:
+        raise Misconfigured("--aws keeps its marts in Athena, which runs nowhere here: leave --dashboard out")

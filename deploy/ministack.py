@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 import urllib.request
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from contract.errors import Misconfigured, Unreachable
+from contract.ports import free_port
 from deploy.package import here
 from standalone.child_processes import Child, Children, reap
 
@@ -156,19 +156,22 @@ class Ministack:
         )
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def deploy(stack: Ministack, parameters: Mapping[str, str] | None = None, *, name: str = STACK) -> dict[str, str]:
+    """Package for this machine, deploy the template through CloudFormation, and wait.
 
+    The same template as for AWS: where the bundle lies is filled in, as `sam deploy` does, and the archive is not
+    judged by the markers of `milepost forget`. A stack that is there is updated.
 
-def deploy(stack: Ministack, parameters: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Package for this machine, deploy the template through CloudFormation, and wait; the stack's outputs.
+    Args:
+        stack: the ministack, which runs.
+        parameters: of the template.
+        name: the stack's.
 
-    The same template as for AWS: only where the bundle lies is filled in, as `sam deploy` does. A stack that is there
-    is updated.
+    Returns:
+        The stack's outputs.
+
+    Raises:
+        Unreachable: it was not deployed; the message has CloudFormation's reasons.
     """
     bundle, template = here(stack.folder / "package")
     s3, cloudformation = stack.client("s3"), stack.client("cloudformation")
@@ -178,13 +181,15 @@ def deploy(stack: Ministack, parameters: Mapping[str, str] | None = None) -> dic
     s3.put_object(Bucket="milepost-artifacts", Key=key, Body=code)
     document = json.loads(template.read_text(encoding="utf-8"))
     document["Globals"]["Function"]["CodeUri"] = f"s3://milepost-artifacts/{key}"
+    # ministack answers nobody while it runs Firehose's function, so this one may not ask it whom to forget.
+    document["Resources"]["ArchiveFunction"]["Properties"].pop("Environment")
     s3.put_object(Bucket="milepost-artifacts", Key=f"{key}.json", Body=json.dumps(document).encode())
     wanted = {"HttpDoor": "url", **(parameters or {})}  # its HTTP API is found by a host name that is not ours
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in wanted.items()]
-    change = cloudformation.update_stack if _stack(cloudformation) else cloudformation.create_stack
+    change = cloudformation.update_stack if _stack(cloudformation, name) else cloudformation.create_stack
     try:
         change(
-            StackName=STACK,
+            StackName=name,
             TemplateURL=f"https://s3.amazonaws.com/milepost-artifacts/{key}.json",  # a body has 51,200 bytes at most
             Parameters=given,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -193,24 +198,24 @@ def deploy(stack: Ministack, parameters: Mapping[str, str] | None = None) -> dic
         if "No updates are to be performed" not in str(error):
             raise
     deadline = time.monotonic() + _STACK_SECONDS
-    while (found := _stack(cloudformation))["StackStatus"].endswith("_PROGRESS") and time.monotonic() < deadline:
+    while (found := _stack(cloudformation, name))["StackStatus"].endswith("_PROGRESS") and time.monotonic() < deadline:
         time.sleep(0.2)
     if found["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        raise Unreachable(f"the stack was not deployed: {_reasons(cloudformation)}")
+        raise Unreachable(f"the stack was not deployed: {_reasons(cloudformation, name)}")
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
 
 
-def _stack(cloudformation: Any) -> dict[str, Any]:
+def _stack(cloudformation: Any, name: str) -> dict[str, Any]:
     """What CloudFormation tells of the stack; empty where there is none."""
     try:
-        found: dict[str, Any] = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        found: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except cloudformation.exceptions.ClientError:
         return {}
     return found
 
 
-def _reasons(cloudformation: Any) -> str:
-    events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+def _reasons(cloudformation: Any, name: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     failed = [event for event in events if "FAILED" in event.get("ResourceStatus", "")]
     return "; ".join(f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason', '?')}" for each in failed)
 

@@ -30,23 +30,23 @@ def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resourc
         service = name.removesuffix("Function").lower()
         made[f"{name}Rejected"] = _alarm(
             f"{name}: records were refused; `milepost dead-letters list` tells why.",
-            "Milepost", "Rejected", {"service": f"milepost-{service}"},
+            "Milepost", "Rejected", _service(service),
         )  # fmt: skip
         made[f"{name}Failing"] = _alarm(
             f"{name}: records could not be written for 15 minutes and come again; see its log group.",
-            "Milepost", "Failed", {"service": f"milepost-{service}"}, periods=3,
+            "Milepost", "Failed", _service(service), periods=3,
         )  # fmt: skip
     made["RepairFunctionFailing"] = _alarm(
         "RepairFunction: trucks could not be asked for missing samples for 15 minutes; see its log group.",
-        "Milepost", "Failed", {"service": "milepost-repair"}, periods=3,
+        "Milepost", "Failed", _service("repair"), periods=3,
     )  # fmt: skip
     made["SamplesLost"] = _alarm(
         "Samples were asked for five times without an answer: `milepost audit` names them.",
-        "Milepost", "Lost", {"service": "milepost-repair"}, statistic="Maximum",
+        "Milepost", "Lost", _service("repair"), statistic="Maximum",
     )  # fmt: skip
     made["SamplesMissing"] = _alarm(
         "Samples have been missing for six hours and are not announced as pending: `milepost audit` names them.",
-        "Milepost", "Missing", {"service": "milepost-repair"}, statistic="Minimum", periods=72,
+        "Milepost", "Missing", _service("repair"), statistic="Minimum", periods=72,
     )  # fmt: skip
     for stream in ("TelemetryStream", "ClicksStream"):
         made[f"{stream}Full"] = _alarm(
@@ -68,9 +68,10 @@ def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resourc
             f"{table}: reads were throttled for 15 minutes; handlers try again meanwhile.",
             "AWS/DynamoDB", "ReadThrottleEvents", {"TableName": {"Ref": table}}, periods=3,
         )  # fmt: skip
-    made["BeaconFailing"] = _alarm(
-        "The beacon answered 5xx; browsers keep their events and send them again.",
-        "AWS/Lambda", "Url5xxCount", {"FunctionName": {"Ref": "BeaconFunction"}},
+    made["BeaconFailing"] = _beacon_failing()
+    made["FleetSilent"] = _alarm(
+        "No truck has sent anything for an hour; look at the rules' alarms, then at IoT Core's connections.",
+        "AWS/Kinesis", "IncomingRecords", {"StreamName": {"Ref": "TelemetryStream"}}, below=1, periods=12,
     )  # fmt: skip
     for archive in ("TelemetryArchive", "ClicksArchive"):
         made[f"{archive}Stale"] = _alarm(
@@ -78,6 +79,43 @@ def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resourc
             {"DeliveryStreamName": {"Ref": archive}}, statistic="Maximum", over=7200,
         )  # fmt: skip
     return made
+
+
+def canary_alarms() -> Resources:
+    """What rings where the canary is on: that its samples do not come to history, or that it does not run."""
+    made = {
+        "CanaryLate": _alarm(
+            "A sample that was sent as trucks send theirs is not in history after 15 minutes; follow it: rule, stream,"
+            " function, table.",
+            "Milepost", "CanaryAge", _service("canary"), statistic="Minimum", over=900_000,
+            periods=3, silence_rings=True,
+        ),
+        "CanaryFunctionErrors": _alarm(
+            "CanaryFunction: it raised errors for 15 minutes; see its log group.",
+            "AWS/Lambda", "Errors", {"FunctionName": {"Ref": "CanaryFunction"}}, periods=3,
+        ),
+    }  # fmt: skip
+    return {name: {**each, "Condition": "HasCanary"} for name, each in made.items()}
+
+
+def _beacon_failing() -> dict[str, Any]:
+    """By the metric of what stands before the beacon."""
+    by_api = _alarm(
+        "The beacon answered 5xx; browsers keep their events and send them again.",
+        "AWS/ApiGateway", "5xx", {"ApiId": {"Ref": "BeaconApi"}},
+    )  # fmt: skip
+    by_url = {
+        "Namespace": "AWS/Lambda",
+        "MetricName": "Url5xxCount",
+        "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": "BeaconFunction"}}],
+    }
+    either = {name: {"Fn::If": ["HasApi", by_api["Properties"][name], said]} for name, said in by_url.items()}
+    return {**by_api, "Properties": {**by_api["Properties"], **either}}
+
+
+def _service(name: str) -> dict[str, Any]:
+    """The dimension of a function's own metrics."""
+    return {"service": {"Fn::Sub": f"${{Prefix}}-{name}"}}
 
 
 def _alarm(  # noqa: PLR0913 - the properties of one resource
@@ -88,8 +126,12 @@ def _alarm(  # noqa: PLR0913 - the properties of one resource
     *,
     statistic: str = "Sum",
     over: float = 0,
+    below: float | None = None,
     periods: int = 1,
+    silence_rings: bool = False,
 ) -> dict[str, Any]:
+    """over: it rings above that; below: under that, and where nothing is measured (others so by `silence_rings`)."""
+    silent = silence_rings or below is not None
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
@@ -100,9 +142,9 @@ def _alarm(  # noqa: PLR0913 - the properties of one resource
             "Statistic": statistic,
             "Period": 300,
             "EvaluationPeriods": periods,
-            "Threshold": over,
-            "ComparisonOperator": "GreaterThanThreshold",
-            "TreatMissingData": "notBreaching",
+            "Threshold": over if below is None else below,
+            "ComparisonOperator": "GreaterThanThreshold" if below is None else "LessThanThreshold",
+            "TreatMissingData": "breaching" if silent else "notBreaching",
             "AlarmActions": [{"Ref": "AlarmTopic"}],
             "OKActions": [{"Ref": "AlarmTopic"}],
         },
@@ -146,7 +188,7 @@ def dashboard(functions: dict[str, int], rules: list[str], tables: list[str], wa
         watched: the alarms, by logical id.
     """
     names = [f"${{{name}}}" for name in functions]
-    streaming = [f"milepost-{kind}" for kind in ("telemetry", "clicks")]
+    streaming = [f"${{Prefix}}-{kind}" for kind in ("telemetry", "clicks")]
     outcomes = ("Accepted", "Duplicate", "Rejected", "Failed")
     widgets = [
         _widget("Messages into the streams", [["AWS/Kinesis", "IncomingRecords", "StreamName", s] for s in _STREAMS]),
@@ -158,18 +200,18 @@ def dashboard(functions: dict[str, int], rules: list[str], tables: list[str], wa
         ),
         _widget("Errors of functions", [["AWS/Lambda", "Errors", "FunctionName", name] for name in names]),
         _widget("Time of functions, ms", [["AWS/Lambda", "Duration", "FunctionName", name] for name in names], "p90"),
-        _widget("Cold starts", [["Milepost", "ColdStart", "function_name", name, "service", "milepost-" + short]
+        _widget("Cold starts", [["Milepost", "ColdStart", "function_name", name, "service", "${Prefix}-" + short]
                                 for name, short in zip(names, map(_short, functions), strict=True)]),
-        _widget("Requests to trucks for missing samples", [["Milepost", "Asks", "service", "milepost-repair"]]),
+        _widget("Requests to trucks for missing samples", [["Milepost", "Asks", "service", "${Prefix}-repair"]]),
         _widget("Samples missing and lost (maximum)",
-                [["Milepost", name, "service", "milepost-repair"] for name in ("Missing", "Lost")], "Maximum"),
+                [["Milepost", name, "service", "${Prefix}-repair"] for name in ("Missing", "Lost")], "Maximum"),
         _widget("Write units of tables",
                 [["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", f"${{{name}}}"] for name in tables]),
         _widget("Age of what Firehose holds, s (maximum)",
                 [["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", f"${{{name}}}"]
                  for name in ("TelemetryArchive", "ClicksArchive")], "Maximum"),
         _widget("The beacon's answers",
-                [["Milepost", f"Status{k}xx", "service", "milepost-beacon"] for k in (2, 4, 5)]),
+                [["Milepost", f"Status{k}xx", "service", "${Prefix}-beacon"] for k in (2, 4, 5)]),
     ]  # fmt: skip
     top = _state_of(watched) | {"x": 0, "y": 0, "width": 24, "height": 4}
     dear = _cost_so_far(functions, rules, tables) | {"x": 0, "y": 4, "width": 24, "height": 4}

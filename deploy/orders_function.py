@@ -15,7 +15,8 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 
 from collector.handlers.function_url import answer
-from commerce.http.access import Access
+from collector.stores.dynamodb.markers import DynamoDbForgotten
+from commerce.http.access import KeyedAccess
 from commerce.http.orders import OrderDoors
 from commerce.http.registers import RegisterDoors
 from commerce.http.truck_routes import TruckRouteDoors
@@ -38,14 +39,17 @@ def _app() -> Starlette:
     if not settings.keys:
         raise Misconfigured("the secret that KEYS_SECRET names has no key: put {producer: key} into it")
     database = open_database(database_url(_secret("DATABASE_SECRET"), os.environ))
-    access, plans = Access(settings.keys), Plans(database)
+    access, plans = KeyedAccess(settings.keys), Plans(database)
     tables = os.environ.get("TRUCK_TABLES")
     locate = reading_positions(f"dynamodb://{tables}") if tables else lambda *_: None
     knows = (lambda truck_id: locate(truck_id, None) is not None) if tables else lambda _: True
+    marks = DynamoDbForgotten(tables) if tables else None
     return Starlette(
         routes=[
-            *OrderDoors(Orders(database, knows_truck=knows), access, locate=locate, plans=plans).routes,
-            *RegisterDoors(database, access).routes,
+            *OrderDoors(
+                Orders(database, knows_truck=knows, forgotten=marks), access, locate=locate, plans=plans
+            ).routes,
+            *RegisterDoors(database, access, forgotten=marks).routes,
             *TruckRouteDoors(plans, access).routes,
         ]
     )

@@ -1,8 +1,8 @@
 """The SAM template, whole: template.yaml, and what has its one source elsewhere.
 
-Added are the tables (collector.stores), the IoT rules (iot_rules/documents), alarms, dashboard and IoT's log
-(deploy/monitoring.py), and for each function its log group and its role. The result is JSON, which CloudFormation takes
-like YAML.
+Added are the tables (collector.stores) and their scaling (deploy/capacity.py), the IoT rules (iot_rules/documents),
+alarms, dashboard and IoT's log (deploy/monitoring.py), for each function its log group and its role, and tags. The
+result is JSON, which CloudFormation takes like YAML.
 """
 
 import json
@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from contract.errors import Misconfigured
-from deploy.monitoring import alarms, dashboard, iot_logging
+from deploy.capacity import billing, scaling
+from deploy.monitoring import alarms, canary_alarms, dashboard, iot_logging
 
 SOURCE = Path(__file__).with_name("template.yaml")
 Resources = dict[str, dict[str, Any]]
@@ -23,6 +24,38 @@ _PLACEHOLDERS: dict[str, Any] = {
     "<MILEPOST_RULE_ERRORS_BUCKET>": {"Ref": "Bucket"},
     "milepost-telemetry": {"Ref": "TelemetryStream"},
 }
+_USES_KEY = {
+    "Fn::If": [
+        "HasKey",
+        {
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"],
+            "Resource": {"Ref": "KeyArn"},
+        },
+        {"Ref": "AWS::NoValue"},
+    ]
+}
+_SSE = {
+    "Fn::If": [
+        "HasKey",
+        {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KeyArn"}},
+        {"Ref": "AWS::NoValue"},
+    ]
+}
+_TAG = "milepost"
+_TAGGED_BY_LIST = (
+    "AWS::CloudWatch::Alarm",
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::Role",
+    "AWS::IoT::TopicRule",
+    "AWS::Kinesis::Stream",
+    "AWS::KinesisFirehose::DeliveryStream",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::SNS::Topic",
+    "AWS::SecretsManager::Secret",
+)
+_TAGGED_BY_MAP = ("AWS::ApiGatewayV2::Api", "AWS::Serverless::Function")
 _ACTION_NAMES = {"dynamoDB": "DynamoDB", "dynamoDBv2": "DynamoDBv2", "iotAnalytics": "IotAnalytics"}
 
 
@@ -31,18 +64,21 @@ def render() -> dict[str, Any]:
     template: dict[str, Any] = yaml.load(SOURCE.read_text(encoding="utf-8"), _loader())
     made: Resources = template["Resources"]
     tables = _tables()
-    functions = [name for name, each in made.items() if each["Type"] == "AWS::Serverless::Function"]
-    for name in functions:
+    for name in [name for name, each in made.items() if each["Type"] == "AWS::Serverless::Function"]:
         _furnish(made, name, tables)
+    functions = [
+        name for name, each in made.items() if each["Type"] == "AWS::Serverless::Function" and "Condition" not in each
+    ]
     rules = _rules()
     watched = alarms(functions, list(rules), list(tables))
     shared = template["Globals"]["Function"].get("MemorySize", 128)
     memory = {name: made[name]["Properties"].get("MemorySize", shared) for name in functions}
-    watching = (watched, dashboard(memory, list(rules), list(tables), watched), iot_logging())
-    for added in (tables, rules, *watching):
+    watching = (watched, canary_alarms(), dashboard(memory, list(rules), list(tables), watched), iot_logging())
+    for added in (tables, scaling(list(tables)), rules, *watching):
         if clash := made.keys() & added.keys():
             raise Misconfigured(f"template.yaml has its own {sorted(clash)}: remove them, they are added")
         made.update(added)
+    _tag(made)
     return template
 
 
@@ -62,8 +98,10 @@ def _furnish(made: Resources, name: str, tables: Resources) -> None:
         {"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"},
     ]
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    where = {"Condition": function["Condition"]} if "Condition" in function else {}
     made[f"{short}Log"] = {
         "Type": "AWS::Logs::LogGroup",
+        **where,
         "DeletionPolicy": "Delete",
         "UpdateReplacePolicy": "Delete",
         "Properties": {
@@ -71,17 +109,32 @@ def _furnish(made: Resources, name: str, tables: Resources) -> None:
             "RetentionInDays": 30,
         },
     }
+    statements = [*common, *allowed, _USES_KEY]
     made[f"{short}Role"] = {
         "Type": "AWS::IAM::Role",
+        **where,
         "Properties": {
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-            "Policies": [
-                {"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": [*common, *allowed]}}
-            ],
+            "Policies": [{"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}],
         },
     }
-    function["Properties"]["Role"] = {"Fn::GetAtt": [f"{short}Role", "Arn"]}
-    function["Properties"]["LoggingConfig"] = {"LogGroup": {"Ref": f"{short}Log"}}
+    properties = function["Properties"]
+    properties["Role"] = {"Fn::GetAtt": [f"{short}Role", "Arn"]}
+    properties["LoggingConfig"] = {"LogGroup": {"Ref": f"{short}Log"}}
+    variables = properties.setdefault("Environment", {}).get("Variables", {})
+    service = {"Fn::Sub": f"${{Prefix}}-{short.lower()}"}  # two stacks of an account share no metric
+    properties["Environment"] = {"Variables": {**variables, "POWERTOOLS_SERVICE_NAME": service}}
+
+
+def _tag(made: Resources) -> None:
+    """Tell of each resource that may be tagged which installation it belongs to, for bills and for people."""
+    value = {"Ref": "Prefix"}
+    for each in made.values():
+        properties = each["Properties"]
+        if each["Type"] in _TAGGED_BY_LIST:
+            properties["Tags"] = [{"Key": _TAG, "Value": value}]
+        elif each["Type"] in _TAGGED_BY_MAP:
+            properties["Tags"] = {_TAG: value}
 
 
 def _of_tables(statement: dict[str, Any], tables: Resources) -> dict[str, Any]:
@@ -113,6 +166,8 @@ def _tables() -> Resources:
         # The samples are in the archive, too; what is made of them, and clicks, can be put back to any minute.
         properties = {
             **table.definition("${Prefix}"),
+            **billing(),
+            "SSESpecification": _SSE,
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": table.name != "samples"},
         }
         properties["TableName"] = {"Fn::Sub": properties["TableName"]}

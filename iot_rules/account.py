@@ -4,10 +4,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from iot_rules.clients import Clients, account_errors
-from iot_rules.deployment_plan import PREFIX, TAG, Change
+from iot_rules.deployment_plan import PREFIX, TAG, PlannedChange
 
 
-class Account:
+class AwsAccount:
     """The rules of one account and region. Methods raise Unreachable or Misconfigured.
 
     stack: the value of the tag TAG that rules of this deployment have.
@@ -37,7 +37,7 @@ class Account:
         pages = self._client.get_paginator("list_tags_for_resource").paginate(resourceArn=arn)
         return {tag["Key"]: tag.get("Value", "") for page in pages for tag in page.get("tags", [])}
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: PlannedChange) -> None:
         """Make one change; `unchanged` and `foreign` are none."""
         name = change.rule_name
         with account_errors():

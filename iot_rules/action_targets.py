@@ -38,7 +38,14 @@ class Targets:
         self._publish = publish
 
     def require(self, rules: Iterable[TopicRule]) -> None:
-        """Raises Misconfigured for an action that cannot be run here, by name: never a silent loss."""
+        """Refuse at the start what could only be lost later.
+
+        Args:
+            rules: all that will run.
+
+        Raises:
+            Misconfigured: an action that cannot be run here, by name.
+        """
         for rule in rules:
             kinds = [action.kind for action in (*rule.actions, rule.error_action) if action is not None]
             for kind in kinds:
@@ -49,7 +56,14 @@ class Targets:
                     raise Misconfigured(f"rule {rule.name}: republish needs a broker, and none is given")
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
-        """Send one action's records. Raises DeliveryFailed."""
+        """Send one action's records; taken by the service when it returns.
+
+        Args:
+            deliveries: of one action, one or more, in order.
+
+        Raises:
+            DeliveryFailed: a record was not taken.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         kind = deliveries[0].action_type

@@ -8,12 +8,12 @@ as doubles where one has a fraction; keys in any order.
 import base64
 import binascii
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from contract import machine_clock
 from contract.errors import MilepostError, Misconfigured
 from iot_rules.errors import SqlError
 from iot_rules.sql import (
@@ -116,7 +116,7 @@ def _message(case: dict[str, Any]) -> PublishedMessage:
         topic=str(case.get("topic", "")),
         payload=_bytes(case["payload"]) if "payload" in case else b"{}",
         client_id=case.get("clientid"),
-        timestamp_ms=int(timestamp) if timestamp is not None else time.time_ns() // 1_000_000,
+        timestamp_ms=int(timestamp) if timestamp is not None else machine_clock.now_ms(),
         principal=case.get("principal"),
         trace_id=case.get("traceid"),
         source_ip=case.get("sourceip"),

@@ -7,7 +7,6 @@ errors go to stderr.
 
 import dataclasses
 import sys
-import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -16,21 +15,22 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from contract import machine_clock
 from contract.cli_options import AsJson as Json
 from contract.cli_options import Config
 from contract.codec import dump
 from contract.errors import Misconfigured, Unreachable
 from iot_rules import settings as room
-from iot_rules.account import Account
+from iot_rules.account import AwsAccount
 from iot_rules.cases import check_case, read_cases, run_on_topic, shown_output
 from iot_rules.cli_rendering import change_line, operand_line, show_findings, show_rules
 from iot_rules.clients import Clients
-from iot_rules.deployment_plan import AS_IT_IS, Change, filled, placeholders, plan
+from iot_rules.deployment_plan import AS_IT_IS, PlannedChange, filled, placeholders, plan
 from iot_rules.engine import TopicRule, load_documents, read_rule
 from iot_rules.errors import SqlError
 from iot_rules.findings import ERROR
 from iot_rules.lint import check_document, check_documents
-from iot_rules.quotas import Fleet, fleet_findings
+from iot_rules.quotas import PublishingFleet, fleet_findings
 from iot_rules.sql import LATEST, Failed, MessageContext, PublishedMessage, Surroundings, compile_statement, parse_json
 from iot_rules.sql.explanation import explain as explain_statement
 from iot_rules.sql.values import UNDEFINED
@@ -81,7 +81,7 @@ def list_rules(documents: Documents = None, config: Config = None, json_output: 
     if json_output:
         _print(rows)
     else:
-        show_rules(Console(), rows)
+        show_rules(rows)
 
 
 def _row(rule: TopicRule) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def check(  # noqa: PLR0913  (each is an option of the command)
     documents = _documents(files or [])
     findings = check_documents(documents)
     if trucks is not None:
-        findings += fleet_findings(_readable(documents), Fleet(trucks, interval, message_bytes))
+        findings += fleet_findings(_readable(documents), PublishingFleet(trucks, interval, message_bytes))
     if json_output:
         _print([dataclasses.asdict(finding) for finding in findings])
     else:
@@ -220,7 +220,7 @@ def eval_statement(  # noqa: PLR0913  (each is an option of the command)
         topic=topic,
         payload=data,
         client_id=clientid,
-        timestamp_ms=timestamp if timestamp is not None else time.time_ns() // 1_000_000,
+        timestamp_ms=timestamp if timestamp is not None else machine_clock.now_ms(),
         principal=principal,
         trace_id=traceid,
     )
@@ -269,7 +269,7 @@ def deploy(  # noqa: PLR0913  (each is an option of the command)
     rules = load_documents(documents)
     _refuse_errors(rules)
     wanted = filled([rule.document for rule in rules], placeholders(settings))
-    account = Account(Clients(settings.region, settings.endpoint_url), settings.stack)
+    account = AwsAccount(Clients(settings.region, settings.endpoint_url), settings.stack)
     changes = plan(wanted, account.rules(), account.stacks(), settings.stack)
     said = []
     for change in changes:
@@ -285,7 +285,7 @@ def deploy(  # noqa: PLR0913  (each is an option of the command)
         raise typer.Exit(2)
 
 
-def _said(change: Change, *, applied: bool) -> dict[str, Any]:
+def _said(change: PlannedChange, *, applied: bool) -> dict[str, Any]:
     values = {key: {"old": old, "new": new} for key, (old, new) in zip(change.differences, change.values, strict=False)}
     return {
         "action": change.action,
@@ -296,7 +296,7 @@ def _said(change: Change, *, applied: bool) -> dict[str, Any]:
     }
 
 
-def _agreed(change: Change) -> bool:
+def _agreed(change: PlannedChange) -> bool:
     """Whether the person at the terminal wants a rule deleted; nobody there: no."""
     return sys.stdin.isatty() and typer.confirm(f"delete {change.rule_name}, which no document names?", err=True)
 

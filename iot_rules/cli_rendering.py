@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from contract.cli_tables import show
 from contract.codec import dump
-from iot_rules.deployment_plan import Change
+from iot_rules.deployment_plan import PlannedChange
 from iot_rules.findings import Finding
 from iot_rules.sql.explanation import Operand
 from iot_rules.sql.values import UNDEFINED
@@ -26,16 +25,18 @@ _PAST = {
 }
 
 
-def show_rules(console: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """One line a rule."""
-    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("rule", "topic filter", "actions", "on error"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        state = "disabled" if row["disabled"] else ", ".join(row["actions"]) or "none"
-        topic_filter = row["topic_filter"] or "(Basic Ingest only)"
-        table.add_row(escape(row["rule_name"]), escape(topic_filter), state, row["error_action"] or "lost")
-    console.print(table)
+def show_rules(rows: Sequence[dict[str, Any]]) -> None:
+    """One line per rule."""
+    cells = [
+        (
+            row["rule_name"],
+            row["topic_filter"] or "(Basic Ingest only)",
+            "disabled" if row["disabled"] else ", ".join(row["actions"]) or "none",
+            row["error_action"] or "lost",
+        )
+        for row in rows
+    ]
+    show("", ("rule", "topic filter", "actions", "on error"), cells, empty="no rules")
 
 
 def show_findings(console: Console, findings: Sequence[Finding], checked: int) -> None:
@@ -51,7 +52,7 @@ def show_findings(console: Console, findings: Sequence[Finding], checked: int) -
     console.print(f"{checked} rule{'s' if checked != 1 else ''} checked: {said}", highlight=False)
 
 
-def change_line(change: Change, *, dry_run: bool, applied: bool = True) -> str:
+def change_line(change: PlannedChange, *, dry_run: bool, applied: bool = True) -> str:
     """A change as it is announced, or reported when it was made; old and new values below it."""
     if change.action == "unchanged":
         verb = "unchanged"

@@ -21,7 +21,14 @@ class Clients:
         self._lock = threading.Lock()
 
     def get(self, service: str) -> Any:
-        """The client of a service, by boto3's name: "kinesis", "s3", …"""
+        """The client of a service, built once.
+
+        Args:
+            service: boto3's name: "kinesis", "s3", …
+
+        Returns:
+            May be used by several threads.
+        """
         with self._lock:
             if service not in self._built:
                 self._built[service] = self._build(service)

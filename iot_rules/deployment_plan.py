@@ -33,7 +33,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlannedChange:
     """action: create, replace, enable, disable, adopt (give it the tag), delete, unchanged, or foreign (no document
     names it, and it has no tag of ours: it stays). differences: the payload's keys that differ.
 
@@ -94,7 +94,7 @@ def filled(documents: Iterable[Mapping[str, Any]], values: Mapping[str, str]) ->
 
 def plan(
     wanted: Mapping[str, dict[str, Any]], deployed: Mapping[str, Any], stacks: Mapping[str, str | None], stack: str
-) -> list[Change]:
+) -> list[PlannedChange]:
     """The changes that make the account's rules the wanted ones, by name, deletions last.
 
     A rule that replaces another is thus in force before the other goes.
@@ -116,31 +116,31 @@ def plan(
     for name in sorted(wanted.keys() | {name for name in deployed if name.startswith(PREFIX)}):
         change = _change(name, wanted.get(name), deployed.get(name))
         if change.action == "delete" and stacks.get(name) != stack:
-            change = Change("foreign", name)
+            change = PlannedChange("foreign", name)
         changes.append(change)
         if name in wanted and name in deployed and stacks.get(name) is None:
-            changes.append(Change("adopt", name))
+            changes.append(PlannedChange("adopt", name))
     kept = {change.rule_name for change in changes if change.action == "adopt"}
     changes = [one for one in changes if not (one.action == "unchanged" and one.rule_name in kept)]
     return sorted(changes, key=lambda change: change.action == "delete")
 
 
-def _change(name: str, wanted: dict[str, Any] | None, deployed: Mapping[str, Any] | None) -> Change:
+def _change(name: str, wanted: dict[str, Any] | None, deployed: Mapping[str, Any] | None) -> PlannedChange:
     if wanted is None:
-        return Change("delete", name)
+        return PlannedChange("delete", name)
     if deployed is None:
-        return Change("create", name, payload=wanted)
+        return PlannedChange("create", name, payload=wanted)
     differences = tuple(
         key
         for key, default in _DEFAULTS.items()
         if _settled(wanted.get(key, default)) != _settled(deployed.get(key) or default)
     )
     if not differences:
-        return Change("unchanged", name)
+        return PlannedChange("unchanged", name)
     values = tuple((deployed.get(key), wanted.get(key)) for key in differences)
     if differences == ("ruleDisabled",):
-        return Change("disable" if wanted.get("ruleDisabled") else "enable", name, differences, values=values)
-    return Change("replace", name, differences, wanted, values)
+        return PlannedChange("disable" if wanted.get("ruleDisabled") else "enable", name, differences, values=values)
+    return PlannedChange("replace", name, differences, wanted, values)
 
 
 _FILLED_BY_AWS: dict[str, Any] = {"qos": 0, "batchMode": False, "useBase64": False, "messageFormat": "RAW"}

@@ -70,9 +70,17 @@ class TopicRule:
 
 
 def load_documents(folder: Path | None = None) -> tuple[TopicRule, ...]:
-    """The rules of a folder of JSON files, by file name; by default those that come with Milepost.
+    """The rules of a folder of JSON files.
 
-    Raises Misconfigured, or SqlError, with the file's name.
+    Args:
+        folder: None for those that come with Milepost.
+
+    Returns:
+        By file name.
+
+    Raises:
+        Misconfigured: the folder or a document is wrong; names the file.
+        SqlError: a statement is wrong; names the file.
     """
     root: Traversable = resources.files("iot_rules") / "documents" if folder is None else folder
     if not root.is_dir():
@@ -159,7 +167,14 @@ class Rules:
                 )
 
     def matching(self, topic: str) -> list[TopicRule]:
-        """The rules whose topic filter matches; of a Basic Ingest topic, the one that it names."""
+        """The rules whose topic filter matches.
+
+        Args:
+            topic: as published.
+
+        Returns:
+            In the rules' order; of a Basic Ingest topic, the one that it names.
+        """
         arrival = MessageContext(PublishedMessage(topic, b""), self._surroundings)
         return self._matching(arrival)
 
@@ -182,13 +197,27 @@ class Rules:
         return found
 
     def outcomes(self, message: PublishedMessage) -> list["RuleOutcome"]:
-        """What each matching rule makes of one message, in the rules' order; none for a WHERE that is not true."""
+        """What each matching rule makes of one message.
+
+        Args:
+            message: as published.
+
+        Returns:
+            In the rules' order; none for a WHERE that is not true.
+        """
         arrival = MessageContext(message, self._surroundings)
         made = (_outcome(rule, arrival) for rule in self._matching(arrival))
         return [outcome for outcome in made if outcome is not None]
 
     def run(self, message: PublishedMessage) -> list[Delivery]:
-        """What the rules' actions would send for one message, in the rules' order. Never raises."""
+        """What the rules' actions would send for one message. Never raises.
+
+        Args:
+            message: as published.
+
+        Returns:
+            In the rules' order, error actions behind what failed.
+        """
         deliveries: list[Delivery] = []
         for outcome in self.outcomes(message):
             deliveries += outcome.deliveries
@@ -197,7 +226,16 @@ class Rules:
         return deliveries
 
     def undeliverable(self, message: PublishedMessage, delivery: Delivery, reason: str) -> Delivery | None:
-        """The error action's delivery for a delivery that could not be sent; None where there is none to make."""
+        """What is sent instead where a delivery was not taken.
+
+        Args:
+            message: as published.
+            delivery: what was not taken.
+            reason: why, for the error action's record.
+
+        Returns:
+            The error action's delivery; None where there is none to make.
+        """
         rule = self._by_name.get(delivery.rule_name)
         if rule is None or delivery.error:
             return None

@@ -5,11 +5,13 @@ AWS IoT accepts each of these documents; the messages are then lost, overwritten
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from iot_rules.actions import Action
 from iot_rules.engine import TopicRule
 from iot_rules.findings import WARNING, Finding
+from iot_rules.lint_statement import expressions_meaning
 from iot_rules.sql import Template, tree
 from iot_rules.sql.visitor import all_nodes
 from iot_rules.topics import overlap
@@ -112,7 +114,11 @@ def _templates(rule: TopicRule, action: Action) -> Iterator[Finding]:
         if isinstance(value, dict | list):
             stack.extend(value.values() if isinstance(value, dict) else value)
         elif isinstance(value, Template):
-            nodes = [node for part in value.parts if not isinstance(part, str) for node in all_nodes(part)]
+            parts = [part for part in value.parts if not isinstance(part, str)]
+            nodes = [node for part in parts for node in all_nodes(part)]
+            if not any(isinstance(node, tree.Name) and node.name in named for node in nodes):
+                found = expressions_meaning(rule, parts)  # positions are the template's, not the statement's
+                yield from (replace(each, message=f"in a template: {each.message}", position=None) for each in found)
             for node in nodes:
                 if isinstance(node, tree.Name) and node.name in named - read:
                     yield Finding(

@@ -46,13 +46,26 @@ def statement_meaning(rule: TopicRule) -> Iterator[Finding]:
     statement = rule.statement
     roots = [node for _, node in statement.variables] + [column.expression for column in statement.columns]
     roots += [statement.where] if statement.where is not None else []
+    yield from expressions_meaning(rule, roots)
+    yield from _aliases(rule)
+    if statement.where is not None:
+        yield from _operands(rule, statement.where, negated=False)
+
+
+def expressions_meaning(rule: TopicRule, roots: list[tree.Node]) -> Iterator[Finding]:
+    """What is wrong with expressions of a statement or a template, over the messages that the rule's filter takes.
+
+    Args:
+        rule: whose.
+        roots: the expressions.
+
+    Returns:
+        A finding for each level, comparison, date or field that cannot be meant.
+    """
     for root in roots:
         for node in sorted(all_nodes(root), key=lambda each: each.position):
             yield from _node(rule, node)
     yield from _fields(rule, roots)
-    yield from _aliases(rule)
-    if statement.where is not None:
-        yield from _operands(rule, statement.where, negated=False)
 
 
 def _node(rule: TopicRule, node: tree.Node) -> Iterator[Finding]:

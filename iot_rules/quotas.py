@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contract.topics import MAX_PAYLOAD, UPLINK
+from iot_rules import prices
 from iot_rules.engine import TopicRule
 from iot_rules.findings import INFO, Finding
-from iot_rules.prices import IOT_STEP, MINUTES, deliveries, prices, steps
+from iot_rules.prices import MINUTES
 from iot_rules.sql.tree import Call, Column, Star
 from iot_rules.topics import overlap
 
@@ -25,7 +26,7 @@ _FLEET = "fleet"
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class PublishingFleet:
     """trucks, each publishing one message of message_bytes every interval seconds."""
 
     trucks: int
@@ -33,12 +34,12 @@ class Fleet:
     message_bytes: int = 1024
 
 
-def fleet_findings(rules: Sequence[TopicRule], fleet: Fleet) -> list[Finding]:
+def fleet_findings(rules: Sequence[TopicRule], fleet: PublishingFleet) -> list[Finding]:
     """Rates over a limit, messages that are too large, and what each rule costs a truck and month."""
     return [*_size_findings(fleet), *_rate_findings(rules, fleet), *_cost_findings(rules, fleet)]
 
 
-def _size_findings(fleet: Fleet) -> list[Finding]:
+def _size_findings(fleet: PublishingFleet) -> list[Finding]:
     if fleet.message_bytes <= MAX_PAYLOAD:
         return []
     return [Finding(
@@ -47,7 +48,7 @@ def _size_findings(fleet: Fleet) -> list[Finding]:
     )]  # fmt: skip
 
 
-def _rate_findings(rules: Sequence[TopicRule], fleet: Fleet) -> list[Finding]:
+def _rate_findings(rules: Sequence[TopicRule], fleet: PublishingFleet) -> list[Finding]:
     publishes = 1 / fleet.interval
     total, matching = publishes * fleet.trucks, len(_taking(rules))
     measured = (
@@ -89,26 +90,20 @@ class Cost:
         return self.connection + self.messages + sum(self.rules.values())
 
 
-def cost(rules: Sequence[TopicRule], fleet: Fleet) -> Cost:
+def cost(rules: Sequence[TopicRule], fleet: PublishingFleet) -> Cost:
     """What one truck costs a month at list prices, its samples alone."""
-    price, messages = prices(), MINUTES * 60 / fleet.interval
+    messages = MINUTES * 60 / fleet.interval
     return Cost(
-        connection=MINUTES * price["iot_connection_minute"],
-        messages=messages * steps(fleet.message_bytes, IOT_STEP) * price["iot_message_5kb"],
+        connection=prices.connection(),
+        messages=messages * prices.message(fleet.message_bytes),
         rules={rule.name: messages * _per_message(rule, fleet) for rule in _taking(rules)},
     )
 
 
-def _per_message(rule: TopicRule, fleet: Fleet) -> float:
+def _per_message(rule: TopicRule, fleet: PublishingFleet) -> float:
     """Dollars for one message through one rule."""
-    price = prices()
-    dollars: float = steps(fleet.message_bytes, IOT_STEP) * price["iot_rule_triggered"]
-    size = int(fleet.message_bytes * growth(rule.statement.columns))
-    for action in rule.actions:
-        dollars += steps(size, IOT_STEP) * price["iot_action"]
-        if delivery := deliveries().get(action.kind):
-            dollars += steps(size, delivery.step) * delivery.dollars
-    return dollars
+    sent = int(fleet.message_bytes * growth(rule.statement.columns))
+    return sum(prices.rule(fleet.message_bytes, sent, [action.kind for action in rule.actions]))
 
 
 def growth(columns: Sequence[Column]) -> float:
@@ -124,16 +119,19 @@ def _growth(node: object) -> float:
     return 0
 
 
-def _cost_findings(rules: Sequence[TopicRule], fleet: Fleet) -> list[Finding]:
-    spent, table = cost(rules, fleet), prices()
+def _cost_findings(rules: Sequence[TopicRule], fleet: PublishingFleet) -> list[Finding]:
+    spent, table = cost(rules, fleet), prices.prices()
+    kinds = {action.kind for rule in _taking(rules) for action in rule.actions}
+    unknown = ", ".join(sorted(kinds - prices.deliveries().keys()))
+    beside = f", and what {unknown} cost is not known here" if unknown else ""
     each = "; ".join(f"{name} ${dollars:.4f}" for name, dollars in spent.rules.items())
     ingested = spent.total - spent.messages
     return [Finding(
         _FLEET, "cost",
         f"${spent.total:.4f} a truck and month, ${spent.total * fleet.trucks:,.2f} for {fleet.trucks:,} trucks, at one "
         f"message of {fleet.message_bytes:,} bytes every {fleet.interval:g} s (connection ${spent.connection:.4f}; "
-        f"messages ${spent.messages:.4f}; rules and their deliveries: {each or 'none takes samples'}); list prices of "
-        f"{table['as_of']}, {table['region']}",
+        f"messages ${spent.messages:.4f}; rules and their deliveries: {each or 'none takes samples'}{beside}); list "
+        f"prices of {table['as_of']}, {table['region']}",
         f"publish by Basic Ingest ($aws/rules/<rule>/…): ${ingested:.4f}, since its messages are free",
         level=INFO,
     )]  # fmt: skip

@@ -41,7 +41,14 @@ class Runner:
         self._send = send
 
     def handle(self, message: PublishedMessage) -> DeliveryReport:
-        """Run all rules on one message and deliver. Never raises."""
+        """Run all rules on one message and deliver. Never raises.
+
+        Args:
+            message: as published.
+
+        Returns:
+            What was delivered, and what failed with its reason.
+        """
         report = DeliveryReport()
         for outcome in self._rules.outcomes(message):
             self._deliver(outcome, report)

@@ -8,7 +8,7 @@ from pydantic import Field
 from contract import settings
 
 
-class RulesSettings(settings.Room):
+class RulesSettings(settings.RoomSettings):
     """role_arn, errors_bucket: for the documents' placeholders. endpoint_url: an emulator's, else AWS's own. stack: the
     value of the tag `milepost:stack` by which a rule belongs to this deployment."""
 

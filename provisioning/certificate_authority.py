@@ -155,7 +155,18 @@ def matches(key_pem: bytes, certificate_pem: str) -> bool:
 
 
 def revoked_by(roots_pem: str, lists_pem: str) -> list[Revoked]:
-    """What the revocation lists of a file name that one of these authorities signed; Rejected where there is none."""
+    """What revocation lists name as revoked.
+
+    Args:
+        roots_pem: the authorities that are believed, one or more certificates.
+        lists_pem: of a file with one or more lists; those of strangers are left out.
+
+    Returns:
+        Each certificate once, of all lists that one of these authorities signed.
+
+    Raises:
+        Rejected: no list in it is of one of them.
+    """
     found: dict[str, Revoked] = {}
     genuine = False
     for text in _LIST.findall(lists_pem):

@@ -13,7 +13,7 @@ from provisioning.cli_options import (
     CaKeyUri,
     DryRun,
     Listed,
-    Opened,
+    OpenedRegistry,
     TruckId,
     Trucks,
     Where,
@@ -25,10 +25,10 @@ from provisioning.cli_options import (
     for_each,
     known,
     opened,
+    print_answer,
+    print_outcome,
     progress,
-    say,
     sure,
-    told,
 )
 from provisioning.csv_import import import_fleet, read_fleet
 from provisioning.enrollment.enrollment_file import introduction, write_introduction
@@ -73,7 +73,7 @@ def init(  # noqa: PLR0913 - one parameter an option
         text = "\n".join(f"{words}: {one}" for one in made) or "all is there already"
         if made and not dry_run:
             text += f"\nnext: {ours.registry.after_init}`milepost provision truck add TRUCK --file TRUCK.json`"
-        say({"made": made, "data_dir": str(ours.folder), "dry_run": dry_run}, text, as_json=as_json)
+        print_answer({"made": made, "data_dir": str(ours.folder), "dry_run": dry_run}, text, as_json=as_json)
 
 
 @app.command()
@@ -108,7 +108,7 @@ def bundle(  # noqa: PLR0913 - one parameter an option
         if not (make_key or csr):
             hours = f"{ours.settings.token_hours:g} h"
             text += f"\n  on the gateway: `milepost agent enroll --file enroll.json`, within {hours}"
-        say(document, text, as_json=as_json)
+        print_answer(document, text, as_json=as_json)
 
 
 @app.command()
@@ -155,7 +155,7 @@ class _Way(NamedTuple):
     as_json: bool
 
 
-def _rotate(ours: Opened, found: list[Truck], file: Path | None, way: _Way) -> None:
+def _rotate(ours: OpenedRegistry, found: list[Truck], file: Path | None, way: _Way) -> None:
     registry = ours.registry
     whom = found[0].truck_id if len(found) == 1 else f"{len(found)} trucks"
     revoked = sum(len(truck.active[1:]) for truck in found) if way.finish else 0
@@ -163,7 +163,7 @@ def _rotate(ours: Opened, found: list[Truck], file: Path | None, way: _Way) -> N
     if not way.dry_run:
         if way.finish and revoked:
             sure(f"Revoke {counted(revoked)} of {whom}, and keep the newest?", yes=way.yes)
-            failed = for_each(found, lambda truck: registry.settle(truck.truck_id, truck.active[0].id))
+            failed = for_each(found, lambda truck: registry.revoke_others(truck.truck_id, truck.active[0].id))
         elif way.ask:
             failed = for_each(found, lambda truck: registry.ask_renewal(truck.truck_id))
         elif file:
@@ -176,7 +176,7 @@ def _rotate(ours: Opened, found: list[Truck], file: Path | None, way: _Way) -> N
         text = f"{whom}: {would}asked to renew at the next visit, within a day"
     elif file:
         text = f"{whom}: {file} {would}written\n  next, on the gateway: `milepost agent enroll --file FILE`"
-    told(document, text, failed, as_json=way.as_json)
+    print_outcome(document, text, failed, as_json=way.as_json)
 
 
 @app.command("import")
@@ -196,14 +196,16 @@ def import_file(  # noqa: PLR0913 - one parameter an option
             raise Misconfigured("--make-keys and a csr column need --to, where certificates go")
         if dry_run:
             new = sum(known(ours.registry, row.truck_id) is None for row in rows)
-            say({"trucks": len(rows), "new": new, "dry_run": True}, f"{len(rows)} trucks, {new} new", as_json=as_json)
+            print_answer(
+                {"trucks": len(rows), "new": new, "dry_run": True}, f"{len(rows)} trucks, {new} new", as_json=as_json
+            )
             return
         with progress(len(rows)) as tell:
             done = import_fleet(ours.registry, rows, folder=to, keys=make_keys, progress=tell)
         document = {"trucks": done.trucks, "new": done.new, "certificates": done.certificates, "failed": done.failed}
         lines = [f"{done.trucks} trucks, {done.new} new, {counted(done.certificates)}, {len(done.failed)} failed"]
         lines += [f"  {truck_id}: {reason}" for truck_id, reason in done.failed.items()]
-        say(document, "\n".join(lines), as_json=as_json)
+        print_answer(document, "\n".join(lines), as_json=as_json)
         if done.failed:
             raise typer.Exit(1)
 
@@ -227,7 +229,7 @@ def claim(
         if not dry_run:
             sure("Replace the claim? Enrolment files that were not used yet end.", yes=yes)
             new = ours.registry.replace_claim()
-        say(
+        print_answer(
             {"claim": new, "dry_run": dry_run}, f"the claim {'would be' if dry_run else 'is'} replaced", as_json=as_json
         )
 

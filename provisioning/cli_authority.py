@@ -7,7 +7,7 @@ import typer
 from contract.cli_options import AsJson, Config
 from contract.cli_options import DataDir as DataDirectory
 from contract.errors import Misconfigured
-from provisioning.cli_options import CaKeyUri, Why, Yes, opened, say, sure
+from provisioning.cli_options import CaKeyUri, Why, Yes, opened, print_answer, sure
 from provisioning.registry.site import Wish
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ def rotate(
         text = "a new CA signs from now on; both are trusted" if begun else "the CA is being changed already"
         text += f"\n  trucks that have not moved: {len(behind)}{f' ({_some(behind)})' if behind else ''}"
         text += "" if behind else "\n  next: `milepost provision ca finish`"
-        say({"begun": begun, "behind": behind}, text, as_json=as_json)
+        print_answer({"begun": begun, "behind": behind}, text, as_json=as_json)
 
 
 @app.command()
@@ -64,7 +64,7 @@ def finish(  # noqa: PLR0913 - one parameter an option
             )
         sure(f"Trust the new CA alone ({len(behind)} trucks are left behind)?", yes=yes)
         registry.finish_rotation()
-        say({"left_behind": behind}, "the new CA alone is trusted; the old key is removed", as_json=as_json)
+        print_answer({"left_behind": behind}, "the new CA alone is trusted; the old key is removed", as_json=as_json)
 
 
 def _some(names: list[str]) -> str:

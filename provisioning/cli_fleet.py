@@ -13,9 +13,10 @@ import typer
 
 from contract.cli_options import AsJson, Config
 from contract.cli_options import DataDir as DataDirectory
+from contract.cli_tables import show
 from contract.timestamps import from_datetime
 from provisioning import secure_files
-from provisioning.cli_options import Where, fits, opened, say, shown
+from provisioning.cli_options import Where, fits, opened, print_answer, shown
 from provisioning.registry import Truck
 
 After = Annotated[str | None, typer.Option(metavar="TRUCK", help="Begin behind this one: the next page.")]
@@ -49,7 +50,7 @@ def status(  # noqa: PLR0913 - one parameter an option
         behind = (row for row in rows if after is None or row["truck_id"] > after)
         page = list(islice((row for row in behind if note is None or note in row["notes"]), limit))
         if as_json:
-            say(page, "", as_json=True)
+            print_answer(page, "", as_json=True)
         else:
             _table(page)
         for warning in warnings:
@@ -75,7 +76,7 @@ def log(  # noqa: PLR0913 - one parameter an option
             + "".join(f"\n        {text}" for text in (one.detail, one.why and f"why: {one.why}") if text)
             for one in lines
         ]
-        say([asdict(one) for one in lines], "\n".join(texts) or "nothing yet", as_json=as_json)
+        print_answer([asdict(one) for one in lines], "\n".join(texts) or "nothing yet", as_json=as_json)
 
 
 def export(
@@ -124,14 +125,11 @@ def _row(truck: Truck, soon: str) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("truck", "certificate ends", "last seen", "", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(row["truck_id"], _short(row["not_after"]), _short(row["last_seen"]), ", ".join(row["notes"]))
-    console = Console()
-    console.print(table if rows else "no trucks yet: `milepost provision truck add TRUCK`", markup=False)
+    cells = [
+        (row["truck_id"], _short(row["not_after"]), _short(row["last_seen"]), ", ".join(row["notes"])) for row in rows
+    ]
+    columns = ("truck", "certificate ends", "last seen", "")
+    show("", columns, cells, empty="no trucks yet: `milepost provision truck add TRUCK`")
 
 
 def _short(instant: str | None) -> str:

@@ -41,7 +41,7 @@ Why = Annotated[str, typer.Option("--why", help="The reason, for the log.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedRegistry:
     """The registry that is in use, its settings, and the data directory."""
 
     registry: Registry
@@ -50,7 +50,9 @@ class Opened:
 
 
 @contextmanager
-def opened(config: Path | None, data_dir: Path | None, *, wish: Wish | None = None, why: str = "") -> Iterator[Opened]:
+def opened(
+    config: Path | None, data_dir: Path | None, *, wish: Wish | None = None, why: str = ""
+) -> Iterator[OpenedRegistry]:
     """The registry of the settings; errors become a line and an exit code. why: for the log."""
     registry: Registry | None = None
     try:
@@ -58,7 +60,7 @@ def opened(config: Path | None, data_dir: Path | None, *, wish: Wish | None = No
         folder = data_dir or load("collector", DataDir, config).data_dir
         registry = open_registry(settings, folder, wish=wish)
         registry.author = Author.here(why)
-        yield Opened(registry, settings, folder)
+        yield OpenedRegistry(registry, settings, folder)
     except MilepostError as error:
         sys.stderr.write(f"milepost provision: {error}\n")
         raise typer.Exit(code_of(error)) from None
@@ -165,14 +167,16 @@ def sure(question: str, *, yes: bool) -> None:
         raise Misconfigured("nothing was done")
 
 
-def say(document: Any, text: str, *, as_json: bool) -> None:
+def print_answer(document: Any, text: str, *, as_json: bool) -> None:
     """The result, once: as JSON or for people."""
     sys.stdout.write(json.dumps(document) + "\n" if as_json else text.rstrip("\n") + "\n")
 
 
-def told(document: Any, text: str, failed: dict[str, str], *, as_json: bool) -> None:
+def print_outcome(document: Any, text: str, failed: dict[str, str], *, as_json: bool) -> None:
     """The result of a command about several trucks; exit 1 where something failed."""
-    say(document, "\n".join([text, *(f"  {truck_id}: {why}" for truck_id, why in failed.items())]), as_json=as_json)
+    print_answer(
+        document, "\n".join([text, *(f"  {truck_id}: {why}" for truck_id, why in failed.items())]), as_json=as_json
+    )
     if failed:
         raise typer.Exit(1)
 

@@ -25,10 +25,10 @@ from provisioning.cli_options import (
     known,
     opened,
     pair,
-    say,
+    print_answer,
+    print_outcome,
     shown,
     sure,
-    told,
 )
 from provisioning.enrollment.enrollment_file import introduction, write_introduction
 from provisioning.registry import Truck
@@ -70,7 +70,7 @@ def add(  # noqa: PLR0913 - one parameter an option
             )
         else:
             lines.append(f"  next: `milepost provision bundle {truck_id}` writes what its gateway needs")
-        say(document, "\n".join(lines), as_json=as_json)
+        print_answer(document, "\n".join(lines), as_json=as_json)
 
 
 @app.command()
@@ -78,7 +78,7 @@ def show(truck_id: TruckId, as_json: AsJson = False, data_dir: DataDirectory = N
     """A truck and its certificates."""
     with opened(config, data_dir) as ours:
         truck = ours.registry.get(truck_id)
-        say(shown(truck), "\n".join(_details(truck)), as_json=as_json)
+        print_answer(shown(truck), "\n".join(_details(truck)), as_json=as_json)
 
 
 @app.command("list")
@@ -98,7 +98,7 @@ def list_trucks(  # noqa: PLR0913 - one parameter an option
         fitting = (one for one in ours.registry.trucks() if fits(one, where) and state in (None, one.state))
         trucks = list(islice((one for one in fitting if after is None or one.truck_id > after), limit))
         lines = [f"{one.truck_id:32} {one.state:8} {len(one.active)} active" for one in trucks]
-        say([shown(one) for one in trucks], "\n".join(lines) or "no trucks", as_json=as_json)
+        print_answer([shown(one) for one in trucks], "\n".join(lines) or "no trucks", as_json=as_json)
 
 
 @app.command()
@@ -128,7 +128,7 @@ def retire(  # noqa: PLR0913 - one parameter an option
         be, would = ("would be", "would be ") if dry_run else ("is" if len(found) == 1 else "are", "")
         named = {"truck_id": found[0].truck_id} if len(found) == 1 else {"trucks": [one.truck_id for one in found]}
         document = {**named, "revoked": active, "failed": failed, "dry_run": dry_run}
-        told(document, f"{whom} {be} retired: {counted(active)} {would}revoked", failed, as_json=as_json)
+        print_outcome(document, f"{whom} {be} retired: {counted(active)} {would}revoked", failed, as_json=as_json)
 
 
 @app.command()
@@ -146,7 +146,7 @@ def reinstate(  # noqa: PLR0913 - one parameter an option
         if not dry_run:
             ours.registry.reinstate(truck_id)
         text = f"{truck_id} {'would be' if dry_run else 'is'} active\n  next: `milepost provision bundle {truck_id}`"
-        say({"truck_id": truck_id, "was": before, "dry_run": dry_run}, text, as_json=as_json)
+        print_answer({"truck_id": truck_id, "was": before, "dry_run": dry_run}, text, as_json=as_json)
 
 
 def _details(truck: Truck) -> list[str]:

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.settings import Room
+from contract.settings import RoomSettings
 
 Days = Annotated[float, Field(gt=0, le=3650)]
 AwsName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,36}$")]
 RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,128}$")]
 
 
-class ProvisioningSettings(Room):
+class ProvisioningSettings(RoomSettings):
     """What `milepost provision` and the box's enrolment are told.
 
     registry: `local` (an own CA in the data directory) or `aws` (AWS IoT Core).

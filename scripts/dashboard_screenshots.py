@@ -19,7 +19,6 @@ from tests.dashboards.demo import Demo
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-DOCUMENTED = ("Overview", "Fleet map", "Efficiency", "Maintenance", "Shop")
 _READY = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -89,14 +88,18 @@ def _foreign(asked: str, url: str) -> bool:
 
 
 def main() -> int:
-    """Take the pages that the documents show, or all of them into the folder given."""
+    """Take what the documents show: each page on a desk, the first on a phone. Into a folder given: both of each."""
     whole = len(sys.argv) > 1
     folder = Path(sys.argv[1]) if whole else Path(__file__).parents[1] / "docs" / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         Demo(Path(name))
         with served(Path(name)) as url:
-            faults = take(url, folder, *([] if whole else [DOCUMENTED]))
+            faults = (
+                take(url, folder)
+                if whole
+                else [*take(url, folder, ALL, WIDTHS[:1]), *take(url, folder, ALL[:1], WIDTHS[1:])]
+            )
     sys.stderr.writelines(f"{fault}\n" for fault in faults)
     return 1 if faults else 0
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Item(NamedTuple):
+class CatalogueItem(NamedTuple):
     """One article; price in the shop's currency."""
 
     item_id: str
@@ -77,8 +77,8 @@ _ARTICLES: tuple[tuple[str, str, tuple[tuple[str, float], ...]], ...] = (
         ),
     ),
 )
-ITEMS: tuple[Item, ...] = tuple(
-    Item(f"{prefix}{number:03}", name, category, price)
+ITEMS: tuple[CatalogueItem, ...] = tuple(
+    CatalogueItem(f"{prefix}{number:03}", name, category, price)
     for prefix, category, articles in _ARTICLES
     for number, (name, price) in enumerate(articles, start=1)
 )

@@ -1,4 +1,4 @@
-"""`milepost simulate trucks|truths|shoppers`: the door to the simulator.
+"""`milepost simulate trucks|truths|shoppers|shop|scenario|report`: the door to the simulator.
 
 Standard output stays empty unless --json asks for the one closing document; progress and logs go to stderr. SIGTERM and
 SIGINT finish, send what is left and exit 0; a second one exits at once.
@@ -18,11 +18,14 @@ from contract import settings, timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured, Rejected
 from contract.log_format import configure_logging
-from simulator import sent_ledger
+from simulator import scenario_cli, sent_ledger
 from simulator.clock import SimulatedClock, planned_start
 from simulator.settings import DataFolder, ShopKeys, SimulatorSettings
 
 app = typer.Typer(help="Virtual trucks and shoppers.", no_args_is_help=True, add_completion=False)
+
+app.command()(scenario_cli.scenario)
+app.command()(scenario_cli.report)
 
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after so many minutes of wall time.")]
@@ -58,14 +61,14 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     config: Config = None,
 ) -> None:
     """Drive virtual trucks until they are stopped: the real agent for each, or thousands in one event loop."""
-    from simulator.stop_signals import stop_event
-    from simulator.trucks import Fleet
+    from contract.stop_signals import stop_event
+    from simulator.trucks import FleetRun
 
     _log_to_stderr()
     own, folder = _settings(config, data_dir)
     if mode not in ("full", "fleet"):
         raise Misconfigured(f"--mode {mode!r}: must be full or fleet")
-    run = Fleet(
+    run = FleetRun(
         count=count,
         broker=broker,
         folder=folder,
@@ -76,12 +79,13 @@ def trucks(  # noqa: PLR0913 - one parameter an option
         drain=own.drain if drain is None else drain,
         seed=own.seed if seed is None else seed,
         identities=identities,
+        hardships=own.hardships,
     )
     figures = None
     if mode == "fleet":
-        figures = run.run_together(stop_event(), ramp)
+        figures = run.run_together(stop_event(second_ends=True), ramp)
     else:
-        run.run(stop_event())
+        run.run(stop_event(second_ends=True))
     if as_json:
         rows = [{"truck_id": name, "sampled": number} for name, number in sent_ledger.sampled(folder).items()]
         _print({"trucks": rows} | ({"fleet": figures} if figures else {}))
@@ -133,8 +137,8 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     config: Config = None,
 ) -> None:
     """Post shop events to a real beacon, and orders to the same server, each until it has its receipt."""
+    from contract.stop_signals import stop_event
     from simulator.shoppers import Shop
-    from simulator.stop_signals import stop_event
     from simulator.trucks import truck_ids
 
     _check_address(url)
@@ -151,10 +155,45 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
         clock=_clock(folder, speedup, end),
         trucks=truck_ids(trucks),
         key=next(iter(settings.load("commerce", ShopKeys, config).keys), ""),
-    ).run(stop_event(), seconds=None if minutes is None else minutes * 60)
+    ).run(stop_event(second_ends=True), seconds=None if minutes is None else minutes * 60)
     if as_json:
         sent = sent_ledger.clicks(folder)
         _print({"sent": sent.sent, "open": sent.open, "rejected": sent.rejected})
+
+
+@app.command()
+def events(  # noqa: PLR0913 - one parameter an option
+    *,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="kafka://HOST:PORT/TOPIC, kinesis://STREAM, firehose://STREAM, or a file to append to",
+        ),
+    ],
+    rate: Annotated[float, typer.Option(min=0.001, max=1e6, help="Events a second.")] = 10.0,
+    count: Annotated[int, typer.Option(min=1, help="How many shoppers.")] = 20,
+    events: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    minutes: _Minutes = None,
+    seed: _Seed = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Put shop events into a stream or a file at a steady rate, for whoever reads it; no server of ours is needed."""
+    from contract.stop_signals import stop_event
+    from simulator.event_producer import Producer, open_sink
+
+    own = settings.load("simulator", SimulatorSettings, config)
+    sink = open_sink(to)
+    producer = Producer(sink, rate=rate, count=count, seed=own.seed if seed is None else seed)
+    try:
+        producer.run(stop_event(second_ends=True), events=events, seconds=None if minutes is None else minutes * 60)
+    finally:
+        sink.close()
+        if as_json:
+            _print({"sent": producer.sent})
+        else:
+            sys.stderr.write(f"{producer.sent} events sent to {to}\n")
 
 
 def _clock(folder: Path, speedup: float, end: datetime | None) -> SimulatedClock:

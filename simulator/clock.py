@@ -37,6 +37,11 @@ class SimulatedClock:
         now = self._running()
         return min(now, self._end) if self._end else now
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether simulated time stands still at `end`."""
+        return self._end is not None and self._running() >= self._end
+
     def quality(self) -> Literal["gps", "ntp", "estimated"]:
         """`ntp`: simulated time is right by definition, and the sensor gives a GPS time of its own."""
         return "ntp"

@@ -26,7 +26,7 @@ _CAPACITY = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ShopAccount:
     """One shopper's account."""
 
     customer_id: str
@@ -51,11 +51,11 @@ class Account:
         }
 
 
-def account(number: int, seed: int) -> Account:
+def account(number: int, seed: int) -> ShopAccount:
     """The account of a shopper by its number (from 1)."""
     dice = Random(f"{seed}:account:{number}")
     first, last = dice.choice(_FIRST_NAMES), dice.choice(_LAST_NAMES)
-    return Account(
+    return ShopAccount(
         customer_id=f"customer-{number:03}",
         name=f"{first} {last}",
         email=f"{first}.{last}.{number}@mail.example".lower(),

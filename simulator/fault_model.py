@@ -105,7 +105,7 @@ _INFLATED_S = 30 * _HOUR
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class TruckHealth:
     """The truck's health at one moment; tyres in psi.
 
     overheating: °C that a coolant leak adds; sag: V that a weak battery lacks.
@@ -123,14 +123,14 @@ class Condition:
         return any((fault["spn"], fault["fmi"]) == code for fault in self.faults)
 
 
-def condition(key: str, *, seconds: float, kilometres: float, ambient: float) -> Condition:
+def condition(key: str, *, seconds: float, kilometres: float, ambient: float) -> TruckHealth:
     """The health of the truck `key` at Unix seconds, with so many km on the odometer and so many °C outside."""
     gearbox = _GEARBOX.active(key, seconds)
     puncture = _PUNCTURE.active(key, seconds)
     faults = [lane.active(key, seconds) for lane in _LANES]
     leak = developing.COOLANT_LEAK.at(key, seconds)
     battery = developing.WEAK_BATTERY.at(key, seconds)
-    return Condition(
+    return TruckHealth(
         brake_status=_brakes(key, kilometres),
         transmission_status=_transmission(gearbox),
         tires=_tires(key, seconds, ambient, puncture),

@@ -53,7 +53,7 @@ class Standing(NamedTuple):
     place: tuple[float, float]
 
 
-class Delivery(NamedTuple):
+class DeliveryOption(NamedTuple):
     """One way in which an order can reach a stop. loaded, delivered: Unix seconds."""
 
     truck_id: str
@@ -70,12 +70,12 @@ class Dispatch:
         self._vehicles = {truck_id: Vehicle(truck_id, seed) for truck_id in truck_ids}
         self._known: dict[str, tuple[float, float, list[Standing]]] = {}
 
-    def soonest(self, ready: float) -> list[Delivery]:
+    def soonest(self, ready: float) -> list[DeliveryOption]:
         """The deliveries that trucks can make next of what is packed at `ready` (Unix seconds), the soonest first."""
         found = [delivery for truck_id in self._vehicles for delivery in self._next(truck_id, ready)]
         return sorted(found, key=lambda delivery: delivery.delivered)
 
-    def again(self, tried: Delivery, after: float) -> Delivery | None:
+    def again(self, tried: DeliveryOption, after: float) -> DeliveryOption | None:
         """The truck's next visit to the same stop, loaded anew at the depot before; None within a day."""
         loaded = None
         for standing in self._standings(tried.truck_id, after):
@@ -87,13 +87,13 @@ class Dispatch:
                 return tried._replace(loaded=loaded, delivered=_middle(standing))
         return None
 
-    def _next(self, truck_id: str, ready: float) -> list[Delivery]:
+    def _next(self, truck_id: str, ready: float) -> list[DeliveryOption]:
         """To every stop left on the tour on which the truck can take the order."""
-        found: list[Delivery] = []
+        found: list[DeliveryOption] = []
         loaded: float | None = None
         for standing in self._standings(truck_id, ready):
             if loaded is not None and not standing.at_depot:
-                found.append(Delivery(truck_id, loaded, _middle(standing), standing.metres, standing.place))
+                found.append(DeliveryOption(truck_id, loaded, _middle(standing), standing.metres, standing.place))
             elif found:
                 return found
             elif loaded is None or standing.at_depot:
@@ -178,7 +178,7 @@ Step = tuple[str, float, str | None]
 """An event's type, its Unix seconds, and the truck of a `loaded`."""
 
 
-def _way(fate: str, chosen: Delivery, dispatch: Dispatch, dice: Random) -> list[Step]:
+def _way(fate: str, chosen: DeliveryOption, dispatch: Dispatch, dice: Random) -> list[Step]:
     """From the loading on."""
     steps: list[Step] = [("loaded", chosen.loaded, chosen.truck_id)]
     if fate == "failed":
@@ -193,7 +193,7 @@ def _way(fate: str, chosen: Delivery, dispatch: Dispatch, dice: Random) -> list[
     return steps
 
 
-def _promise(fate: str, chosen: Delivery | None, placed: float, dice: Random) -> int:
+def _promise(fate: str, chosen: DeliveryOption | None, placed: float, dice: Random) -> int:
     """When the shop says it will be there, in Unix ms: a full quarter of an hour, too early where it comes late."""
     if chosen is None:
         return int((placed + 86_400) * 1000) // _QUARTER_MS * _QUARTER_MS
@@ -203,7 +203,7 @@ def _promise(fate: str, chosen: Delivery | None, placed: float, dice: Random) ->
 
 
 def _order(
-    purchase: Event, lines: Sequence[dict[str, Json]], placed: float, chosen: Delivery | None, *, promised: int
+    purchase: Event, lines: Sequence[dict[str, Json]], placed: float, chosen: DeliveryOption | None, *, promised: int
 ) -> Request:
     body: dict[str, Json] = {name: purchase.get(name) for name in ("order_id", "customer_id", "session_id")}
     body |= {

@@ -9,7 +9,8 @@ _TOP_RPM_PER_KMH = 14.2  # twelfth gear: 1,200 rpm at 85 km/h
 _GEARS = 12
 _STEP = 1.28
 _LOWEST_RPM = 950.0  # the gearbox shifts down below
-_MASS_KG = 12_000.0
+_EMPTY_KG = 7_500.0
+PAYLOAD_T = 4.5
 _ROLLING = 0.007
 _DRAG = 0.5 * 1.2 * 5.2  # half air density, drag area
 _DRIVELINE = 0.9
@@ -38,11 +39,11 @@ def engine_rpm(speed: float) -> float:
     return max(IDLE_RPM, speed * 3.6 * _TOP_RPM_PER_KMH * _STEP ** (_GEARS - number))
 
 
-def litres_per_hour(speed: float, acceleration: float, slope: float) -> float:
-    """Fuel rate with the engine on; 0 when the truck pushes the engine (overrun)."""
+def litres_per_hour(speed: float, acceleration: float, slope: float, load_t: float) -> float:
+    """Fuel rate with the engine on and so many tonnes on board; 0 when the truck pushes the engine (overrun)."""
     if speed < 0.3:
         return IDLE_LITRES_PER_HOUR
-    force = _MASS_KG * (acceleration + 9.81 * (slope + _ROLLING)) + _DRAG * speed**2
+    force = (_EMPTY_KG + load_t * 1000) * (acceleration + 9.81 * (slope + _ROLLING)) + _DRAG * speed**2
     kilowatts = force * speed / 1000 / _DRIVELINE
     if kilowatts < -_AUXILIARIES_KW and gear(speed) > 1:
         return 0.0

@@ -23,10 +23,13 @@ class SimulatedSensor:
     def __init__(self, vehicle: Vehicle, *, since_last: bool = True) -> None:
         self._vehicle, self._since_last = vehicle, since_last
         self._before: datetime | None = None
+        self.has_network = True
+        """Where the truck was at the last read."""
 
     def read(self, now: datetime) -> Reading:
         """Everything the truck can say at `now`."""
         state = self._vehicle.at(now)
+        self.has_network = state.has_network
         known = self._since_last and self._before is not None and timedelta() < now - self._before <= _LONGEST
         heard = interval(self._vehicle, self._before, now) if self._before and known else None
         self._before = now

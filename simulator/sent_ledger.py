@@ -14,6 +14,10 @@ from contract import codec, timestamps
 
 TRUCKS, BUFFER = "trucks", "buffer.db"
 FLEET = Path(TRUCKS) / "fleet.db"
+PROGRESS = Path(TRUCKS) / "progress.jsonl"
+"""Fleet mode's line a second while it runs: `{at (Unix ms), online, joined, sampled, pending}`; joined: how many trucks
+have been connected at least once."""
+
 OUTBOX = Path("shoppers") / "outbox.db"
 
 
@@ -40,7 +44,14 @@ class Clicks:
 
 
 def clicks(folder: Path) -> Clicks:
-    """The ledger of the shoppers that keep their outbox under the data folder."""
+    """The ledger of the shoppers that keep their outbox under the data folder.
+
+    Args:
+        folder: the data directory; may hold nothing.
+
+    Returns:
+        Counts of now; the ids are read when they are asked for.
+    """
     path = folder / OUTBOX
     counts: dict[str, int] = {}
     if path.exists():
@@ -51,7 +62,7 @@ def clicks(folder: Path) -> Clicks:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class OrderBook:
     """The shop's orders. states: order_id → its state by the shop's books: the last thing that was taken of it.
 
     open: without an answer as yet; rejected: orders, or events of orders, that were refused.
@@ -62,14 +73,21 @@ class Orders:
     rejected: int
 
 
-def orders(folder: Path) -> Orders:
-    """The ledger of the shop that keeps its outbox under the data folder."""
+def orders(folder: Path) -> OrderBook:
+    """The ledger of the shop that keeps its outbox under the data folder.
+
+    Args:
+        folder: the data directory; may hold nothing.
+
+    Returns:
+        The shop's books of now.
+    """
     path = folder / OUTBOX
     if not path.exists():
-        return Orders({}, 0, 0)
+        return OrderBook({}, 0, 0)
     with closing(_reading(path)) as connection:
         if not _has_table(connection, "requests"):
-            return Orders({}, 0, 0)
+            return OrderBook({}, 0, 0)
         states: dict[str, str] = {}
         of_orders = "SELECT subject, kind, state FROM requests WHERE method = 'POST' ORDER BY due_ms, number"
         waiting = rejected = 0
@@ -80,7 +98,7 @@ def orders(folder: Path) -> Orders:
                 rejected += 1
             elif kind != "paid":
                 states[subject] = kind
-        return Orders(states, waiting, rejected)
+        return OrderBook(states, waiting, rejected)
 
 
 def last_shopped_at(folder: Path) -> datetime | None:
@@ -101,29 +119,48 @@ def buffer_path(folder: Path, truck_id: str) -> Path:
 
 
 def sampled(folder: Path) -> dict[str, int]:
-    """truck_id → how many samples that virtual truck has ever committed, streams of lost files included."""
-    return _fleet(folder, "samples.seq") | {
+    """truck_id → how many samples that virtual truck has ever committed, streams of lost files included.
+
+    Args:
+        folder: the data directory; may hold nothing.
+
+    Returns:
+        Trucks of both modes; committed means on disk, whether sent or not.
+    """
+    return _fleet(folder, "ifnull(max(seq), 0)", "samples") | {
         path.parent.name: _committed(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))
     }
 
 
 def pending(folder: Path) -> dict[str, int]:
     """truck_id → how many of its samples are committed and not yet acknowledged by the broker."""
-    return _fleet(folder, "CASE WHEN acked = 0 THEN 1 END") | {
+    return _fleet(folder, "count(*)", "unacknowledged") | {
         path.parent.name: _pending(path) for path in sorted((folder / TRUCKS).glob(f"*/{BUFFER}"))
     }
 
 
-def _fleet(folder: Path, counted: str) -> dict[str, int]:
-    """The trucks of fleet mode, which share one file (simulator.fleet.ledger)."""
+def progress(folder: Path) -> dict[str, int]:
+    """The newest line of fleet mode's progress, `{}` while there is none."""
+    path = folder / PROGRESS
+    if not path.exists():
+        return {}
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 1000))
+        lines = file.read().split(b"\n")[:-1]  # the last may be half written
+    return dict(codec.parse(lines[-1])) if lines else {}
+
+
+def _fleet(folder: Path, counted: str, table: str) -> dict[str, int]:
+    """The trucks of fleet mode, which share one file (simulator.fleet.ledger). Each is asked for by the index alone:
+    a storm's ledger holds gigabytes."""
     path = folder / FLEET
     if not path.exists():
         return {}
     with closing(_reading(path)) as connection:
-        if not _has_table(connection, "samples"):
+        if not _has_table(connection, table):
             return {}
         rows = connection.execute(
-            f"SELECT truck_id, count({counted}) FROM trucks LEFT JOIN samples USING (number) GROUP BY number"
+            f"SELECT truck_id, (SELECT {counted} FROM {table} WHERE number = trucks.number) FROM trucks"
         )
         return {str(truck_id): int(count) for truck_id, count in rows}
 

@@ -5,20 +5,22 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from contract.settings import Room
+from contract.settings import RoomSettings
 
 
-class SimulatorSettings(Room):
+class SimulatorSettings(RoomSettings):
     """How the virtual fleet and the virtual shoppers behave.
 
     seed: another number is another fleet. interval: simulated seconds between two samples of a truck. rate: events a
-    second and shopper. drain: wall seconds to send what is left at the end.
+    second and shopper. drain: wall seconds to send what is left at the end. hardships: whether trucks of fleet mode
+    lose their network, power and clock on the road.
     """
 
     seed: int = 1
     interval: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     rate: Annotated[float, Field(gt=0, le=1000)] = 1.0
     drain: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    hardships: bool = True
 
 
 class DataFolder(BaseModel):

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from contract import timestamps
 from contract.codec import Json
-from simulator.catalogue import DEVICES, ITEMS, LOCATIONS, REFERRERS, SEARCHES, Item
-from simulator.customers import CURRENCY, Account, account
+from simulator.catalogue import DEVICES, ITEMS, LOCATIONS, REFERRERS, SEARCHES, CatalogueItem
+from simulator.customers import CURRENCY, ShopAccount, account
 
 Event = dict[str, Json]
 
@@ -22,7 +22,7 @@ class Shopper:
     """One person with an account and one device or two; `next` never ends."""
 
     def __init__(self, number: int, seed: int) -> None:
-        self.account: Account = account(number, seed)
+        self.account: ShopAccount = account(number, seed)
         self._dice = Random(f"{seed}:shopper:{number}")
         location = self._dice.choice(LOCATIONS)
         self._browsers: list[Event] = [
@@ -60,7 +60,7 @@ class Shopper:
 
     def _visit(self) -> Iterator[Event]:
         yield {"event_type": "page_view", "page": "/"}
-        cart: list[Item] = []
+        cart: list[CatalogueItem] = []
         for _ in range(self._dice.randint(1, 5)):
             yield from self._look(self._dice.choice(ITEMS), cart)
         if len(cart) > 1 and self._dice.random() < 0.3:
@@ -69,7 +69,7 @@ class Shopper:
         if cart and self._dice.random() < 0.6:
             yield from self._buy(cart)
 
-    def _look(self, item: Item, cart: list[Item]) -> Iterator[Event]:
+    def _look(self, item: CatalogueItem, cart: list[CatalogueItem]) -> Iterator[Event]:
         if self._dice.random() < 0.25:
             yield {"event_type": "search", "page": f"/search?q={self._dice.choice(SEARCHES).replace(' ', '+')}"}
         elif self._dice.random() < 0.3:
@@ -82,7 +82,7 @@ class Shopper:
                 cart.append(item)
                 yield {"event_type": "add_to_cart", "page": page, **_about(item), "quantity": 1}
 
-    def _buy(self, cart: list[Item]) -> Iterator[Event]:
+    def _buy(self, cart: list[CatalogueItem]) -> Iterator[Event]:
         """Sign in, and buy the cart in one event, which names a single article itself and several as lines."""
         order_id = f"order-{uuid4().hex[:12]}"
         lines = [{**_about(item), "quantity": cart.count(item)} for item in dict.fromkeys(cart)]
@@ -105,5 +105,5 @@ def bought_lines(purchase: Event) -> list[Event]:
     return list(purchase.get("lines") or [{name: purchase[name] for name in names}])
 
 
-def _about(item: Item) -> Event:
+def _about(item: CatalogueItem) -> Event:
     return {"item_id": item.item_id, "item_name": item.name, "category": item.category, "price": item.price}

@@ -7,15 +7,13 @@ are over the ends of the phases in between, where every signal of a phase of ste
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from agent.sensors.since_last import FUEL_RATE, MOVING_KMH, RPM, SPEED, Driven, Interval, Manoeuvre, Spread
+from agent.sensors.since_last import FUEL_RATE, MOVING_KMH, RPM, SPEED, Driven, FieldSpread, Interval, Manoeuvre
 from simulator import weather
 from simulator.tour_schedule import Phase
 from simulator.vehicle import Vehicle
 
 _MOST_POINTS = 40
 _READINGS_A_SECOND = 10
-_HARD_ODDS = 0.04
-"""Of all brakings, the share that is harsh."""
 _HARD_PEAK = (3.1, 5.2)
 
 _ENGINE = "engine_diagnostics"
@@ -56,10 +54,10 @@ def interval(vehicle: Vehicle, start: datetime, end: datetime) -> Interval:
     )
 
 
-def _spread(moments: list[float], values: list[float]) -> Spread:
+def _spread(moments: list[float], values: list[float]) -> FieldSpread:
     seconds = moments[-1] - moments[0]
     area = sum((b - a) * (x + y) / 2 for (a, b), (x, y) in zip(pairwise(moments), pairwise(values), strict=True))
-    return Spread(min(values), max(values), area / seconds if seconds else None)
+    return FieldSpread(min(values), max(values), area / seconds if seconds else None)
 
 
 def _number(value: object) -> float:
@@ -82,7 +80,8 @@ def _hard(vehicle: Vehicle, phases: list[tuple[float, Phase]], begin: float, fin
     for at, phase in phases:
         middle = at + phase.seconds / 2
         luck = (weather.chance(f"{vehicle.key}:braking:{at:.3f}") + 1) / 2
-        if phase.acceleration < 0 and begin < middle <= finish and luck < _HARD_ODDS:
+        harsh = vehicle.driver_at(middle).harsh
+        if phase.acceleration < 0 and begin < middle <= finish and luck < harsh:
             low, high = _HARD_PEAK
-            found.append(Manoeuvre("braking", finish - middle, low + (high - low) * luck / _HARD_ODDS))
+            found.append(Manoeuvre("braking", finish - middle, low + (high - low) * luck / harsh))
     return found

@@ -11,7 +11,7 @@ from functools import cached_property
 from math import exp, sqrt
 from random import Random
 
-from simulator.powertrain import litres_per_hour
+from simulator.powertrain import PAYLOAD_T, litres_per_hour
 from simulator.routes import Piece, Route
 
 _SPEED_UP, _SLOW_DOWN = 0.5, 0.8  # m/s²
@@ -29,7 +29,8 @@ START_TEMPERATURE = 68.0
 class Phase:
     """A stretch of time with a steady acceleration; times in seconds and metres since the tour's start.
 
-    litres, temperature: fuel used so far and the coolant when the phase begins. kind: what the truck does.
+    litres, temperature: fuel used so far and the coolant when the phase begins. kind: what the truck does. load_t:
+    tonnes on board.
     """
 
     start: float
@@ -43,6 +44,7 @@ class Phase:
     kind: str
     litres: float
     temperature: float
+    load_t: float
 
     def metres_at(self, elapsed: float) -> float:
         """Metres since the tour's start, `elapsed` seconds into the phase."""
@@ -52,7 +54,7 @@ class Phase:
         """Fuel rate in L/h."""
         if not self.engine_on:
             return 0.0
-        return litres_per_hour(self.speed + self.acceleration * elapsed, self.acceleration, self.slope)
+        return litres_per_hour(self.speed + self.acceleration * elapsed, self.acceleration, self.slope, self.load_t)
 
     def litres_at(self, elapsed: float) -> float:
         """Fuel used since the tour's start."""
@@ -76,11 +78,30 @@ class _Motion:
     kind: str = "driving"
 
 
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Who drives a tour, and how. idling: odds that the engine is left on at a delivery; harsh: share of brakings that
+    are harsh."""
+
+    name: str
+    idling: float
+    harsh: float
+
+
+_DRIVERS = 40
+_STYLES = ((0.08, 0.01), (0.25, 0.04), (0.5, 0.12))  # calm, ordinary, hasty
+
+
+def _driver(number: int) -> Driver:
+    return Driver(f"DRIVER-{number:02}", *_STYLES[number % len(_STYLES)])
+
+
 @dataclass(frozen=True)
 class Tour:
     """The timetable of one tour."""
 
     phases: tuple[Phase, ...]
+    driver: Driver
 
     @cached_property
     def _starts(self) -> tuple[float, ...]:
@@ -116,14 +137,15 @@ def make(route: Route, dice: Random) -> Tour:
     pace = [dice.uniform(*_PACE) for _ in route.pieces]
     motions = list(_drive(route, pace, [_light(piece, dice) for piece in route.pieces]))
     spare = period(route) - sum(motion.seconds for motion in motions)
+    driver, load = _driver(dice.randrange(1, _DRIVERS + 1)), PAYLOAD_T * dice.uniform(0.4, 1.0)
     weights = [dice.uniform(0.5, 1.5) * _STOP_S for _ in range(route.stops)] + [_DEPOT_S]
     pauses = iter([spare * weight / sum(weights) for weight in weights])
     placed: list[_Motion] = []
     for motion in motions:
         placed.append(motion)
         if motion.kind == "arriving":
-            placed.extend(_pause(next(pauses), dice))
-    return Tour(tuple(_placed(route, placed)))
+            placed.extend(_pause(next(pauses), dice, driver.idling))
+    return Tour(tuple(_placed(route, placed, load)), driver)
 
 
 def _light(piece: Piece, dice: Random) -> float:
@@ -132,9 +154,9 @@ def _light(piece: Piece, dice: Random) -> float:
     return dice.uniform(least, most) if waits else 0.0
 
 
-def _pause(seconds: float, dice: Random) -> Iterator[_Motion]:
+def _pause(seconds: float, dice: Random, idling: float) -> Iterator[_Motion]:
     """A delivery or loading: the engine idles for a moment, then is off (now and then left on)."""
-    if dice.random() < 0.25 and seconds < _DEPOT_S / 2:
+    if dice.random() < idling and seconds < _DEPOT_S / 2:
         yield _Motion(seconds, kind="standing")
         return
     idle = min(seconds / 4, dice.uniform(15, 60))
@@ -170,8 +192,10 @@ def _cross(piece: Piece, enter: float, target: float, leave: float) -> Iterator[
     yield _Motion(max(down, 0.0), top, -_SLOW_DOWN, tunnel=piece.tunnel, kind="arriving" if piece.stop else "driving")
 
 
-def _placed(route: Route, motions: list[_Motion]) -> Iterator[Phase]:
+def _placed(route: Route, motions: list[_Motion], load_t: float) -> Iterator[Phase]:
+    """Each delivery takes its share of the load off."""
     start = metres = litres = 0.0
+    share = load_t / max(1, route.stops)
     temperature = START_TEMPERATURE
     for motion in motions:
         if motion.seconds <= 0:
@@ -190,8 +214,11 @@ def _placed(route: Route, motions: list[_Motion]) -> Iterator[Phase]:
             kind=motion.kind,
             litres=litres,
             temperature=temperature,
+            load_t=load_t,
         )
         yield phase
+        if motion.kind == "arriving":
+            load_t = max(0.0, load_t - share)
         start += motion.seconds
         metres += length
         litres = phase.litres_at(motion.seconds)

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.buffer.sqlite import SqliteBuffer
-from agent.errors import Damaged
+from agent.errors import BufferDamaged
 from agent.runtime.bootstrap import open_buffer, open_transport
 from agent.runtime.service import Agent
 from agent.settings import AgentSettings
@@ -37,12 +37,19 @@ _GOODBYE_S = 10.0
 
 
 def truck_ids(count: int) -> list[str]:
-    """TRUCK-001, TRUCK-002, …"""
+    """TRUCK-001, TRUCK-002, …
+
+    Args:
+        count: how many.
+
+    Returns:
+        In order; the same names for every seed.
+    """
     return [f"TRUCK-{number:03}" for number in range(1, count + 1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class FleetRun:
     """What a run of trucks is made of.
 
     interval: simulated seconds between samples. minutes: wall minutes after which it stops by itself. until: the wall
@@ -60,13 +67,14 @@ class Fleet:
     drain: float
     seed: int
     identities: Path | None = None
+    hardships: bool = True
 
     def run_together(self, stop: Event, ramp: float = 400.0) -> dict[str, Any]:
         """Fleet mode: all trucks in one event loop, without the agent; the run's figures (simulator.fleet.loop).
 
         Ends like `run`. Raises Misconfigured for a broker that is no address, or an identity that is missing.
         """
-        from simulator.fleet.loop import FleetLoop, FleetSettings
+        from simulator.fleet.loop import FleetLoop, FleetModeSettings
 
         _allow_many_files(self.count + _FILES_OF_A_PROCESS)
         wall = SystemClock()
@@ -74,7 +82,7 @@ class Fleet:
         end = self.until if self.minutes is None else begin + timedelta(minutes=self.minutes)
         way = None if end is None else max(0.0, (end - begin).total_seconds() / 60)
         clock = SimulatedClock(planned_start(begin, speedup=self.speedup, minutes=way), self.speedup, end)
-        settings = FleetSettings(
+        settings = FleetModeSettings(
             truck_ids=truck_ids(self.count),
             broker=self.broker,
             folder=self.folder,
@@ -83,6 +91,7 @@ class Fleet:
             seed=self.seed,
             ramp=ramp,
             identities=self.identities,
+            hardships=self.hardships,
         )
         loop = FleetLoop(settings, clock)
         try:
@@ -199,7 +208,7 @@ class _Truck:
         )
         try:
             self.pending = self.agent.run(self.stop, drain=drain, wait_for_network=True).pending
-        except Damaged as error:
+        except BufferDamaged as error:
             log.error("buffer_damaged truck_id=%s reason=%r", self.truck_id, str(error))
             return self.stop.is_set()
         return True

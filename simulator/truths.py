@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import codec, timestamps
-from simulator import developing, fault_model
+from simulator import developing, fault_model, hardships
 from simulator.tour_schedule import Phase
 from simulator.vehicle import TANK_L, Vehicle
 
@@ -39,6 +39,7 @@ def of_truck(vehicle: Vehicle, start: datetime, end: datetime) -> list[Truth]:
         *_fuel(vehicle, first, last),
         *_faults(vehicle, first, last),
         *_days(vehicle, start, end),
+        *_road(vehicle, first, last),
     ]
     return sorted(({"truck_id": vehicle.truck_id, **truth} for truth in found), key=lambda truth: str(truth["from"]))
 
@@ -185,6 +186,35 @@ def _faults(vehicle: Vehicle, first: float, last: float) -> Iterator[Truth]:
         truth = {"kind": episode.kind, "from": _time(episode.start), "to": _time(episode.end)}
         truth[f"worst_{_UNITS[episode.kind]}"] = round(episode.worst, 2)
         yield {**truth, "wheel": episode.detail} if episode.detail else truth
+
+
+def _road(vehicle: Vehicle, first: float, last: float) -> Iterator[Truth]:
+    """Who drove with how much, where there was no network, and when the gateway restarted."""
+    for start, end, driver, tonnes in vehicle.shifts(first, last):
+        yield {
+            "kind": "shift", "from": _time(start), "to": _time(end), "driver": driver.name, "load_t": round(tonnes, 2)
+        }  # fmt: skip
+    for start, end in _without_network(vehicle, first, last):
+        yield {"kind": "dead_zone", "from": _time(start), "to": _time(end)}
+    for each in hardships.restarts(vehicle.key, first, last):
+        yield {"kind": "restart", "from": _time(each.start), "to": _time(each.end)}
+        if each.clock_until > each.end:
+            off = round(each.off.total_seconds())
+            yield {"kind": "clock_loss", "from": _time(each.end), "to": _time(each.clock_until), "off_s": off}
+
+
+def _without_network(vehicle: Vehicle, first: float, last: float) -> Iterator[tuple[float, float]]:
+    """The drives through dead zones, phase by phase and joined where one follows the other."""
+    start, until = None, 0.0
+    for begin, phase in vehicle.phases(first, last):
+        if hardships.has_network(vehicle.route, phase.metres_at(phase.seconds / 2)):
+            continue
+        if start is not None and begin - until > 1.0:
+            yield start, until
+            start = None
+        start, until = begin if start is None else start, begin + phase.seconds
+    if start is not None:
+        yield start, until
 
 
 def _days(vehicle: Vehicle, start: datetime, end: datetime) -> Iterator[Truth]:

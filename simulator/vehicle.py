@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 
-from simulator import fault_model, powertrain, tour_schedule, weather
+from simulator import fault_model, hardships, powertrain, tour_schedule, weather
 from simulator.routes import all_routes
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -31,6 +31,7 @@ class State:
     in_tunnel: bool
     engine_on: bool
     gear: int
+    has_network: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Theft:
     seconds: float
     litres: float
 
-    def taken(self, tour: int, into: float) -> float:
+    def litres_gone(self, tour: int, into: float) -> float:
         """Litres that are gone, `into` seconds into a tour."""
         if tour != self.tour:
             return self.litres if tour > self.tour else 0.0
@@ -117,7 +118,13 @@ class Vehicle:
             "environmental_conditions.atmospheric_pressure": round(pressure, 1),
         }
         gear = powertrain.gear(speed) if phase.engine_on else 0
-        return State(values=values, in_tunnel=phase.tunnel, engine_on=phase.engine_on, gear=gear)
+        return State(
+            values=values,
+            in_tunnel=phase.tunnel,
+            engine_on=phase.engine_on,
+            gear=gear,
+            has_network=hardships.has_network(self.route, driven),
+        )
 
     def _position(self, latitude: float, longitude: float, altitude: float, *, seconds: float) -> dict[str, object]:
         return {
@@ -127,7 +134,7 @@ class Vehicle:
         }
 
     def _engine(
-        self, phase: tour_schedule.Phase, elapsed: float, health: fault_model.Condition, *, seconds: float
+        self, phase: tour_schedule.Phase, elapsed: float, health: fault_model.TruckHealth, *, seconds: float
     ) -> dict[str, object]:
         coolant = phase.temperature_at(elapsed)
         speed = max(0.0, phase.speed + phase.acceleration * elapsed)
@@ -162,7 +169,7 @@ class Vehicle:
 
     def _fuel_level(self, number: int, used: float, into: float) -> float:
         tank = self._tank_of(number)
-        level = tank.levels[number - tank.first] - used - (tank.theft.taken(number, into) if tank.theft else 0.0)
+        level = tank.levels[number - tank.first] - used - (tank.theft.litres_gone(number, into) if tank.theft else 0.0)
         if number - tank.first == len(tank.levels) - 1:  # the last tour ends at the pump
             filling = max(0.0, 1 - (self._period - into) / _FILLING_S)
             level += (tank.filled_to - level) * filling
@@ -224,6 +231,16 @@ class Vehicle:
                 at = self._begin(tank.theft.tour) + tank.theft.start
                 if at < end and at + tank.theft.seconds > start:
                     yield at, at + tank.theft.seconds, tank.theft
+
+    def shifts(self, start: float, end: float) -> Iterator[tuple[float, float, tour_schedule.Driver, float]]:
+        """The tours that touch [start, end): start and end in Unix seconds, who drives, and the tonnes at the depot."""
+        for number in range(self._tour_at(start)[0], self._tour_at(end)[0] + 1):
+            begin, tour = self._begin(number), self._on_tour(number)
+            yield begin, begin + self._period, tour.driver, tour.phases[0].load_t
+
+    def driver_at(self, seconds: float) -> tour_schedule.Driver:
+        """Who drives at Unix seconds."""
+        return self._on_tour(self._tour_at(seconds)[0]).driver
 
     def place_at(self, seconds: float) -> tuple[float, float]:
         """The true latitude and longitude at Unix seconds."""

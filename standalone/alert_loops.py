@@ -2,18 +2,21 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from alerts.delivery import deliver
 from alerts.evaluation import Evaluation
-from alerts.fact_watch import FactWatch, Orders
+from alerts.fact_watch import FactSources, FactWatch
 from alerts.rules import load_rules
 from alerts.senders import send
 from alerts.settings import AlertSettings, Receiver
 from alerts.writing import Writing
 from collector import queries
+from contract import machine_clock
 from contract.errors import Retryable
+from contract.fleet import Zone
 from standalone.group_commit_writer import Writer
 
 _JUDGE_SECONDS = 2.0
@@ -24,22 +27,25 @@ Loop = tuple[Any, ...]
 """A function that takes `stop`, and the arguments before it."""
 
 
-def alert_loops(settings: AlertSettings, store_url: str, orders: Orders, writer: Writer) -> list[Loop]:
+def alert_loops(
+    settings: AlertSettings, zones: Sequence[Zone], store_url: str, sources: FactSources, writer: Writer
+) -> list[Loop]:
     """What Standalone runs beside its own loops: judging, and one loop for each receiver.
 
     Args:
         settings: the `[alerts]` table.
+        zones: of the installation, for the rules that watch them.
         store_url: the store.
-        orders: the newest orders' states.
+        sources: what is judged beside the store.
         writer: of the store.
 
     Raises:
         Misconfigured: the rules cannot be read.
     """
-    rules = load_rules(settings.rules)
+    rules = load_rules(settings.rules, zones)
     writing = Writing(lambda act: writer.call(act).result())
     evaluation = Evaluation(rules, settings.receivers, writing)
-    judging = (keep_judging, evaluation, FactWatch(rules, evaluation, orders), store_url)
+    judging = (keep_judging, evaluation, FactWatch(rules, evaluation, sources), store_url)
     return [judging, *((keep_telling, receiver, writing, store_url) for receiver in settings.receivers)]
 
 
@@ -50,10 +56,10 @@ def keep_judging(evaluation: Evaluation, facts: FactWatch, store_url: str, *, st
         while not stop.wait(_JUDGE_SECONDS if evaluation.is_caught_up else 0.1):
             with suppress(Retryable):  # what another writer changed is read again by the next step
                 if reader is not None:
-                    evaluation.step(reader, _now_ms())
+                    evaluation.step(reader, machine_clock.now_ms())
                 if reader is not None and time.monotonic() >= facts_due:
                     facts_due = time.monotonic() + _FACT_SECONDS
-                    facts.step(reader, _now_ms())
+                    facts.step(reader, machine_clock.now_ms())
 
 
 def keep_telling(receiver: Receiver, writing: Writing, store_url: str, *, stop: threading.Event) -> None:
@@ -62,8 +68,4 @@ def keep_telling(receiver: Receiver, writing: Writing, store_url: str, *, stop: 
         while not stop.wait(_TELL_SECONDS):
             with suppress(Retryable):  # the store could not be written: it is told again
                 if reader is not None:
-                    deliver(receiver, reader, writing, send, _now_ms())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+                    deliver(receiver, reader, writing, send, machine_clock.now_ms())

@@ -2,9 +2,11 @@
 
 All SQLite files are held for the milliseconds in which a snapshot of each is opened, so that no store is newer than
 another; then writers go on, and the snapshots are copied. Other files are copied after that: those of the lake never
-change, and its catalog, which is of the instant, names those that count. Orders in a PostgreSQL database are dumped by
+change, and its catalogue, which is of the instant, names those that count; restored into another folder, the lake is
+settled there over its files. Orders in a PostgreSQL database are dumped by
 a snapshot of the same instant. Not covered, since they can be made again or keep themselves: the marts that `warehouse
-build` has written to a PostgreSQL, and Kafka.
+build` has written to a PostgreSQL, and what is in Kafka; where records come through it, the backup has its workers'
+offsets (standalone.kafka_offsets).
 """
 
 import hashlib
@@ -12,18 +14,20 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contract import atomic_file
 from contract.errors import Misconfigured, Rejected, Unreachable
 from contract.forgotten import MARKERS, SECRET, Forgotten
 from contract.timestamps import from_datetime
 from standalone import postgresql_backup
 from standalone.child_processes import LOCK, lock
+from standalone.kafka_offsets import OFFSETS
 from standalone.postgresql_backup import Snapshot, held
 
 if TYPE_CHECKING:
@@ -41,25 +45,33 @@ _NOT_KEPT_ENDS = ("-wal", "-shm", "-journal", ".tmp", ".log", ".log.1")
 @dataclass(frozen=True, slots=True)
 class Restored:
     """files: how many. replaced: where the former directory is now. kept_revoked: serial numbers of certificates that
-    the backup takes for active and that were revoked since; they stay revoked. lake_left_out: the lake's files name the
-    folder that they were in, so in another one it is to be built anew from the store. forgotten_since: marks of
-    `milepost forget` that the backup does not have; they hold for what comes, and what the backup brings back is to be
-    forgotten again."""
+    the backup takes for active and that were revoked since; they stay revoked. forgotten_since: marks of `milepost
+    forget` that the backup does not have; they hold for what comes, and what the backup brings back is to be forgotten
+    again."""
 
     files: int
     replaced: Path | None
     kept_revoked: tuple[str, ...]
-    lake_left_out: bool = False
     forgotten_since: int = 0
 
 
-def back_up(data_dir: Path, target: Path, *, orders_url: str | None = None) -> int:
+def back_up(
+    data_dir: Path,
+    target: Path,
+    *,
+    orders_url: str | None = None,
+    elsewhere: Mapping[str, Path] | None = None,
+    offsets: Callable[[], str] | None = None,
+) -> int:
     """Copy a data directory into a new folder, closed to others; how many files.
 
     Args:
         data_dir: of the service, which may run.
         target: the new folder.
         orders_url: of the PostgreSQL database that orders are in, None where they are in the directory.
+        elsewhere: files and folders that the settings put elsewhere: their ordinary name in the data directory → where
+            they are. In the backup they have their ordinary names.
+        offsets: says where the workers of a stream stand; asked before the instant, so that nothing is between.
 
     Raises:
         Misconfigured: there is nothing to back up, the target exists, or it cannot be written.
@@ -74,7 +86,11 @@ def back_up(data_dir: Path, target: Path, *, orders_url: str | None = None) -> i
     draft = target.with_name(f"{target.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
-    databases = [path for path in _files(data_dir) if _is_database(path)]
+    if offsets and not (data_dir / OFFSETS).exists():  # else a restored one's workers have not been taken back yet
+        atomic_file.write(draft / OFFSETS, offsets(), mode=0o600)
+    sources = _sources(data_dir, elsewhere or {})
+    databases = [path for path in sources.values() if _is_database(path)]
+    names = {path: name for name, path in sources.items()}
     with ExitStack() as stack:
         taken_at = from_datetime(datetime.now(UTC))
         orders: list[Snapshot] = []
@@ -87,11 +103,10 @@ def back_up(data_dir: Path, target: Path, *, orders_url: str | None = None) -> i
         if orders_url:
             postgresql_backup.dump(orders_url, orders[0], draft / ORDERS)
         for path, snapshot in snapshots.items():
-            _copy_database(snapshot, _made(draft / path.relative_to(data_dir)), path.stat().st_mode)
-    for path in _files(data_dir):
-        copy = draft / path.relative_to(data_dir)
-        if not copy.exists():
-            shutil.copy2(path, _made(copy))
+            _copy_database(snapshot, _made(draft / names[path]), path.stat().st_mode)
+    for name, path in _sources(data_dir, elsewhere or {}).items():
+        if not (draft / name).exists():
+            shutil.copy2(path, _made(draft / name))
     digests = {str(path.relative_to(draft)): _digest(path) for path in _files(draft)}
     manifest = {"version": 1, "taken_at": taken_at, "data_dir": str(data_dir.resolve()), "files": digests}
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
@@ -100,7 +115,14 @@ def back_up(data_dir: Path, target: Path, *, orders_url: str | None = None) -> i
     return len(digests)
 
 
-def restore(backup: Path, data_dir: Path, *, replace: bool = False, orders_url: str | None = None) -> Restored:
+def restore(
+    backup: Path,
+    data_dir: Path,
+    *,
+    replace: bool = False,
+    orders_url: str | None = None,
+    elsewhere: Mapping[str, Path] | None = None,
+) -> Restored:
     """Put a backup in place as a data directory; a former one is kept beside it, and what it revoked stays revoked.
 
     A kill leaves the former directory, or the restored one, or (between two renames) the former one beside it; orders
@@ -111,24 +133,27 @@ def restore(backup: Path, data_dir: Path, *, replace: bool = False, orders_url: 
         data_dir: where to put it.
         replace: also where there is something.
         orders_url: of the PostgreSQL database for the orders, where the backup has them from one.
+        elsewhere: what the settings put elsewhere, as for `back_up`; what is there is kept beside it.
 
     Raises:
-        Misconfigured: no backup, a file of it is damaged, the directory exists (and not `replace`) or is in use, or the
-            orders were in PostgreSQL and no database is given.
+        Misconfigured: no backup, a file of it is damaged, the directory exists (and not `replace`) or is in use, the
+            orders were in PostgreSQL and no database is given, or (all else is restored then) the lake lacks a file.
     """
     manifest = _checked(backup)
-    digests = manifest["files"]
+    digests: dict[str, str] = manifest["files"]
     if ORDERS in digests and not orders_url:
         raise Misconfigured("the orders of this backup were in PostgreSQL: set [commerce] database to an empty one")
-    lake_left_out = manifest.get("data_dir") != str(data_dir.resolve()) and (backup / LAKE).exists()
     if data_dir.exists() and any(data_dir.iterdir()) and not replace:
         raise Misconfigured(f"{data_dir} is not empty: say --replace, and it is kept beside the restored one")
     draft = data_dir.with_name(f"{data_dir.name}.restoring")
+    moves = {name: path for name, path in (elsewhere or {}).items() if (backup / name).exists()}
+    for name, path in moves.items():
+        if path.exists() and not replace:
+            raise Misconfigured(f"{path} exists, and {name} of the backup belongs there: say --replace")
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(backup, draft, ignore=shutil.ignore_patterns(MANIFEST, ORDERS))
-    if lake_left_out:
-        shutil.rmtree(draft / LAKE)
     replaced = None
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     with ExitStack() as stack:
         kept: tuple[str, ...] = ()
         forgotten = 0
@@ -140,13 +165,38 @@ def restore(backup: Path, data_dir: Path, *, replace: bool = False, orders_url: 
         if ORDERS in digests and orders_url:
             postgresql_backup.load(orders_url, backup / ORDERS, replace=replace)
         if data_dir.exists():
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
             replaced = data_dir.with_name(f"{data_dir.name}.replaced-{stamp}")
             os.sync()
             data_dir.rename(replaced)
         draft.rename(data_dir)
+        for name, path in moves.items():
+            _put_elsewhere(data_dir / name, path, stamp)
         os.sync()
-    return Restored(len(digests), replaced, kept, lake_left_out, forgotten)
+    _settle_lake(moves.get(LAKE, data_dir / LAKE))
+    return Restored(len(digests), replaced, kept, forgotten)
+
+
+def _put_elsewhere(restored: Path, place: Path, stamp: str) -> None:
+    """Move a restored file or folder to its place; what is there stays beside it, with what SQLite keeps beside it."""
+    draft = place.with_name(f"{place.name}.restoring")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.unlink(missing_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(restored, draft)
+    for beside in [place.with_name(f"{place.name}{end}") for end in ("", "-wal", "-shm")]:
+        if beside.exists():
+            beside.rename(beside.with_name(f"{place.name}.replaced-{stamp}{beside.name.removeprefix(place.name)}"))
+    draft.rename(place)
+
+
+def _settle_lake(folder: Path) -> None:
+    """Where the warehouse is not installed, `lake build` does it later."""
+    if (folder / "catalog.db").exists():
+        try:
+            from warehouse.lake.build import Lake
+        except ImportError:
+            return
+        Lake(folder).adapt_location()
 
 
 def _checked(backup: Path) -> dict[str, Any]:
@@ -246,6 +296,21 @@ def _copy_database(snapshot: sqlite3.Connection, copy: Path, mode: int) -> None:
     with closing(sqlite3.connect(copy)) as made:
         snapshot.backup(made)
     copy.chmod(mode & 0o777)
+
+
+def _sources(data_dir: Path, elsewhere: Mapping[str, Path]) -> dict[Path, Path]:
+    """What is backed up: its name in the backup → where it is now."""
+    found = {
+        path.relative_to(data_dir): path
+        for path in _files(data_dir)
+        if path.relative_to(data_dir).parts[0] not in elsewhere
+    }
+    for name, place in elsewhere.items():
+        if place.is_dir():
+            found |= {Path(name) / path.relative_to(place): path for path in _files(place)}
+        elif place.exists():
+            found[Path(name)] = place
+    return found
 
 
 def _files(folder: Path) -> Iterator[Path]:

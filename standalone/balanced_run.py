@@ -45,7 +45,13 @@ class SentClicks(Protocol):
     def open(self) -> int: ...
     @property
     def rejected(self) -> int: ...
-    def event_ids(self) -> Iterator[str]: ...
+    def event_ids(self) -> Iterator[str]:
+        """Which events these are.
+
+        Returns:
+            Every event ever made once, in any order, also those without a receipt.
+        """
+        ...
 
 
 class SentOrders(Protocol):
@@ -76,7 +82,7 @@ class Simulation:
 
 
 @dataclass(slots=True)
-class Run:
+class BalancedRun:
     """One run of `up` on a box that has been entered."""
 
     box: Standalone
@@ -201,7 +207,14 @@ def _lives(child: Child) -> bool:
 
 
 def balanced(summary: Mapping[str, Any]) -> bool:
-    """All that was asked for ran, and `delivered`."""
+    """Whether all that was asked for ran, and all of it was `delivered`.
+
+    Args:
+        summary: what `milepost up` prints at its end (docs/commands.md).
+
+    Returns:
+        False is exit code 1 of `up`.
+    """
     return delivered(summary) and all(each["ran"] >= each["asked"] for each in summary["simulation"].values())
 
 

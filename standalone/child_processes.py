@@ -3,10 +3,6 @@
 Three nets, because a parent may be SIGKILLed at any instruction: the kernel sends every child `death_signal` when the
 parent dies; `children.json` in the data directory names who was running, so that the next start can `reap` what
 ignored that; and `lock` keeps two starts from doing it at once. Linux only: it needs prctl and /proc.
-
-Two traps decide the shape. The kernel ties the death signal to the *thread* that forked, so all forks happen on one
-thread that lives as long as the process. And code between fork and exec may deadlock in a threaded parent, so nothing
-runs there: the child starts as a tiny Python (about 20 ms) that leashes itself and then becomes the program.
 """
 
 import contextlib
@@ -14,21 +10,18 @@ import fcntl
 import json
 import logging
 import os
-import queue
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, TypedDict
+from typing import IO, TypedDict
 
-from contract import atomic_file
+from contract import atomic_file, leashed_process
 from contract.errors import Misconfigured
 
 log = logging.getLogger(__name__)
@@ -39,17 +32,6 @@ STOP_SECONDS = 5.0
 LOG_LIMIT = 4 * 1024 * 1024
 _POLL_SECONDS = 0.02
 
-# argv: death signal, the parent's pid, the program and its arguments. A parent that died before prctl took hold is
-# noticed by getppid. Open files are raised to the hard limit: a broker needs one for each truck.
-_LEASH = """
-import ctypes, os, resource, sys
-ctypes.CDLL(None).prctl(1, int(sys.argv[1]), 0, 0, 0)
-if os.getppid() != int(sys.argv[2]): os._exit(0)
-hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-
 
 class Entry(TypedDict):
     """One line of `children.json`; boot and started (clock ticks since boot) tell a recycled pid from the child."""
@@ -58,38 +40,6 @@ class Entry(TypedDict):
     pid: int
     started: int
     boot: str
-
-
-class _Forker:
-    """The one thread that forks; a daemon thread, so it ends only with the process."""
-
-    def __init__(self) -> None:
-        self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="forker", daemon=True).start()
-
-    def call(self, task: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-        future: Future[subprocess.Popen[bytes]] = Future()
-        self._tasks.put((task, future))
-        return future.result()
-
-    def _run(self) -> None:
-        while True:
-            task, future = self._tasks.get()
-            try:
-                future.set_result(task())
-            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
-                future.set_exception(error)
-
-
-_forker: _Forker | None = None
-_forker_guard = threading.Lock()
-
-
-def _fork(task: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    global _forker
-    with _forker_guard:
-        _forker = _forker or _Forker()
-    return _forker.call(task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +64,36 @@ class Child:
         return self.process.poll()
 
     def signal(self, number: int) -> None:
-        """Send a signal; nothing happens if the child has ended."""
+        """Send a signal; nothing happens if the child has ended.
+
+        Args:
+            number: of the signal, as `signal` names them.
+        """
         self.process.send_signal(number)
 
     def wait(self, seconds: float | None = None) -> int | None:
-        """The exit code (negative: killed by that signal), or None if it still runs after `seconds`."""
+        """Wait for its end.
+
+        Args:
+            seconds: how long; None: as long as it takes.
+
+        Returns:
+            The exit code (negative: killed by that signal), or None if it still runs.
+        """
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self, seconds: float = STOP_SECONDS) -> int:
-        """SIGTERM, and SIGKILL if it still runs after `seconds`; returns the exit code."""
+        """End it by SIGTERM, and by SIGKILL if it still runs.
+
+        Args:
+            seconds: between the two.
+
+        Returns:
+            The exit code, negative where a signal ended it.
+        """
         self.signal(signal.SIGTERM)
         if (code := self.wait(seconds)) is not None:
             return code
@@ -147,23 +115,26 @@ class Children:
     ) -> Child:
         """Start a program in a session of its own (Ctrl-C reaches the parent alone), with no input.
 
-        argv[0] is looked up in PATH. log: output is appended there, else discarded; see `trim`. death_signal: what the
-        kernel sends it when this process dies. A program that changes its user loses that signal (prctl(2)). Raises
-        Misconfigured if there is no such program.
+        A program that changes its user loses the death signal (prctl(2)).
+
+        Args:
+            argv: the program, looked up in PATH, and its arguments.
+            name: for the log and the record.
+            log: output is appended there, else discarded; see `trim`.
+            death_signal: what the kernel sends it when this process dies.
+
+        Returns:
+            The child, which is in the record of the data directory already.
+
+        Raises:
+            Misconfigured: there is no such program.
         """
         program = shutil.which(argv[0])
         if program is None:
             raise Misconfigured(f"no program {argv[0]!r} in PATH: install it or give its full path")
-        leash = [sys.executable, "-I", "-S", "-c", _LEASH, str(int(death_signal)), str(os.getpid())]
         with self._guard, _output(log) as output:
-            process = _fork(
-                lambda: subprocess.Popen(
-                    [*leash, program, *argv[1:]],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
+            process = leashed_process.start(
+                [program, *argv[1:]], death_signal=death_signal, stdout=output, stderr=output
             )
             entry = Entry(name=name, pid=process.pid, started=_started(process.pid) or 0, boot=_boot())
             child = Child(name, process, log, entry)
@@ -176,7 +147,11 @@ class Children:
         return [child for child in self._children if child.alive]
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """SIGTERM to all at once, SIGKILL to those that still run after `seconds`; then the record is removed."""
+        """SIGTERM to all at once, SIGKILL to those that still run later; then the record is removed.
+
+        Args:
+            seconds: between the two.
+        """
         with self._guard:
             deadline = time.monotonic() + seconds
             for child in self._children:
@@ -211,10 +186,16 @@ def trim(path: Path, limit: int = LOG_LIMIT) -> None:
 
 
 def reap(folder: Path, *, seconds: float = STOP_SECONDS) -> list[str]:
-    """End what a killed parent left running in this data directory; returns the names.
+    """End what a killed parent left running in this data directory, and wait until all are gone.
 
-    Returns only when all are gone: SIGTERM, then SIGKILL after `seconds`. A pid that now belongs to another process is
-    left alone. Call it with the lock held.
+    A pid that now belongs to another process is left alone. Call it with the lock held.
+
+    Args:
+        folder: the data directory.
+        seconds: between SIGTERM and SIGKILL.
+
+    Returns:
+        The names of those that were still there.
     """
     record = folder / RECORD
     orphans = [entry for entry in _read(record) if _runs(entry)]
@@ -283,7 +264,16 @@ def lock(folder: Path) -> Lock:
     """Own a data directory (made if missing) until `release` or the end of this process.
 
     The lock is on the open file, which is closed on exec, so no child keeps it. The file stays: removing it would let
-    two owners in. Raises Misconfigured if another process has it.
+    two owners in.
+
+    Args:
+        folder: the data directory.
+
+    Returns:
+        The lock, a context that releases it at its end.
+
+    Raises:
+        Misconfigured: another process has it, or the folder cannot be used.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

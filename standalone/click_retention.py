@@ -1,18 +1,20 @@
-"""Keeps the refused clicks of strangers within bounds: they come from anybody, and each is stored as it came.
+"""Keeps what strangers' clicks take within bounds: refused ones are stored as they came, counted ones for ever.
 
 Only letters of the clicks' HTTP doors are removed, the oldest first: what a truck or a file brought stays until it is
-discarded by hand (`milepost dead-letters discard`).
+discarded by hand (`milepost dead-letters discard`). Counted events are removed only where `[beacon] click_days` says
+when.
 """
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from collector.beacon.record_endpoint import CLICKS
 from collector.beacon.settings import BeaconSettings
 from collector.rows import DeadLetter
 from collector.stores import Reader, Store
+from contract import machine_clock, timestamps
 from standalone.group_commit_writer import Writer
 
 log = logging.getLogger(__name__)
@@ -53,20 +55,36 @@ def keep_within(
 ) -> None:
     """Remove what is expired, every ten minutes until `stop`; for a thread of its own.
 
-    Letters are read by a connection of its own and removed a few hundred at a time between two commits of the writer,
-    so that neither trucks nor shoppers wait for it.
+    Letters are read by a connection of its own, and letters and events removed a few hundred at a time between two
+    commits of the writer, so that neither trucks nor shoppers wait for it.
     """
     while not stop.is_set():
         if reader := open_reader():
             try:
-                gone = expired(reader.dead_letters(), settings, time.time_ns() // 1_000_000)
+                gone = expired(reader.dead_letters(), settings, machine_clock.now_ms())
             finally:
                 reader.close()
             for start in range(0, len(gone), _AT_ONCE):
                 writer.call(_remover(gone[start : start + _AT_ONCE])).result()
             if gone:
                 log.warning("click_dead_letters_removed count=%d", len(gone))
+        if settings.click_days is not None:
+            before = first_kept_day(settings.click_days, machine_clock.now_ms())
+            done = 0
+            while not stop.is_set() and (step := writer.call(partial(_drop, before)).result()):
+                done += step
+            if done:
+                log.info("old_clicks_dropped before=%s", before)
         stop.wait(_EVERY_SECONDS)
+
+
+def first_kept_day(days: int, now_ms: int) -> str:
+    """The midnight (UTC, `…sssZ`) from which on events of the last `days` days are kept."""
+    return timestamps.from_ms((now_ms - days * _DAY_MS) // _DAY_MS * _DAY_MS)
+
+
+def _drop(before: str, store: Store) -> int:
+    return store.drop_clicks(before, _AT_ONCE)
 
 
 def _remover(ids: list[str]) -> Callable[[Store], None]:

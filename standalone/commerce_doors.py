@@ -14,13 +14,13 @@ from commerce.customers import unified_view
 from commerce.customers.money import Money
 from commerce.customers.ranking import Ranking
 from commerce.deliveries import Locate, Missing
-from commerce.http.access import Access
+from commerce.http.access import KeyedAccess
 from commerce.http.orders import OrderDoors
 from commerce.http.recommendations import RecommendationDoors, SeenBy
 from commerce.http.registers import RegisterDoors
 from commerce.http.truck_routes import TruckRouteDoors
 from commerce.orders.service import Orders
-from commerce.recommendations.serving import FOLDER, Recommendations, is_unavailable
+from commerce.recommendations.serving import FOLDER, Recommendations
 from commerce.registers.documents import ITEMS
 from commerce.registers.register import Register
 from commerce.routes.plans import Plans
@@ -37,15 +37,12 @@ def commerce_doors(
     locate = reading_positions(collector.store_url)
     marks = Forgotten(collector.data_dir)
     orders = Orders(database, knows_truck=lambda truck_id: locate(truck_id, None) is not None, forgotten=marks)
-    access, plans = Access(commerce.keys, http.networks), Plans(database)
+    access, plans = KeyedAccess(commerce.keys, http.networks), Plans(database)
     items = Register(database, ITEMS)
     visits = CustomerVisits(collector.store_url, marks)
     ranking = Ranking(database, money, newest=visits.newest)
     view = partial(unified_view, visits_of=visits.of, segment_of=ranking.of)
-    served = Recommendations(
-        collector.data_dir / FOLDER,
-        unavailable=lambda: [str(item["item_id"]) for item in items.all_current() if is_unavailable(item)],
-    )
+    served = Recommendations(collector.data_dir / FOLDER, catalogue=items.all_current)
     recommended = RecommendationDoors(served, access, seen_by=reading_sessions(collector.store_url))
     return [
         *OrderDoors(orders, access, locate=locate, plans=plans, missing=counting_missing(collector)).routes,
@@ -106,7 +103,14 @@ def reading_sessions(store_url: str) -> SeenBy:
 
 
 def reading_positions(store_url: str) -> Locate:
-    """Positions from the collector's store, through a connection of each call's own: calls come from many threads."""
+    """Positions from the collector's store, through a connection of each call's own: calls come from many threads.
+
+    Args:
+        store_url: of the store; it need not exist yet.
+
+    Returns:
+        A function of a truck_id and an instant (None: now) that gives collector.queries.position.
+    """
 
     def locate(truck_id: str, at: str | None) -> dict[str, object] | None:
         with queries.opened_reader(store_url) as reader:

@@ -1,6 +1,5 @@
 """Joins the console to one machine: its page, its read API and /metrics in the same HTTP server."""
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
@@ -14,24 +13,26 @@ from collector import queries
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_store
 from commerce.queries import Database, order_list
-from console import metrics, pages, sign_in
-from console.access import Access
-from console.api import Api, Sources
+from console import metrics, pages, run_reports, sign_in, truck_tables
+from console.access import ConsoleAccess
+from console.api import Api, ConsoleSources
 from console.metrics import Metrics
 from console.settings import ConsoleSettings
-from contract import timestamps
+from contract import machine_clock
 from contract.codec import Json
 from contract.http_access import HttpSettings
+from warehouse.settings import WarehouseSettings
 
 _READERS_AT_ONCE = 4
 _READ_SECONDS = 10.0
 
 
-def console_doors(
+def console_doors(  # noqa: PLR0913 - each room's settings
     database: Database,
     collector: CollectorSettings,
     settings: ConsoleSettings,
     http: HttpSettings,
+    warehouse: WarehouseSettings,
     *,
     health: Callable[[], Mapping[str, Json]],
 ) -> list[BaseRoute]:
@@ -42,9 +43,10 @@ def console_doors(
         collector: where the store is.
         settings: who may see it from elsewhere.
         http: which proxies are trusted.
+        warehouse: where the marts are.
         health: figures of the running service.
     """
-    access = Access(settings, http.networks)
+    access = ConsoleAccess(settings, http.networks)
     open_reader = queries.limited_readers(collector.store_url, at_once=_READERS_AT_ONCE, seconds=_READ_SECONDS)
     grace_ms = int(collector.resend_after * 1000)
 
@@ -52,20 +54,21 @@ def console_doors(
         return order_list(database, most=most)
 
     def acknowledged(alert_id: str, by: str, note: str) -> bool:
-        at = timestamps.from_ms(time.time_ns() // 1_000_000)
+        at = machine_clock.now()
         with closing(open_store(collector.store_url, make=False)) as store:
             alert = find_kept(store, alert_id)
             if alert is not None:
                 acknowledge(store, Writing(lambda act: act(store)), alert, by=by, at=at, note=note)
         return alert is not None
 
-    sources = Sources(
+    sources = ConsoleSources(
         open_reader,
         orders=orders,
         alerts=lambda reader, most: kept_alerts(reader, most=most),
         acknowledge=acknowledged,
         health=health,
         grace_ms=grace_ms,
+        truck_table=lambda *asked: truck_tables.rows(*asked, data_dir=collector.data_dir, settings=warehouse),
     )
     api = Api(sources, access)
     measured = Metrics(
@@ -76,11 +79,20 @@ def console_doors(
         folder=collector.data_dir,
         grace_ms=grace_ms,
     )
-    return [*api.routes, *sign_in.routes(access), *metrics.routes(measured, access), *pages.routes(access)]
+    runs = run_reports.routes(collector.data_dir, access)
+    return [*api.routes, *sign_in.routes(access), *metrics.routes(measured, access), *runs, *pages.routes(access)]
 
 
 def own_sign_in(settings: ConsoleSettings) -> tuple[str, ...]:
     """The paths that judge a request from elsewhere themselves, as standalone.http_gate takes them."""
     if not settings.is_open_elsewhere:
         return ()
-    return (*(path for path in pages.PATHS if "{" not in path), "/truck/*", "/static/*", "/api/v1/*", "/metrics")
+    return (
+        *(path for path in pages.PATHS if "{" not in path),
+        "/truck/*",
+        "/runs",
+        "/runs/*",
+        "/static/*",
+        "/api/v1/*",
+        "/metrics",
+    )

@@ -1,4 +1,4 @@
-"""`milepost forget` on one machine: every room forgets, then every file is searched for what should be gone.
+"""`milepost forget`: every room forgets, then every file and table is searched for what should be gone.
 
 The order makes a kill harmless. The marker is written first, so that nothing that comes meanwhile is kept; each store
 then forgets in one transaction and writes its file anew; lake and marts are made anew; last comes the search. The same
@@ -8,6 +8,7 @@ command again does the rest.
 import gzip
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from collector.settings import CollectorSettings
-from collector.stores.sqlite import forgetting as store_forgetting
+from collector.stores.forgetting import Person, StoreForgetting, person_of
+from collector.stores.sqlite import forgetting as sqlite_forgetting
 from commerce import forgetting as shop_forgetting
 from commerce.registers.documents import VEHICLES
 from commerce.registers.register import Register, content_mark
@@ -25,6 +27,8 @@ from contract import atomic_file, timestamps
 from contract.errors import Misconfigured
 from contract.forgotten import MARKERS, SECRET, Forgotten, Span
 from simulator import forgetting as simulator_forgetting
+from standalone.forget_marts import BucketMarts
+from streaming import forgetting as live_forgetting
 from warehouse import forgetting as lake_forgetting
 
 BEGUN = "forget-begun.json"
@@ -36,33 +40,71 @@ Report = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
-    """What is asked to forget. shop: the open database of commerce, None where there is none."""
+class ForgettingRooms:
+    """What is asked to forget.
+
+    stores: of the collector: on AWS the tables, the archive in the bucket, and the store that the scheduled build made
+    of the archive, if this is its data directory. shop: the open database of commerce, None where there is none. live:
+    URL of the PostgreSQL in which the Spark jobs keep their tables, None where no such is set. marts: those in the
+    bucket.
+    """
 
     collector: CollectorSettings
     commerce: CommerceSettings
     shop: Database | None
+    stores: Sequence[StoreForgetting] = ()
     config: Path | None = None
+    live: str | None = None
+    marts: BucketMarts | None = None
 
     @property
     def data_dir(self) -> Path:
         """The data directory."""
         return self.collector.data_dir
 
-    @property
-    def store(self) -> Path | None:
-        """The collector's store file, None while there is none.
+    def person(self, customer_id: str) -> Person:
+        """What the events of all stores say of a customer."""
+        return person_of((row for store in self.stores for row in store.named_ids()), customer_id)
 
-        Raises:
-            Misconfigured: the store is no SQLite file; this command does not reach others.
-        """
-        kind, _, path = self.collector.store_url.partition(":///")
-        if kind != "sqlite":
-            raise Misconfigured(f"`milepost forget` reaches a SQLite store, not {kind} (docs/forget.md)")
-        return Path(path) if Path(path).exists() else None
+    def files(self) -> list[Path]:
+        """The store files of this machine."""
+        return [each.path for each in self.stores if isinstance(each, sqlite_forgetting.SqliteForgetting)]
+
+    def make_lake_anew(self) -> Report | None:
+        """Make lake and marts of this machine anew from its store file; None where it has none."""
+        files = self.files()
+        return lake_forgetting.forget(self.data_dir, f"sqlite:///{files[0]}", self.config) if files else None
 
 
-def customer(rooms: Rooms, customer_id: str, *, now_ms: int, dry_run: bool) -> Report:
+def stores_of(collector: CollectorSettings, bucket: str | None) -> list[StoreForgetting]:
+    """The stores that must forget.
+
+    Args:
+        collector: says which store is in use.
+        bucket: of the stack, with a store on DynamoDB.
+
+    Returns:
+        Those that there are, the one in use first.
+
+    Raises:
+        Misconfigured: a store on DynamoDB without the bucket, or a store that cannot forget.
+    """
+    kind, _, place = collector.store_url.partition("://")
+    own = [sqlite_forgetting.SqliteForgetting(path) for path in [collector.data_dir / "milepost.db"] if path.exists()]
+    if kind == "sqlite":
+        path = Path(place.removeprefix("/"))
+        return [sqlite_forgetting.SqliteForgetting(path)] if path.exists() else []
+    if kind != "dynamodb":
+        raise Misconfigured(f"`milepost forget` reaches sqlite and dynamodb stores, not {kind} (docs/forget.md)")
+    if bucket is None:
+        raise Misconfigured("the archive holds what the tables hold: give --bucket, the stack's output Bucket")
+    from collector.ingest.archive_forgetting import ArchiveForgetting
+    from collector.stores.dynamodb.forgetting import DynamoDbForgetting
+
+    return [DynamoDbForgetting(place), ArchiveForgetting(bucket), *own]
+
+
+def customer(rooms: ForgettingRooms, customer_id: str, *, now_ms: int, dry_run: bool) -> Report:
     """Forget a customer.
 
     Args:
@@ -80,11 +122,14 @@ def customer(rooms: Rooms, customer_id: str, *, now_ms: int, dry_run: bool) -> R
         Retryable: something was locked for too long; the same command again does the rest.
     """
     at = timestamps.from_ms(now_ms)
-    store = rooms.store
     if rooms.shop:
         shop_forgetting.refuse_held(rooms.shop, customer_id)
-    clicks = store_forgetting.person(store, customer_id) if store else store_forgetting.Person((), (), ())
-    held = shop_forgetting.held(rooms.shop, customer_id) if rooms.shop else shop_forgetting.Held((), (), (), ())
+    clicks = rooms.person(customer_id)
+    held = (
+        shop_forgetting.held(rooms.shop, customer_id)
+        if rooms.shop
+        else shop_forgetting.CustomerHoldings((), (), (), ())
+    )
     begun = _begun(rooms.data_dir, customer_id)
     identifiers = sorted({customer_id, *clicks.user_ids, *clicks.session_ids, *held.identifiers, *begun})
     report: Report = {
@@ -103,22 +148,40 @@ def customer(rooms: Rooms, customer_id: str, *, now_ms: int, dry_run: bool) -> R
     }
     if not dry_run:
         atomic_file.write(rooms.data_dir / BEGUN, json.dumps({customer_id: identifiers}), mode=0o600)
-        marks = Forgotten(rooms.data_dir)
+        marks = _marks(rooms)
         ids = {customer_id, *clicks.user_ids, *clicks.session_ids, *held.session_ids}
         marks.add_person([*ids, *map(content_mark, held.contents)], at)
-        if store:
-            report["done"] |= store_forgetting.forget_person(store, clicks.event_ids, identifiers, marks)
+        done = Counter[str]()
+        for store in rooms.stores:
+            store.publish_markers(marks)
+        for store in rooms.stores:
+            done.update(store.forget_person(clicks.event_ids, identifiers, marks))
+        report["done"] = dict(done)
         if rooms.shop:
-            done = shop_forgetting.forget_customer(rooms.shop, customer_id, held, identifiers, marks)
-            report["done"] |= {f"shop_{name}" if name == "dead_letters" else name: n for name, n in done.items()}
+            of_shop = shop_forgetting.forget_customer(rooms.shop, customer_id, held, identifiers, marks)
+            report["done"] |= {f"shop_{name}" if name == "dead_letters" else name: n for name, n in of_shop.items()}
+        if rooms.live:
+            report["done"] |= live_forgetting.forget_person(rooms.live, clicks.event_ids, identifiers, marks)
         pseudonyms = {each: marks.pseudonym(each) for each in identifiers}
         outbox = simulator_forgetting.forget(rooms.data_dir, pseudonyms)
-        _erase(rooms, [path for path in (store, outbox) if path], identifiers)
-        report["lake"] = lake_forgetting.forget(rooms.data_dir, rooms.collector.store_url, rooms.config)
+        _erase(rooms, [*rooms.files(), *([outbox] if outbox else [])], identifiers)
+        if rooms.live:
+            live_forgetting.erase_traces(rooms.live, [*pseudonyms.values()])
+        report["lake"] = rooms.make_lake_anew()
+        if rooms.marts:
+            report["done"]["marts"] = rooms.marts.forget_person(pseudonyms)
     found, searched = search(rooms, identifiers)
     if not dry_run and not found:
         (rooms.data_dir / BEGUN).unlink(missing_ok=True)
     return {**report, "found": found, "searched": searched, "out_of_reach": _out_of_reach(rooms, now_ms)}
+
+
+def _marks(rooms: ForgettingRooms) -> Forgotten:
+    """The markers of the data directory, with those that others have given to the stores."""
+    marks = Forgotten(rooms.data_dir)
+    for store in rooms.stores:
+        store.adopt_markers(marks)
+    return marks
 
 
 def _begun(data_dir: Path, customer_id: str) -> list[str]:
@@ -128,30 +191,39 @@ def _begun(data_dir: Path, customer_id: str) -> list[str]:
     return known.get(customer_id, [])
 
 
-def positions(rooms: Rooms, spans: Sequence[Span], *, now_ms: int, dry_run: bool) -> Report:
+def positions(rooms: ForgettingRooms, spans: Sequence[Span], *, now_ms: int, dry_run: bool) -> Report:
     """Forget where trucks were in spans of time.
 
     Returns:
         `{spans, at, dry_run, done, lake, left, out_of_reach}`; left: samples of the spans that still have a position.
     """
-    store = rooms.store
     report: Report = {
         "spans": [span._asdict() for span in spans],
         "at": timestamps.from_ms(now_ms),
         "dry_run": dry_run,
-        "done": {"samples": 0, "dead_letters": 0},
+        "done": Counter({"samples": 0, "dead_letters": 0}),
         "lake": None,
     }
     if not dry_run:
-        marks = Forgotten(rooms.data_dir)
+        marks = _marks(rooms)
         for span in spans:
             marks.add_span(span)
-            if store:
-                for name, count in store_forgetting.forget_positions(store, span).items():
-                    report["done"][name] += count
-        _erase(rooms, [store] if store else [], [])
-        report["lake"] = lake_forgetting.forget(rooms.data_dir, rooms.collector.store_url, rooms.config)
-    report["left"] = sum(store_forgetting.positions_left(store, span) for span in spans) if store else 0
+        for store in rooms.stores:
+            store.publish_markers(marks)
+        for span in spans:
+            for store in rooms.stores:
+                report["done"].update(store.forget_positions(span, marks))
+            if rooms.live:
+                report["done"].update(live_forgetting.forget_positions(rooms.live, span))
+        _erase(rooms, rooms.files(), [])
+        if rooms.live:
+            live_forgetting.erase_traces(rooms.live, [], spans)
+        report["lake"] = rooms.make_lake_anew()
+        if rooms.marts:
+            report["done"]["marts_until_the_next_build"] = rooms.marts.remove()
+    report["left"] = sum(store.positions_left(span) for span in spans for store in rooms.stores)
+    if rooms.live:
+        report["left"] += sum(live_forgetting.positions_left(rooms.live, span) for span in spans)
     return {**report, "out_of_reach": _out_of_reach(rooms, now_ms)}
 
 
@@ -167,15 +239,23 @@ def spans_of_driver(shop: Database, driver_id: str, begin: str, end: str) -> lis
     return found
 
 
-def export(rooms: Rooms, customer_id: str) -> Report:
-    """All that is held of a customer: `{customer_id, customer, orders, clicks}`."""
-    found = shop_forgetting.export(rooms.shop, customer_id) if rooms.shop else {"customer_id": customer_id}
-    store = rooms.store
-    return {**found, "clicks": store_forgetting.events(store, customer_id) if store else []}
+def export(rooms: ForgettingRooms, customer_id: str) -> Report:
+    """All that is held of a customer: `{customer_id, customer, orders, clicks}`, and `live_events` with Spark."""
+    found: Report = {"customer_id": customer_id}
+    if rooms.shop:
+        found = shop_forgetting.export(rooms.shop, customer_id)
+    clicks = rooms.person(customer_id)
+    events = {str(each["event_id"]): each for store in rooms.stores for each in store.events(clicks.event_ids)}
+    found["clicks"] = sorted(events.values(), key=lambda event: (event["timestamp"], event["event_id"]))
+    if rooms.live:
+        held = shop_forgetting.held(rooms.shop, customer_id).session_ids if rooms.shop else ()
+        identifiers = {customer_id, *clicks.user_ids, *clicks.session_ids, *held}
+        found["live_events"] = live_forgetting.events(rooms.live, clicks.event_ids, identifiers)
+    return found
 
 
-def search(rooms: Rooms, identifiers: Sequence[str]) -> tuple[list[Report], Report]:
-    """Every file under the data directory and every table of the shop, for some identifiers.
+def search(rooms: ForgettingRooms, identifiers: Sequence[str]) -> tuple[list[Report], Report]:
+    """Every file under the data directory, every table of the shop and of Spark's, for some identifiers.
 
     Returns:
         `[{place, identifier, hits}]`, and `{files, bytes}`: how much was read. Compressed files are read unpacked.
@@ -191,12 +271,16 @@ def search(rooms: Rooms, identifiers: Sequence[str]) -> tuple[list[Report], Repo
         for identifier, hits in _hits(path, identifiers).items():
             found.append({"place": str(path.relative_to(rooms.data_dir)), "identifier": identifier, "hits": hits})
     found += lake_forgetting.occurrences(parquet, identifiers)
+    found += [each for store in rooms.stores for each in store.occurrences(identifiers)]
+    found += rooms.marts.occurrences(identifiers) if rooms.marts else []
     if rooms.shop and not rooms.shop.is_sqlite:
         found += shop_forgetting.occurrences(rooms.shop, identifiers)
+    if rooms.live:
+        found += live_forgetting.occurrences(rooms.live, identifiers)
     return found, {"files": files, "bytes": size}
 
 
-def _erase(rooms: Rooms, stores: Iterable[Path], identifiers: Sequence[str]) -> None:
+def _erase(rooms: ForgettingRooms, stores: Iterable[Path], identifiers: Sequence[str]) -> None:
     """Old pages, copies that a migration made, and lines of logs."""
     files = list(stores)
     if rooms.shop:
@@ -204,7 +288,7 @@ def _erase(rooms: Rooms, stores: Iterable[Path], identifiers: Sequence[str]) -> 
         shop = Path(rooms.commerce.database_url(rooms.data_dir).partition(":///")[2])
         files += [shop] if rooms.shop.is_sqlite else []
     for path in files:
-        store_forgetting.erase_traces(path)
+        sqlite_forgetting.erase_traces(path)
         for copy in path.parent.glob(f"{path.name}.v*.bak"):
             copy.unlink()
     for path in rooms.data_dir.glob("*.log*"):
@@ -247,13 +331,21 @@ def _hits(path: Path, identifiers: Sequence[str]) -> dict[str, int]:
     return {identifier: count for identifier, count in counts.items() if count}
 
 
-def _out_of_reach(rooms: Rooms, now_ms: int) -> list[Report]:
+def _out_of_reach(rooms: ForgettingRooms, now_ms: int) -> list[Report]:
     """What this command cannot reach, and until when it may hold something."""
     buffers = timestamps.to_datetime(timestamps.from_ms(now_ms)) + timedelta(days=_BUFFER_DAYS)
     found: list[Report] = [
         {"place": "backups made by `milepost backup` (restore, then forget again)", "until": None},
         {"place": "trucks' buffers: samples already sent", "until": timestamps.from_datetime(buffers)},
     ]
-    if rooms.shop and not rooms.shop.is_sqlite:
+    found += [each for store in rooms.stores for each in store.out_of_reach(now_ms)]
+    if rooms.live:
+        found.append(
+            {"place": "Kafka's records, by the topics' retention (no reader writes them anywhere)", "until": None}
+        )
+        found.append(
+            {"place": "Spark's checkpoints: open hours and sessions, until the watermark is past them", "until": None}
+        )
+    if rooms.live or (rooms.shop and not rooms.shop.is_sqlite):
         found.append({"place": "PostgreSQL's write-ahead log and base backups, by its own retention", "until": None})
     return found

@@ -1,6 +1,5 @@
 """`milepost forget`: take a customer, or where a truck was, out of everything that is kept on this machine."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from collector.cli_options import settings_of
 from commerce import forgetting as shop_forgetting
 from commerce.queries import open_if_there
 from commerce.settings import CommerceSettings
-from contract import atomic_file, timestamps
+from contract import atomic_file, machine_clock, timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.codec import dump
 from contract.errors import Misconfigured, Rejected
@@ -20,7 +19,9 @@ from contract.forgotten import Forgotten, Span
 from contract.log_format import printable
 from contract.settings import load
 from standalone import forget as forgetting
-from standalone.forget import Rooms
+from standalone.forget import ForgettingRooms
+from standalone.forget_marts import BucketMarts
+from streaming.settings import StreamingSettings
 
 app = typer.Typer(add_completion=False)
 
@@ -49,6 +50,9 @@ def forget(  # noqa: PLR0913 - one parameter an option
     ] = None,
     release: Annotated[bool, typer.Option("--release", help="End the customer's legal hold")] = False,
     holds: Annotated[bool, typer.Option("--holds", help="List the legal holds")] = False,
+    bucket: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With a store on DynamoDB: the stack's bucket")
+    ] = None,
     data_dir: DataDir = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -63,8 +67,8 @@ def forget(  # noqa: PLR0913 - one parameter an option
         raise Misconfigured("give one of --customer, --truck and --driver, or --holds alone")
     if customer is None and (export or hold or release):
         raise Misconfigured("--export, --hold and --release are of a customer: give --customer")
-    now_ms = time.time_ns() // 1_000_000
-    with _rooms(config, data_dir) as rooms:
+    now_ms = machine_clock.now_ms()
+    with _rooms(config, data_dir, bucket) as rooms:
         if holds or hold or release:
             found = _held(rooms, customer, hold=hold, release=release, now_ms=now_ms)
             typer.echo(dump(found) if as_json else _as_lines(found, "No legal holds."))
@@ -84,18 +88,23 @@ def forget(  # noqa: PLR0913 - one parameter an option
 
 
 @contextmanager
-def _rooms(config: Path | None, data_dir: Path | None) -> Iterator[Rooms]:
+def _rooms(config: Path | None, data_dir: Path | None, bucket: str | None) -> Iterator[ForgettingRooms]:
     collector = settings_of(config, data_dir)
     commerce = load("commerce", CommerceSettings, config)
     shop = open_if_there(collector.data_dir, config)
     try:
-        yield Rooms(collector, commerce, shop, config)
+        live = load("streaming", StreamingSettings, config).database or None
+        stores = forgetting.stores_of(collector, bucket)
+        marts = BucketMarts(bucket) if bucket else None
+        yield ForgettingRooms(collector, commerce, shop, stores, config, live, marts)
     finally:
         if shop:
             shop.close()
 
 
-def _held(rooms: Rooms, customer: str | None, *, hold: str | None, release: bool, now_ms: int) -> list[dict[str, Any]]:
+def _held(
+    rooms: ForgettingRooms, customer: str | None, *, hold: str | None, release: bool, now_ms: int
+) -> list[dict[str, Any]]:
     if rooms.shop is None:
         raise Misconfigured(f"no customers in {rooms.data_dir} yet: give --data-dir")
     if customer and hold:
@@ -106,7 +115,7 @@ def _held(rooms: Rooms, customer: str | None, *, hold: str | None, release: bool
 
 
 def _spans(  # noqa: PLR0913 - a truck's or a driver's
-    rooms: Rooms, truck: str | None, driver: str | None, begin: str, end: str, *, dry_run: bool
+    rooms: ForgettingRooms, truck: str | None, driver: str | None, begin: str, end: str, *, dry_run: bool
 ) -> list[Span]:
     if truck:
         return [Span(truck, begin, end)]
@@ -116,8 +125,7 @@ def _spans(  # noqa: PLR0913 - a truck's or a driver's
     if not found:
         raise Misconfigured(f"the vehicle register names no truck of driver {printable(driver)} in that time")
     if not dry_run:
-        marks = Forgotten(rooms.data_dir)
-        shop_forgetting.forget_driver(rooms.shop, driver, marks)
+        shop_forgetting.forget_driver(rooms.shop, driver, Forgotten(rooms.data_dir))
     return found
 
 

@@ -8,7 +8,6 @@ it is stored. The queue is bounded: when it is full, `submit` refuses at once, a
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 from collector.ingest import Ingest
 from collector.stores import Store
+from contract import machine_clock
 from contract.errors import Retryable
 from contract.ingest_items import Item, Receipt
 
@@ -120,7 +120,7 @@ class Writer:
             for job in jobs:
                 job.future.set_exception(error)
         else:
-            self.last_commit_ms = time.time_ns() // 1_000_000
+            self.last_commit_ms = machine_clock.now_ms()
             taken = 0
             for job in jobs:
                 job.future.set_result(receipts[taken : taken + len(job.items)])

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from collector.beacon.http import Refused
+from collector.beacon.http import send_refusal
 from contract.http_access import is_local
+from contract.http_refusals import RequestRefused
 
 PUBLIC = frozenset({"/v1/clicks", "/v1/pixel.gif", "/v1/recommendations", "/beacon.js", "/healthz"})
 """What everybody may reach: what a shop's page needs, and a bare status."""
@@ -41,19 +42,19 @@ class HttpGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._public and (refused := self._refusal(scope)):
             self.refused += 1
-            await refused.send(send)
+            await send_refusal(refused, send)
             return
         await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Refused | None:
+    def _refusal(self, scope: Scope) -> RequestRefused | None:
         if scope["method"] not in _SAFE_METHODS and _of_another_site(scope):
-            return Refused(403, "a page of another site may not do this", field="Origin")
+            return RequestRefused(403, "a page of another site may not do this", field="Origin")
         if scope["path"] in self._judged or scope["path"].startswith(self._judged_under):
             return None
         client = scope.get("client")
         if is_local(client[0] if client else None, scope["headers"]):
             return None
-        return Refused(
+        return RequestRefused(
             403,
             f"{scope['path'][:100]} is for this machine itself, by http://localhost: from elsewhere use an SSH tunnel, "
             "or set up sign-in (docs/security.md)",
@@ -72,4 +73,9 @@ def _of_another_site(scope: Scope) -> bool:
             fetched = value
     if fetched in (b"cross-site", b"same-site"):
         return True
-    return origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host.decode("latin-1").lower()
+    if origin is None:
+        return False
+    try:
+        return bool(urlsplit(origin.decode("latin-1")).netloc.lower() != host.decode("latin-1").lower())
+    except ValueError:  # an address that is none
+        return True

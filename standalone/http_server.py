@@ -44,7 +44,11 @@ class HttpServer:
         self._service.start()
 
     def figures(self) -> Mapping[str, int]:
-        """Its connections, as contract.http_listener.Connections counts them."""
+        """Its connections; any thread may ask.
+
+        Returns:
+            As contract.http_connections.Connections counts them.
+        """
         return self._service.figures()
 
     def stop(self) -> None:

@@ -20,6 +20,7 @@ from contract.ingest_items import Item, Receipt
 from iot_rules.actions import Delivery
 from standalone.child_processes import Child, Children
 from standalone.group_commit_writer import Writer
+from standalone.kafka_offsets import note_used, take_back
 
 log = logging.getLogger(__name__)
 
@@ -33,21 +34,31 @@ class KafkaDoors:
 
     Args:
         url: `kafka://…`, as the worker is given it.
-        place: of that URL.
+        address: of that URL.
         options: further arguments of `milepost collect`, such as `--data-dir DIR`.
     """
 
-    def __init__(self, url: str, place: KafkaAddress, options: Sequence[str]) -> None:
-        self._place = place
+    def __init__(self, url: str, address: KafkaAddress, options: Sequence[str]) -> None:
+        self._url, self._address = url, address
         self._argv = [sys.executable, "-P", "-m", "milepost", "collect", "--stream", url, *options]
         self._lag: Mapping[str, int] = {}
         self._restarts = 0
 
-    def open(self, writer: Writer) -> None:
-        """Make the topics and connect. writer: takes what Kafka cannot."""
-        make_topics(self._place)
+    def open(self, writer: Writer, folder: Path) -> None:
+        """Make the topics, take the workers back where a backup was restored, and connect.
+
+        Args:
+            writer: takes what Kafka cannot.
+            folder: the data directory.
+
+        Raises:
+            Unreachable: no broker answers, or other workers run where a backup was restored.
+        """
+        note_used(folder, self._url)
+        make_topics(self._address)
+        take_back(self._address, folder)
         self._writer = writer
-        streams = {kind: KafkaStream(self._place, topic, deadline=20) for topic, kind in self._place.topics.items()}
+        streams = {kind: KafkaStream(self._address, topic, deadline=20) for topic, kind in self._address.topics.items()}
         self._telemetry, self._clicks = streams["telemetry"], streams["click"]
         self._pool = ThreadPoolExecutor(_PUTS, thread_name_prefix="kafka")
 
@@ -99,6 +110,6 @@ class KafkaDoors:
         """Look at the lag every few seconds."""
         while not stop.wait(_LAG_SECONDS):
             try:
-                self._lag = lag(self._place)
+                self._lag = lag(self._address)
             except Unreachable as error:
                 log.warning("lag_unknown reason=%s", error)

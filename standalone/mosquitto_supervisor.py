@@ -15,7 +15,6 @@ its password.
 import contextlib
 import logging
 import os
-import random
 import shutil
 import signal
 import socket
@@ -24,8 +23,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from contract.descriptors import is_own_trouble
+from contract.descriptors import are_used_up, is_own_trouble
 from contract.errors import Misconfigured, Unreachable
+from contract.ports import can_listen, free_port
 from contract.topics import MAX_PAYLOAD
 from standalone.child_processes import STOP_SECONDS, Child, Children, trim
 from standalone.truck_access import TruckAccess
@@ -80,6 +80,8 @@ class MosquittoSupervisor:
         self._guard = threading.RLock()
         self.port = port
         self.restarts = 0
+        self.full = False
+        """Whether strangers hold all its descriptors: who is connected is served, and nobody else can connect."""
 
     @property
     def url(self) -> str:
@@ -112,7 +114,7 @@ class MosquittoSupervisor:
     def _start(self) -> None:
         if self.alive:
             return
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         self._configure()
         try:
             self._launch()
@@ -122,7 +124,11 @@ class MosquittoSupervisor:
             self._launch_without_database()
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """SIGTERM, on which mosquitto writes its persistence file; SIGKILL after `seconds`."""
+        """SIGTERM, on which mosquitto writes its persistence file, and SIGKILL if it still runs.
+
+        Args:
+            seconds: between the two.
+        """
         self._wanted.clear()  # before the guard: it ends a start that is under way
         with self._guard:
             if self._child:
@@ -142,7 +148,11 @@ class MosquittoSupervisor:
                 self._start()
 
     def ensure(self) -> bool:
-        """Start a dead broker again on its port and bound its log; True if it had died. Errors as for `start`."""
+        """Start a dead broker again on its port and bound its log. Errors as for `start`.
+
+        Returns:
+            Whether it had died.
+        """
         with self._guard:
             trim(self._log)
             if not self._wanted.is_set() or self.alive:
@@ -153,7 +163,11 @@ class MosquittoSupervisor:
             return True
 
     def supervise(self, stop: threading.Event) -> None:
-        """`ensure` five times a second until `stop`; for a thread of its own. While a start fails, it backs off."""
+        """`ensure` five times a second; for a thread of its own. While a start fails, it backs off to 10 seconds.
+
+        Args:
+            stop: ends it.
+        """
         wait = _WATCH_SECONDS
         while not stop.wait(wait):
             try:
@@ -174,13 +188,21 @@ class MosquittoSupervisor:
                 return
             self._asked_at = now
             answers = _answers(self.port)
-            if answers or answers is None:
+            self._note_full(not answers and are_used_up(self._child.pid))
+            if answers or answers is None or self.full:
                 self._answered_at = time.monotonic()  # not to be asked: then nothing is known against it
             elif time.monotonic() - self._answered_at > self._patience:
                 log.error("broker_hung seconds=%.0f pid=%d: killed", self._patience, self._child.pid)
                 self._child.stop(0)
         finally:
             self._guard.release()
+
+    def _note_full(self, full: bool) -> None:
+        if full and not self.full:
+            log.error("broker_full pid=%s: nobody else can connect; bound connections by the firewall", self.pid)
+        elif self.full and not full:
+            log.warning("broker_has_room_again pid=%s", self.pid)
+        self.full = full
 
     @property
     def _log(self) -> Path:
@@ -217,7 +239,7 @@ class MosquittoSupervisor:
         yield from (f"log_type {kind}" for kind in ("error", "warning", "notice"))
 
     def _launch(self) -> None:
-        if not _can_listen(self.port):
+        if not can_listen(self.port):
             raise Misconfigured(
                 f"port {self.port} is in use: stop what listens there (a mosquitto service, perhaps: "
                 "`systemctl disable --now mosquitto`) or choose another port"
@@ -275,30 +297,6 @@ def _program() -> str:
     if found is None:
         raise Unreachable(_MISSING)
     return found
-
-
-def _can_listen(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port() -> int:
-    """A free port below the range for outgoing connections: while the broker is down, a truck on this machine that
-    tries to reconnect could otherwise be given the very port as its own, and the broker could not come back."""
-    try:
-        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError):
-        lowest = 32768
-    ports = range(max(1024, lowest - 16_000), max(lowest, 2048))
-    for port in random.sample(ports, 100):
-        if _can_listen(port):
-            return port
-    raise Misconfigured(f"no free port between {ports[0]} and {ports[-1]}: choose one")
 
 
 def _answers(port: int) -> bool | None:

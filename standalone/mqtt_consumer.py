@@ -1,4 +1,4 @@
-"""The collector's end of MQTT: everything the trucks send, through the rules, to the writer; acknowledged after commit.
+"""One MQTT session of the collector: what it hears goes through the rules to the writer; acknowledged after commit.
 
 A persistent session with manual acknowledgement: what the broker hands out stays its own until the store
 has committed it, so a kill of this process loses nothing. What the broker forgets in a kill, gap repair asks for.
@@ -8,7 +8,6 @@ import logging
 import queue
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from collector.gap_repair import Ask
 from collector.ingest import items_of_stream_record
-from contract import topics
+from contract import machine_clock, topics
 from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
 from contract.ingest_items import Item
 from iot_rules.actions import Delivery
@@ -33,9 +32,9 @@ from iot_rules.engine import PublishedMessage, Rules
 log = logging.getLogger(__name__)
 
 _SESSION_SECONDS = 0xFFFFFFFF  # never expires
-_WINDOW = 1_000
 _GROUP = 500
-_RECORDS = 5_000
+_RECORDS = 1_000
+"""In one commit, about: the other session's messages wait for as long as that takes."""
 _CONNECT_SECONDS = 15.0
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -51,6 +50,21 @@ def items_of(delivery: Delivery) -> list[Item]:
 
 
 @dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a session subscribes to.
+
+    filters: at QoS 1. left: filters that an earlier release had subscribed under this session's name; what they have
+    brought already is still handed out and stored. window: messages that the broker hands out without an
+    acknowledgement. answers_time: whether the trucks' questions for the time are answered.
+    """
+
+    filters: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    window: int = 1_000
+    answers_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Arrival:
     topic: str
     payload: bytes
@@ -62,14 +76,16 @@ class _Arrival:
 class MqttConsumer:
     """One MQTT session of the collector; `start` returns when it is subscribed.
 
-    client_id: the session's name at the broker; the same at every start, and no other collector's. submit, unpack:
-    where the rules' records go, and in which form. user: name and password, where they are not in the URL.
+    client_id: the session's name at the broker; the same at every start, and no other session's. hearing: what it is
+    for. submit, unpack: where the rules' records go, and in which form. user: name and password, where they are not in
+    the URL.
     """
 
     def __init__(  # noqa: PLR0913 - what it stands between
         self,
         url: str,
         client_id: str,
+        hearing: Hearing,
         rules: Rules,
         submit: Submit,
         *,
@@ -81,14 +97,16 @@ class MqttConsumer:
             raise Misconfigured(f"broker {url!r}: give mqtt://host:port or mqtts://host:port")
         self._address = (parts.hostname, parts.port or _PORTS[parts.scheme])
         self._url = f"{parts.scheme}://{parts.hostname}:{self._address[1]}"  # as logged: without the password
+        self._hearing = hearing
         self._rules = rules
         self._submit, self._unpack = submit, unpack
         self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
         self._subscribed = threading.Event()
         self._stopping = threading.Event()
         self._session = 0
+        self._at_work = 0
         self._time_subscription: int | None = None
-        self._worker = threading.Thread(target=self._work, name="uplink", daemon=True)
+        self._worker = threading.Thread(target=self._work, name=client_id, daemon=True)
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
         )
@@ -109,7 +127,7 @@ class MqttConsumer:
         """Connect, subscribe and begin to work. Raises Unreachable with what stood in the way."""
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = _SESSION_SECONDS
-        properties.ReceiveMaximum = _WINDOW
+        properties.ReceiveMaximum = self._hearing.window
         try:
             self._client.connect(*self._address, keepalive=30, clean_start=False, properties=properties)
         except OSError as error:
@@ -129,6 +147,21 @@ class MqttConsumer:
         self._client.disconnect()
         self._client.loop_stop()
 
+    @property
+    def unacknowledged(self) -> int:
+        """Messages that the broker has handed out and the store has not committed yet."""
+        return self._arrivals.qsize() + self._at_work
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so many messages wait here that the broker has more of them."""
+        return self.unacknowledged > self._hearing.window // 4
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker answers."""
+        return self._client.is_connected()
+
     def ask(self, ask: Ask) -> None:
         """Publish a resend request; if it does not arrive, it is due again."""
         self._client.publish(topics.resend(ask.truck_id), ask.request.model_dump_json(), qos=1)
@@ -140,8 +173,11 @@ class MqttConsumer:
             log.error("connect_refused broker=%s reason=%s", self._url, code)
             return
         self._session += 1
-        client.subscribe([(each, SubscribeOptions(qos=1)) for each in topics.UPLINK])
-        self._time_subscription = client.subscribe(topics.TIME_ASK, options=SubscribeOptions(qos=0))[1]
+        client.subscribe([(each, SubscribeOptions(qos=1)) for each in self._hearing.filters])
+        if self._hearing.left:
+            client.unsubscribe(list(self._hearing.left))
+        if self._hearing.answers_time:
+            self._time_subscription = client.subscribe(topics.TIME_ASK, options=SubscribeOptions(qos=0))[1]
 
     def _on_subscribe(
         self, _client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: object
@@ -162,7 +198,7 @@ class MqttConsumer:
             log.warning("disconnected broker=%s reason=%s", self._url, code)
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        now = time.time_ns() // 1_000_000
+        now = machine_clock.now_ms()
         if message.topic.endswith("/time/ask"):
             self._republish(message, now)
             return
@@ -186,6 +222,7 @@ class MqttConsumer:
                     for arrival, _ in some:
                         if arrival.session == self._session:  # a packet id means nothing to another connection
                             self._client.ack(arrival.mid, 1)
+                self._at_work -= len(some)
 
     def _cut(self, group: list[_Arrival]) -> Iterator[list[tuple[_Arrival, list[Any]]]]:
         """The group in parts of about _RECORDS records, each message whole: batches may hold thousands."""
@@ -206,6 +243,7 @@ class MqttConsumer:
         group = []
         while arrival is not None:
             group.append(arrival)
+            self._at_work += 1
             if len(group) >= _GROUP or self._arrivals.empty():
                 return group
             arrival = self._arrivals.get()

@@ -1,32 +1,41 @@
 """What other rooms do on one machine: doors on its port and loops, over stores that are opened here, once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.routing import BaseRoute
 
+from alerts.fact_watch import FactSources
+from alerts.facts import IssuedCertificate
+from alerts.reports import ReportSettings
 from alerts.settings import AlertSettings
 from collector.settings import CollectorSettings
 from commerce.customers.money import Money
-from commerce.queries import Database, order_list
+from commerce.queries import Database, order, order_list
 from commerce.settings import CommerceSettings
 from commerce.storage.database import open_database
 from console.settings import ConsoleSettings
 from contract.codec import Json
+from contract.fleet import FleetSettings, read_zones, zones_file
 from contract.http_access import HttpSettings
 from standalone.alert_loops import Loop, alert_loops
 from standalone.commerce_doors import commerce_doors
 from standalone.console_doors import console_doors
 from standalone.group_commit_writer import Writer
+from standalone.report_loop import report_loops
+from warehouse.settings import WarehouseSettings
 
 _NEWEST_ORDERS = 1_000
 
 
 @dataclass
 class Rooms:
-    """Commerce, console and alerts, each with its settings: `doors` and `companions` are what Standalone takes."""
+    """Commerce, console and alerts, each with its settings: `doors` and `companions` are what Standalone takes.
+
+    certificates: as alerts.fact_watch.FactSources takes them.
+    """
 
     collector: CollectorSettings
     commerce: CommerceSettings
@@ -34,6 +43,10 @@ class Rooms:
     money: Money
     console: ConsoleSettings
     alerts: AlertSettings
+    fleet: FleetSettings
+    warehouse: WarehouseSettings
+    reports: ReportSettings
+    certificates: Callable[[], Iterable[IssuedCertificate]]
     _database: Database | None = None
 
     def doors(self, stack: ExitStack, health: Callable[[], Mapping[str, Json]]) -> list[BaseRoute]:
@@ -47,17 +60,27 @@ class Rooms:
         stack.callback(database.close)
         return [
             *commerce_doors(database, self.collector, self.commerce, self.http, self.money),
-            *console_doors(database, self.collector, self.console, self.http, health=health),
+            *console_doors(database, self.collector, self.console, self.http, self.warehouse, health=health),
         ]
 
     def companions(self, writer: Writer) -> Sequence[Loop]:
-        """The loops of alerts; after `doors`.
+        """The loops of alerts and reports; after `doors`.
 
         Raises:
-            Misconfigured: the rules cannot be read.
+            Misconfigured: the rules or the zones cannot be read, or a report cannot be sent.
         """
+        zones = read_zones(zones_file(self.fleet, self.collector.data_dir))
 
-        def orders() -> list[dict[str, Any]]:
-            return order_list(self._database, most=_NEWEST_ORDERS) if self._database else []
+        def orders(named: Sequence[str]) -> list[dict[str, Any]]:
+            if not self._database:
+                return []
+            newest = order_list(self._database, most=_NEWEST_ORDERS)
+            others = set(named) - {each["order_id"] for each in newest}
+            return [*newest, *(found for each in sorted(others) if (found := order(self._database, each)))]
 
-        return alert_loops(self.alerts, self.collector.store_url, orders, writer)
+        sources = FactSources(orders, self.certificates)
+        store, receivers = self.collector.store_url, self.alerts.receivers
+        reporting = report_loops(
+            self.reports.reports, receivers, self.collector.data_dir, self.warehouse, store, writer
+        )
+        return [*alert_loops(self.alerts, zones, store, sources, writer), *reporting]

@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from collector.beacon.admission import free_bytes_of
 from collector.beacon.app import create_app
 from collector.beacon.settings import BeaconSettings
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_reader, open_store
@@ -39,7 +39,8 @@ from standalone.http_gate import HttpGate
 from standalone.http_server import HOST, HttpServer
 from standalone.kafka_doors import KafkaDoors
 from standalone.mosquitto_supervisor import MosquittoSupervisor
-from standalone.mqtt_consumer import MqttConsumer, items_of
+from standalone.mqtt_consumer import items_of
+from standalone.mqtt_sessions import MqttSessions
 from standalone.supervised_loops import Loops
 from standalone.truck_access import TruckAccess
 
@@ -113,13 +114,13 @@ class Standalone:
         ready.unlink(missing_ok=True)
         for name in reap(self.folder):
             log.warning("orphan_ended name=%s", name)
-        policy = Policy.of(self._collector.track)
+        policy = TrackingPolicy.of(self._collector.track)
         store = open_store(self._collector.store_url)
         stack.callback(store.close)
         vouch_for_policy(store, policy)
         writer = stack.enter_context(Writer(store, Ingest(store, policy, forgotten=Forgotten(self.folder))))
         if self._kafka:
-            self._kafka.open(writer)
+            self._kafka.open(writer, self.folder)
             stack.callback(self._kafka.close)
         beacon = self._beacon.closed() if self.identities else self._beacon
         if not beacon.identity_secret:
@@ -138,6 +139,7 @@ class Standalone:
         )
         for open_doors in self._doors:
             app.router.routes.extend(open_doors(stack, stats))
+        self._clicks = app.figures
         self.gate = HttpGate(app, self._own_sign_in, beacon.public_paths)
         self.web = HttpServer(self.gate, self._port, host=self._host, http=self._http)
         stack.callback(self.web.stop)
@@ -149,7 +151,7 @@ class Standalone:
             self.identities.serve(stack)
             self._thread(stack, self.identities.keep)
             self._thread(stack, self.identities.watch)
-        self._thread(stack, keep_asking, writer, uplink.ask, grace_ms=int(self._collector.resend_after * 1000))
+        self._thread(stack, keep_asking, writer, uplink, grace_ms=int(self._collector.resend_after * 1000))
         read = partial(open_reader, self._collector.store_url)
         self._thread(stack, keep_within, writer, read, self._beacon)
         if self._kafka:
@@ -164,14 +166,22 @@ class Standalone:
 
     def figures(self) -> dict[str, Mapping[str, float]]:
         """Numbers of the doors, for /metrics: `http` and (with identities) `enrollment` connections as
-        contract.http_listener.Connections counts them, `refused` requests, this process' `descriptors`, and the
-        certificates' `expiry` (standalone.truck_access)."""
+        contract.http_connections.Connections counts them, `refused` requests, `clicks` that were turned away
+        (collector.beacon.app), the MQTT sessions of the `uplink` (standalone.mqtt_sessions), this process'
+        `descriptors`, and the certificates' `expiry` (standalone.truck_access).
+        """
         found: dict[str, Mapping[str, float]] = {
             "http": self.web.figures(),
             "requests": {"refused": self.gate.refused},
+            "clicks": self._clicks(),
             "descriptors": {"open": descriptors.in_use(), "limit": descriptors.raise_limit()},
             "loops": {"failures": self.loops.failures, "failing": len(self.loops.failing())},
-            "broker": {"restarts": self.broker.restarts if self.broker else 0, "up": int(self._broker_is_up)},
+            "broker": {
+                "restarts": self.broker.restarts if self.broker else 0,
+                "up": int(self._broker_is_up),
+                "full": int(self._broker_is_full),
+            },
+            "uplink": self._uplink.figures(),
         }
         if self._kafka:
             found["kafka"] = self._kafka.figures()
@@ -186,19 +196,27 @@ class Standalone:
         reasons = [f"{name}: {why}" for name, why in self.loops.failing().items()]
         if not self._broker_is_up:
             reasons.append("the broker is down")
+        elif self._broker_is_full:
+            reasons.append("the broker has no descriptor left: trucks that are connected go on, others cannot connect")
+        elif without := self._uplink.failing:
+            reasons.append(f"no connection to the broker: {without}")
         return {**found, "failing": "; ".join(reasons)} if reasons else found
+
+    @property
+    def _broker_is_full(self) -> bool:
+        return self.broker is not None and self.broker.full
 
     @property
     def _broker_is_up(self) -> bool:
         return self.broker is None or self.broker.alive
 
-    def _connect(self, stack: ExitStack, writer: Writer) -> MqttConsumer:
+    def _connect(self, stack: ExitStack, writer: Writer) -> MqttSessions:
         if self._broker_url is None:
             self.broker = self._start_broker(stack)
         self.mqtt_url = self._broker_url or (self.broker.url if self.broker else "")
         user = self.identities.collector if self.identities else None
         submit, unpack = (self._kafka.forward, self._kafka.unpack) if self._kafka else (writer.submit, items_of)
-        uplink = MqttConsumer(
+        self._uplink = uplink = MqttSessions(
             self.mqtt_url, _session_name(self.folder), Rules(load_documents()), submit, unpack=unpack, user=user
         )
         stack.callback(uplink.stop)

@@ -94,13 +94,21 @@ class TruckAccess:
         )
 
     def figures(self) -> Mapping[str, int]:
-        """Connections of the enrollment server, as contract.http_listener.Connections counts them."""
+        """Connections of the enrollment server, as contract.http_connections.Connections counts them."""
         return self._server.figures() if self._server else {}
 
     def expiry(self) -> Mapping[str, float]:
         """For /metrics: `ca_days_left`, `server_days_left`, and numbers of `trucks` in use, `trucks_ended`,
         `trucks_ending` (within 20 days) and `trucks_cloned`. Some milliseconds for 10,000 trucks."""
         return self._registry.figures()
+
+    def certificates(self) -> list[tuple[str, str, str, str | None]]:
+        """`(truck_id, issued_at, not_after, revoked_at)`, RFC 3339, of every truck, also of retired ones."""
+        return [
+            (truck.truck_id, one.issued_at, one.not_after, one.revoked_at)
+            for truck in self._registry.trucks()
+            for one in truck.certificates
+        ]
 
     def is_retired(self, truck_id: str) -> bool:
         """Whether a truck has been retired; one that the registry does not know has not."""
@@ -117,9 +125,9 @@ class TruckAccess:
 
     def watch(self, *, stop: threading.Event) -> None:
         """Log what the broker refuses until `stop`; for a thread of its own."""
-        from provisioning.broker.denial_log import Refusals
+        from provisioning.broker.denial_log import DenialLog
 
-        Refusals(self._folder / "mosquitto.log").run(stop=stop)
+        DenialLog(self._folder / "mosquitto.log").run(stop=stop)
 
     def close(self) -> None:
         """Close the registry."""

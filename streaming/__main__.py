@@ -1,18 +1,24 @@
-"""`python -m streaming --stream kafka://…`: the jobs, until SIGTERM; in the Spark environment (docs/scale.md)."""
+"""`python -m streaming --stream kafka://…`: the jobs, until SIGTERM; in the Spark environment (docs/scale.md).
+
+SIGTERM is for this process alone: it stops the queries, and its JVM after them.
+"""
 
 import argparse
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from collector.streams.kafka import KafkaAddress, KafkaSettings
 from contract.errors import MilepostError, Misconfigured
+from contract.forgotten import Forgotten
 from contract.log_format import configure_logging
 from contract.settings import load
-from streaming.settings import StreamingSettings
+from contract.stop_signals import stop_event
+from streaming.settings import StreamedDataDir, StreamedMoney, StreamingSettings
+
+log = logging.getLogger(__name__)
 
 
 def _session(name: str) -> Any:
@@ -36,7 +42,7 @@ def _session(name: str) -> Any:
 
 
 def main() -> None:
-    """A query that fails ends the process with 1, so that whoever watches over it starts it anew."""
+    """A query that fails ends all and the process with 1, so that whoever watches over it starts it anew."""
     parser = argparse.ArgumentParser(prog="python -m streaming", description=__doc__)
     parser.add_argument("--stream", required=True, metavar="URL", help="kafka://HOST:PORT[,HOST:PORT]/PREFIX")
     parser.add_argument("--config", type=Path, help="a milepost.toml to use instead of the one found")
@@ -47,17 +53,21 @@ def main() -> None:
         settings = load("streaming", StreamingSettings, given.config)
         if not settings.database.startswith("postgresql://"):
             raise Misconfigured("[streaming] database is missing: set postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        money = load("warehouse", StreamedMoney, given.config)
+        marks = Forgotten(load("collector", StreamedDataDir, given.config).data_dir)
         address = KafkaAddress.of(given.stream, load("kafka", KafkaSettings, given.config))
     except MilepostError as error:
         sys.exit(f"milepost: {error}")
     from streaming.jobs import Jobs
 
-    queries = Jobs(_session("milepost"), address, settings).start(until_caught_up=given.until_caught_up)
-    signal.signal(signal.SIGTERM, lambda *_: [query.stop() for query in queries])
-    for query in queries:
-        query.awaitTermination()
-        if failure := query.exception():
-            sys.exit(f"milepost: job {query.name} failed: {failure}")
+    stopped = stop_event()
+    session = _session("milepost")
+    jobs = Jobs(session, address, settings, money, marks)
+    failed = jobs.watch(jobs.start(stopped, until_caught_up=given.until_caught_up), stopped)
+    session.stop()
+    if failed:
+        sys.exit(f"milepost: {failed}")
+    log.info("ended")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,17 @@
 Each job reads its topic, drops repeats by identity within the watermark, and writes what it has counted. Output modes:
 `append` for raw events and for sessions, which are written once they are over; `update` for the hours that a batch
 changed; `complete` for the totals, which are few. What comes later than the watermark is dropped here, counted in
-`live.late_rows`, and right after the next warehouse build.
+`live.late_rows`, and right after the next warehouse build. The views of the schema make of these tables what the marts
+hold, column by column.
 """
 
 import json
 import logging
 import secrets
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery, StreamingQueryListener
 
 from collector.streams.kafka import KafkaAddress
-from streaming import live_tables
+from contract.forgotten import Forgotten
+from streaming import live_tables, raw_events
+from streaming.decoding import SIGNALS
 from streaming.kafka_source import FORMAT, KafkaSource
-from streaming.settings import StreamingSettings
+from streaming.settings import StreamedMoney, StreamingSettings
 
 log = logging.getLogger(__name__)
 
 _SESSION = "30 minutes"
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,9 @@ class Job:
 
 
 def _once(rows: DataFrame, kind: str, watermark: str) -> DataFrame:
-    return rows.where(F.col("kind") == kind).withWatermark("at", watermark).dropDuplicatesWithinWatermark(["identity"])
+    """Each event or sample once, bots left out as in the marts."""
+    wanted = rows.where((F.col("kind") == kind) & ~F.coalesce("is_bot", F.lit(False)))
+    return wanted.withWatermark("at", watermark).dropDuplicatesWithinWatermark(["identity"])
 
 
 def _hour(frame: DataFrame) -> DataFrame:
@@ -52,38 +59,28 @@ def _count(event_type: str) -> Any:
 
 
 def _traffic(rows: DataFrame) -> DataFrame:
-    bought = F.when(F.col("event_type") == "purchase", F.coalesce("order_id", "identity"))
     return _hour(
         rows.groupBy(F.window("at", "1 hour")).agg(
             F.count("*").alias("events"),
             _count("page_view").alias("page_views"),
             F.size(F.collect_set("user_id")).alias("users"),
-            F.size(F.collect_set(bought)).alias("purchases"),
-            F.sum("revenue").alias("revenue"),
         )
     )
 
 
 def _products(rows: DataFrame) -> DataFrame:
-    def clicked(event_type: str) -> Any:
-        return F.sum(F.when(F.col("event_type") == event_type, F.col("count")).otherwise(0))
-
-    named = rows.where(F.col("item_id").isNotNull())
+    each = rows.select("at", F.explode("touched").alias("of"))
     return _hour(
-        named.groupBy(F.window("at", "1 hour"), "item_id").agg(
-            clicked("view").alias("views"), clicked("click").alias("clicks"), _count("add_to_cart").alias("added")
+        each.groupBy(F.window("at", "1 hour"), F.col("of.item_id").alias("item_id")).agg(
+            *(F.sum(f"of.{name}").alias(name) for name in ("views", "clicks", "added"))
         )
     )
 
 
 def _trucks(rows: DataFrame) -> DataFrame:
-    return _hour(
-        rows.groupBy(F.window("at", "1 hour"), "truck_id").agg(
-            F.count("*").alias("samples"),
-            F.max("speed").alias("max_speed_kmh"),
-            (F.max("odometer") - F.min("odometer")).alias("distance_km"),
-        )
-    )
+    figures = (("min", F.min), ("mean", F.avg), ("max", F.max))
+    signals = [figure(name).alias(f"{name}_{what}") for name in SIGNALS for what, figure in figures]
+    return _hour(rows.groupBy(F.window("at", "1 hour"), "truck_id").agg(F.count("*").alias("samples"), *signals))
 
 
 def _sessions(rows: DataFrame) -> DataFrame:
@@ -94,9 +91,9 @@ def _sessions(rows: DataFrame) -> DataFrame:
         .agg(
             F.count("*").alias("events"),
             _count("page_view").alias("page_views"),
+            _count("view").alias("viewed"),
             _count("add_to_cart").alias("added"),
-            _count("purchase").alias("purchased"),
-            F.sum("revenue").alias("revenue"),
+            _count("remove_from_cart").alias("removed"),
         )
         .withColumn("started_at", F.col("gap.start"))
         .withColumn("ended_at", F.col("gap.end") - F.expr(f"INTERVAL {_SESSION}"))
@@ -124,25 +121,67 @@ class Jobs:
         spark: the session.
         address: where the topics are.
         settings: database, checkpoints and limits.
+        money: the main currency and the rates of others.
+        marks: who and what is forgotten, and stays so.
     """
 
-    def __init__(self, spark: SparkSession, address: KafkaAddress, settings: StreamingSettings) -> None:
-        self._spark, self._address, self._settings = spark, address, settings
+    def __init__(
+        self,
+        spark: SparkSession,
+        address: KafkaAddress,
+        settings: StreamingSettings,
+        money: StreamedMoney,
+        marks: Forgotten,
+    ) -> None:
+        self._spark, self._address, self._settings, self._marks = spark, address, settings, marks
         self._run = _run_of(settings.checkpoints)
         spark.dataSource.register(KafkaSource)
-        spark.streams.addListener(_Late(settings.database, self._run))
+        self._late = _Late(settings.database, self._run)
+        spark.streams.addListener(self._late)
         live_tables.migrate(settings.database)
+        live_tables.set_rates(settings.database, money)
 
-    def start(self, *, until_caught_up: bool) -> list[StreamingQuery]:
-        """Start every query; with `until_caught_up` each ends when it has what lay in Kafka at its start."""
-        queries = []
+    def start(self, stopped: threading.Event, *, until_caught_up: bool) -> list[StreamingQuery]:
+        """Start every query, or as many as there is time for before `stopped`.
+
+        With `until_caught_up` each ends when it has what lay in Kafka at its start, and the next begins then. Else each
+        is waited for until its first batch: it starts Python workers, and Spark gives those ten seconds to connect.
+        """
+        queries: list[StreamingQuery] = []
+
+        def add(query: StreamingQuery) -> None:
+            queries.append(query)
+            while (
+                query.isActive and (until_caught_up or query.lastProgress is None) and not stopped.wait(_LOOK_SECONDS)
+            ):
+                pass
+
         for kind in ("click", "telemetry"):
-            queries.append(self._start(f"raw_{kind}", kind, "append", self._raw, until_caught_up))
-            _wait(queries[-1], until_caught_up)
+            if not stopped.is_set():
+                add(self._start(f"raw_{kind}", kind, "append", self._raw, until_caught_up))
         for job in JOBS:
-            queries.append(self._counting(job, until_caught_up))
-            _wait(queries[-1], until_caught_up)
+            if not stopped.is_set():
+                add(self._counting(job, until_caught_up))
         return queries
+
+    def watch(self, queries: Sequence[StreamingQuery], stopped: threading.Event) -> str | None:
+        """Until every query has ended, one has failed, or `stopped`; then none runs any more.
+
+        Spark tells its listeners of the last batches by and by, and a process that ends does not wait for that: so what
+        the watermarks dropped is written down here.
+
+        Returns:
+            Which query failed, and of what; None where none did.
+        """
+        failed: list[StreamingQuery] = []
+        while not failed and any(query.isActive for query in queries) and not stopped.wait(_LOOK_SECONDS):
+            failed = [query for query in queries if query.exception()]
+        failed = failed or [query for query in queries if query.exception()]
+        for query in queries:
+            query.stop()
+            for progress in query.recentProgress:
+                self._late.note(progress)
+        return f"job {failed[0].name} failed: {failed[0].exception()}" if failed else None
 
     def _counting(self, job: Job, until_caught_up: bool) -> StreamingQuery:
         def shape(rows: DataFrame) -> DataFrame:
@@ -150,13 +189,16 @@ class Jobs:
 
         def write(batch: DataFrame, batch_id: int) -> None:
             rows = [row.asDict() for row in batch.collect()]
-            live_tables.upsert(self._settings.database, job.name, rows, run=self._run, batch_id=batch_id)
+            live_tables.upsert(
+                self._settings.database, job.name, rows, run=self._run, batch_id=batch_id, marks=self._marks
+            )
 
         return self._start(job.name, job.kind, job.mode, write, until_caught_up, shape)
 
     def _raw(self, batch: DataFrame, batch_id: int) -> None:
-        columns = ("topic", "partition", "offset", "identity", "kind", "at", "received_at", "document")
-        live_tables.keep_raw(self._settings.database, batch.select(*columns).toLocalIterator())
+        today = datetime.now(UTC).date()
+        rows = (row.asDict() for row in batch.drop("touched", *SIGNALS).toLocalIterator())
+        raw_events.keep(self._settings.database, rows, days=self._settings.raw_days, today=today, marks=self._marks)
         log.info("raw_kept batch=%d", batch_id)
 
     def _start(  # noqa: PLR0913 - one query's parts
@@ -189,14 +231,6 @@ class Jobs:
         return writer.start()
 
 
-def _wait(query: StreamingQuery, until_caught_up: bool) -> None:
-    """One query after the other: each starts Python workers, and Spark gives those ten seconds to connect."""
-    if until_caught_up:
-        query.awaitTermination()
-    while query.isActive and query.lastProgress is None:
-        time.sleep(0.5)
-
-
 class _Late(StreamingQueryListener):
     """Writes down what the watermarks drop."""
 
@@ -208,8 +242,12 @@ class _Late(StreamingQueryListener):
 
     def onQueryProgress(self, event: Any) -> None:
         progress = event.progress
-        dropped = sum(operator.numRowsDroppedByWatermark for operator in progress.stateOperators)
         log.info("job_went_on name=%s batch=%d rows=%d", progress.name, progress.batchId, progress.numInputRows)
+        self.note(progress)
+
+    def note(self, progress: Any) -> None:
+        """Write down what one batch dropped; a repeat changes nothing."""
+        dropped = sum(operator.numRowsDroppedByWatermark for operator in progress.stateOperators)
         if dropped:
             live_tables.note_late(self._database, progress.name, self._run, progress.batchId, dropped)
 

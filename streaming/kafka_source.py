@@ -11,16 +11,21 @@ from typing import Any
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 
 from contract.ingest_items import Kind
-from streaming.decoding import rows
+from streaming.decoding import SIGNALS, rows
 
 FORMAT = "milepost_kafka"
+_FIELDS = ("event_type", "session_id", "user_id", "order_id", "currency", "is_bot", "touched", "lines", "truck_id",
+           *SIGNALS)  # fmt: skip
+_TYPES = {
+    "is_bot": "boolean",
+    "touched": "array<struct<item_id:string,views:bigint,clicks:bigint,added:bigint>>",
+    **dict.fromkeys(SIGNALS, "double"),
+}
 SCHEMA = (
     "topic string, partition int, offset bigint, received_at timestamp, kind string, identity string, at timestamp,"
-    " document string, event_type string, session_id string, user_id string, item_id string, item_name string,"
-    " order_id string, count bigint, revenue double, truck_id string, speed double, odometer double"
+    " document string, payload binary, fault string, reason string, "
+    + ", ".join(f"{name} {_TYPES.get(name, 'string')}" for name in _FIELDS)
 )
-_FIELDS = ("event_type", "session_id", "user_id", "item_id", "item_name", "order_id", "count", "revenue",
-           "truck_id", "speed", "odometer")  # fmt: skip
 _SECONDS = 20.0
 
 
@@ -38,7 +43,7 @@ class KafkaSource(DataSource):
         return KafkaReader(dict(self.options))
 
 
-class Stretch(InputPartition):
+class OffsetRange(InputPartition):
     """Offsets [first, end) of one partition."""
 
     def __init__(self, partition: int, first: int, end: int) -> None:
@@ -65,14 +70,14 @@ class KafkaReader(DataSourceStreamReader):
             for number, (first, end) in bounds.items()
         }
 
-    def partitions(self, start: dict[str, int], end: dict[str, int]) -> list[Stretch]:
+    def partitions(self, start: dict[str, int], end: dict[str, int]) -> list[OffsetRange]:
         return [
-            Stretch(int(number), start.get(number, 0), last)
+            OffsetRange(int(number), start.get(number, 0), last)
             for number, last in end.items()
             if last > start.get(number, 0)
         ]
 
-    def read(self, partition: Stretch) -> Iterator[tuple[Any, ...]]:
+    def read(self, partition: OffsetRange) -> Iterator[tuple[Any, ...]]:
         """Every record of the stretch; raises where Kafka no longer has one of them: a silent gap would be a loss."""
         from datetime import UTC, datetime
 
@@ -101,7 +106,7 @@ class KafkaReader(DataSourceStreamReader):
                         counted = (row.fields.get(name) for name in _FIELDS)
                         yield (
                             self._topic, partition.partition, offset, arrived, row.kind, row.identity, row.at,
-                            row.document, *counted,
+                            row.document, row.payload, row.fault, row.reason, *counted,
                         )  # fmt: skip
         finally:
             consumer.close()

@@ -1,14 +1,19 @@
-"""The schema `live` of a PostgreSQL: made and migrated by Alembic, written by upserts that may be repeated.
+"""The schema `live` of a PostgreSQL: made and migrated by Alembic; what is counted is written by upserts.
 
 A row is replaced only by a batch of the same run that is not older, or by another run: so a batch that Spark repeats
 after a crash changes nothing, and a job that begins anew with an empty checkpoint overwrites what an earlier one left.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from contract.forgotten import Forgotten
+from streaming.forgotten_rows import WRITING, counted_rows
+from streaming.settings import StreamedMoney
 
 KEYS = {
     "traffic_hour": ("hour",),
@@ -19,8 +24,8 @@ KEYS = {
 }
 
 
-def migrate(url: str) -> None:
-    """Bring the schema up to date. Raises sqlalchemy's errors where the database does not answer."""
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the schema up to a revision. Raises sqlalchemy's errors where the database does not answer."""
     import sqlalchemy
     from alembic import command
     from alembic.config import Config
@@ -31,36 +36,51 @@ def migrate(url: str) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     engine.dispose()
 
 
-def upsert(url: str, table: str, rows: Sequence[dict[str, Any]], *, run: str, batch_id: int) -> None:
-    """Write the rows of one batch in one transaction."""
+def set_rates(url: str, money: StreamedMoney) -> None:
+    """Say what other currencies are worth in the main one; the views convert by it."""
+    rates = [(name, rate, False) for name, rate in money.rates.items() if name != money.currency]
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM live.currency_rate")
+        cursor.executemany("INSERT INTO live.currency_rate VALUES (%s, %s, %s)", [(money.currency, 1.0, True), *rates])
+
+
+def upsert(  # noqa: PLR0913 - what is written, and who writes it
+    url: str, table: str, rows: Sequence[dict[str, Any]], *, run: str, batch_id: int, marks: Forgotten
+) -> None:
+    """Write the rows of one batch in one transaction; a repeat changes nothing.
+
+    Args:
+        url: of the database.
+        table: of KEYS.
+        rows: column → value, all with the same columns.
+        run, batch_id: who writes: a row is replaced by a batch of the same run that is not older, or by another run.
+        marks: who and what is forgotten, and stays so.
+    """
     if not rows:
         return
     names = [*rows[0], "run", "batch_id"]
     keys = KEYS[table]
     changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
     columns = ", ".join(f'"{name}"' for name in names)
-    marks = ", ".join(["%s"] * len(names))
+    holders = ", ".join(["%s"] * len(names))
     wanted = f"live.{table}.run <> excluded.run OR live.{table}.batch_id <= excluded.batch_id"
     statement = (
-        f"INSERT INTO live.{table} ({columns}) VALUES ({marks})"
+        f"INSERT INTO live.{table} ({columns}) VALUES ({holders})"
         f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changed} WHERE {wanted}"
     )
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        cursor.executemany(statement, [(*row.values(), run, batch_id) for row in rows])
+        cursor.execute(WRITING)
+        written = [{name: instant(value) for name, value in row.items()} for row in rows]
+        cursor.executemany(statement, [(*row.values(), run, batch_id) for row in counted_rows(table, written, marks)])
 
 
-def keep_raw(url: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Raw events, each once by where it lay: topic, partition, offset, identity, kind, at, received_at, document."""
-    statement = (
-        'INSERT INTO live.raw_event (topic, "partition", "offset", identity, kind, "at", received_at, document)'
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
-    )
-    with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        cursor.executemany(statement, [tuple(row) for row in rows])
+def instant(value: Any) -> Any:
+    """A value as PostgreSQL shall have it: Spark gives times of this machine's zone, without saying so."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def note_late(url: str, job: str, run: str, batch_id: int, dropped: int) -> None:

@@ -18,6 +18,29 @@ settings.register_profile(
 )
 settings.load_profile("milepost")
 
+_WAITING = (
+    "tests/streaming/",
+    "tests/standalone/test_kafka_doors.py",
+    "tests/standalone/test_kills.py",
+    "tests/collector/handlers/test_kafka_worker.py",
+    "tests/collector/streams/",
+    "tests/standalone/",
+    "tests/deploy/",
+    "tests/provisioning/",
+)
+"""Few tests that each wait long: begun last, they would keep one process busy when the others have ended."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits longest begins first (`--no-loadscope-reorder` keeps this order)."""
+
+    def place(item: pytest.Item) -> int:
+        waits = (number for number, path in enumerate(_WAITING) if item.nodeid.startswith(path))
+        return next(waits, len(_WAITING))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(autouse=True)
 def _left_as_found() -> Iterator[None]:

@@ -35,18 +35,18 @@ def url(brokers: str) -> str:
 
 
 def made(brokers: str, *, partitions: int = 3) -> KafkaAddress:
-    """A place with its topics made."""
-    place = KafkaAddress.of(url(brokers), KafkaSettings(partitions=partitions))
-    make_topics(place)
-    return place
+    """An address with its topics made."""
+    address = KafkaAddress.of(url(brokers), KafkaSettings(partitions=partitions))
+    make_topics(address)
+    return address
 
 
-def read(place: KafkaAddress, topic: str, count: int) -> list[tuple[str, bytes]]:
+def read(address: KafkaAddress, topic: str, count: int) -> list[tuple[str, bytes]]:
     """(key, data) of the first `count` records of a topic, partition by partition in order."""
     from confluent_kafka import Consumer, TopicPartition
 
     reader = Consumer(
-        place.client(**{"group.id": "reader", "enable.auto.commit": False, "fetch.message.max.bytes": 4_000_000})
+        address.client(**{"group.id": "reader", "enable.auto.commit": False, "fetch.message.max.bytes": 4_000_000})
     )
     number = len(reader.list_topics(topic, 10).topics[topic].partitions)
     reader.assign([TopicPartition(topic, part, 0) for part in range(number)])

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from deploy.ministack import free_port
+from contract.ports import free_port
 
 __all__ = ["end", "free_port"]
 

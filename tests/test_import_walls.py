@@ -34,6 +34,7 @@ PLANTED = [
     ("collector/queries/trucks.py", "warehouse.settings", "rooms"),
     ("collector/history/plan.py", "urllib", "collector.history, clicks"),
     ("collector/clicks/counting.py", "sqlite3", "collector.history, clicks"),
+    ("collector/history/plan.py", "contract.machine_clock", "what is pure reads no clock"),
     ("collector/completeness/ledger.py", "time", "collector.history, clicks"),
     ("collector/stores/sqlite/store.py", "boto3", "boto3 only where AWS is spoken to"),
     ("collector/queries/trucks.py", "duckdb", "pyarrow, duckdb, pyiceberg and sqlmesh only in warehouse"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from warehouse.build import build
 from warehouse.engines.duckdb import DuckDbEngine
-from warehouse.lake.build import Lake, Sources
+from warehouse.lake.build import Lake, LakeSources
 from warehouse.rendering import models
 from warehouse.sources import Terms
 
@@ -63,7 +63,7 @@ def marts() -> dict[str, Columns]:
     """Mart → its columns with DuckDB's types, from a build of nothing."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Lake(folder / "lake").build(Sources())
+        Lake(folder / "lake").build(LakeSources())
         engine = DuckDbEngine(folder / "warehouse.duckdb")
         build(folder / "lake", engine, Terms())
         found: dict[str, Columns] = {}

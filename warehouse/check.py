@@ -11,7 +11,7 @@ from contract.errors import Misconfigured
 from warehouse.engines import Engine
 from warehouse.engines.snowflake import SnowflakeEngine
 from warehouse.lake.catalog import Build, LakeCatalog
-from warehouse.lake.schema import TELEMETRY, TRUCK_VERSION, Table
+from warehouse.lake.schema import TELEMETRY, TRUCK_VERSION, LakeTable
 from warehouse.lake.writing import relation
 from warehouse.read import plain
 
@@ -58,7 +58,7 @@ def check(folder: Path, engine: Engine) -> Row:
     return {"ok": all(row["problem"] is None for row in checks), "build": newest.id, "checks": checks}
 
 
-def _asked(folder: Path, build: Build, table: Table, query: str) -> list[tuple[Any, ...]]:
+def _asked(folder: Path, build: Build, table: LakeTable, query: str) -> list[tuple[Any, ...]]:
     files = LakeCatalog(folder).files(table, build.snapshots.get(table.name))
     paths = [path for each in files.values() for path in each]
     with duckdb.connect() as db:

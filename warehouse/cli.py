@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from collector.cli_rendering import show
 from collector.settings import CollectorSettings
 from collector.stores import Reader
 from collector.stores.factory import open_reader
 from contract.cli_options import AsJson, Config, DataDir
+from contract.cli_tables import show
 from contract.codec import dump
 from contract.errors import Misconfigured
 from contract.fleet import FleetSettings, read_zones, zones_file
@@ -65,7 +65,7 @@ def build_lake(
     as_json: AsJson = False,
 ) -> None:
     """Bring the lake up to date with the store. Safe to interrupt and to repeat."""
-    from warehouse.lake.build import Lake, Sources
+    from warehouse.lake.build import Lake, LakeSources
 
     collector, settings = _collector(config, data_dir), load("lake", LakeSettings, config)
     folder = lake_folder(settings, collector.data_dir)
@@ -75,7 +75,7 @@ def build_lake(
             typer.echo(f"No store at {collector.store_url} yet: the lake's tables are empty.", err=True)
         with _shop(collector, config) as shop:
             lake = Lake(folder, memory=settings.memory, keep_days=settings.keep)
-            done = lake.build(Sources(reader, shop), whole=whole)
+            done = lake.build(LakeSources(reader, shop), whole=whole)
     if as_json:
         _print(done)
         return

@@ -5,7 +5,7 @@ not.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def forget(data_dir: Path, store_url: str, config: Path | None = None) -> dict[s
     from collector.stores.factory import open_reader
     from warehouse.build import build
     from warehouse.engines.factory import open_engine
-    from warehouse.lake.build import Lake, Sources
+    from warehouse.lake.build import Lake, LakeSources
     from warehouse.sources import Terms
 
     settings, terms = load("lake", LakeSettings, config), load("warehouse", WarehouseSettings, config)
@@ -45,7 +45,9 @@ def forget(data_dir: Path, store_url: str, config: Path | None = None) -> dict[s
     file.unlink(missing_ok=True)
     reader, shop = open_reader(store_url), open_if_there(data_dir, config)
     try:
-        built = Lake(folder, memory=settings.memory, keep_days=settings.keep).build(Sources(reader, shop), whole=True)
+        built = Lake(folder, memory=settings.memory, keep_days=settings.keep).build(
+            LakeSources(reader, shop), whole=True
+        )
     finally:
         for each in (reader, shop):
             if each:
@@ -62,8 +64,46 @@ def forget(data_dir: Path, store_url: str, config: Path | None = None) -> dict[s
     return {"lake": built["build"], "marts": len(made["marts"])}
 
 
+def replace_identifiers(file: Path, pseudonyms: Mapping[str, str]) -> bool:
+    """Put pseudonyms in the place of identifiers in a Parquet file, also as a part of a text.
+
+    Args:
+        file: of a mart that was exported; written anew where something changes.
+        pseudonyms: identifier → what stands in its place.
+
+    Returns:
+        Whether it has changed.
+    """
+    import duckdb
+
+    if not occurrences([file], pseudonyms):
+        return False
+    new = file.with_suffix(".new")
+    with duckdb.connect() as db:
+        made = db.read_parquet(str(file))
+        chosen = []
+        for name, kind in zip(made.columns, made.types, strict=True):
+            said = '"' + name.replace('"', '""') + '"'
+            if str(kind) == "VARCHAR":
+                for identifier, pseudonym in pseudonyms.items():
+                    old, by = (each.replace("'", "''") for each in (identifier, pseudonym))
+                    said = f"replace({said}, '{old}', '{by}')"
+            chosen.append(f'{said} AS "{name}"')
+        made.project(", ".join(chosen)).write_parquet(str(new))
+    new.replace(file)
+    return True
+
+
 def occurrences(files: Iterable[Path], identifiers: Iterable[str]) -> Rows:
-    """Where identifiers stand in Parquet files, whose pages are compressed: `[{place, identifier, hits}]`."""
+    """Where identifiers stand in Parquet files, whose pages are compressed.
+
+    Args:
+        files: of the lake.
+        identifiers: each is looked for in every column, also as a part of a text.
+
+    Returns:
+        `[{place, identifier, hits}]`: file, identifier and how many rows name it; only those with hits.
+    """
     import duckdb
 
     found: Rows = []

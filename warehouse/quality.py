@@ -34,15 +34,25 @@ def rules(added: Iterable[QualityRule]) -> list[QualityRule]:
 
 
 def measured(found: Iterable[QualityRule]) -> str:
-    """The DuckDB query that measures rules: rule, table_name, rows, failed, threshold, action."""
-    return "\nUNION ALL\n".join(_measure(rule) for rule in found)
+    """The DuckDB query that measures rules, in one scan of each table.
+
+    Its columns are rule, table_name, rows, failed, threshold, action.
+    """
+    by_table: dict[str, list[QualityRule]] = {}
+    for rule in found:
+        by_table.setdefault(rule.table, []).append(rule)
+    return "\nUNION ALL\n".join(_measure(table, mine) for table, mine in by_table.items())
 
 
-def _measure(rule: QualityRule) -> str:
-    relation = f"{rule.table} AS looked_at" if rule.table.startswith("(") else f"raw_{rule.table}"
-    shown = "lake" if rule.table.startswith("(") else rule.table
+def _measure(table: str, mine: list[QualityRule]) -> str:
+    relation, shown = (f"{table} AS looked_at", "lake") if table.startswith("(") else (f"raw_{table}", table)
+    failed = ", ".join(f"count(*) FILTER (WHERE {rule.bad})" for rule in mine)
+    about = ", ".join(
+        f"{{'rule': '{rule.name}', 'threshold': CAST({rule.threshold!r} AS DOUBLE), 'action': '{rule.action}'}}"
+        for rule in mine
+    )
     return (
-        f"SELECT '{rule.name}' AS rule, '{shown}' AS table_name, count(*) AS rows,"
-        f" count(*) FILTER (WHERE {rule.bad}) AS failed, CAST({rule.threshold!r} AS DOUBLE) AS threshold,"
-        f" '{rule.action}' AS action FROM {relation}"
+        f"SELECT about.rule AS rule, '{shown}' AS table_name, rows, failed, about.threshold AS threshold,"
+        f" about.action AS action FROM (SELECT rows, unnest(failed) AS failed, unnest([{about}]) AS about"
+        f" FROM (SELECT count(*) AS rows, [{failed}] AS failed FROM {relation}))"
     )

@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from contract.maintenance import thresholds
+from contract.operational_metrics import operational_metrics
+
 Model = Any
 """sqlmesh.core.model.SqlModel; named so since SQLMesh is imported only where the project is rendered."""
 
@@ -163,11 +166,33 @@ def metrics() -> str:
         "`python -m warehouse.rendering`; change them there. Days and hours are UTC; money is in `[warehouse]`",
         "`currency`, other currencies by `[warehouse.rates]`.",
     ]
+    lines += ["", "## When maintenance is due", "", *_limits()]
     for model in sorted(models("duckdb"), key=lambda each: each.name):
         if model.name.startswith("marts."):
             lines += ["", f"## {model.name.removeprefix('marts.')}", "", model.description, ""]
             lines += [f"- `{name}`: {meaning}" for name, meaning in model.columns.items()]
+    lines += [
+        "",
+        "## Operational figures",
+        "",
+        "Of the running service, in no mart; made of contract/operational_metrics.toml.",
+    ]
+    titles = {"prometheus": "`/metrics` of `milepost up`", "cloudwatch": "CloudWatch, on AWS"}
+    for system, figures in operational_metrics().items():
+        lines += ["", f"### {titles[system]}", ""]
+        lines += [f"- `{name}`: {meaning}" for name, meaning in figures.items()]
     return "\n".join(lines) + "\n"
+
+
+def _limits() -> Iterator[str]:
+    """The table of contract/maintenance.toml."""
+    yield "The limits of `maintenance_due`, made of contract/maintenance.toml; hours are of the window."
+    yield ""
+    yield "| item | limit | window, days | hours | ends |"
+    yield "|---|---|---|---|---|"
+    for name, line in thresholds().items():
+        limit = line.unit if line.limit is None else f"{line.limit:g} {line.unit}"
+        yield f"| {name} | {limit} | {line.days or '–'} | {line.hours or '–'} | {line.ends} |"
 
 
 def main(folder: Path = RENDERED) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from contract.settings import Room
+from contract.settings import RoomSettings
 from warehouse.quality import QualityRule
 
 
-class LakeSettings(Room):
+class LakeSettings(RoomSettings):
     """Where the lake is and how long it keeps what builds replaced.
 
     path: the lake's folder, else `lake` in the data directory. keep: days that the snapshots of finished builds are
@@ -20,7 +20,7 @@ class LakeSettings(Room):
     memory: str = Field(default="1GB", pattern=r"^[0-9.]+ ?[KMG]i?B$")
 
 
-class WarehouseSettings(Room):
+class WarehouseSettings(RoomSettings):
     """How money is counted, and where the warehouse is.
 
     path: the DuckDB file, else `warehouse.duckdb` in the data directory. currency: what all revenue is given in.
@@ -36,10 +36,26 @@ class WarehouseSettings(Room):
 
 
 def lake_folder(settings: LakeSettings, data_dir: Path) -> Path:
-    """The folder of the lake that belongs to a data directory."""
+    """The folder of the lake that belongs to a data directory.
+
+    Args:
+        settings: of the lake.
+        data_dir: holds it, unless the settings say otherwise.
+
+    Returns:
+        The folder, whether it is there or not.
+    """
     return settings.path or data_dir / "lake"
 
 
 def warehouse_file(settings: WarehouseSettings, data_dir: Path) -> Path:
-    """The DuckDB file of the warehouse that belongs to a data directory."""
+    """The DuckDB file of the warehouse that belongs to a data directory.
+
+    Args:
+        settings: of the warehouse.
+        data_dir: holds it, unless the settings say otherwise.
+
+    Returns:
+        The file, whether it is there or not.
+    """
     return settings.path or data_dir / "warehouse.duckdb"

@@ -4,9 +4,10 @@ Written once, in DuckDB's SQL: DuckDB reads the Parquet files for every engine o
 apart in one place. `raw_NAME` is the lake's table NAME.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from contract import maintenance
 from contract.fleet import FleetSettings, Zone
 from warehouse.lake import schema
 from warehouse.lake.tables import COMMERCE
@@ -139,12 +140,24 @@ def _settled(terms: Terms) -> dict[str, str]:
     return {
         "currency_rate": _values(("currency", "rate"), rates),
         "main_currency": f"SELECT '{money.currency}' AS currency",
+        "maintenance_limit": "SELECT " + ", ".join(_limits()),
         "fleet_setting": f"SELECT {_number(price)} AS fuel_price, {_number(fleet.speed_limit_kmh)} AS speed_limit_kmh",
         "zone": _values(("zone_id", "name", "speed_limit_kmh", "south", "north", "west", "east"), zones, texts=2),
         "zone_edge": _values(
             ("zone_id", "from_latitude", "from_longitude", "to_latitude", "to_longitude"), edges, texts=1
         ),
     }
+
+
+def _limits() -> Iterator[str]:
+    """The limits of contract/maintenance.toml as columns: NAME_limit, NAME_days, NAME_hours."""
+    for name, line in maintenance.thresholds().items():
+        if line.limit is not None:
+            yield f"{_number(line.limit)} AS {name}_limit"
+        if line.days:
+            yield f"{line.days} AS {name}_days"
+        if line.hours:
+            yield f"{line.hours} AS {name}_hours"
 
 
 def _text(value: str) -> str:
@@ -191,12 +204,14 @@ _REGISTERS = {
     "customer_order": _ORDER,
     "customer_order_line": _ORDER_LINE,
     **{name: _version(name) for name in ("customer_version", "item_version", "vehicle_version")},
+    "truck_service": """
+        SELECT truck_id, item, valid_from AT TIME ZONE 'UTC' AS serviced_at, odometer
+        FROM raw_service_version WHERE is_current AND item IS NOT NULL""",
     "planned_stop": """
-        SELECT CAST(NULL AS VARCHAR) AS order_id, CAST(NULL AS VARCHAR) AS truck_id, CAST(NULL AS BIGINT) AS stop_no,
-            CAST(NULL AS TIMESTAMP) AS planned_at, CAST(NULL AS DATE) AS day
-        WHERE false""",
+        SELECT order_id, truck_id, stop_no, arrive_at AT TIME ZONE 'UTC' AS planned_at, day,
+            row_number() OVER (PARTITION BY order_id ORDER BY day DESC) = 1 AS is_newest
+        FROM raw_planned_stop""",
     "planned_route": """
-        SELECT CAST(NULL AS VARCHAR) AS truck_id, CAST(NULL AS DATE) AS day, CAST(NULL AS DOUBLE) AS km_planned,
-            CAST(NULL AS DOUBLE) AS km_given_order, CAST(NULL AS DOUBLE) AS litres_saved
-        WHERE false""",
+        SELECT truck_id, day, km AS km_planned, given_order_km AS km_given_order, saved_litres AS litres_saved
+        FROM raw_planned_route""",
 }

@@ -17,7 +17,7 @@ RETAIN_SECONDS = 7 * 24 * 3600
 """How long a sent sample stays, in seconds of running time (see Buffer)."""
 
 
-class Row(NamedTuple):
+class BufferRow(NamedTuple):
     """One stored sample: its number and its final bytes, which never change."""
 
     seq: int
@@ -115,74 +115,152 @@ class Buffer(Protocol):
 
     def append(
         self, document: Mapping[str, Json], moment: Moment | None = None, *, event: bool = False, waits: bool = False
-    ) -> Row:
-        """Store one sample; `document` is the wire's, without schema_version, truck_id, stream_id and seq.
+    ) -> BufferRow:
+        """Store one sample and give it its number. Durable when it returns.
 
-        moment: when it was taken. event: thinning spares it. waits: its sampled_at and time_quality are a draft.
+        Args:
+            document: the wire's, without schema_version, truck_id, stream_id and seq.
+            moment: when it was taken; None for now.
+            event: thinning spares it.
+            waits: its sampled_at and time_quality are a draft, and it is not pending before `release`.
+
+        Returns:
+            Its number and the bytes that will be sent.
+
+        Raises:
+            Retryable: the disk refuses; nothing is stored, and the number is free.
+            Damaged: see the class.
         """
-        ...
 
     def waiting(self) -> list[Draft]:
-        """The samples that wait for a time."""
-        ...
+        """The samples that wait for a time.
+
+        Returns:
+            Ascending by number; empty where none does.
+        """
 
     def release(self, dated: Sequence[Dated]) -> Ranges:
-        """Give waiting samples their final time; durable when it returns. Which numbers may be sent now."""
-        ...
+        """Give waiting samples their final time. Durable when it returns.
+
+        Args:
+            dated: number and time of each; one that does not wait is ignored.
+
+        Returns:
+            Which numbers may be sent now.
+        """
 
     def trusted_around(self, first: int, last: int) -> tuple[datetime | None, datetime | None]:
-        """The last known time before number `first` and the first trusted one after `last`; None if there is none."""
-        ...
+        """The known times on both sides of a run of numbers.
+
+        Args:
+            first: the run's first number.
+            last: its last.
+
+        Returns:
+            (the last known time before it, the first trusted one after it), UTC; None where there is none.
+        """
 
     def boots(self) -> list[Boot]:
-        """The boots that are remembered, in order."""
-        ...
+        """The boots that are remembered.
+
+        Returns:
+            In the order in which they took samples.
+        """
 
     def remember(self, boot: str, anchor: Anchor) -> None:
-        """Keep an instant on a boot's time line, for samples that still wait when the process ends."""
-        ...
+        """Keep an instant on a boot's time line, for samples that still wait when the process ends.
 
-    def pending(self, *, after: int, through: int, limit: int) -> list[Row]:
-        """Up to `limit` pending samples with after < seq ≤ through."""
-        ...
+        Args:
+            boot: its name (Moment.boot).
+            anchor: an uptime of it and the UTC time at that.
+        """
+
+    def pending(self, *, after: int, through: int, limit: int) -> list[BufferRow]:
+        """Read what is pending.
+
+        Args:
+            after: numbers above this one.
+            through: up to and with this one.
+            limit: rows at most.
+
+        Returns:
+            Ascending by number; the bytes are those that were stored.
+
+        Raises:
+            Damaged: a row is not what was stored.
+        """
 
     def pending_ranges(self) -> Ranges:
-        """Which numbers are pending."""
-        ...
+        """Which numbers are pending, those that wait for a time included.
+
+        Returns:
+            Ascending ranges.
+        """
 
     def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
-        """These were acknowledged with success at the instant `at`; unknown numbers are ignored."""
-        ...
+        """Note that samples were acknowledged. A power cut may forget it, a kill not.
+
+        Args:
+            seqs: their numbers; unknown ones are ignored.
+            at: when, RFC 3339.
+        """
 
     def resend(self, asked: Ranges) -> tuple[Ranges, Ranges]:
         """Make what is still held of `asked` pending again.
 
-        Returns (again, gone): what is pending now of what was asked, and what was given out but is no longer held.
-        Numbers that were never given out are in neither.
+        Args:
+            asked: any numbers.
+
+        Returns:
+            (again, gone): what is pending now of what was asked, and what was given out but is no longer held. Numbers
+            that were never given out are in neither.
         """
-        ...
 
     def gone(self) -> Ranges:
-        """Numbers of this stream that were given out and lost, and of which the truck knows."""
-        ...
+        """What was lost.
+
+        Returns:
+            Numbers of this stream that were given out and lost, and of which the truck knows.
+        """
 
     def dropped(self, within: Ranges | None = None, *, limit: int) -> list[Dropped]:
-        """What was thinned: inside the given ranges, or the `limit` latest runs."""
-        ...
+        """What was thinned.
+
+        Args:
+            within: only runs that touch these numbers; None for the latest.
+            limit: runs at most.
+
+        Returns:
+            Ascending runs.
+        """
 
     def prune(self) -> int:
-        """Drop what was sent longer ago than it is retained; how many."""
-        ...
+        """Drop what was sent longer ago than it is retained.
 
-    def counts(self) -> Counts: ...
+        Returns:
+            How many samples.
+        """
+
+    def counts(self) -> Counts:
+        """How many samples there are.
+
+        Returns:
+            Pending (and of these waiting for a time), and sent but retained.
+        """
 
     def note(self, notes: Mapping[str, str]) -> None:
-        """Keep short texts for whoever reads the file beside the service (`milepost agent status`)."""
-        ...
+        """Keep short texts for whoever reads the file beside the service (`milepost agent status`).
+
+        Args:
+            notes: name → text, over what there was. A power cut may forget it.
+        """
 
     def notes(self) -> Mapping[str, str]:
-        """What `note` kept, also by an earlier process; empty after a repair."""
-        ...
+        """What `note` kept, also by an earlier process.
+
+        Returns:
+            Empty after a repair.
+        """
 
     def repair(self) -> None:
         """After Damaged: set the file aside, salvage it into a new one, and go on with that."""
@@ -191,6 +269,6 @@ class Buffer(Protocol):
     def close(self) -> None: ...
 
 
-def join_batch(rows: Iterable[Row]) -> bytes:
+def join_batch(rows: Iterable[BufferRow]) -> bytes:
     """`{"records":[…]}` of the stored bytes as they are."""
     return b'{"records":[' + b",".join(row.body for row in rows) + b"]}"

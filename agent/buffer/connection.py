@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.errors import Damaged
+from agent.errors import BufferDamaged
 from contract.errors import Retryable
 
 _DAMAGE = {
@@ -32,7 +32,7 @@ def is_damage(error: Exception) -> bool:
     return code & 0xFF in _DAMAGE or code in _DAMAGED_READS
 
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BROKEN = {errno.EIO, errno.EROFS}
 _LEAST_ROOM = 128 * 1024
 """Bytes that SQLite needs to open a file: its shared memory, and the begin of a log."""
@@ -45,7 +45,7 @@ def disk_refuses(error: OSError | sqlite3.Error, path: Path) -> bool:
     asked too. A disk that turned read-only under a file that is there has broken; without a file the path is wrong.
     """
     if isinstance(error, OSError):
-        return error.errno in _NO_ROOM or (error.errno in _BROKEN and path.exists())
+        return error.errno in NO_ROOM or (error.errno in _BROKEN and path.exists())
     code = error.sqlite_errorcode & 0xFF
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return True
@@ -97,7 +97,7 @@ class BufferFile:
             yield self.db
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if is_damage(error):
-                raise Damaged(f"{self.path} is damaged ({error}): it is set aside and salvaged") from error
+                raise BufferDamaged(f"{self.path} is damaged ({error}): it is set aside and salvaged") from error
             raise Retryable(f"the buffer {self.path} cannot be used: {error}; {_remedy()}") from error
 
     def one(self, query: str, *values: object) -> Any:

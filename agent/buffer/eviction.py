@@ -17,7 +17,7 @@ _FULL, _ENOUGH = 0.9, 0.8
 _CHUNK = 2000
 
 
-class Room:
+class FileBound:
     """One file's bound in bytes, the write-ahead log apart, which has a bound of its own."""
 
     def __init__(self, file: BufferFile, limit: int) -> None:

@@ -47,7 +47,7 @@ class Unsound(sqlite3.DatabaseError):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedBuffer:
     """connection: to a whole file. salvaged: what was saved into it from one that was damaged, None if nothing was or
     there was no need. aside: the name of the damaged file, None if there was none. torn: its log had commits that could
     not be recovered."""
@@ -58,7 +58,7 @@ class Opened:
     torn: bool = False
 
 
-def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: float = CHECK_SECONDS) -> Opened:
+def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: float = CHECK_SECONDS) -> OpenedBuffer:
     """The file at `path`, whole and up to date. Raises Misconfigured for a file that is not this truck's, of another
     program or of a newer version; sqlite3.OperationalError and OSError where the disk refuses."""
     tail = _log_of(path)
@@ -74,7 +74,7 @@ def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: f
         return replace_damaged(path, truck_id, mark, tail=tail)
     recovered = connection.execute("PRAGMA wal_checkpoint").fetchone()[1]
     salvaged = _save_tail(connection, tail, truck_id, mark)
-    return Opened(connection, salvaged, torn=lost_commits(tail, recovered))
+    return OpenedBuffer(connection, salvaged, torn=lost_commits(tail, recovered))
 
 
 def replace_damaged(
@@ -84,7 +84,7 @@ def replace_damaged(
     *,
     tail: bytes | None = None,
     old: sqlite3.Connection | None = None,
-) -> Opened:
+) -> OpenedBuffer:
     """Set the file aside with what belongs to it, begin a new one, and put into it what can be salvaged.
 
     tail: the bytes of its log as they were before SQLite saw them; None to read them now. old: a connection that is
@@ -110,7 +110,7 @@ def replace_damaged(
             if (part := _beside(aside, suffix)).exists():
                 part.rename(_beside(path, suffix))
         raise
-    return Opened(connection, salvaged, aside.name)
+    return OpenedBuffer(connection, salvaged, aside.name)
 
 
 def _is_foreign(path: Path) -> bool:

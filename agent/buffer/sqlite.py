@@ -16,14 +16,14 @@ from datetime import datetime
 from logging import getLogger
 from pathlib import Path
 
-from agent.buffer import RETAIN_SECONDS, Boot, Counts, Dated, Draft, Dropped, Predecessor, Row
+from agent.buffer import RETAIN_SECONDS, Boot, BufferRow, Counts, Dated, Draft, Dropped, Predecessor
 from agent.buffer.connection import BufferFile, disk_refuses
-from agent.buffer.eviction import Room
+from agent.buffer.eviction import FileBound
 from agent.buffer.high_water_mark import Mark, MarkFile
-from agent.buffer.recovery import Opened, begin_stream, open_buffer_file, replace_damaged, stream_of
+from agent.buffer.recovery import OpenedBuffer, begin_stream, open_buffer_file, replace_damaged, stream_of
 from agent.buffer.schema import EVENT, TRUSTED, checksum
 from agent.buffer.undated_samples import Waiting
-from agent.errors import Damaged
+from agent.errors import BufferDamaged
 from agent.timing.clock import Moment
 from agent.timing.trusted_time import Anchor
 from contract.codec import Json, dump
@@ -39,6 +39,9 @@ LIMIT_BYTES = 64 * 1024 * 1024
 _MAX_PREDECESSORS = 20
 _PRUNE_CHUNK = 1000
 _LOOK_EVERY = 50
+
+_NOTE = "INSERT INTO notes VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+"""Not OR REPLACE, which writes the index's page too: 1 KB more for every sample."""
 
 
 class SqliteBuffer:
@@ -72,7 +75,7 @@ class SqliteBuffer:
                 opened = open_buffer_file(path, truck_id, self._mark.mark)
                 self._file = BufferFile(path, opened.connection)
                 undo.callback(self._file.close)
-                self._room, self._waiting = Room(self._file, limit), Waiting(self._file)
+                self._room, self._waiting = FileBound(self._file, limit), Waiting(self._file)
                 self._begin(opened)
             except (OSError, sqlite3.OperationalError) as error:
                 if disk_refuses(error, path):
@@ -81,7 +84,7 @@ class SqliteBuffer:
                 raise Misconfigured(f"cannot use the buffer {path}: {error}; {hint}") from None
             self._release = undo.pop_all()
 
-    def _begin(self, opened: Opened, reached: int | None = None) -> None:
+    def _begin(self, opened: OpenedBuffer, reached: int | None = None) -> None:
         """Learn what a file just opened holds, and settle it with the mark."""
         self._predecessors: list[Predecessor] | None = None
         self._stream_id = self._stream()
@@ -124,12 +127,12 @@ class SqliteBuffer:
 
     def append(
         self, document: Mapping[str, Json], moment: Moment | None = None, *, event: bool = False, waits: bool = False
-    ) -> Row:
+    ) -> BufferRow:
         """Store one sample and give it its number; Retryable if the disk refuses, and then nothing is stored."""
         self._look_for_room()
         seq = self._highest + 1
         head = {"schema_version": SCHEMA_VERSION, "truck_id": self._truck_id, "stream_id": self._stream_id, "seq": seq}
-        row = Row(seq, dump({**head, **document}).encode())
+        row = BufferRow(seq, dump({**head, **document}).encode())
         try:
             self._mark.write(Mark(self._stream_id, seq, self._oldest))
         except OSError as error:
@@ -169,7 +172,7 @@ class SqliteBuffer:
         """Keep an instant on a boot's time line."""
         self._waiting.remember(boot, anchor)
 
-    def pending(self, *, after: int, through: int, limit: int) -> list[Row]:
+    def pending(self, *, after: int, through: int, limit: int) -> list[BufferRow]:
         """Up to `limit` pending samples with after < seq ≤ through, ascending."""
         query = (
             "SELECT samples.seq, body, crc FROM pending JOIN samples ON samples.seq = pending.seq"
@@ -179,8 +182,8 @@ class SqliteBuffer:
             found = db.execute(query, (after, through, limit)).fetchall()
         for seq, body, crc in found:
             if not isinstance(body, bytes) or crc != checksum(seq, body):
-                raise Damaged(f"sample {seq} in {self._path} is not what was stored: the file is set aside")
-        return [Row(seq, body) for seq, body, _ in found]
+                raise BufferDamaged(f"sample {seq} in {self._path} is not what was stored: the file is set aside")
+        return [BufferRow(seq, body) for seq, body, _ in found]
 
     def pending_ranges(self) -> Ranges:
         """Which numbers are pending."""
@@ -200,7 +203,7 @@ class SqliteBuffer:
                 f"INSERT INTO sent (seq, age) SELECT seq, {age:d} FROM pending WHERE seq BETWEEN ? AND ?", pairs
             )
             db.executemany("DELETE FROM pending WHERE seq BETWEEN ? AND ?", pairs)
-            db.execute("INSERT OR REPLACE INTO notes VALUES ('last_sent_at', ?)", (at,))
+            db.execute(_NOTE, ("last_sent_at", at))
 
     def resend(self, asked: Ranges) -> tuple[Ranges, Ranges]:
         """(again, gone) of what was asked: see Buffer. What waits for a time is in neither."""
@@ -253,7 +256,7 @@ class SqliteBuffer:
     def note(self, notes: Mapping[str, str]) -> None:
         """Keep short texts for `milepost agent status`."""
         with self._file.transaction(lazy=True) as db:
-            db.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", list(notes.items()))
+            db.executemany(_NOTE, list(notes.items()))
 
     def notes(self) -> dict[str, str]:
         """What was kept."""
@@ -313,7 +316,7 @@ class SqliteBuffer:
                 db.execute(query, (mark.stream_id, mark.highest_seq))
         return stream_id
 
-    def _settle_with_mark(self, opened: Opened, reached: int | None) -> int:
+    def _settle_with_mark(self, opened: OpenedBuffer, reached: int | None) -> int:
         """The highest number given out. Where the mark is further than the file and its one sample in the making, the
         file has lost its end or gone back in time (a restored copy): what is missing is gone, never used twice.
 
@@ -344,7 +347,7 @@ class SqliteBuffer:
             self._mark.write(Mark(self._stream_id, highest))
         return highest
 
-    def _tell_salvaged(self, opened: Opened, first: int, last: int) -> None:
+    def _tell_salvaged(self, opened: OpenedBuffer, first: int, last: int) -> None:
         assert opened.salvaged
         kept = opened.salvaged.numbers
         with self._file.faults() as db:

@@ -34,13 +34,46 @@ class Office(Protocol):
     """
 
     def enrol(self, csr: str) -> Granted:
-        """The first certificate, for what the enrolment file holds: a one-time token, a claim."""
-        ...
+        """The first certificate, for what the enrolment file holds: a one-time token, a claim.
+
+        Args:
+            csr: the signing request, PEM.
+
+        Returns:
+            The certificate for the request's key.
+
+        Raises:
+            Unreachable: no answer; ask again.
+            Rejected: it will not, and says why.
+        """
 
     def renew(self, csr: str, *, certificate: str, key: bytes) -> Granted:
-        """A certificate for a new key, on the strength of the present one."""
-        ...
+        """A certificate for a new key, on the strength of the present one.
+
+        Args:
+            csr: the new key's signing request, PEM.
+            certificate: the present one, PEM.
+            key: its private key, PEM.
+
+        Returns:
+            The new certificate; the present one stays valid until `confirm`.
+
+        Raises:
+            Unreachable: no answer; ask again.
+            Rejected: it will not, and says why.
+        """
 
     def confirm(self, *, certificate: str, key: bytes) -> Advice:
-        """This certificate has been used: the truck's others may be revoked now. May be said again at any time."""
-        ...
+        """Say that a certificate has been used: the truck's others may be revoked now. May be said again at any time.
+
+        Args:
+            certificate: that one, PEM.
+            key: its private key, PEM.
+
+        Returns:
+            What the office advises.
+
+        Raises:
+            Unreachable: no answer; say it again.
+            Rejected: it does not know the certificate.
+        """

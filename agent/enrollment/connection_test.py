@@ -47,8 +47,8 @@ class MqttProof:
         client = new_client(self._truck_id)
         topic = topics.batch(self._truck_id)
         client.on_connect = lambda _c, _d, _f, code, _p: outcome.connected(client, topic, code)
-        client.on_publish = lambda _c, _d, _m, code, _p: outcome.settle("" if code.value < _FAILED else str(code))
-        client.on_disconnect = lambda _c, _d, _f, code, _p: outcome.settle(f"disconnected: {code}")
+        client.on_publish = lambda _c, _d, _m, code, _p: outcome.finish("" if code.value < _FAILED else str(code))
+        client.on_disconnect = lambda _c, _d, _f, code, _p: outcome.finish(f"disconnected: {code}")
         connect(client, self._host, self._port, _context(identity))
         client.loop_start()
         try:
@@ -77,11 +77,11 @@ class _Outcome:
 
     def connected(self, client: Client, topic: str, code: object) -> None:
         if getattr(code, "is_failure", True):
-            self.settle(str(code))
+            self.finish(str(code))
         else:
             client.publish(topic, b'{"records":[]}', qos=1)
 
-    def settle(self, reason: str) -> None:
+    def finish(self, reason: str) -> None:
         if not self.settled.is_set():
             self.reason = reason
             self.settled.set()

@@ -39,7 +39,7 @@ class EnrolmentFile(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ServerAddress:
     """Where the next certificate comes from, and the broker it is for. Holds no secret."""
 
     kind: Literal["https", "claim"]
@@ -59,25 +59,25 @@ def read(path: Path) -> EnrolmentFile:
         raise Misconfigured(f"{path} is no enrolment file: {where}: {first['msg']}; ask for a new one") from None
 
 
-def address_of(file: EnrolmentFile) -> Address:
+def address_of(file: EnrolmentFile) -> ServerAddress:
     """What renewals need of it."""
-    return Address(file.kind, file.truck_id, file.broker, file.url, file.template)
+    return ServerAddress(file.kind, file.truck_id, file.broker, file.url, file.template)
 
 
-def office_text(address: Address) -> str:
+def office_text(address: ServerAddress) -> str:
     """As it is kept in an identity's office.json."""
-    return json.dumps({name: getattr(address, name) for name in Address.__slots__}) + "\n"
+    return json.dumps({name: getattr(address, name) for name in ServerAddress.__slots__}) + "\n"
 
 
-def kept(wallet: Wallet) -> Address | None:
+def kept(wallet: Wallet) -> ServerAddress | None:
     """Where the current identity's next certificate comes from, None where this truck was never enrolled."""
     path = wallet.folder / "office.json"
     return read_address(path) if path.exists() else None
 
 
-def read_address(path: Path) -> Address:
+def read_address(path: Path) -> ServerAddress:
     """An office.json. Misconfigured where it is damaged."""
     try:
-        return Address(**json.loads(read_private(path)))
+        return ServerAddress(**json.loads(read_private(path)))
     except (ValueError, TypeError):
         raise Misconfigured(f"{path} is damaged: enrol again with a new enrolment file") from None

@@ -38,12 +38,34 @@ class Desk(Protocol):
     """One connection. Rejected with AWS's reason, also where it ends the connection; Unreachable for no answer."""
 
     def create(self, csr: str) -> Made:
-        """CreateCertificateFromCsr."""
-        ...
+        """CreateCertificateFromCsr.
+
+        Args:
+            csr: the signing request, PEM.
+
+        Returns:
+            A certificate that is not active yet.
+
+        Raises:
+            Rejected: with AWS's reason.
+            Unreachable: no answer within SECONDS.
+        """
 
     def register(self, template: str, ownership: str, parameters: dict[str, str]) -> str:
-        """RegisterThing; the thing's name."""
-        ...
+        """RegisterThing.
+
+        Args:
+            template: the provisioning template's name.
+            ownership: the token of `create`.
+            parameters: the template's.
+
+        Returns:
+            The thing's name; the certificate is active.
+
+        Raises:
+            Rejected: with AWS's reason.
+            Unreachable: no answer within SECONDS.
+        """
 
 
 OpenDesk = Callable[[ProvisioningEndpoint], AbstractContextManager[Desk]]

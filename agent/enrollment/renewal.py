@@ -16,7 +16,7 @@ from agent.enrollment import Office
 from agent.enrollment.connection_test import MqttProof
 from agent.enrollment.credential_store import Wallet
 from agent.enrollment.csr import share_lived
-from agent.enrollment.enrollment_file import Address, kept
+from agent.enrollment.enrollment_file import ServerAddress, kept
 from agent.enrollment.rotation import Rotation, Step, next_step
 from agent.enrollment.standalone_issuer import HttpsOffice
 from contract.errors import MilepostError, Rejected
@@ -35,7 +35,7 @@ def due(wallet: Wallet, now: datetime | None = None) -> bool:
     return bool(current and current.certificate and share_lived(current.certificate, now or datetime.now(UTC)) >= DUE)
 
 
-def open_office(ca: str, address: Address) -> Office:
+def open_office(ca: str, address: ServerAddress) -> Office:
     """The office for renewals. ca: whom to trust, PEM."""
     if address.kind == "https":
         return HttpsOffice(address.url or "", ca)
@@ -44,7 +44,7 @@ def open_office(ca: str, address: Address) -> Office:
     return ClaimOffice(address.broker, ca, address.template or "", address.truck_id)
 
 
-def renew(wallet: Wallet, address: Address, context: Any, *, now: bool = False) -> int:
+def renew(wallet: Wallet, address: ServerAddress, context: Any, *, now: bool = False) -> int:
     """Finish or begin a change if it is time (or `now`); the steps taken. Errors as Rotation.run.
 
     context: the ssl.SSLContext of the running transport, which takes the new certificate for its next connection.
@@ -64,7 +64,7 @@ def renew(wallet: Wallet, address: Address, context: Any, *, now: bool = False) 
     return rotation.run(renew=now or due(wallet))
 
 
-def visit(wallet: Wallet, address: Address, context: Any) -> bool:
+def visit(wallet: Wallet, address: ServerAddress, context: Any) -> bool:
     """Ask the box whom to trust, and whether to renew now. Errors as Office.confirm.
 
     What it says to trust is kept only after the box itself has been reached by it. context: as for `renew`.

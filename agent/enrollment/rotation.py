@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 from agent.enrollment import Office
 from agent.enrollment.credential_store import Identity, Wallet
 from agent.enrollment.csr import belongs, new_key, signing_request
-from agent.enrollment.enrollment_file import Address, office_text, read_address
+from agent.enrollment.enrollment_file import ServerAddress, office_text, read_address
 from contract.errors import Rejected, Unreachable
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Proof(Protocol):
     def __call__(self, identity: Identity) -> None: ...
 
 
-def next_step(wallet: Wallet, address: Address, *, proven: int | None, renew: bool) -> Step | None:
+def next_step(wallet: Wallet, address: ServerAddress, *, proven: int | None, renew: bool) -> Step | None:
     """What is to be done now, None for nothing.
 
     Args:
@@ -58,7 +58,7 @@ def next_step(wallet: Wallet, address: Address, *, proven: int | None, renew: bo
     return "make_key" if renew else None
 
 
-def under_way(wallet: Wallet, address: Address) -> Identity | None:
+def under_way(wallet: Wallet, address: ServerAddress) -> Identity | None:
     """The change under way at this office."""
     pending = wallet.pending
     return pending if pending and read_address(pending.office_file) == address else None
@@ -77,7 +77,7 @@ class Rotation:
         office: Office,
         prove: Proof,
         *,
-        address: Address,
+        address: ServerAddress,
         ca: str,
         after: Callable[[Step], None] = lambda step: None,
     ) -> None:

@@ -66,6 +66,7 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         ("truck", f"{status['truck_id']}, stream {status['stream_id']}"),
         ("agent", _agent(status)),
         ("broker", _since(status["connection"], status["connection_at"]) if status["pid"] else None),
+        ("disk", held_in_memory(status["held_in_memory"]) if status["held_in_memory"] else None),
         ("last sample", _last(status["last_sample"])),
         ("to be sent", _pending(status)),
         ("sent and kept", _sent(status)),
@@ -76,6 +77,19 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         *(("sources disagree", _dispute(each)) for each in status["disagreements"]),
     ]
     return [f"{label:{_LABEL}}{said}" for label, said in rows if said]
+
+
+def held_in_memory(held: Mapping[str, Any]) -> str:
+    """What a running agent could not store so far, in a line.
+
+    Args:
+        held: agent.buffer.never_stored.Holding as a mapping.
+
+    Returns:
+        The line, without its label.
+    """
+    said = f"takes no samples since {held['since']}: at least {_samples(held['count'])} in memory"
+    return f"{said} of pid {held['pid']}; {held['reason']}"
 
 
 def _agent(status: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ class BatchWindow:
         """Whether samples go one by one, each at once."""
         return self._seconds == 0
 
-    def adopt(self, seconds: float) -> None:
+    def set_seconds(self, seconds: float) -> None:
         """Another setting from now on, also for what waits already."""
         self._seconds = seconds
         self._opens_at = min(self._opens_at, self._monotonic() + seconds)
@@ -29,7 +29,7 @@ class BatchWindow:
         """A connection has come: what there is goes at once."""
         self._first, self._opens_at = True, 0.0
 
-    def hurry(self) -> None:
+    def open_now(self) -> None:
         """What waits goes at once."""
         self._opens_at = 0.0
 

@@ -24,7 +24,7 @@ _TYPICAL = 700.0
 _LEARN = 0.1
 
 
-class Budget:
+class DataBudget:
     """One truck's allowance. daily: MB, None for no bound. interval: seconds between live samples."""
 
     def __init__(
@@ -41,9 +41,9 @@ class Budget:
         self._other = (
             {day: cost for day, cost in other.items() if isinstance(cost, int)} if isinstance(other, dict) else {}
         )
-        self.adopt(daily, interval)
+        self.configure(daily, interval)
 
-    def adopt(self, daily: float | None, interval: float) -> None:
+    def configure(self, daily: float | None, interval: float) -> None:
         """Other settings from now on; what is spent stays spent."""
         self._limit = None if daily is None else daily * _MEGABYTE
         self._interval = interval

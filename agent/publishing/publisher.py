@@ -6,6 +6,7 @@ thread that calls it, which alone uses the buffer.
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from logging import getLogger
@@ -15,11 +16,13 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from agent.buffer import Buffer
-from agent.buffer.never_stored import NeverStored
+from agent.buffer.never_stored import NeverStoredCounts
 from agent.json_state_file import JsonStateFile
 from agent.publishing import status_reports
 from agent.publishing.batch_window import BatchWindow
-from agent.publishing.data_budget import Budget
+from agent.publishing.broker_refusals import BrokerRefusals, LastRefusal
+from agent.publishing.data_budget import DataBudget
+from agent.publishing.delivery_marks import DeliveryMarks
 from agent.publishing.rate_limiter import RateLimiter, with_lanes
 from agent.publishing.send_queue import SendQueue
 from agent.publishing.status_reports import Configured
@@ -51,41 +54,63 @@ log = getLogger(__name__)
 _LONGEST_SLEEP = 5.0
 _SHORTEST_SLEEP = 0.02
 _EVENTS_AT_ONCE = 500
-_MARK_AT_ONCE = 1000
-_MARK_AFTER = 0.2
-_MARK_AGAIN = 10.0
-_NOTE_REFUSALS = 60.0  # seconds between two notes of the same refusal, each of which is written to the disk
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """Who is told of what comes. config: gets each document of the config topic. ack: gets the highest token of each
+    PUBACK (`Publisher.last_token` is the latest that was given out). time: gets each answer to `ask_time`, and says
+    whether it was believed."""
+
+    config: Callable[[bytes], None] = lambda payload: None
+    ack: Callable[[int], None] = lambda token: None
+    time: Callable[[CloudInstant], bool] = lambda instant: False
 
 
 class Publisher:
     """One truck's line to the cloud. `start`, then `turn` again and again, then `say_goodbye` and `close`.
 
-    configured: what status says of the remote configuration.
-    losses: what reports say of samples never stored. on_config: gets each document of the config topic.
-    on_ack: gets the highest token of each PUBACK; `last_token` is the latest that was given out.
-    on_time: gets each answer to `ask_time`, and says whether it was believed.
+    Args:
+        settings: topics, rates and intervals.
+        buffer: what is sent from, and marked in.
+        transport: the line; started and closed here.
+        clock: the truck's.
+        hears: who is told of what comes.
+        losses: what reports say of samples never stored.
+        configured: what status says of the remote configuration at first.
     """
 
-    def __init__(self, settings: AgentSettings, buffer: Buffer, transport: Transport, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913 - what it is made of
+        self,
+        settings: AgentSettings,
+        buffer: Buffer,
+        transport: Transport,
+        clock: Clock,
+        *,
+        hears: "Hears | None" = None,
+        losses: NeverStoredCounts | None = None,
+        configured: Configured | None = None,
+    ) -> None:
         self._buffer, self._transport, self._clock = buffer, transport, clock
+        self._hears = hears or Hears()
         self._routes = routes(settings.truck_id, settings.basic_ingest)
         limits = transport.limits
         self._gathering = BatchWindow(settings.send_interval, clock.monotonic)
         self._lanes = SendQueue(buffer, limits, clock.monotonic, self._gathering)
         self._pace = RateLimiter(limits.publishes_per_second, limits.bytes_per_second, limits.payload, clock.monotonic)
         keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".budget"))
-        self._budget = Budget(settings.daily_budget, settings.interval, keepsake, clock.now)
+        self._budget = DataBudget(settings.daily_budget, settings.interval, keepsake, clock.now)
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._later: deque[Event] = deque()  # what came during `sleep`
         self._tokens = count(1)
         self._control: dict[int, str] = {}  # token → topic, of what is no sample
-        self._delivered: list[int] = []
-        self._delivered_at = self._mark_again_at = self._note_refusal_at = 0.0
+        self._marks = DeliveryMarks(buffer, clock.monotonic, self._now)
+        self._refusals = BrokerRefusals(clock, lambda notes: self._guarded(lambda: buffer.note(notes)))
         self._blocked = _LONGEST_SLEEP
         self._report_at, self._report_seconds = 0.0, settings.report_interval
-        self._refused: set[tuple[str, int]] = set()  # (topic, code) of refusals that have been told
+        self._told_pending = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             Connected: self._on_connected,
             NotConnected: self._on_not_connected,
@@ -97,24 +122,25 @@ class Publisher:
         }
         self.connected = False
         self.tally = Tally()
-        self.last_refusal = 0, 0.0  # reason code, Unix time
         self.last_token = 0
-        self.configured = Configured()
-        self.losses = NeverStored(None)
-        self.on_config: Callable[[bytes], None] = lambda payload: None
-        self.on_ack: Callable[[int], None] = lambda token: None
-        self.on_time: Callable[[CloudInstant], bool] = lambda instant: False
+        self._configured = configured or Configured()
+        self._losses = losses or NeverStoredCounts(None)
         self._cloud_time, self._hears_time = CloudTime(clock.monotonic), False
 
-    def adopt(self, settings: AgentSettings) -> None:
+    @property
+    def last_refusal(self) -> LastRefusal:
+        """What the broker refused last."""
+        return self._refusals.last
+
+    def configure(self, settings: AgentSettings) -> None:
         """What may change while it runs: lanes, budget, reports."""
         limits = with_lanes(self._transport.limits, settings.lanes)
-        self._lanes.adopt(limits)
+        self._lanes.set_limits(limits)
         self._pace = RateLimiter(
             limits.publishes_per_second, limits.bytes_per_second, limits.payload, self._clock.monotonic
         )
-        self._budget.adopt(settings.daily_budget, settings.interval)
-        self._gathering.adopt(settings.send_interval)
+        self._budget.configure(settings.daily_budget, settings.interval)
+        self._gathering.set_seconds(settings.send_interval)
         self._report_at += settings.report_interval - self._report_seconds
         self._report_seconds = settings.report_interval
 
@@ -147,8 +173,9 @@ class Publisher:
             event = self._next_event(0)
             if event is None:
                 break
-        self._mark_some()
-        if self.connected and self._clock.monotonic() >= self._report_at:
+        if self._marks.flush_due(travelling=bool(self._lanes.in_flight)):
+            self._marked()
+        if self.connected and (self._clock.monotonic() >= self._report_at or self._has_drained()):
             self._report()
 
     def ask_time(self) -> None:
@@ -161,32 +188,32 @@ class Publisher:
         self._budget.spend(self._routes.time_ask, len(ask))
         self._transport.publish(Message(self._token(), self._routes.time_ask, ask, qos=0))
 
-    def hurry(self) -> None:
+    def send_waiting_now(self) -> None:
         """Live samples that wait for others go now."""
-        self._gathering.hurry()
+        self._gathering.open_now()
 
     def report(self) -> None:
         """Send a report now, if there is a connection."""
         if self.connected:
             self._report()
 
-    def tell(self, configured: Configured) -> None:
+    def announce(self, configured: Configured) -> None:
         """Say in the status what became of the remote configuration, now or on connecting.
 
         A status names the highest number but not what is pending, so what waits goes too, lest it be missed.
         """
-        self.configured = configured
+        self._configured = configured
         if self.connected:
-            self._gathering.hurry()
+            self._gathering.open_now()
             self._status("online")
 
-    def resume(self, released: Ranges) -> None:
+    def release(self, released: Ranges) -> None:
         """Samples that waited for a time may be sent from now on."""
         self._lanes.resend(released)
 
     def restart(self) -> None:
         """The buffer has been repaired: what was pending may not be, and the stream may be another one."""
-        self._delivered = []
+        self._marks.forget()
         self._lanes.restart()
         if self.connected:
             self._report()
@@ -206,7 +233,7 @@ class Publisher:
             event = self._next_event(left)
             if event is not None:
                 self._handlers[type(event)](event)
-        self._mark_delivered()
+        self._mark()
 
     def close(self) -> None:
         """End the connection."""
@@ -217,8 +244,8 @@ class Publisher:
         if not self.connected:
             return _LONGEST_SLEEP
         longest = _LONGEST_SLEEP
-        if self._delivered:
-            longest = max(_MARK_AFTER, min(longest, self._mark_again_at - self._clock.monotonic()))
+        if self._marks:
+            longest = min(longest, self._marks.wait())
         return max(_SHORTEST_SLEEP, min(longest, self._lanes.wait(), self._blocked))
 
     def _next_event(self, seconds: float) -> Event | None:
@@ -242,40 +269,22 @@ class Publisher:
                 return
             token = self._token()
             topic = self._routes.batch if parcel.batch else self._routes.telemetry
-            self._lanes.took(token, parcel)
+            self._lanes.sent(token, parcel)
             self._pace.spend(len(parcel.payload))
             self._budget.spend(topic, len(parcel.payload), live=0 if parcel.backlog else len(parcel.seqs))
             self._transport.publish(Message(token, topic, parcel.payload))
             self.tally.messages += 1
 
-    def _mark_some(self) -> None:
-        """Mark at once what comes alone, and by the thousand what pours in; a kill in between sends some twice."""
-        if not self._delivered or self._clock.monotonic() < self._mark_again_at:
-            return
-        if (
-            not self._lanes.in_flight
-            or len(self._delivered) >= _MARK_AT_ONCE
-            or self._clock.monotonic() - self._delivered_at > _MARK_AFTER
-        ):
-            self._mark_delivered()
+    def _mark(self) -> None:
+        if self._marks.flush():
+            self._marked()
 
-    def _mark_delivered(self) -> None:
-        """What a full disk does not take is marked later: else it would be pending, and sent again, after all."""
-        if not self._delivered:
-            return
-        try:
-            self._buffer.mark_sent(self._delivered, at=self._now())
-        except Retryable as error:
-            if not self._mark_again_at:
-                log.error("buffer_fault reason=%r", str(error))
-            self._mark_again_at = self._clock.monotonic() + _MARK_AGAIN
-            return
-        self.tally.sent += len(self._delivered)
+    def _marked(self) -> None:
+        self.tally.sent = self._marks.marked
         self._lanes.marked()
-        self._delivered, self._mark_again_at = [], 0.0
 
     def _on_connected(self, event: Connected) -> None:
-        self._mark_delivered()
+        self._mark()
         self.connected = True
         self.tally.connections += 1
         self._lanes.connected(event.payload)
@@ -297,44 +306,28 @@ class Publisher:
 
     def _on_delivered(self, event: Delivered) -> None:
         seqs = self._lanes.delivered(event.tokens)
-        if seqs and not self._delivered:
-            self._delivered_at = self._clock.monotonic()
-        self._delivered.extend(seqs)
-        self.on_ack(max(event.tokens))
+        self._marks.add(seqs)
+        self._hears.ack(max(event.tokens))
         if self._control:
             for token in event.tokens:
                 self._control.pop(token, None)
-        if seqs and (
-            over := {told for told in self._refused if told[0] in (self._routes.telemetry, self._routes.batch)}
-        ):
-            log.warning("broker_takes_samples_again refused_so_far=%d", self.tally.refused)
-            self._refused -= over
+        if seqs:
+            self._refusals.accepted((self._routes.telemetry, self._routes.batch))
 
     def _on_refused(self, event: Refused) -> None:
-        """An alarm on the first of a topic and code; the others are counted, and samples stay in the buffer."""
         seqs = self._lanes.refused(event.token)
         batch = self._routes.batch if len(seqs) > 1 else self._routes.telemetry
         topic = self._control.pop(event.token, batch)
-        self.tally.refused += len(seqs)
-        self.last_refusal = event.code, self._clock.now().timestamp()
-        now, known = self._clock.monotonic(), (topic, event.code) in self._refused
-        if known and now < self._note_refusal_at:
-            return
-        self._note_refusal_at = now + _NOTE_REFUSALS
-        if not known:
-            self._refused.add((topic, event.code))
-            which = f" seq={seqs[0]}…{seqs[-1]} kept=yes" if seqs else ""
-            log.error("publish_refused topic=%s code=%d reason=%r%s", topic, event.code, event.reason, which)
-        note = {"last_refusal": f"{event.code} {event.reason} ({topic})", "last_refusal_at": self._now()}
-        self._guarded(lambda: self._buffer.note(note))
+        self._refusals.add(event, topic, seqs)
+        self.tally.refused = self._refusals.count
 
     def _on_received(self, event: Received) -> None:
         self._budget.spend(event.topic, len(event.payload))
         if event.topic == self._routes.config:
-            self.on_config(event.payload)
+            self._hears.config(event.payload)
         elif event.topic == self._routes.time:
             instant = self._cloud_time.answer(event.payload, retained=event.retained)
-            if instant is not None and self.on_time(instant):
+            if instant is not None and self._hears.time(instant):
                 self._cloud_time.believed()
         else:
             self._on_resend(event)
@@ -349,8 +342,8 @@ class Publisher:
             if unknown := self._guarded(lambda: status_reports.unknown(self._buffer, ask)):
                 self._publish(self._routes.report, unknown)
             return
-        self._mark_delivered()
-        if self._delivered:
+        self._mark()
+        if self._marks:
             return  # the disk takes no marks: the collector asks again
         asked = Ranges.of(ask.ranges[:MAX_RESEND_RANGES])
         answer = self._guarded(lambda: self._buffer.resend(asked))
@@ -363,14 +356,19 @@ class Publisher:
         if gone:
             self._report(gone)
 
+    def _has_drained(self) -> bool:
+        """Whether the last report told of samples that waited, and none do now: what it told is not asked for."""
+        return self._told_pending and self._lanes.idle() and not self._marks
+
     def _report(self, gone: Ranges | None = None) -> None:
         self._report_at = self._clock.monotonic() + self._report_seconds
-        own = self._guarded(lambda: status_reports.report(self._buffer, gone, self.losses.runs))
+        self._told_pending = bool((counts := self._guarded(self._buffer.counts)) and counts.pending)
+        own = self._guarded(lambda: status_reports.report(self._buffer, gone, self._losses.runs))
         for payload in ([own] if own else []) + (self._guarded(lambda: status_reports.closed(self._buffer)) or []):
             self._publish(self._routes.report, payload)
 
     def _status(self, state: Literal["online", "offline"]) -> None:
-        payload = self._guarded(lambda: status_reports.status(state, self._now(), self._buffer, self.configured))
+        payload = self._guarded(lambda: status_reports.status(state, self._now(), self._buffer, self._configured))
         if payload:
             self._publish(self._routes.status, payload, retain=True)
 

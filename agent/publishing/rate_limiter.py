@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agent.settings import LaneSettings
-from agent.transport import Limits
+from agent.transport import BrokerLimits
 
 _BURST = 0.1
 
@@ -47,7 +47,7 @@ class _Bucket:
         return 0.0 if level >= 1 else (1 - level) / self._rate
 
 
-def with_lanes(limits: Limits, lanes: LaneSettings) -> Limits:
+def with_lanes(limits: BrokerLimits, lanes: LaneSettings) -> BrokerLimits:
     """A transport's limits with what the settings say of rates and batches; a rate that is not set stays."""
     bytes_per_second = limits.bytes_per_second if lanes.kib_per_second is None else lanes.kib_per_second * 1024
     return replace(

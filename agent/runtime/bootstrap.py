@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from agent.buffer.never_stored import NeverStored
+from agent.buffer.never_stored import NeverStoredCounts
 from agent.buffer.sqlite import SqliteBuffer
 from agent.enrollment.renewal_thread import renewing
 from agent.publishing.rate_limiter import with_lanes
@@ -20,8 +20,8 @@ from agent.sampling.sampler import Sampler
 from agent.sensors import Sensor, open_sensor
 from agent.settings import AgentSettings
 from agent.timing.clock import SystemClock
-from agent.transport import Limits, Transport
-from agent.transport.endpoint import ALPN, Line, Tls
+from agent.transport import BrokerLimits, Transport
+from agent.transport.endpoint import ALPN, EndpointLine, Tls
 from contract.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def open_sensors(settings: AgentSettings) -> Iterator[Sequence[Sensor]]:
     opened: list[Sensor] = []
     try:
         for sensor in settings.sensors:
-            opened.append(open_sensor(sensor.type, sensor.path, interval=settings.interval))
+            opened.append(open_sensor(sensor.type, sensor.path, interval=settings.interval, options=sensor.options))
         yield opened
     finally:
         for each in opened:
@@ -46,17 +46,37 @@ def open_sensors(settings: AgentSettings) -> Iterator[Sequence[Sensor]]:
 
 
 def open_buffer(settings: AgentSettings) -> SqliteBuffer:
-    """The buffer of the settings."""
+    """The buffer of the settings.
+
+    Args:
+        settings: where it is, whose, and how large it may grow (MB).
+
+    Returns:
+        An open one, for the caller to close.
+
+    Raises:
+        Misconfigured: another process uses it, it is another truck's, or no buffer.
+        Retryable: the disk refuses.
+    """
     return SqliteBuffer(settings.buffer, settings.truck_id, limit=int(settings.buffer_limit * 1024 * 1024))
 
 
 def open_transport(settings: AgentSettings) -> Transport:
-    """The transport to the broker of the settings, not yet started. Misconfigured where its library is missing, or a
-    certificate cannot be loaded."""
-    limits = with_lanes(Limits() if settings.iot_core else Limits().of_own_broker(), settings.lanes)
+    """The transport to the broker of the settings.
+
+    Args:
+        settings: broker, certificates, library and rates.
+
+    Returns:
+        One that is not started.
+
+    Raises:
+        Misconfigured: its library is missing, or a certificate cannot be loaded.
+    """
+    limits = with_lanes(BrokerLimits() if settings.iot_core else BrokerLimits().of_own_broker(), settings.lanes)
     alpn = ALPN if settings.port == HTTPS else None
     tls = Tls(settings.ca, settings.certificate, settings.key, alpn) if settings.tls else None
-    line = Line(
+    line = EndpointLine(
         settings.host,
         settings.port,
         settings.truck_id,
@@ -128,7 +148,7 @@ def serve(
         sensors = stack.enter_context(open_sensors(settings))
         for number, handler in {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: hang_up}.items():
             stack.callback(signal.signal, number, signal.signal(number, handler))
-        held = HeldSamples(NeverStored(settings.lost_file))
+        held = HeldSamples(NeverStoredCounts(settings.lost_file))
         sampler = Sampler(settings.truck_id, sensors, clock, since_last=settings.since_last)
         start = DisklessStart(sampler, clock, held, pulse)
         buffer = start.buffer(settings, lambda: open_buffer(settings), stop, wakened)
@@ -136,8 +156,13 @@ def serve(
             return Tally(not_stored=held.never_stored)
         stack.enter_context(buffer)
         stack.enter_context(renewing(settings.certificate, getattr(transport, "tls", None)))
-        agent = Agent(settings=settings, sensors=sensors, clock=clock, buffer=buffer, transport=transport)
-        agent.take_over(held)
-        if page:
-            agent.show = page.show
+        agent = Agent(
+            settings=settings,
+            sensors=sensors,
+            clock=clock,
+            buffer=buffer,
+            transport=transport,
+            held=held,
+            show=page.show if page else None,
+        )
         return agent.run(stop, pulse=pulse, reread=reread)

@@ -40,21 +40,21 @@ class DisklessStart:
         wakened: something is put there when `stop` is set.
         """
         ticks = Ticks(settings.truck_id, settings.interval)
-        due, told = ticks.after(self._clock.now()), False
+        due, reason = ticks.after(self._clock.now()), ""
         while not stop.is_set():
             try:
                 return opened()
             except Retryable as error:
-                if not told:
+                if not reason:
                     log.error("started_without_a_buffer held_in_memory=yes reason=%r", str(error))
-                told = True
+                reason = str(error)
             line = f"no buffer: the disk refuses; {len(self._held)} samples in memory"
             self._pulse.beat(Progress(self._clock.monotonic(), LOOK_SECONDS, line))
             _sleep(wakened, min(LOOK_SECONDS, max(0.0, self._clock.seconds_until(due))))
             now = self._clock.now()
             if now >= due:
-                self._held.put(self._sampler.take())
-                self._held.refused("no buffer yet")
+                self._held.put(self._sampler.sample())
+                self._held.refused(reason)
             if now >= due or (due - now).total_seconds() > settings.interval:
                 due = ticks.after(now)
         self._pulse.stopping()

@@ -11,10 +11,10 @@ from contextlib import suppress
 from logging import getLogger
 
 from agent.buffer import Buffer
-from agent.buffer.never_stored import NeverStored
-from agent.errors import Damaged
+from agent.buffer.never_stored import NeverStoredCounts
+from agent.errors import BufferDamaged
 from agent.json_state_file import JsonStateFile
-from agent.publishing.publisher import Publisher
+from agent.publishing.publisher import Hears, Publisher
 from agent.publishing.status_reports import Configured
 from agent.publishing.tally import Tally
 from agent.runtime.remote_config import Remote
@@ -46,10 +46,11 @@ class Agent:
     """One truck's agent.
 
     buffer and sensors are the caller's to close; the transport is started and closed here. `tally` may be read at any
-    time from any thread. show: gets the figures of agent.runtime.metrics_page about once a second, None for nobody.
+    time from any thread. held: samples that were taken before there was a buffer, to go on with. show: gets the figures
+    of agent.runtime.metrics_page about once a second.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an agent is made of
         self,
         *,
         settings: AgentSettings,
@@ -57,36 +58,36 @@ class Agent:
         clock: Clock,
         buffer: Buffer,
         transport: Transport,
+        held: HeldSamples | None = None,
+        show: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
         self._own, self._clock, self._buffer = settings, clock, buffer
         self._pulse: Pulse | None = None
         self._reread: Callable[[], AgentSettings] = lambda: settings
         self._hung_up = threading.Event()
         self._sampler = Sampler(settings.truck_id, sensors, clock, since_last=settings.since_last)
-        self._recorder = Recorder(self._sampler, clock, buffer, patience=settings.patience)
-        self._uplink = Publisher(settings, buffer, transport, clock)
-        self.take_over(HeldSamples(NeverStored(settings.lost_file)))
+        held = HeldSamples(NeverStoredCounts(settings.lost_file)) if held is None else held  # an empty one is false
+        self._recorder = Recorder(
+            self._sampler, clock, buffer, patience=settings.patience, held=held, on_event=self._on_event
+        )
         keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".config"))
         self._remote = Remote(settings, keepsake, clock.monotonic)
-        self._uplink.on_config, self._uplink.on_ack = self._on_config, self._on_ack
-        self._recorder.on_event = self._uplink.hurry
-        self._uplink.on_time = self._recorder.witness_cloud
+        self._uplink = Publisher(
+            *(settings, buffer, transport, clock),
+            hears=Hears(self._on_config, self._on_ack, self._recorder.witness_cloud),
+            losses=held.losses,
+            configured=self._configured(),
+        )
         self._memory = SensorMemory(self._sampler, buffer, clock, self._note)
         self._due = clock.now()
         self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
         if self._remote.settings != settings:
             self._adopt()
-        self._uplink.configured = self._configured()
         self._progress_at = clock.monotonic()
-        self.show: Callable[[dict[str, float]], None] | None = None
+        self._show = show
         self._show_at = self._sampled_at = 0.0
         self._prune_at = 0.0
         self._mended_at = float("-inf")
-
-    def take_over(self, held: HeldSamples) -> None:
-        """Before `run`: go on with samples that were taken before there was a buffer, and their count of losses."""
-        self._recorder.held_samples = held
-        self._uplink.losses = held.losses
 
     @property
     def tally(self) -> Tally:
@@ -113,9 +114,16 @@ class Agent:
     ) -> Tally:
         """Sample and send until `stop` is set (noticed within 5 s, at once with `wake`).
 
-        drain: seconds that may then still be spent on sending what waits; the rest stays in the buffer. Without a
-        connection there is little to gain from them, so they are skipped unless `wait_for_network`.
-        pulse: who is told how it goes. reread: gives the settings anew after `hang_up`.
+        Args:
+            stop: ends it.
+            drain: seconds that may then still be spent on sending what waits; the rest stays in the buffer. Without a
+                connection there is little to gain from them, so they are skipped unless `wait_for_network`.
+            wait_for_network: see `drain`.
+            pulse: who is told how it goes.
+            reread: gives the settings anew after `hang_up`.
+
+        Returns:
+            What was done.
         """
         self._pulse, self._reread = pulse, reread or self._reread
         self._due = self._ticks.after(self._clock.now())
@@ -129,7 +137,7 @@ class Agent:
             while not stop.is_set():
                 try:
                     self._turn()
-                except Damaged as error:
+                except BufferDamaged as error:
                     self._mend(error, stop)
             if self._pulse:
                 self._pulse.stopping()
@@ -137,16 +145,16 @@ class Agent:
             self._count()
             self._memory.keep(now=True)
             self._remote.close()
-            self._uplink.hurry()
+            self._uplink.send_waiting_now()
             try:
                 self._drain(drain, wait_for_network)
                 self._uplink.say_goodbye(GOODBYE_SECONDS)
-            except Damaged as error:
+            except BufferDamaged as error:
                 log.error("buffer_damaged left_to=next_start reason=%r", str(error))
         finally:
             self._recorder.end()  # a fault of ours ends the loop as well, and then too what is held is counted
             self._uplink.close()
-        with suppress(Retryable, Damaged):
+        with suppress(Retryable, BufferDamaged):
             self.tally.pending = self._buffer.counts().pending
             self._note({"stopped_at": timestamps.from_datetime(self._clock.now()), "connection": "closed"})
         log.info("agent_stopped truck_id=%s sampled=%d sent=%d", truck_id, self.tally.sampled, self.tally.sent)
@@ -157,19 +165,19 @@ class Agent:
         self._sample_when_due()
         if self._uplink.connected and self._recorder.wants_cloud_time:
             self._uplink.ask_time()
-        self._uplink.resume(self._recorder.settle(connected=self._uplink.connected))
+        self._uplink.release(self._recorder.date_waiting(connected=self._uplink.connected))
         self._prune_when_due()
         if self._remote.tick(connected=self._uplink.connected):
             self._adopt()
-            self._uplink.tell(self._configured())
+            self._uplink.announce(self._configured())
         if self._hung_up.is_set():
             self._hung_up.clear()
             self._read_again()
         self._beat()
-        if self.show and self._clock.monotonic() >= self._show_at:
+        if self._show and self._clock.monotonic() >= self._show_at:
             self._show_at = self._clock.monotonic() + SHOW_SECONDS
             with suppress(Retryable):
-                self.show(self._figures())
+                self._show(self._figures())
 
     def _figures(self) -> dict[str, float]:
         counts, tally, uplink = self._buffer.counts(), self.tally, self._uplink
@@ -186,8 +194,8 @@ class Agent:
             "connected": uplink.connected,
             "connections_total": tally.connections,
             "messages_total": tally.messages,
-            "last_refusal_code": uplink.last_refusal[0],
-            "last_refusal_seconds": uplink.last_refusal[1],
+            "last_refusal_code": uplink.last_refusal.code,
+            "last_refusal_seconds": uplink.last_refusal.at,
             "clock_trusted": not self._recorder.undated,
             "disk_free_bytes": shutil.disk_usage(self._own.buffer.parent).free,
         }
@@ -208,11 +216,14 @@ class Agent:
     def _on_config(self, payload: bytes) -> None:
         if self._remote.offer(payload):
             self._adopt()
-        self._uplink.tell(self._configured())
+        self._uplink.announce(self._configured())
+
+    def _on_event(self) -> None:
+        self._uplink.send_waiting_now()
 
     def _on_ack(self, token: int) -> None:
         if self._remote.on_trial and self._remote.acknowledged(token):
-            self._uplink.tell(self._configured())
+            self._uplink.announce(self._configured())
 
     def _configured(self) -> Configured:
         configured = Configured(self._remote.version, self._remote.problem)
@@ -227,7 +238,7 @@ class Agent:
             self._interval, self._ticks = settings.interval, Ticks(settings.truck_id, settings.interval)
             self._due = self._ticks.after(self._clock.now())
         self._sampler.since_last = settings.since_last
-        self._uplink.adopt(settings)
+        self._uplink.configure(settings)
 
     def _read_again(self) -> None:
         """SIGHUP: what may change while it runs changes, the rest is named. A faulty file changes nothing."""
@@ -252,7 +263,7 @@ class Agent:
             return False
         return True
 
-    def _mend(self, error: Damaged, stop: threading.Event) -> None:
+    def _mend(self, error: BufferDamaged, stop: threading.Event) -> None:
         """Repair the buffer, and hold samples in memory until that succeeds. A file that is damaged again at once lies
         on a disk that cannot be written to: it is tried again after a minute."""
         log.error("buffer_damaged reason=%r", str(error))
@@ -266,7 +277,7 @@ class Agent:
                 except Retryable as refused:
                     log.error("buffer_not_repaired held_in_memory=yes reason=%r", str(refused))
                 else:
-                    self._recorder.resume()
+                    self._recorder.recount_waiting()
                     self._uplink.restart()
                     return
             self._uplink.sleep(min(self._until_due(), at - self._clock.monotonic()))

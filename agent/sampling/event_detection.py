@@ -1,6 +1,7 @@
 """Which samples tell of an event: those that thinning a full buffer never drops while anything else is left.
 
-An event is a change against the sample before: of a status, of the active faults, of the band that a pressure, the
+An event is a change against the sample before: of a status, of the active faults, of OBD-II's trouble codes and of the
+warning lamps, of the band that a pressure, the
 engine's temperature or the battery is in, of what cannot be measured, or of the trouble codes seen since the sample
 before; and every harsh manoeuvre. The bands are those that the collector tracks
 by default (a test holds the two tables together), so that a thinned backlog still opens the same versions of history.
@@ -10,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, cast
 
+from agent.sensors.fields import LAMPS, PENDING_CODES, TROUBLE_CODES
 from agent.sensors.since_last import Interval
 from contract.codec import Json
 
@@ -40,7 +42,7 @@ class Events:
         """
         reasons = document.get("quality") or {}
         state = (
-            [_at(document, leaf) for leaf in EXACT],
+            [_at(document, leaf) for leaf in (*EXACT, *LAMPS, TROUBLE_CODES, PENDING_CODES)],
             [_band(_at(document, leaf), limits) for leaf, limits in BANDS.items()],
             {name: reason for name, reason in cast(dict[str, Json], reasons).items() if not name.startswith("since_")},
             set(interval.codes) if interval else set(),

@@ -13,15 +13,15 @@ from itertools import groupby
 from logging import getLogger
 from typing import Protocol
 
-from agent.buffer import Boot, Buffer, Dated, Draft, Row
-from agent.buffer.never_stored import NeverStored
-from agent.errors import Damaged
-from agent.sampling.held_samples import Held, HeldSamples
+from agent.buffer import Boot, Buffer, BufferRow, Dated, Draft
+from agent.buffer.never_stored import NeverStoredCounts
+from agent.errors import BufferDamaged
+from agent.sampling.held_samples import HeldSample, HeldSamples
 from agent.sampling.sampler import Taken
 from agent.sampling.since_last import GROUP, group
 from agent.timing.clock import Clock, Moment
 from agent.timing.cloud_time import CloudInstant
-from agent.timing.estimation import Stretch, place
+from agent.timing.estimation import BootStretch, place
 from agent.timing.trusted_time import EARLIEST, Anchor, Timekeeper, sane
 from contract import timestamps
 from contract.codec import Json
@@ -38,28 +38,35 @@ _CLOCK_SET = 60.0
 """Seconds by which a clock that nobody vouches for must leap to have been set by somebody."""
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Whatever takes samples: agent.sampling.sampler.Sampler."""
 
-    def take(self) -> Taken: ...
+    def sample(self) -> Taken:
+        """Take one sample now.
+
+        Returns:
+            It, not dated yet.
+        """
 
 
 class Recorder:
     """One truck's way from the sampler into the buffer. Damaged passes through, after which the buffer is repaired and
     `resume` called; no sample is lost by it. stored, never_stored: how many samples of this process.
-    held_samples: what is in memory because the disk refuses; may be replaced before the first tick. on_event: called
-    when a sample that tells of an event is stored."""
+    held: what is in memory because the disk refuses. on_event: called when a sample that tells of an event is
+    stored."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
-        source: Source,
+        source: SampleSource,
         clock: Clock,
         buffer: Buffer,
         *,
         patience: float = PATIENCE_SECONDS,
+        held: HeldSamples | None = None,
+        on_event: Callable[[], None] = lambda: None,
     ) -> None:
         self._source, self._clock, self._buffer, self._patience = source, clock, buffer, patience
-        self.held_samples = HeldSamples(NeverStored(None))
+        self.held_samples = HeldSamples(NeverStoredCounts(None)) if held is None else held
         self._boot = clock.moment().boot
         self._remembered: Anchor | None = None
         self._estimate: Anchor | None = None
@@ -69,7 +76,7 @@ class Recorder:
         self._unsettled = bool(self._waiting)
         self._connected_for, self._looked, self._was_connected = 0.0, clock.monotonic(), False
         self.stored = 0
-        self.on_event: Callable[[], None] = lambda: None
+        self._on_event = on_event
 
     @property
     def held(self) -> int:
@@ -81,28 +88,28 @@ class Recorder:
         """Samples of this process that never found a place."""
         return self.held_samples.never_stored
 
-    def tick(self) -> list[Row]:
+    def tick(self) -> list[BufferRow]:
         """Take a sample now and store it, and before it whatever memory holds; what was stored."""
-        taken = self._source.take()
+        taken = self._source.sample()
         self._witness(taken)
         self.held_samples.put(taken)
         return self.store()
 
     def hold(self) -> None:
         """Take a sample now and keep it in memory: the buffer is being repaired."""
-        taken = self._source.take()
+        taken = self._source.sample()
         self.held_samples.put(taken)
         self.held_samples.refused("the buffer is damaged")
 
-    def store(self) -> list[Row]:
+    def store(self) -> list[BufferRow]:
         """Store what memory holds, in order, as far as the disk takes it."""
-        stored: list[Row] = []
+        stored: list[BufferRow] = []
         try:
             while self.held_samples:
                 stored.append(self._append(self.held_samples.first()))
                 self.stored += 1
                 if self.held_samples.stored().event:
-                    self.on_event()
+                    self._on_event()
         except Retryable as error:
             self.held_samples.refused(str(error))
             return stored
@@ -111,7 +118,7 @@ class Recorder:
             self._tell_never_stored()
         return stored
 
-    def settle(self, *, connected: bool) -> Ranges:
+    def date_waiting(self, *, connected: bool) -> Ranges:
         """Date what waits and can be dated by now; which numbers may be sent from now on. Cheap when nothing waits."""
         now = self._clock.monotonic()
         if connected and self._was_connected:
@@ -152,7 +159,7 @@ class Recorder:
         self._note_anchor(before)
         return believed
 
-    def resume(self) -> None:
+    def recount_waiting(self) -> None:
         """The buffer has been repaired: more or less may wait in it than before."""
         self._waiting, self._unsettled, self._remembered = self._buffer.counts().waiting, True, None
 
@@ -160,7 +167,7 @@ class Recorder:
         """The process stops: what the disk does not take now was never stored."""
         try:
             self.store()
-        except Damaged as error:
+        except BufferDamaged as error:
             log.error("buffer_damaged reason=%r", str(error))
         self.held_samples.end()
 
@@ -207,7 +214,7 @@ class Recorder:
         except Retryable as error:
             log.error("time_not_remembered reason=%r", str(error))
 
-    def _append(self, held: Held) -> Row:
+    def _append(self, held: HeldSample) -> BufferRow:
         moment, fix = held.taken.moment, held.taken.fix
         anchor = self._keeper.anchor
         if anchor and anchor.covers(moment.uptime):
@@ -219,7 +226,7 @@ class Recorder:
         self._waiting += 1
         return row
 
-    def _put(self, held: Held, at: datetime, quality: str, *, waits: bool) -> Row:
+    def _put(self, held: HeldSample, at: datetime, quality: str, *, waits: bool) -> BufferRow:
         document: dict[str, Json] = {"sampled_at": timestamps.from_datetime(at), "time_quality": quality}
         document |= held.taken.document
         if held.taken.interval:
@@ -243,7 +250,9 @@ class Recorder:
         if anchor is None:
             last = self._buffer.highest_seq
             lower, upper = self._buffer.trusted_around(last + 1, last + 1)
-            placed = place([Stretch(moment.uptime, moment.uptime, sane(moment.wall))], self._not_before(lower), upper)
+            placed = place(
+                [BootStretch(moment.uptime, moment.uptime, sane(moment.wall))], self._not_before(lower), upper
+            )
             anchor = Anchor(moment.uptime, placed[0].start, "estimated")
         if self._estimate is None:
             self._estimate = Anchor(moment.uptime, anchor.at(moment.uptime), "estimated")
@@ -279,7 +288,7 @@ class Recorder:
         known = [time for time in (lower, *earlier) if time and (upper is None or time <= upper)]
         groups = [list(group) for _, group in groupby(run, lambda draft: draft.boot)]
         # The clock's last word counts: one that was set right meanwhile corrects what was not sent yet.
-        stretches = [Stretch(group[0].uptime, group[-1].uptime, sane(_started(group))) for group in groups]
+        stretches = [BootStretch(group[0].uptime, group[-1].uptime, sane(_started(group))) for group in groups]
         placed = place(stretches, self._not_before(max(known, default=None)), upper)
         if upper is None and boots.get(run[-1].boot, Boot(0, "", None)).name == self._boot:
             self._estimate = Anchor(run[-1].uptime, placed[-1].at(run[-1].uptime), "estimated")

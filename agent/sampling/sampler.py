@@ -66,7 +66,7 @@ class Sampler:
         self._failing: set[int] = set()
         self.disputes = Disputes()
 
-    def take(self) -> Taken:
+    def sample(self) -> Taken:
         """One sample of now: every group, and `quality`. A sensor that raises is left out of it."""
         moment = self._clock.moment()
         readings = [reading for number in range(len(self._sensors)) if (reading := self._read(number, moment.wall))]

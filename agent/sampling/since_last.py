@@ -1,8 +1,9 @@
 """The wire's `since_last` group: what all sensors heard between two samples, and no more of it than fits. Pure.
 
 A stored sample has to stay within one write unit of DynamoDB (1 KB), and the group within 1.5 KB on the wire. What does
-not fit is left out in this order, and `quality` says so: means, the extremes of fields that history does not track, all
-extremes, then of the trouble codes those that the sample names as active itself. Integrals and manoeuvres always stay.
+not fit is left out in this order, and `quality` says so: means, the extremes of tyres, those of fields that history
+does not track, all extremes, then of the trouble codes those that the sample names as active itself. Integrals and
+manoeuvres always stay.
 """
 
 import zlib
@@ -11,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent.sampling.event_detection import BANDS
-from agent.sensors.since_last import GPS_SPEED, SPEED, Code, Interval, Manoeuvre, Spread
+from agent.sensors.fields import CUSTOM, TIRES
+from agent.sensors.since_last import GPS_SPEED, SPEED, Code, FieldSpread, Interval, Manoeuvre
 from contract import timestamps
 from contract.codec import Json, dump
 
@@ -19,7 +21,7 @@ GROUP = "since_last"
 MOST_BYTES = 1500
 """Of the group on the wire."""
 MOST_STORED = 430
-"""Bytes by which it may make the stored, compressed sample larger."""
+"""Bytes by which it and the group `custom`, which goes first, may make the stored, compressed sample larger."""
 
 _MANOEUVRES, _CODES, _FEW_CODES = 10, 20, 5
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,7 +31,7 @@ def joined(intervals: Sequence[Interval]) -> Interval | None:
     """Several sensors' intervals as one; of a field that several heard the first stands, as in `merge`."""
     if not intervals:
         return None
-    spreads: dict[str, Spread] = {}
+    spreads: dict[str, FieldSpread] = {}
     codes: dict[Code, tuple[float, float]] = {}
     manoeuvres: list[Manoeuvre] = []
     for one in intervals:
@@ -51,7 +53,15 @@ def joined(intervals: Sequence[Interval]) -> Interval | None:
 
 
 def group(interval: Interval, at: datetime) -> dict[str, Json]:
-    """The wire's group for a sample taken at `at`. A field that did not change has no mean."""
+    """The wire's group of an interval. A field that did not change has no mean.
+
+    Args:
+        interval: what happened up to the sample.
+        at: when the sample was taken, UTC.
+
+    Returns:
+        The group, without what there is nothing to say of.
+    """
     driven = interval.driven.get(SPEED) or interval.driven.get(GPS_SPEED)
     found: dict[str, Any] = {
         "seconds": round(interval.seconds, 1),
@@ -80,24 +90,33 @@ def group(interval: Interval, at: datetime) -> dict[str, Json]:
 
 
 def fitted(interval: Interval, document: Mapping[str, Json]) -> tuple[Interval, tuple[str, ...]]:
-    """(what of the interval fits beside the rest of the sample, what was left out of it).
+    """What of an interval fits beside the rest of a sample.
 
-    Left out are "mean", "min", "max" or "faults", whole or in part.
+    Args:
+        interval: what happened up to the sample.
+        document: the sample, without the group.
+
+    Returns:
+        (what fits, what was left out of it): "mean", "min", "max" or "faults", whole or in part.
     """
-    beside = dump(dict(document)).encode()
+    beside = dump({name: value for name, value in document.items() if name != CUSTOM}).encode()
+    own = dump(document.get(CUSTOM) or {}).encode()
     *before, smallest = _ever_smaller(interval, document)
-    return next((each for each in before if _fits(each[0], beside)), smallest)
+    return next((each for each in before if _fits(each[0], beside, own)), smallest)
 
 
 def _ever_smaller(interval: Interval, document: Mapping[str, Json]) -> Iterator[tuple[Interval, tuple[str, ...]]]:
     lean = {leaf: spread._replace(mean=None) for leaf, spread in interval.spreads.items()}
-    tracked = {leaf: spread for leaf, spread in lean.items() if leaf in BANDS}
+    tracked = {leaf: spread for leaf, spread in lean.items() if leaf in BANDS and not leaf.startswith(TIRES)}
     passing = {code: seen for code, seen in interval.codes.items() if code not in _active(document)}
     lacking: tuple[str, ...] = ()
     if len(interval.codes) > _CODES:
         interval, lacking = interval._replace(codes=passing), ("faults",)
     yield interval, lacking
     yield interval._replace(spreads=lean), ("mean", *lacking)
+    if any(leaf.startswith(TIRES) for leaf in lean):
+        lean = {leaf: spread for leaf, spread in lean.items() if not leaf.startswith(TIRES)}
+        yield interval._replace(spreads=lean), ("mean", "min", "max", *lacking)
     yield interval._replace(spreads=tracked), ("mean", "min", "max", *lacking)
     yield interval._replace(spreads={}), ("mean", "min", "max", *lacking)
     yield interval._replace(spreads={}, codes=passing), ("mean", "min", "max", "faults")
@@ -111,10 +130,10 @@ def _active(document: Mapping[str, Json]) -> set[Code]:
     return {(each["spn"], each["fmi"], each["source"]) for each in health.get("active_faults") or ()}
 
 
-def _fits(interval: Interval, beside: bytes) -> bool:
+def _fits(interval: Interval, beside: bytes, own: bytes) -> bool:
     text = dump(group(interval, _ANY_TIME)).encode()
     packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, beside)
-    return len(text) <= MOST_BYTES and len(packer.compress(text) + packer.flush()) <= MOST_STORED
+    return len(text) <= MOST_BYTES and len(packer.compress(own + text) + packer.flush()) <= MOST_STORED
 
 
 def _short(value: float | None) -> float | None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Protocol, cast, runtime_checkable
 
-from agent.sensors.fields import GROUPS, LEAVES, REASONS, Reason
+from agent.sensors.fields import GROUPS, LEAVES, REASONS, Reason, is_custom
 from agent.sensors.plausibility import Disagreement
 from agent.sensors.since_last import Interval
 from contract.codec import Json
@@ -26,7 +26,9 @@ class Reading:
     """What one sensor knows at one moment: only what was measured, and why the rest was not.
 
     values: dotted wire leaf → value in wire units, e.g. `"engine_diagnostics.engine_rpm": 650.5` or
-        `"vehicle_health_and_maintenance.active_faults": [{"spn": 980, "fmi": 9, "count": 126, "source": 0}]`.
+        `"vehicle_health_and_maintenance.active_faults": [{"spn": 980, "fmi": 9, "count": 126, "source": 0}]`. What the
+        wire has no leaf for goes under a name of the fleet's own, `"custom.cargo_temperature": 4.5`: a number, a text
+        or a boolean.
     quality: dotted leaf, or a whole group → why it has no value. A leaf that is in neither map is not this sensor's.
     time: a trusted UTC time that the sensor itself knows (a GPS fix), else None.
     interval: what was heard since the read before, by a sensor that hears more than it is asked for.
@@ -42,10 +44,10 @@ class Reading:
 
     def __post_init__(self) -> None:
         for leaf in self.values:
-            if leaf not in LEAVES:
+            if leaf not in LEAVES and not is_custom(leaf):
                 raise ValueError(f"{leaf}: no such leaf on the wire; use one of agent.sensors.fields.LEAVES")
         for name, reason in self.quality.items():
-            if name not in LEAVES and name not in GROUPS:
+            if name not in LEAVES and name not in GROUPS and not is_custom(name):
                 raise ValueError(f"{name}: no such leaf or group on the wire")
             if reason not in REASONS:
                 raise ValueError(f"{name}: quality {reason!r} is none of {', '.join(REASONS)}")
@@ -62,7 +64,15 @@ class Sensor(Protocol):
     A sensor belongs to one thread.
     """
 
-    def read(self, now: datetime) -> Reading: ...
+    def read(self, now: datetime) -> Reading:
+        """The newest values; see the class for what it may and may not do.
+
+        Args:
+            now: the sampler's tick, UTC.
+
+        Returns:
+            Values in wire units, and reasons.
+        """
 
     def close(self) -> None: ...
 
@@ -91,35 +101,59 @@ class Remembering(Sensor, Protocol):
       far as that is known; a memory that cannot be understood is ignored.
     """
 
-    def memory(self) -> Memory: ...
+    def memory(self) -> Memory:
+        """What it believes.
 
-    def recall(self, memory: Memory, later: float) -> None: ...
+        Returns:
+            Quantity → what `recall` needs; empty where it believes nothing.
+        """
+
+    def recall(self, memory: Memory, later: float) -> None:
+        """Go on from what an earlier process believed.
+
+        Args:
+            memory: its `memory`.
+            later: seconds since that was given.
+        """
 
 
 KINDS: dict[str, str] = {
+    "can": "agent.sensors.can_dbc:DbcSensor",
     "environment": "agent.sensors.environment:EnvironmentSensor",
+    "exec": "agent.sensors.command_output:CommandSensor",
     "gpsd": "agent.sensors.gpsd.sensor:GpsdSensor",
     "j1939": "agent.sensors.j1939.sensor:J1939Sensor",
     "obd2": "agent.sensors.obd2.sensor:Obd2Sensor",
     "replay": "agent.sensors.replay:ReplaySensor",
 }
-"""Setting `[[agent.sensors]] type` → module and callable `(path, *, interval) -> Sensor`, imported when asked for."""
+"""Setting `[[agent.sensors]] type` → module and callable `(path, *, interval, **options) -> Sensor`, imported when
+asked for. Options are the further keys of the table; only `can` and `exec` have any."""
 
 PLUGINS = "milepost.sensors"
 """Entry points of this group are further types: the simulator's `simulated` is one."""
 
 
-def open_sensor(kind: str, path: str | None, *, interval: float) -> Sensor:
-    """The sensor of one `[[agent.sensors]]` table; `interval` is the seconds between two reads.
+def open_sensor(kind: str, path: str | None, *, interval: float, options: Mapping[str, object] | None = None) -> Sensor:
+    """The sensor of one `[[agent.sensors]]` table.
 
-    Raises Misconfigured for an unknown type, or a path that is missing or cannot be read, with what to do.
+    Args:
+        kind: its type.
+        path: its path, None where the table has none.
+        interval: seconds between two reads.
+        options: further keys of the table, for types that have any.
+
+    Returns:
+        The sensor, which has begun to listen where that is its way; the caller closes it.
+
+    Raises:
+        Misconfigured: an unknown type, or a path or option that is missing or cannot be used, with what to do.
     """
     if kind in KINDS:
         module, _, name = KINDS[kind].partition(":")
         make = getattr(import_module(module), name)
     else:
         make = _plugin(kind)
-    return cast(Callable[..., Sensor], make)(path, interval=interval)
+    return cast(Callable[..., Sensor], make)(path, interval=interval, **(options or {}))
 
 
 def known_kinds() -> list[str]:

@@ -8,15 +8,30 @@ from agent.sensors.uptime import uptime
 from contract.codec import Json
 
 
-class Belief(Protocol):
+class RememberedBelief(Protocol):
     """What is believed of one quantity, and may outlive a process."""
 
-    def memory(self, now: float, /) -> dict[str, Json] | None: ...
+    def memory(self, now: float, /) -> dict[str, Json] | None:
+        """What it believes.
 
-    def recall(self, now: float, memory: Mapping[str, Json], age: float, /) -> None: ...
+        Args:
+            now: uptime, seconds.
+
+        Returns:
+            What `recall` needs, with `age` in seconds; None where it believes nothing.
+        """
+
+    def recall(self, now: float, memory: Mapping[str, Json], age: float, /) -> None:
+        """Go on from what an earlier process believed.
+
+        Args:
+            now: uptime, seconds.
+            memory: its `memory`; what cannot be understood is passed over.
+            age: seconds since it was heard.
+        """
 
 
-def recall_all(beliefs: Mapping[str, Belief], memory: Memory, later: float) -> None:
+def recall_all(beliefs: Mapping[str, RememberedBelief], memory: Memory, later: float) -> None:
     """Each belief goes on from what is remembered of it; see agent.sensors.Remembering."""
     for name, belief in beliefs.items():
         remembered = memory.get(name)

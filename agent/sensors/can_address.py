@@ -24,15 +24,29 @@ Option = str | int | float | bool
 class Bus(Protocol):
     """What a sensor needs of python-can's bus."""
 
-    def recv(self, timeout: float | None = None) -> "can.Message | None": ...
+    def recv(self, timeout: float | None = None) -> "can.Message | None":
+        """Wait for one frame.
 
-    def send(self, message: "can.Message", timeout: float | None = None, /) -> None: ...
+        Args:
+            timeout: seconds; None for ever.
+
+        Returns:
+            It, or None where none came.
+        """
+
+    def send(self, message: "can.Message", timeout: float | None = None, /) -> None:
+        """Send one frame. Raises whatever the driver raises.
+
+        Args:
+            message: it.
+            timeout: seconds to wait for room in the driver's queue.
+        """
 
     def shutdown(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class CanAddress:
     """One bus. options: what python-can gets; own: what is ours."""
 
     interface: str
@@ -61,7 +75,7 @@ _TAKEN = frozenset({"interface", "channel", "can_filters", "ignore_config"})
 _WORDS: dict[str, bool] = {"yes": True, "true": True, "no": False, "false": False}
 
 
-def parse_address(kind: str, path: str | None) -> Address:
+def parse_address(kind: str, path: str | None) -> CanAddress:
     """The address in a setting. Raises Misconfigured when it is missing or python-can does not know the interface."""
     where = f'[[agent.sensors]] type="{kind}"'
     if not path:
@@ -82,7 +96,7 @@ def parse_address(kind: str, path: str | None) -> Address:
         raise Misconfigured(f'{where} path="{path}": write options as "?name=value&name=value".') from None
     own = {name: value for name, value in options.items() if name in _OWN}
     _check(where, own)
-    return Address(interface, channel, {name: options[name] for name in options.keys() - _OWN}, own)
+    return CanAddress(interface, channel, {name: options[name] for name in options.keys() - _OWN}, own)
 
 
 def _interfaces(where: str) -> set[str]:

@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from agent.sensors import Memory, Reading
-from agent.sensors.beliefs import Belief, recall_all
-from agent.sensors.can_address import Address, Bus
+from agent.sensors.beliefs import RememberedBelief, recall_all
+from agent.sensors.can_address import Bus, CanAddress
 from agent.sensors.can_frame import Frame
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import Reason
 from agent.sensors.plausibility import Disagreement
-from agent.sensors.since_last import Since
+from agent.sensors.since_last import Interval
 from agent.sensors.uptime import uptime
 
 if TYPE_CHECKING:
@@ -35,18 +35,40 @@ _POLL = 0.25
 
 class BusDecoder(Protocol):
     """What makes wire leaves of frames; used under a lock. disagreements: sources that contradict each other.
-    since: account of all that was fed. beliefs: by name, what outlives a process."""
+    beliefs: by name, what outlives a process."""
 
     disagreements: Counter[Disagreement]
 
-    since: Since
-
     @property
-    def beliefs(self) -> Mapping[str, Belief]: ...
+    def beliefs(self) -> Mapping[str, RememberedBelief]: ...
 
-    def feed(self, now: float, frame: Frame, /) -> None: ...
+    def feed(self, now: float, frame: Frame, /) -> None:
+        """File one frame, in the order heard; never raises for its bytes.
 
-    def snapshot(self, now: float, /) -> tuple[dict[str, object], dict[str, Reason]]: ...
+        Args:
+            now: seconds on a time line that runs evenly.
+            frame: any frame of the bus.
+        """
+
+    def snapshot(self, now: float, /) -> tuple[dict[str, object], dict[str, Reason]]:
+        """What is true at a moment.
+
+        Args:
+            now: seconds, on the time line of `feed`.
+
+        Returns:
+            (leaf → value in wire units, leaf → why not); the two never share a leaf.
+        """
+
+    def end_interval(self, now: float, /) -> Interval | None:
+        """The account of all that was fed since the last call.
+
+        Args:
+            now: seconds, on the time line of `feed`.
+
+        Returns:
+            None where nothing was heard.
+        """
 
 
 class BusSensor:
@@ -59,7 +81,7 @@ class BusSensor:
 
     def __init__(
         self,
-        address: Address,
+        address: CanAddress,
         decoder: BusDecoder,
         *,
         filters: "list[can.typechecking.CanFilter] | None" = None,
@@ -79,7 +101,7 @@ class BusSensor:
             before = self._decoder.disagreements.copy()
             values, quality = self._decoder.snapshot(uptime())
             contradictions = (self._decoder.disagreements - before).keys()
-            interval = self._decoder.since.take(uptime())
+            interval = self._decoder.end_interval(uptime())
         for each in contradictions - self._reported:
             self._reported.add(each)
             logger.warning(

@@ -43,6 +43,17 @@ class Link:
     def closing(self) -> bool:
         return self._stop.is_set()
 
+    def wait(self, seconds: float) -> bool:
+        """Let time pass.
+
+        Args:
+            seconds: at most so many.
+
+        Returns:
+            Whether it ends; at once then.
+        """
+        return self._stop.wait(max(0.0, seconds))
+
     def works(self) -> None:
         """The device is open and does not complain."""
         self.failing = False

@@ -5,7 +5,9 @@ its way to the wire.
 """
 
 import math
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
 from annotated_types import Ge, Le
@@ -23,7 +25,7 @@ PSI_PER_KPA = 0.1450377377
 KM_PER_MILE = 1.609344
 
 
-class Measure(NamedTuple):
+class FieldBounds(NamedTuple):
     """Bounds that no vehicle on earth leaves (inclusive), and the decimals that carry meaning."""
 
     low: float
@@ -61,6 +63,51 @@ LEAVES: tuple[str, ...] = (
 )
 """Every measured leaf, dotted, in the order of the wire."""
 
+CUSTOM = "custom"
+"""The group of what the wire has no field of its own for; `custom.NAME` is a leaf of it."""
+CUSTOM_AT_MOST = 32
+"""Names in one sample (contract.telemetry.Custom)."""
+TEXT_AT_MOST = 256
+"""Characters of a text in it."""
+LAMPS = tuple(f"custom.lamp_{name}" for name in ("protect", "amber_warning", "red_stop", "malfunction"))
+"""Warning lamps that control units ask for, in the order of a DM1."""
+TROUBLE_CODES, PENDING_CODES = "custom.trouble_codes", "custom.pending_trouble_codes"
+"""OBD-II's, such as "P0301 P0420"; "none" where there is none."""
+_CUSTOM_NAME = re.compile(r"custom\.[a-z][a-z0-9_]{0,63}")
+
+
+def is_custom(leaf: str) -> bool:
+    """Whether a name is that of a leaf of `custom`: `custom.` and then a-z, 0-9 and _, a letter first.
+
+    Args:
+        leaf: any dotted name.
+
+    Returns:
+        True also for names that no sensor gives so far.
+    """
+    return _CUSTOM_NAME.fullmatch(leaf) is not None
+
+
+def settle_custom(value: object) -> float | bool | str | Reason:
+    """A value of a `custom` leaf as it goes on the wire.
+
+    Args:
+        value: anything that a sensor says.
+
+    Returns:
+        The value, a number with six decimals at most and a text of TEXT_AT_MOST characters at most; `implausible` for
+        what is no number, text or boolean.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float | Decimal):
+        number = float(value)
+        return round(number, 6) + 0.0 if math.isfinite(number) and abs(number) < _LARGEST else "implausible"
+    return value[:TEXT_AT_MOST] if isinstance(value, str) else "implausible"
+
+
+_LARGEST = 1e15
+
 GROUPS: tuple[str, ...] = (
     "gps_location",
     "engine_diagnostics",
@@ -79,14 +126,14 @@ _DIGITS = {
 _USUAL_DIGITS = 2
 
 
-def _measures() -> Iterator[tuple[str, Measure]]:
+def _measures() -> Iterator[tuple[str, FieldBounds]]:
     """Every field that is a number, with the bounds of the contract."""
     for leaf in LEAVES:
         constraints = _constraints(leaf)
         low = next((each.ge for each in constraints if isinstance(each, Ge)), None)
         high = next((each.le for each in constraints if isinstance(each, Le)), None)
         if low is not None and high is not None:
-            yield leaf, Measure(float(str(low)), float(str(high)), _DIGITS.get(leaf, _USUAL_DIGITS))
+            yield leaf, FieldBounds(float(str(low)), float(str(high)), _DIGITS.get(leaf, _USUAL_DIGITS))
 
 
 def _constraints(leaf: str) -> list[object]:
@@ -97,7 +144,7 @@ def _constraints(leaf: str) -> list[object]:
     return model.model_fields[name].metadata
 
 
-MEASURES: dict[str, Measure] = dict(_measures())
+MEASURES: dict[str, FieldBounds] = dict(_measures())
 """Every measured field that is a number."""
 
 ON_ROAD: dict[str, tuple[float, float]] = {

@@ -7,18 +7,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.sensors import Reading
-from agent.sensors.fields import GROUPS, LEAVES, REASONS
+from agent.sensors.fields import CUSTOM_AT_MOST, GROUPS, LEAVES, REASONS, is_custom
 
 _POSITION = ("gps_location.latitude", "gps_location.longitude")
 _TELLING: dict[str, int] = {reason: rank for rank, reason in enumerate(REASONS)}
 
 
 def merge(readings: Sequence[Reading]) -> tuple[dict[str, Any], dict[str, str]]:
-    """(the nested document, the quality map) of one moment.
+    """One moment's document.
 
     The first reading that has a value for a leaf wins. Where none has, the most telling reason stands (implausible,
     error, stale, then not_available, which also covers what no sensor knows). A group whose leaves all lack a value
-    for one and the same reason stands in `quality` once, by its group's name.
+    for one and the same reason stands in `quality` once, by its group's name. `custom` is there where a sensor
+    has any of it.
+
+    Args:
+        readings: of one moment, the preferred first.
+
+    Returns:
+        (the nested document with every leaf of the wire, the quality map).
     """
     document: dict[str, Any] = {}
     quality: dict[str, str] = {}
@@ -30,7 +37,21 @@ def merge(readings: Sequence[Reading]) -> tuple[dict[str, Any], dict[str, str]]:
             quality[leaf] = _reason(leaf, readings)
     for group in GROUPS:
         _collapse(group, quality)
+    _merge_custom(readings, document, quality)
     return document, quality
+
+
+def _merge_custom(readings: Sequence[Reading], document: dict[str, Any], quality: dict[str, str]) -> None:
+    """The group `custom`, left out where no sensor has any of it; names beyond what the wire takes are said."""
+    leaves = [
+        leaf for leaf in dict.fromkeys(name for r in readings for name in (*r.values, *r.quality)) if is_custom(leaf)
+    ]
+    for number, leaf in enumerate(leaves):
+        value = next((v for r in readings if (v := r.values.get(leaf)) is not None), None)
+        if number < CUSTOM_AT_MOST:
+            _put(document, leaf, value)
+        if value is None or number >= CUSTOM_AT_MOST:
+            quality[leaf] = _reason(leaf, readings)
 
 
 def _whole_position(reading: "Reading") -> bool:

@@ -24,9 +24,9 @@ class Mixed:
         for decoder in self._decoders:
             decoder.feed(now, frame)
 
-    def take(self, now: float) -> Interval | None:
+    def end_interval(self, now: float) -> Interval | None:
         """What was heard since the last call: of J1939 where that speaks, else of OBD-II."""
-        intervals = [decoder.since.take(now) for decoder in self._decoders[:2]]
+        intervals = [decoder.end_interval(now) for decoder in self._decoders[:2]]
         return intervals[0] or intervals[1]
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:

@@ -33,11 +33,33 @@ _GZIP = b"\x1f\x8b"
 
 
 class _State(Protocol):
-    def feed(self, now: float, item: Any, /) -> None: ...
+    def feed(self, now: float, item: Any, /) -> None:
+        """File one item of the recording.
 
-    def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]: ...
+        Args:
+            now: seconds of the recording's own time line.
+            item: a frame, or a row.
+        """
 
-    def take(self, now: float) -> Interval | None: ...
+    def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
+        """What is true at a moment.
+
+        Args:
+            now: seconds of the recording's own time line.
+
+        Returns:
+            (leaf → value in wire units, leaf → why not).
+        """
+
+    def end_interval(self, now: float) -> Interval | None:
+        """What happened since the last call.
+
+        Args:
+            now: seconds of the recording's own time line.
+
+        Returns:
+            None where nothing was heard.
+        """
 
 
 class _Player(NamedTuple):
@@ -86,7 +108,7 @@ class ReplaySensor:
             self._state.feed(at, item)
         end = tape.now if tape.ended else self._due
         values, quality = self._state.snapshot(end)
-        interval = self._state.take(end)
+        interval = self._state.end_interval(end)
         if tape.ended:
             self._rewind()
         return Reading(values, dict(quality), interval=interval)

@@ -33,7 +33,7 @@ Code = tuple[int, int, int | str | None]
 """(SPN, FMI, source)."""
 
 
-class Spread(NamedTuple):
+class FieldSpread(NamedTuple):
     """One field's readings. mean: weighted by time; None where no time passed."""
 
     low: float
@@ -64,7 +64,7 @@ class Interval(NamedTuple):
 
     seconds: float
     readings: int
-    spreads: Mapping[str, Spread]
+    spreads: Mapping[str, FieldSpread]
     driven: Mapping[str, Driven]
     litres: float | None
     manoeuvres: tuple[Manoeuvre, ...]
@@ -184,7 +184,7 @@ class Since:
         if code in self._codes or len(self._codes) < CODES_AT_MOST:
             self._codes[code] = first, now
 
-    def take(self, now: float) -> Interval | None:
+    def end_interval(self, now: float) -> Interval | None:
         """What was heard since the last call; None where nothing was."""
         if self._heard is None:
             return None
@@ -192,7 +192,7 @@ class Since:
         for leaf, one in self._fields.items():
             self._count(now, leaf, one, None)
         spreads = {
-            leaf: Spread(one.low, one.high, one.area / one.seconds if one.seconds else None)
+            leaf: FieldSpread(one.low, one.high, one.area / one.seconds if one.seconds else None)
             for leaf, one in self._fields.items()
             if one.readings >= 2
         }

@@ -19,7 +19,7 @@ Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class CsvColumn:
     """One column → one leaf. `when`: (other column, values it must have): else the column says nothing.
 
     fix: (column, values) of the receiver's fix; another fix means that the leaf has no value now.
@@ -45,7 +45,7 @@ class Layout:
 
     name: str
     time: str
-    columns: tuple[Column, ...]
+    columns: tuple[CsvColumn, ...]
 
     def fits(self, header: Iterable[str]) -> bool:
         """Whether a table with this header has every column that is read."""
@@ -62,12 +62,12 @@ DRIVEPLOTR = Layout(
     "driveplotr",
     "time_utc",
     (
-        Column("gps_lat", "gps_location.latitude", fix=("gps_fix", _2D)),
-        Column("gps_long", "gps_location.longitude", fix=("gps_fix", _2D)),
-        Column("gps_elevation", "gps_location.altitude", fix=("gps_fix", _3D)),
-        Column("speed_mph", "gps_location.speed", KM_PER_MILE, when=_BY_GPS, fix=("gps_fix", _2D)),
-        Column("speed_mph", "vehicle_speed", KM_PER_MILE, when=_BY_OBD),
-        Column("engine_rpm", "engine_diagnostics.engine_rpm"),
+        CsvColumn("gps_lat", "gps_location.latitude", fix=("gps_fix", _2D)),
+        CsvColumn("gps_long", "gps_location.longitude", fix=("gps_fix", _2D)),
+        CsvColumn("gps_elevation", "gps_location.altitude", fix=("gps_fix", _3D)),
+        CsvColumn("speed_mph", "gps_location.speed", KM_PER_MILE, when=_BY_GPS, fix=("gps_fix", _2D)),
+        CsvColumn("speed_mph", "vehicle_speed", KM_PER_MILE, when=_BY_OBD),
+        CsvColumn("engine_rpm", "engine_diagnostics.engine_rpm"),
     ),
 )
 
@@ -75,16 +75,16 @@ CSS_CAR = Layout(
     "css-car",
     "unix_s",
     (
-        Column("lat", "gps_location.latitude", fix=("fix_type", _2D)),
-        Column("lon", "gps_location.longitude", fix=("fix_type", _2D)),
-        Column("alt_m", "gps_location.altitude", fix=("fix_type", _3D)),
-        Column("gnss_speed_kmh", "gps_location.speed", fix=("fix_type", _2D)),
-        Column("obd_speed_kmh", "vehicle_speed"),
-        Column("obd_rpm", "engine_diagnostics.engine_rpm"),
-        Column("obd_coolant_c", "engine_diagnostics.engine_temperature"),
-        Column("obd_fuel_level_pct", "engine_diagnostics.fuel_level", period=10),
-        Column("obd_module_v", "engine_diagnostics.battery_voltage", period=3),
-        Column("obd_baro_kpa", "environmental_conditions.atmospheric_pressure", 10, period=3),
+        CsvColumn("lat", "gps_location.latitude", fix=("fix_type", _2D)),
+        CsvColumn("lon", "gps_location.longitude", fix=("fix_type", _2D)),
+        CsvColumn("alt_m", "gps_location.altitude", fix=("fix_type", _3D)),
+        CsvColumn("gnss_speed_kmh", "gps_location.speed", fix=("fix_type", _2D)),
+        CsvColumn("obd_speed_kmh", "vehicle_speed"),
+        CsvColumn("obd_rpm", "engine_diagnostics.engine_rpm"),
+        CsvColumn("obd_coolant_c", "engine_diagnostics.engine_temperature"),
+        CsvColumn("obd_fuel_level_pct", "engine_diagnostics.fuel_level", period=10),
+        CsvColumn("obd_module_v", "engine_diagnostics.battery_voltage", period=3),
+        CsvColumn("obd_baro_kpa", "environmental_conditions.atmospheric_pressure", 10, period=3),
     ),
 )
 
@@ -140,9 +140,9 @@ class TripState:
                 if not isinstance(outcome, str) and counts(column.leaf):
                     self._since.value(now, column.leaf, outcome, limit=column.limit)
 
-    def take(self, now: float) -> Interval | None:
+    def end_interval(self, now: float) -> Interval | None:
         """What was fed since the last call."""
-        return self._since.take(now)
+        return self._since.end_interval(now)
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         """(leaf → value, leaf → why not) for every leaf of the layout."""
@@ -160,7 +160,7 @@ class TripState:
         return values, quality
 
 
-def _outcome(column: Column, row: Row) -> float | Reason | None:
+def _outcome(column: CsvColumn, row: Row) -> float | Reason | None:
     """What one cell says: a value, why there is none, or None where it says nothing."""
     if column.when and row.get(column.when[0]) not in column.when[1]:
         return None

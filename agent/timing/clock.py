@@ -39,15 +39,43 @@ class Clock(Protocol):
     - `monotonic` is in wall seconds from any origin and never leaps: pauses, rates and time limits use it.
     """
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """What the clock says.
 
-    def quality(self) -> TimeQuality: ...
+        Returns:
+            Aware, UTC, trusted or not.
+        """
 
-    def moment(self) -> Moment: ...
+    def quality(self) -> TimeQuality:
+        """Who vouches for `now`.
 
-    def seconds_until(self, moment: datetime) -> float: ...
+        Returns:
+            `ntp`, or `estimated` for nobody.
+        """
 
-    def monotonic(self) -> float: ...
+    def moment(self) -> Moment:
+        """The time and the boot's own time line, read together.
+
+        Returns:
+            One look at both.
+        """
+
+    def seconds_until(self, moment: datetime) -> float:
+        """For waiting.
+
+        Args:
+            moment: aware, by this clock.
+
+        Returns:
+            Wall seconds, negative when it has passed.
+        """
+
+    def monotonic(self) -> float:
+        """For pauses, rates and time limits.
+
+        Returns:
+            Wall seconds from any origin, never less than before.
+        """
 
 
 class SystemClock:

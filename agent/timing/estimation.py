@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class BootStretch:
     """Consecutive samples of one boot. first, last: their uptimes, seconds. wall: what the clock said at the first."""
 
     first: float
@@ -37,7 +37,7 @@ class Placed:
         return self.start + timedelta(seconds=(uptime - self.first) * self.pace)
 
 
-def place(stretches: Sequence[Stretch], lower: datetime, upper: datetime | None) -> list[Placed]:
+def place(stretches: Sequence[BootStretch], lower: datetime, upper: datetime | None) -> list[Placed]:
     """Each stretch in order, none before `lower`, none before the one ahead of it, none behind `upper` (if known).
 
     Stretches that do not fit between the two are squeezed evenly, which keeps their order.

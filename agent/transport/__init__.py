@@ -12,7 +12,7 @@ from contract.topics import MAX_PAYLOAD
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BrokerLimits:
     """What a broker allows one client; the defaults are AWS IoT Core's (docs/wire.md).
 
     publishes_per_second, bytes_per_second: over any second. window: publishes that may be unacknowledged.
@@ -28,7 +28,7 @@ class Limits:
     batch_bytes: int = 120_000
     backlog_in_flight: int = 256 * 1024
 
-    def of_own_broker(self) -> "Limits":
+    def of_own_broker(self) -> "BrokerLimits":
         """The same without rates and without a bound on the backlog in flight, for a broker that is all one's own."""
         free = 1e15
         return replace(self, publishes_per_second=free, bytes_per_second=free, backlog_in_flight=2**62)
@@ -130,12 +130,34 @@ class Transport(Protocol):
     """
 
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> BrokerLimits: ...
 
-    def start(self, sink: Sink, *, will: Message | None = None, subscribe: Sequence[str] = ()) -> None: ...
+    def start(self, sink: Sink, *, will: Message | None = None, subscribe: Sequence[str] = ()) -> None:
+        """Begin to connect; returns at once.
 
-    def publish(self, message: Message) -> None: ...
+        Args:
+            sink: gets the events, in order, from the transport's thread; must not block.
+            will: what the broker publishes, retained, for a truck that vanished.
+            subscribe: topics that stand before it counts as connected, QoS 1.
+        """
 
-    def listen(self, topic: str) -> None: ...
+    def publish(self, message: Message) -> None:
+        """Hand one message over; never blocks, and is dropped while there is no connection.
 
-    def close(self, timeout: float = 2.0) -> None: ...
+        Args:
+            message: its token is named in the event that ends it, and is used once.
+        """
+
+    def listen(self, topic: str) -> None:
+        """Subscribe to one more topic at QoS 0 until the connection ends.
+
+        Args:
+            topic: without wildcards.
+        """
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Say goodbye and end the thread; safe to call twice.
+
+        Args:
+            timeout: seconds, about.
+        """

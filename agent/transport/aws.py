@@ -26,9 +26,20 @@ from typing import Any
 from awscrt import io, mqtt5
 from awscrt.exceptions import AwsCrtError
 
-from agent.transport import Connected, Delivered, Limits, Lost, Message, NotConnected, NotHeard, Received, Refused, Sink
+from agent.transport import (
+    BrokerLimits,
+    Connected,
+    Delivered,
+    Lost,
+    Message,
+    NotConnected,
+    NotHeard,
+    Received,
+    Refused,
+    Sink,
+)
 from agent.transport.backoff import Backoff
-from agent.transport.endpoint import Line, Tls
+from agent.transport.endpoint import EndpointLine, Tls
 from contract.errors import Misconfigured
 
 log = getLogger(__name__)
@@ -46,11 +57,13 @@ _LONGEST_PING_MS = 30_000
 class AwsIotTransport:
     """An MQTT 5 line to one broker. Raises Misconfigured where a certificate cannot be loaded."""
 
-    def __init__(self, line: Line, *, limits: Limits | None = None, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, line: EndpointLine, *, limits: BrokerLimits | None = None, backoff: Backoff | None = None
+    ) -> None:
         self.line = line
         self._tls = _tls_context(line.tls) if line.tls else None
         self._stamp = _stamp(line.tls)
-        self._limits = limits or Limits()
+        self._limits = limits or BrokerLimits()
         self._backoff = backoff or Backoff(1.0, 60.0)
         self._inbox: SimpleQueue[Message | Callable[[], None]] = SimpleQueue()
         self._client: Any = None
@@ -69,7 +82,7 @@ class AwsIotTransport:
         self._subscribe: Sequence[str] = ()
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> BrokerLimits:
         """What the broker allows."""
         return self._limits
 

@@ -30,7 +30,7 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EndpointLine:
     """One truck's way to one broker; tls None is plain TCP.
 
     client_id: the truck's name. keepalive, connect_timeout: seconds. ack_timeout: seconds after which a connection

@@ -31,9 +31,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.transport import (
+    BrokerLimits,
     Connected,
     Delivered,
-    Limits,
     Listen,
     Lost,
     Message,
@@ -44,7 +44,7 @@ from agent.transport import (
     Sink,
 )
 from agent.transport.backoff import Backoff
-from agent.transport.endpoint import Line, Tls
+from agent.transport.endpoint import EndpointLine, Tls
 
 log = getLogger(__name__)
 
@@ -60,10 +60,12 @@ _SLOWEST_LINE = 1000.0
 class PahoTransport:
     """A line to one broker. Raises Misconfigured where a certificate cannot be loaded."""
 
-    def __init__(self, line: Line, *, limits: Limits | None = None, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, line: EndpointLine, *, limits: BrokerLimits | None = None, backoff: Backoff | None = None
+    ) -> None:
         self.line = line
         self.tls = tls_context(line.tls) if line.tls else None
-        self._limits = limits or Limits()
+        self._limits = limits or BrokerLimits()
         self._backoff = backoff or Backoff(1.0, 60.0)
         self._outbox: deque[Message | Listen] = deque()
         self._closing = threading.Event()
@@ -71,7 +73,7 @@ class PahoTransport:
         self._thread: threading.Thread | None = None
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> BrokerLimits:
         """What the broker allows."""
         return self._limits
 

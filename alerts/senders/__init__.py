@@ -10,7 +10,11 @@ __all__ = ["Untold", "send"]
 
 
 def send(receiver: Receiver, group: Group) -> None:
-    """Tell a receiver.
+    """Tell a receiver; it has taken the delivery when this returns.
+
+    Args:
+        receiver: who.
+        group: what, in one delivery.
 
     Raises:
         Untold: it did not take it; the same again later.

@@ -46,6 +46,11 @@ def _message(receiver: Receiver, group: Group) -> EmailMessage:
     mail["To"] = ", ".join(receiver.to)
     mail["Date"] = format_datetime(timestamps.to_datetime(group.documents[-1]["at"]))
     mail["Message-ID"] = f"<{hashlib.sha256(repr(group.ids).encode()).hexdigest()[:32]}@milepost>"
+    if group.event == "report":
+        report = group.documents[0]["report"]
+        mail.set_content(f"{group.text}\n\nMart: {report['mart']} (docs/metrics.md). Times are UTC.\n")
+        mail.add_attachment(report["csv"].encode(), maintype="text", subtype="csv", filename=f"{report['name']}.csv")
+        return mail
     lines = []
     for document in group.documents:
         alert = document["alert"]

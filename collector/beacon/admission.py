@@ -15,28 +15,41 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from collector.beacon.http import Headers, Refused, header
+from collector.beacon.http import header
 from collector.beacon.settings import BeaconSettings
-from contract.http_access import Network, client_address, is_local
+from contract.http_access import Network, client_address, is_local, source_of
+from contract.http_refusals import Headers, RequestRefused
 from contract.source_limiter import SourceLimiter
+from contract.source_log import SourceLog
 
 log = logging.getLogger(__name__)
 
 BYTES_PER_REQUEST = 2048
 """So many bytes of a body cost as much of a source's rate as one request."""
 
+SMALLEST_RECORD = 100
+"""Bytes that a record of a batch counts for at least: judging and storing one costs the same, however small it is."""
+
 _SOURCE = "milepost.source"
 """Key of a request's scope: whom it is counted by, "" for this machine itself; found once."""
 _DAY_SECONDS = 86_400
+_SMALL_SHARE = 1 / 1000
+_MOST_SHARES = 20_000
 _LOOK_SECONDS = 5.0
-_LOG_SECONDS = 60.0
 _MEGABYTE = 1024 * 1024
 
 FreeBytes = Callable[[], int]
 
 
 def free_bytes_of(folder: Path) -> FreeBytes:
-    """What is free on the disk of a folder, for users who are not root."""
+    """What is free on the disk of a folder, for users who are not root.
+
+    Args:
+        folder: any path on the file system.
+
+    Returns:
+        A function that gives the bytes free there at each call.
+    """
     return lambda: shutil.disk_usage(folder).free
 
 
@@ -63,8 +76,9 @@ class Admission:
         self._keys = {hashlib.sha256(key.encode()).digest(): site for key, site in settings.site_keys.items()}
         self._rate = SourceLimiter(settings.rate, settings.burst, clock=clock)
         self._day_began, self._day_bytes = clock(), 0
+        self._day_shares: dict[str, int] = {}
         self._looked_at, self._room = clock() - _LOOK_SECONDS, True
-        self._logged: dict[str, float] = {}
+        self._told = SourceLog(log, clock)
         self.limited = self.foreign = self.over_quota = self.without_room = 0
 
     def figures(self) -> dict[str, int]:
@@ -82,6 +96,8 @@ class Admission:
             return ((b"access-control-allow-origin", b"*"),)
         origin = header(scope, b"origin") or b""
         allowed = [(b"access-control-allow-origin", origin)] if origin.decode("latin-1") in self._sites else []
+        if allowed and self._settings.cookie_days:
+            allowed.append((b"access-control-allow-credentials", b"true"))
         return (*allowed, (b"vary", b"Origin"))
 
     def admit(self, scope: Scope, *, mail: bool = False) -> None:
@@ -97,8 +113,8 @@ class Admission:
         """
         self._check_site(scope, mail)
         self.spend(scope, 0)
-        self._check_quota()
-        self._check_room()
+        self._check_quota(scope)
+        self._check_room(scope)
 
     def spend(self, scope: Scope, size: int) -> None:
         """Count a request (size 0) or the bytes of its body, against its source's rate and the day's quota.
@@ -107,18 +123,35 @@ class Admission:
             Refused: 429 with Retry-After over the rate. This machine itself has none.
         """
         self._day_bytes += size
-        source = scope.get(_SOURCE)
+        source: str | None = scope.get(_SOURCE)
         if source is None:
             local = is_local(_peer(scope), scope["headers"])
             source = scope[_SOURCE] = "" if local else self.source(scope) or "unknown"
+        self._note_share(source, size)
         if not source:
             return
         seconds = self._rate.wait(source, size / BYTES_PER_REQUEST if size else 1.0)
         if seconds:
             self.limited += 1
-            self._tell("clicks_limited", source)
+            self._told.tell("clicks_limited", source)
             wait = b"%d" % max(1, round(seconds + 0.5))
-            raise Refused(429, "too much from this address: send it again later", headers=[(b"retry-after", wait)])
+            raise RequestRefused(
+                429, "too much from this address: send it again later", headers=[(b"retry-after", wait)]
+            )
+
+    def spend_records(self, scope: Scope, records: int, size: int) -> None:
+        """Count what the records of a body cost beyond its bytes.
+
+        Args:
+            scope: the request's.
+            records: how many it has.
+            size: of the body in bytes, which are counted already.
+
+        Raises:
+            Refused: as for `spend`.
+        """
+        if records * SMALLEST_RECORD > size:
+            self.spend(scope, records * SMALLEST_RECORD - size)
 
     def source(self, scope: Scope) -> str:
         """The address that a request is counted and logged by."""
@@ -134,8 +167,8 @@ class Admission:
         elif mail or self._has_key(scope) or is_local(_peer(scope), scope["headers"]):
             return
         self.foreign += 1
-        self._tell("clicks_of_foreign_site", self.source(scope), origin)
-        raise Refused(
+        self._told.tell("clicks_of_foreign_site", self.source(scope), f"site={origin[:200]!r}")
+        raise RequestRefused(
             403, "this page's site is not in [beacon] sites: add it there; a server sends a key of [beacon] site_keys"
         )
 
@@ -143,33 +176,40 @@ class Admission:
         scheme, _, key = (header(scope, b"authorization") or b"").partition(b" ")
         return scheme.lower() == b"bearer" and hashlib.sha256(key.strip()).digest() in self._keys
 
-    def _check_quota(self) -> None:
+    def _check_quota(self, scope: Scope) -> None:
         now = self._clock()
         if now - self._day_began >= _DAY_SECONDS:
-            self._day_began, self._day_bytes = now, 0
-        if self._day_bytes > self._settings.quota_mb_per_day * _MEGABYTE:
+            self._day_began, self._day_bytes, self._day_shares = now, 0, {}
+        quota = self._settings.quota_mb_per_day * _MEGABYTE
+        if self._day_bytes > 2 * quota or (self._day_bytes > quota and self._has_had_much(scope, quota)):
             self.over_quota += 1
-            self._tell("clicks_over_quota", "")
+            self._told.tell("clicks_over_quota", self.source(scope))
             raise _later("the day's quota of clicks is used up ([beacon] quota_mb_per_day)", 3600)
 
-    def _check_room(self) -> None:
+    def _note_share(self, source: str, size: int) -> None:
+        key = source_of(source)
+        if key in self._day_shares or len(self._day_shares) < _MOST_SHARES:
+            self._day_shares[key] = self._day_shares.get(key, 0) + size
+
+    def _has_had_much(self, scope: Scope, quota: float) -> bool:
+        """Over the quota those who sent little today go on: a few who use it up must not shut the shop for all. Of more
+        sources than are remembered nothing is known, and they wait."""
+        had = self._day_shares.get(source_of(scope[_SOURCE]))
+        return had is None or had > quota * _SMALL_SHARE
+
+    def _check_room(self, scope: Scope) -> None:
         now = self._clock()
         if self._free is not None and now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
             self._room = self._free() > self._settings.free_mb * _MEGABYTE
         if not self._room:
             self.without_room += 1
-            self._tell("clicks_without_room", "")
+            self._told.tell("clicks_without_room", self.source(scope))
             raise _later("the disk is nearly full, and what is left is kept for telemetry ([beacon] free_mb)", 60)
 
-    def _tell(self, event: str, source: str, site: str = "") -> None:
-        now, key = self._clock(), f"{event} {source}"
-        if now - self._logged.get(key, now - _LOG_SECONDS) < _LOG_SECONDS:
-            return
-        if len(self._logged) > 1000:
-            self._logged.clear()
-        self._logged[key] = now
-        log.warning("%s peer=%s%s", event, source, f" site={site[:200]!r}" if site else "")
+    def rejected(self, scope: Scope, field: str | None) -> None:
+        """Log who sent an event that was rejected, and for which of its fields."""
+        self._told.tell("event_rejected", self.source(scope) or "unknown", f"field={field!r}")
 
 
 def origin_of(url: str) -> str:
@@ -186,5 +226,5 @@ def _peer(scope: Scope) -> str | None:
     return client[0] if client else None
 
 
-def _later(why: str, seconds: int) -> Refused:
-    return Refused(503, f"{why}: send it again later", headers=[(b"retry-after", b"%d" % seconds)])
+def _later(why: str, seconds: int) -> RequestRefused:
+    return RequestRefused(503, f"{why}: send it again later", headers=[(b"retry-after", b"%d" % seconds)])

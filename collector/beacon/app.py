@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from collector.beacon.admission import Admission, FreeBytes
 from collector.beacon.anonymous_events import AnonymousEvents
+from collector.beacon.browser_cookie import BrowserCookie
 from collector.beacon.enrichment import Enrichment
 from collector.beacon.http import encode
 from collector.beacon.pixel_endpoint import Pixel
@@ -27,20 +28,18 @@ from collector.beacon.record_endpoint import CLICKS, TELEMETRY, Clock, Keys, Rec
 from collector.beacon.served_script import ENDPOINT, served_script
 from collector.beacon.settings import BeaconSettings
 from collector.beacon.writer_bridge import Durable, Submit
+from contract import machine_clock
 from contract.codec import Json
 from contract.http_access import Network, is_local
 
 Stats = Callable[[], Mapping[str, Json]]
 
 _SCRIPT_SECONDS = 3600
+_STATUS_SECONDS = 1.0
 
 
 def _no_stats() -> Mapping[str, Json]:
     return {}
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 def create_app(  # noqa: PLR0913 - what it is composed of
@@ -51,36 +50,55 @@ def create_app(  # noqa: PLR0913 - what it is composed of
     trusted: Sequence[Network] = (),
     free: FreeBytes | None = None,
     retired: Callable[[str], bool] | None = None,
-    clock: Clock = _now_ms,
+    clock: Clock = machine_clock.now_ms,
 ) -> "BeaconApp":
     """The application.
 
-    submit: takes items to the durable writer, and raises Retryable at once when its queue is full (503).
-    stats: fields for /healthz, cheap; with a `failing` that is not empty, the reason why the writer is dead, it is 503.
-    A remote request learns its status only.
-    trusted: proxies whose client address is believed. free: bytes left where the store is. retired: whether a truck's
-    key counts no more.
-    clock: Unix milliseconds of arrival.
+    Args:
+        submit: takes items to the durable writer, and raises Retryable at once when its queue is full (503).
+        settings: who may send how much from where.
+        stats: fields for /healthz, cheap; with a `failing` that is not empty, the reason why the writer is dead, it is
+            503. A remote request learns its status only.
+        trusted: proxies whose client address is believed.
+        free: bytes left where the store is.
+        retired: whether a truck's key counts no more.
+        clock: Unix milliseconds of arrival.
+
+    Returns:
+        An ASGI application that answers 200 only for what `submit` said is durable.
     """
     durable = Durable(submit)
     admission = Admission(settings, trusted, free=free)
     anonymous = AnonymousEvents(settings.identity_secret, trusted)
     enrichment = Enrichment(settings.geoip, settings.country_headers, trusted)
     clicks = Records(
-        CLICKS, durable, keys=None, admission=admission, anonymous=anonymous, enrichment=enrichment, clock=clock
+        CLICKS,
+        durable,
+        keys=None,
+        admission=admission,
+        anonymous=anonymous,
+        enrichment=enrichment,
+        cookie=BrowserCookie(settings.cookie_days) if settings.cookie_days else None,
+        clock=clock,
     )
     keys = Keys(settings.telemetry_keys, trusted, retired=retired)
     telemetry = Records(TELEMETRY, durable, keys=keys, clock=clock)
 
+    def figures() -> Mapping[str, int]:
+        return {"shed": durable.shed, "failed": durable.failed, **admission.figures()}
+
+    remembered = _Remembered(stats)
+
     async def healthz(request: Request) -> Response:
-        found = dict(stats())
+        local = is_local(request.client.host if request.client else None, request.headers.raw)
+        found = dict(stats() if local else remembered())
         reason = found.pop("failing", None)
         status = {"status": "failing" if reason else "ok"}
-        if not is_local(request.client.host if request.client else None, request.headers.raw):
+        if not local:
             return _json(503 if reason else 200, status)
         if reason:
             return _json(503, {**status, "reason": str(reason), **found})
-        return _json(200, {**status, "shed": durable.shed, "failed": durable.failed, **admission.figures(), **found})
+        return _json(200, {**status, **figures(), **found})
 
     pixel = Pixel(durable, admission=admission, enrichment=enrichment, clock=clock)
     routes = [
@@ -95,18 +113,34 @@ def create_app(  # noqa: PLR0913 - what it is composed of
         routes.append(Route(f"{settings.alias}.js", _script(settings.alias), methods=["GET"]))
     app = BeaconApp(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _crash})
     app.router.redirect_slashes = False
+    app.figures = figures
     app.straight = dict.fromkeys(filter(None, (ENDPOINT, settings.alias)), clicks)
     return app
+
+
+class _Remembered:
+    """Figures of at most a second ago: a stranger's question must not cost what gathering them does."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats, self._at, self._found = stats, -_STATUS_SECONDS, dict[str, Json]()
+
+    def __call__(self) -> Mapping[str, Json]:
+        if time.monotonic() - self._at >= _STATUS_SECONDS:
+            self._found, self._at = dict(self._stats()), time.monotonic()
+        return self._found
 
 
 class BeaconApp(Starlette):
     """A Starlette application that hands the events of pages straight to their door.
 
     Routing and middleware would take longer than all else that the event loop does for an event.
-    straight: path → what takes a POST there.
+    straight: path → what takes a POST there. figures: numbers of the click doors since the start, for /healthz and
+    /metrics: requests `shed` since the queue was full, `failed` since the writer did, and refused ones by why
+    (collector.beacon.admission).
     """
 
     straight: Mapping[str, ASGIApp] = {}
+    figures: Callable[[], Mapping[str, int]] = staticmethod(dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         door = self.straight.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None

@@ -4,27 +4,16 @@ Starlette's Request and Response cost more than all the rest of a small event's 
 """
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from contract.http_refusals import Headers, RequestRefused
+
 MAX_BODY = 1024 * 1024
+_MOST_DISCARDED = 8 * MAX_BODY
 
-Headers = Iterable[tuple[bytes, bytes]]
 encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a lone surrogate in an id must not break the reply
-
-
-class Refused(Exception):
-    """The request gets this status and `{"error", "field"}` for an answer."""
-
-    def __init__(self, status: int, error: str, *, field: str = "", headers: Headers = ()) -> None:
-        super().__init__(error)
-        self.status, self.error, self.field, self.headers = status, error, field, headers
-
-    async def send(self, send: Send, headers: Headers = ()) -> None:
-        body = encode({"error": self.error, "field": self.field or None}).encode("ascii")
-        await reply(send, body, status=self.status, headers=[*self.headers, *headers])
 
 
 class Disconnected(Exception):
@@ -40,6 +29,18 @@ async def reply(
     await send({"type": "http.response.body", "body": body})
 
 
+async def send_refusal(refused: RequestRefused, send: Send, headers: Headers = ()) -> None:
+    """Answer with a refusal, as JSON that names the field.
+
+    Args:
+        refused: what to say.
+        send: the request's ASGI `send`.
+        headers: beside the refusal's own.
+    """
+    body = encode(refused.document).encode("ascii")
+    await reply(send, body, status=refused.status, headers=[*refused.headers, *headers])
+
+
 def header(scope: Scope, name: bytes) -> bytes | None:
     """A request header's value; names are lower case in ASGI."""
     for key, value in scope["headers"]:
@@ -52,7 +53,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     """The request's body; Refused with 413 as soon as it is declared, or turns out, to be over MAX_BODY."""
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > MAX_BODY:
-        raise _too_large()
+        raise await _too_large(scope, receive)
     pieces, size, more = [], 0, True
     while more:
         message: Any = await receive()
@@ -62,11 +63,22 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > MAX_BODY:
-            raise _too_large()
+            raise await _too_large(scope, receive)
     return b"".join(pieces)
 
 
-def _too_large() -> Refused:
-    """The connection stays open: closed with the rest unread, the client would see a reset instead of this answer. The
-    listener reads and discards a bounded rest (contract.http_listener)."""
-    return Refused(413, f"over {MAX_BODY} bytes: send it in several requests")
+async def _too_large(scope: Scope, receive: Receive) -> RequestRefused:
+    """A connection that is closed with the rest unread is reset, and the client never sees the answer.
+
+    Where it stays open, the listener reads and discards a bounded rest (contract.http_listener). Where it closes with
+    the answer (HTTP/1.0, `Connection: close`) the rest is read first, unless the client waits to be told to send it.
+    """
+    closes = scope.get("http_version") == "1.0" or b"close" in (header(scope, b"connection") or b"").lower()
+    if closes and header(scope, b"expect") is None:
+        size, more = 0, True
+        while more and size < _MOST_DISCARDED:
+            message: Any = await receive()
+            if message["type"] != "http.request":
+                raise Disconnected
+            size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    return RequestRefused(413, f"over {MAX_BODY} bytes: send it in several requests")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from collector.beacon.http import MAX_BODY
-from contract.clicks import Click, ClickBatch
+from contract.click_schema import Click, ClickBatch
 from contract.telemetry import Telemetry, TelemetryBatch
 
 FILE = Path(__file__).with_name("openapi.json")

@@ -8,13 +8,14 @@ from starlette.types import Receive, Scope, Send
 
 from collector.beacon.admission import Admission
 from collector.beacon.enrichment import Enrichment
-from collector.beacon.http import Headers, Refused, header, reply
+from collector.beacon.http import header, reply, send_refusal
 from collector.beacon.record_endpoint import CLICKS, Clock
 from collector.beacon.writer_bridge import Durable
 from contract import timestamps
-from contract.clicks import Click
+from contract.click_schema import Click
 from contract.codec import Json, dump, parse
 from contract.errors import Rejected
+from contract.http_refusals import Headers, RequestRefused
 from contract.ingest_items import Item, Receipt
 
 GIF = bytes.fromhex(
@@ -43,9 +44,11 @@ class Pixel:
         try:
             self._admission.admit(scope, mail=True)
             receipt = await self._take(scope)
-        except Refused as refused:
-            await refused.send(send, headers)
+        except RequestRefused as refused:
+            await send_refusal(refused, send, headers)
         else:
+            if receipt.status == "rejected":
+                self._admission.rejected(scope, receipt.field)
             await reply(send, GIF, media=b"image/gif", headers=[*headers, *_remarks(receipt)])
 
     async def _take(self, scope: Scope) -> Receipt:

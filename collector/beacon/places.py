@@ -16,7 +16,7 @@ _LOOK_SECONDS = 10.0
 _UNREADABLE = (OSError, ValueError, maxminddb.InvalidDatabaseError)
 
 
-class Place(NamedTuple):
+class Region(NamedTuple):
     """country: ISO 3166-1, two letters. region: ISO 3166-2 without the country, None where the file has none."""
 
     country: str
@@ -41,7 +41,7 @@ class Places:
         except _UNREADABLE as error:
             raise Misconfigured(f"[beacon] geoip = {str(file)!r} cannot be read as a MaxMind DB: {error}") from None
 
-    def find(self, address: str) -> Place | None:
+    def find(self, address: str) -> Region | None:
         """The place of an IPv4 or IPv6 address; None where the file does not know it."""
         self._renew()
         try:
@@ -53,7 +53,7 @@ class Places:
         if not isinstance(code, str):
             return None
         parts = found.get("subdivisions") or [{}]
-        return Place(code, parts[0].get("iso_code") or (parts[0].get("names") or {}).get("en"))
+        return Region(code, parts[0].get("iso_code") or (parts[0].get("names") or {}).get("en"))
 
     def _open(self) -> None:
         self._identity = _identity(self._file)

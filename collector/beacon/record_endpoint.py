@@ -11,16 +11,19 @@ from starlette.types import Receive, Scope, Send
 
 from collector.beacon.admission import Admission
 from collector.beacon.anonymous_events import NO_EVENT_ID, PREFIX, AnonymousEvents
+from collector.beacon.browser_cookie import BrowserCookie
 from collector.beacon.enrichment import Enrichment
-from collector.beacon.http import Disconnected, Headers, Refused, header, read_body, reply
+from collector.beacon.http import Disconnected, header, read_body, reply, send_refusal
 from collector.beacon.http import encode as _encode
 from collector.beacon.writer_bridge import Durable
 from collector.ingest.envelope import MOST_RECORDS, unpack
 from contract.codec import Json, parse
 from contract.errors import Rejected
 from contract.http_access import Network, client_address, is_local
+from contract.http_refusals import Headers, RequestRefused
 from contract.ingest_items import NOTHING_SEEN, Item, Kind, Receipt
 from contract.source_limiter import SourceLimiter
+from contract.source_log import SourceLog
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ class Keys:
         self._trusted = trusted
         self._retired = retired or (lambda _: False)
         self._refusals = SourceLimiter(_REFUSALS_PER_SECOND, _REFUSALS_AT_ONCE)
+        self._told = SourceLog(log)
 
     def truck(self, scope: Scope) -> str | None:
         """The truck that the request's key vouches for, None where no keys are configured.
@@ -88,14 +92,21 @@ class Keys:
             self._refuse(scope)
         return truck_id
 
-    def _refuse(self, scope: Scope) -> NoReturn:
+    def rejected(self, scope: Scope, field: str | None) -> None:
+        """Log who sent a sample that was rejected, and for which of its fields."""
+        self._told.tell("sample_rejected", self._source(scope), f"field={field!r}")
+
+    def _source(self, scope: Scope) -> str:
         client = scope.get("client")
-        source = client_address(client[0] if client else None, scope["headers"], self._trusted)
+        return client_address(client[0] if client else None, scope["headers"], self._trusted) or "unknown"
+
+    def _refuse(self, scope: Scope) -> NoReturn:
+        source = self._source(scope)
         if seconds := self._refusals.wait(source):
             wait = b"%d" % max(1, round(seconds + 0.5))
-            raise Refused(429, "too many wrong keys from this address", headers=[(b"retry-after", wait)])
-        log.warning("telemetry_key_refused peer=%s", source)
-        raise Refused(
+            raise RequestRefused(429, "too many wrong keys from this address", headers=[(b"retry-after", wait)])
+        self._told.tell("telemetry_key_refused", source)
+        raise RequestRefused(
             401,
             "send `Authorization: Bearer KEY` with the key of this truck, as in [beacon] telemetry_keys",
             field="Authorization",
@@ -107,7 +118,7 @@ def _refuse_others(scope: Scope) -> None:
     """Without keys only this machine itself may say what a truck measured."""
     client = scope.get("client")
     if not is_local(client[0] if client else None, scope["headers"]):
-        raise Refused(
+        raise RequestRefused(
             403, "from another machine or through a proxy this needs a key of [beacon] telemetry_keys: set them"
         )
 
@@ -115,10 +126,12 @@ def _refuse_others(scope: Scope) -> None:
 def _refuse_pages(scope: Scope) -> None:
     """Without keys, a page in a browser on this machine could write here: what only programs send is demanded."""
     if header(scope, b"origin") is not None or header(scope, b"sec-fetch-site") not in (None, b"none"):
-        raise Refused(403, "web pages may not send telemetry: a program sends it without an Origin", field="Origin")
+        raise RequestRefused(
+            403, "web pages may not send telemetry: a program sends it without an Origin", field="Origin"
+        )
     media = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
     if media in _BROWSERS_OWN:
-        raise Refused(415, "send it as `Content-Type: application/json`", field="Content-Type")
+        raise RequestRefused(415, "send it as `Content-Type: application/json`", field="Content-Type")
 
 
 class Records:
@@ -134,6 +147,7 @@ class Records:
         admission: who may send how much, None for no limit.
         anonymous: gives an identity to events that bring none, None where records have one anyway.
         enrichment: looks at who sends, None where that is of no interest.
+        cookie: recognises browsers, None where it does not.
         clock: Unix milliseconds.
     """
 
@@ -146,10 +160,11 @@ class Records:
         admission: Admission | None = None,
         anonymous: AnonymousEvents | None = None,
         enrichment: Enrichment | None = None,
+        cookie: BrowserCookie | None = None,
         clock: Clock,
     ) -> None:
         self._form, self._durable, self._keys, self._admission, self._clock = form, durable, keys, admission, clock
-        self._anonymous, self._enrichment = anonymous, enrichment
+        self._anonymous, self._enrichment, self._cookie = anonymous, enrichment, cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         cors = self._admission.cors(scope) if self._admission else ()
@@ -159,16 +174,29 @@ class Records:
             return
         try:
             truck_id = self._keys.truck(scope) if self._keys else None
-            items = self._items(await self._body(scope, receive), truck_id, scope)
+            body = await self._body(scope, receive)
+            items = self._items(body, truck_id, scope)
+            if self._admission:
+                self._admission.spend_records(scope, len(items), len(body))
             if self._anonymous:
                 items = self._anonymous.identified(items, scope)
+            set_cookie: Headers = ()
+            if self._cookie:
+                items, set_cookie = self._cookie.recognise(items, scope)
             receipts = await self._durable.receipts(items)
-        except Refused as refused:
-            await refused.send(send, (*cors, *_EXPOSED) if cors else ())
+        except RequestRefused as refused:
+            await send_refusal(refused, send, (*cors, *_EXPOSED) if cors else ())
         except Disconnected:
             return
         else:
-            await reply(send, self._answer(receipts), headers=cors)
+            if rejected := next((it for it in receipts if it.status == "rejected"), None):
+                self._tell_rejected(scope, rejected.field)
+            await reply(send, self._answer(receipts), headers=(*cors, *set_cookie))
+
+    def _tell_rejected(self, scope: Scope, field: str | None) -> None:
+        door = self._admission or self._keys
+        if door:
+            door.rejected(scope, field)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         if self._admission is None:
@@ -185,7 +213,7 @@ class Records:
         except Rejected as error:
             packed = header(scope, b"content-encoding")
             remedy = self._wanted if packed in (None, b"identity") else "it is compressed: send it plain"
-            raise Refused(400, f"{error.reason}: {remedy}", field=error.field) from None
+            raise RequestRefused(400, f"{error.reason}: {remedy}", field=error.field) from None
         self._check(document)
         # For dead letters a record's own text is cut out of its batch at once: 2.5 µs each, beside some 20 to judge
         # and store it, and by the time that the writer rejects one the request's text would otherwise be gone.
@@ -196,12 +224,14 @@ class Records:
     def _check(self, document: Json) -> None:
         form = self._form
         if not isinstance(document, dict):
-            raise Refused(400, f"not a JSON object: {self._wanted}")
+            raise RequestRefused(400, f"not a JSON object: {self._wanted}")
         batch = document.get(form.batch_key, [])
         if not isinstance(batch, list):
-            raise Refused(400, f"not a list: {self._wanted}", field=form.batch_key)
+            raise RequestRefused(400, f"not a list: {self._wanted}", field=form.batch_key)
         if len(batch) > MOST_RECORDS:
-            raise Refused(413, f"over {MOST_RECORDS} {form.noun}s: send them in several requests", field=form.batch_key)
+            raise RequestRefused(
+                413, f"over {MOST_RECORDS} {form.noun}s: send them in several requests", field=form.batch_key
+            )
 
     @property
     def _wanted(self) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from contract.errors import Misconfigured
-from contract.settings import Room
+from contract.settings import RoomSettings
 from contract.topics import ID
 
 SHORTEST_KEY = 8
@@ -16,17 +16,23 @@ _ALIAS = re.compile(r"(?!/(?:v1|api)(?:/|$))(?:/[A-Za-z0-9_-]{1,64}){1,8}")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 
 
-class BeaconSettings(Room):
+class BeaconSettings(RoomSettings):
     """telemetry_keys: key → the truck_id that it vouches for; empty: this machine may post for any truck.
 
     sites: origins ("https://shop.example") whose pages may send clicks; empty: any. site_keys: key → site, for servers
     that send clicks without a browser where `sites` is set. rate, burst: requests a second and at once that one address
-    may make to the click doors (2 KB of a body count as one more; this machine itself is not limited).
-    quota_mb_per_day: of clicks in all. free_mb: below it on the data directory's disk clicks are refused, so that what
+    may make to the click doors (2 KB of a body count as one more, an event as 100 bytes at least; this machine itself
+    is not limited).
+    quota_mb_per_day: of clicks in all; over it only addresses go on that have sent under a thousandth of it, up to
+    twice the quota. free_mb: below it on the data directory's disk clicks are refused, so that what
     is left serves the trucks' telemetry. dead_letter_days, dead_letter_mb: how long refused clicks are kept, and how
-    much of them (`milepost up`). identity_secret: the key of the identities that are given to events without an
+    much of them (`milepost up`). click_days: how long counted events are kept (`milepost up` on one machine); None: for
+    ever, since their ids are what makes a repeat a duplicate. What was counted of dropped events stays, and events of
+    their time are refused from then on. identity_secret: the key of the identities that are given to events without an
     id and a time; `milepost up` keeps one in its data directory, and functions of one shop share one.
 
+    cookie_days: how long the server's own cookie `milepost_id` lives, by which a browser is known again whose page's
+    storage was cleared (395 are 13 months; browsers allow 400); 0: none is set.
     alias: a path such as "/assets/shop": beacon.js is also served as `/assets/shop.js` and then posts to
     `/assets/shop`, since block lists know the ordinary names. geoip: a MaxMind DB file (GeoLite2, DB-IP) by which an
     address gets country and region. country_headers: a CDN's headers with the country; believed of
@@ -42,14 +48,20 @@ class BeaconSettings(Room):
     free_mb: Annotated[float, Field(ge=0)] = 500.0
     dead_letter_days: Annotated[float, Field(gt=0)] = 90.0
     dead_letter_mb: Annotated[float, Field(gt=0)] = 200.0
+    click_days: Annotated[int, Field(ge=1)] | None = None
 
     identity_secret: str = ""
+    cookie_days: Annotated[int, Field(ge=0, le=400)] = 0
     alias: str = ""
     geoip: Path | None = None
     country_headers: tuple[str, ...] = ("cloudfront-viewer-country", "cf-ipcountry", "x-vercel-ip-country")
 
     def closed(self) -> "BeaconSettings":
-        """The same, but where there are no keys nobody may post telemetry, instead of anyone."""
+        """The same, but where there are no keys nobody may post telemetry, instead of anyone.
+
+        Returns:
+            These settings, in which telemetry without configured keys is refused.
+        """
         if self.telemetry_keys:
             return self
         return self.model_copy(update={"telemetry_keys": {secrets.token_hex(32): "nobody"}})

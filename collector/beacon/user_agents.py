@@ -17,7 +17,7 @@ _HTTP_LIBRARY = "http-library"
 _REMEMBERED = 4096
 
 
-class Agent(NamedTuple):
+class UserAgent(NamedTuple):
     """device_type: desktop, mobile, tablet or tv. Each None where the User-Agent does not tell.
 
     is_library: an HTTP library, or nothing at all, where a browser would say its name.
@@ -31,7 +31,7 @@ class Agent(NamedTuple):
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def read_user_agent(text: str) -> Agent:
+def read_user_agent(text: str) -> UserAgent:
     """What one User-Agent says. The first call loads the lists (0.5 s); a new text takes under a millisecond."""
     import ua_parser
 
@@ -39,12 +39,12 @@ def read_user_agent(text: str) -> Agent:
     found = ua_parser.parse(text)
     spider = found.device is not None and found.device.family == "Spider"
     if spider or _crawlers(False).search(text):
-        return Agent(None, None, None, True, False)
+        return UserAgent(None, None, None, True, False)
     if not text or _crawlers(True).search(text):
-        return Agent(None, None, None, False, True)
+        return UserAgent(None, None, None, False, True)
     browser = found.user_agent.family if found.user_agent else None
     system = found.os.family if found.os else None
-    return Agent(_device_type(text, system), browser, system, False, False)
+    return UserAgent(_device_type(text, system), browser, system, False, False)
 
 
 def _device_type(text: str, system: str | None) -> str | None:

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 
-from collector.beacon.http import Refused
 from contract.errors import Retryable
+from contract.http_refusals import RequestRefused
 from contract.ingest_items import Item, Receipt
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Durable:
         self._failing = False
         return receipts
 
-    def _failure(self, reason: str) -> Refused:
+    def _failure(self, reason: str) -> RequestRefused:
         self.failed += 1
         if not self._failing:
             log.error("writer_failed reason=%s", reason)
@@ -64,8 +64,8 @@ class Durable:
         return _unavailable("the records could not be made durable: send them again", _FAILED_RETRY)
 
 
-def _unavailable(error: str, retry_after: bytes) -> Refused:
-    return Refused(503, error, headers=[(b"retry-after", retry_after)])
+def _unavailable(error: str, retry_after: bytes) -> RequestRefused:
+    return RequestRefused(503, error, headers=[(b"retry-after", retry_after)])
 
 
 class _Bell:

@@ -63,7 +63,7 @@ class SessionPart:
 
 
 def parts_of_session(
-    session_id: str, events: Iterable[StoredClick], before: SessionPart | None = None
+    session_id: str, events: Iterable[StoredClick], before: SessionPart | None = None, *, after: int = 0
 ) -> list[SessionPart]:
     """The parts of one session, in time order.
 
@@ -72,11 +72,15 @@ def parts_of_session(
         events: in any order.
         before: a part that all of these events come after; the first of them may prolong it, and changes it then. Its
             order_ids are not known, so where it has purchases these events must have none (`prolongs`).
+        after: the number of the last part whose events are not at hand; all of these events come later than its
+            silence.
     """
     parts = [before] if before else []
     for event in sorted(events, key=_in_order):
         if not parts or _silence(parts[-1].last, event.timestamp) > SILENCE_MS:
-            parts.append(SessionPart(session_id, parts[-1].part + 1 if parts else 1, event.timestamp, event.timestamp))
+            parts.append(
+                SessionPart(session_id, parts[-1].part + 1 if parts else after + 1, event.timestamp, event.timestamp)
+            )
         parts[-1].add(event)
     return parts
 

@@ -40,7 +40,7 @@ class Hole:
         again = self.asks > 0 and not self.asked_ms
         return replace(self, asks=self.asks + (not again), asked_ms=now_ms, repeated=again)
 
-    def woken(self, now_ms: int, heard_ms: int) -> "Hole":
+    def after_contact(self, now_ms: int, heard_ms: int) -> "Hole":
         """After a status or a report now, of a truck that was last heard at `heard_ms`."""
         if not self.asked_ms or self.repeated or not heard_ms <= self.asked_ms <= now_ms - _UNDER_WAY_MS:
             return self

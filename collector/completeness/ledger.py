@@ -55,7 +55,7 @@ class StreamLedger:
     recent: RecentContents = field(default_factory=RecentContents)
 
     @property
-    def settled(self) -> Ranges:
+    def accounted(self) -> Ranges:
         sets = [each.pairs for each in (self.received, self.thinned, self.gone, self.dead_lettered) if each]
         before = self._before()
         if before:
@@ -109,9 +109,15 @@ class StreamLedger:
             contents: number and content hash of each, also of those that were stored before.
         """
         recent, twice = self.recent.add(contents)
+        received = self.received | numbers
+        if not (self.holes or self.dead_lettered or self.gone or self.thinned or self.pending or conflicts or twice):
+            last = max(received.last, self.reported)
+            if received.pairs == ((1, last),):  # the live stream's one case
+                heard_ms = max(self.heard_ms, now_ms)
+                return replace(self, received=received, highest=last, heard_ms=heard_ms, recent=recent)
         return replace(
             self,
-            received=self.received | numbers,
+            received=received,
             gone=self.gone - numbers,
             thinned=self.thinned - numbers,
             dead_lettered=self.dead_lettered - numbers,
@@ -165,7 +171,7 @@ class StreamLedger:
 
     def _woken(self, now_ms: int) -> "StreamLedger":
         """Heard by what is said on connecting."""
-        holes = tuple(hole.woken(now_ms, self.heard_ms) for hole in self.holes)
+        holes = tuple(hole.after_contact(now_ms, self.heard_ms) for hole in self.holes)
         return replace(self, holes=holes, heard_ms=max(self.heard_ms, now_ms))
 
     def _noticed(self, now_ms: int) -> "StreamLedger":
@@ -173,7 +179,7 @@ class StreamLedger:
         highest, _ = self._judged()
         if not self.holes and self.received.pairs == ((1, highest),):  # the common case
             return replace(self, highest=highest)
-        missing = Ranges.of([(1, highest)]) - self.settled
+        missing = Ranges.of([(1, highest)]) - self.accounted
         return replace(self, highest=highest, holes=still_missing(self.holes, missing, now_ms))
 
     def ask(self, now_ms: int, grace_ms: int) -> tuple[Ranges, "StreamLedger"]:

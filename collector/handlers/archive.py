@@ -1,6 +1,7 @@
 """Firehose's transformation: each stream record becomes JSON lines, one a sample or event, decoded.
 
-A line is `{"received_at", "source", "truck_id"?, "seen"?, "record"}`. What does not parse is kept, too: `"text"`, or
+A line is `{"received_at", "source", "truck_id"?, "seen"?, "record"}`; whom the markers name is left out, and `content`
+says what the record was known under. What does not parse is kept, too: `"text"`, or
 `"base64"`, stands in place of `record`, since an archive that drops what a bug rejected cannot mend it. So does a
 stream record of which the lines would fill the answer (many tiny events): it is one line, as it came.
 """
@@ -9,12 +10,17 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+from collector.handlers import bootstrap
 from collector.handlers.observability import Door
+from collector.ingest.ingest import kept_of
 from collector.ingest.stream_records import bare, open_record
-from collector.ingest.validation import payload_of
+from collector.ingest.validation import Refusal, judge, payload_of
 from contract import timestamps
-from contract.codec import Json, dump
-from contract.ingest_items import Item, Kind
+from contract.click_records import ClickEvent
+from contract.codec import Json, dump, parse
+from contract.forgotten import GONE
+from contract.ingest_items import NOTHING_SEEN, Item, Kind
+from contract.records import Sample
 
 door = Door("milepost-archive")
 _LIMIT = 5 * 1024 * 1024
@@ -44,8 +50,24 @@ def _lines(data: bytes, kind: Kind, record: dict[str, Any], most: int) -> str:
     arrived_ms = int(record.get("approximateArrivalTimestamp") or 0)
     whole = bare(data, kind=kind, arrived_ms=arrived_ms, origin="")
     items, broken = open_record(whole)
-    lines = _encoded([*items, *(part for part, _ in broken)])
-    return lines if len(lines) <= most else _encoded([whole])
+    kept = [_kept(item) for item in (*items, *(part for part, _ in broken))]
+    lines = _encoded(kept)
+    # As it came it is shorter, but says what must stay forgotten.
+    return lines if len(lines) <= most or any(item.content for item in kept) else _encoded([whole])
+
+
+def _kept(item: Item) -> Item:
+    """What may be archived of an item."""
+    marks = bootstrap.forgotten()
+    if marks is None or not any(marks.markers()):
+        return item
+    verdict = judge(item)
+    kept = kept_of(verdict, marks)
+    if isinstance(kept, Refusal) and kept.letter.payload == GONE:
+        return item._replace(record=GONE, seen=NOTHING_SEEN)
+    if isinstance(kept, Sample | ClickEvent) and isinstance(verdict, Sample | ClickEvent) and kept.text != verdict.text:
+        return item._replace(record=parse(kept.text), text=None, content=verdict.content, seen=NOTHING_SEEN)
+    return item
 
 
 def _encoded(items: Sequence[Item]) -> str:
@@ -58,6 +80,8 @@ def _line(item: Item) -> str:
         about["truck_id"] = item.truck_id
     if item.seen:
         about["seen"] = dict(item.seen)
+    if item.content is not None:
+        about["content"] = item.content
     if isinstance(item.record, bytes):
         try:
             return dump({**about, "text": item.record.decode("utf-8")})

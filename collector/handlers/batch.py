@@ -72,7 +72,7 @@ class _Opened:
     letters: list[DeadLetter]
 
 
-def take(
+def process(
     records: Sequence[Mapping[str, Any]], *, kind: Kind, store: Store, ingest: Ingest, left: Left = lambda: 60.0
 ) -> Outcome:
     """All records of one of Lambda's Kinesis events, as `take_records` takes them."""

@@ -11,7 +11,15 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def answer(app: App, event: dict[str, Any]) -> dict[str, Any]:
-    """The application's response to one request, as Lambda wants it."""
+    """The application's response to one request, as Lambda wants it.
+
+    Args:
+        app: an ASGI application.
+        event: a request of payload format 2.0.
+
+    Returns:
+        The response in the form that Lambda's function URLs and HTTP APIs take.
+    """
     body = event.get("body") or ""
     posted = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
     head: dict[str, Any] = {}

@@ -23,29 +23,32 @@ log = logging.getLogger(__name__)
 _RECORDS = 200
 _POLL_SECONDS = 0.2
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
+_SILENT_MS = 10_000
+"""After which a worker that is not heard of gives up its partitions; a thread of the client's own keeps it heard."""
 
 
 class Worker:
     """One member of the consumer group; more processes share the partitions among them.
 
     Args:
-        place: the brokers; their topics must exist.
+        address: the brokers; their topics must exist.
         store, ingest: where records go. The store may be shared with other workers.
     """
 
-    def __init__(self, place: KafkaAddress, store: Store, ingest: Ingest) -> None:
+    def __init__(self, address: KafkaAddress, store: Store, ingest: Ingest) -> None:
         from confluent_kafka import Consumer
 
-        self._place, self._store, self._ingest = place, store, ingest
+        self._address, self._store, self._ingest = address, store, ingest
         self._wait = _FIRST_WAIT
         self.counts: Counter[str] = Counter()
         self._consumer = Consumer(
-            place.client(
+            address.client(
                 **{
-                    "group.id": place.group,
+                    "group.id": address.group,
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
                     "auto.offset.reset": "earliest",
+                    "session.timeout.ms": _SILENT_MS,
                     "partition.assignment.strategy": "cooperative-sticky",
                     "fetch.message.max.bytes": 2 * MAX_RECORD,
                     "topic.metadata.refresh.interval.ms": 30_000,
@@ -57,7 +60,7 @@ class Worker:
     def run(self, stopped: Callable[[], bool]) -> None:
         """Until `stopped`, looked at several times a second. Raises Unreachable where the topics may not be read."""
         self._consumer.subscribe(
-            list(self._place.topics),
+            list(self._address.topics),
             on_assign=lambda _, parts: log.info("partitions_taken %s", _names(parts)),
             on_revoke=lambda _, parts: log.info("partitions_given_up %s", _names(parts)),
             on_lost=lambda _, parts: log.warning("partitions_lost %s", _names(parts)),
@@ -73,7 +76,7 @@ class Worker:
         if not good:
             return
         failed: set[tuple[str, int, int]] = set()
-        for topic, kind in self._place.topics.items():
+        for topic, kind in self._address.topics.items():
             if records := [_record(message) for message in good if message.topic() == topic]:
                 outcome = take_records(records, kind=kind, store=self._store, ingest=self._ingest)
                 self.counts.update(outcome.counts)

@@ -7,21 +7,27 @@ only where POWERTOOLS_TRACE_DISABLED is "false" (the template's parameter Tracin
 
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
+from contract import machine_clock
+
 NAMESPACE = "Milepost"
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
 class Door:
-    """One function's logger, metrics and tracer. `service`: its name in all three."""
+    """One function's logger, metrics and tracer.
+
+    Args:
+        service: its name in all three, where the template has not given it one with the stack's prefix.
+    """
 
     def __init__(self, service: str) -> None:
+        service = os.environ.get("POWERTOOLS_SERVICE_NAME", service)
         self.logger = Logger(service=service)
         self.metrics = Metrics(namespace=NAMESPACE, service=service)
         self._service = service
@@ -43,7 +49,7 @@ class Door:
         for name, value in counts.items():
             self.metrics.add_metric(name.capitalize(), MetricUnit.Count, value)
         if oldest_ms is not None:
-            age = max(0, time.time_ns() // 1_000_000 - oldest_ms)
+            age = max(0, machine_clock.now_ms() - oldest_ms)
             self.metrics.add_metric("OldestAge", MetricUnit.Milliseconds, age)
 
     def _adopt(self, *names: str) -> None:

@@ -1,6 +1,5 @@
 """Gap repair on AWS, on a schedule: asks trucks for the samples that the ledger misses (docs/architecture.md)."""
 
-import time
 from functools import cache
 from typing import Any
 
@@ -8,7 +7,7 @@ from collector.completeness.ledger import StreamLedger
 from collector.gap_repair import Ask, due
 from collector.handlers import bootstrap
 from collector.handlers.observability import Door
-from contract import topics
+from contract import machine_clock, topics
 
 door = Door("milepost-repair")
 
@@ -17,7 +16,7 @@ door = Door("milepost-repair")
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, int]:
     """Any event in; how many requests were published out."""
     grace_ms = int(bootstrap.settings().resend_after * 1000)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = machine_clock.now_ms()
     incomplete: list[StreamLedger] = []
     asks = due(bootstrap.store(), now_ms=now_ms, grace_ms=grace_ms, observe=incomplete.append)
     missing = sum((ledger.missing() - ledger.late(now_ms, grace_ms)).count for ledger in incomplete)

@@ -8,7 +8,7 @@ Nothing in this folder does I/O, reads a clock or logs.
 """
 
 from collector.history.plan import Run, Steps, parts, plan
-from collector.history.policy import DEFAULT_TRACK, Policy
 from collector.history.reference import Point, Version, define, start
+from collector.history.tracking_policy import DEFAULT_TRACK, TrackingPolicy
 
-__all__ = ["DEFAULT_TRACK", "Point", "Policy", "Run", "Steps", "Version", "define", "parts", "plan", "start"]
+__all__ = ["DEFAULT_TRACK", "Point", "Run", "Steps", "TrackingPolicy", "Version", "define", "parts", "plan", "start"]

@@ -34,29 +34,24 @@ class Steps:
     put: versions to write, in place of what is stored under their keys. close: ends to change. remove: versions to
     delete. current: the current version, None where it is unchanged.
 
-    The rest is for stores whose reads are no snapshot: they keep with each version which one follows it and whether it
-    is the first, so that a reader can tell when one is missing. touch: versions that stay as they are while another
-    one follows them now. follows: of each version in put, close and touch the order key of the next, None at the end.
-    first: which one is the first now, and no_longer_first: which one was; None where that is unchanged.
+    preceded is for stores whose reads are no snapshot: they keep with each version which one precedes it, so that a
+    reader can tell when one is missing, and need no `close`. Of each version in put, and of each that stays while
+    another one precedes it now: its order key and that of the one before, None where it is the first.
     """
 
     put: tuple[Version, ...] = ()
     close: tuple[tuple[str, str | None], ...] = ()
     remove: tuple[str, ...] = ()
     current: Version | None = None
-    touch: tuple[str, ...] = ()
-    follows: tuple[tuple[str, str | None], ...] = ()
-    first: str | None = None
-    no_longer_first: str | None = None
+    preceded: tuple[tuple[str, str | None], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.put or self.close or self.remove)
 
     @property
     def size(self) -> int:
-        """How many versions are written at most, touched ones included."""
-        ends = (self.first is not None) + (self.no_longer_first is not None)
-        return len(self.put) + len(self.close) + len(self.remove) + len(self.touch) + ends
+        """How many versions are written where each keeps which one precedes it."""
+        return len(self.preceded) + len(self.remove)
 
 
 def plan(runs: Sequence[Run]) -> Steps:
@@ -69,10 +64,7 @@ def plan(runs: Sequence[Run]) -> Steps:
         close=tuple(change for steps in decided for change in steps.close),
         remove=tuple(order_key for steps in decided for order_key in steps.remove),
         current=decided[-1].current if decided else None,
-        touch=tuple(order_key for steps in decided for order_key in steps.touch),
-        follows=tuple(pair for steps in decided for pair in steps.follows),
-        first=decided[0].first if decided else None,
-        no_longer_first=decided[0].no_longer_first if decided else None,
+        preceded=tuple(pair for steps in decided for pair in steps.preceded),
     )
 
 
@@ -123,34 +115,27 @@ def _plan(run: Run) -> Steps:
     before, after = [run.before] if run.before else [], [run.after] if run.after else []
     stored = {version.order_key: version for version in (*before, *run.versions)}
     chain: list[Version | Point] = [*before, *opened]
-    followed = _followers([*stored, *(version.order_key for version in after)])
-    following = _followers([each.order_key for each in (*chain, *after)])
-    put, close, touch = [], [], []
-    for each in chain:
-        follower = following[each.order_key]
-        end = start(follower) if follower else None
+    was_before = _predecessors([*before, *run.versions, *after])
+    now_before = _predecessors([*chain, *after])
+    put, close = [], []
+    for each, follower in zip(chain, [*chain[1:], *after, None], strict=False):
+        end = start(follower.order_key) if follower else None
         known = stored.pop(each.order_key, None)
         if known is None or known.key != each.key:
             put.append(Version(each.order_key, each.key, end))
+            was_before.pop(each.order_key, None)
         elif known.end != end:
             close.append((each.order_key, end))
-        elif followed[each.order_key] != follower:
-            touch.append(each.order_key)
-    written = [*(version.order_key for version in put), *(order_key for order_key, _ in close), *touch]
-    was, first = next(iter(followed), None), next(iter(following), None)
-    changed = run.before is None and was != first
     return Steps(
         put=tuple(put),
         close=tuple(close),
         remove=tuple(stored),
         current=None if after or not chain else Version(chain[-1].order_key, chain[-1].key, None),
-        touch=tuple(touch),
-        follows=tuple((order_key, following[order_key]) for order_key in written),
-        first=first if changed or (run.before is None and first in written) else None,
-        no_longer_first=was if changed and was in following else None,
+        preceded=tuple(pair for pair in now_before.items() if pair not in was_before.items()),
     )
 
 
-def _followers(order_keys: Sequence[str]) -> dict[str, str | None]:
-    """Of each, in this order, the one after it."""
-    return dict(zip(order_keys, [*order_keys[1:], None], strict=True)) if order_keys else {}
+def _predecessors(found: Sequence[Version | Point]) -> dict[str, str | None]:
+    """Of each, in this order, the one before it."""
+    order_keys = [each.order_key for each in found]
+    return dict(zip(order_keys, [None, *order_keys[:-1]], strict=True)) if order_keys else {}

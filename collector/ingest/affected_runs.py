@@ -1,6 +1,8 @@
 """Reads from a store exactly the stretch of history that new samples can change, as `history.plan` wants it."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from collector.history import Point, Run, Version
 from collector.stores import Store, TruckHead
@@ -10,42 +12,66 @@ def neighbourhood(store: Store, truck_id: str, head: TruckHead, new: Sequence[Po
     """The runs that samples just put can change. `new`: ascending, without repetition; all are in the store.
 
     Samples beyond the head read nothing: the head knows the version in force. A late one reads on from its place to
-    the first stored sample that agrees with the version in force there.
+    the first stored sample that agrees with the version in force there; and where the next late one is not far beyond
+    it (`store.read_on`), to that one and on, since looking for its place would take longer.
     """
-    runs: list[Run] = []
-    rest = list(new)
-    while rest:
-        if rest[0].order_key > head.latest:
-            _append(runs, Run(head.current, tuple(rest), (), None))
+    runs: list[_Stretch] = []
+    at = 0
+    while at < len(new):
+        if new[at].order_key > head.latest:
+            _append(runs, _Stretch(head.current, list(new[at:]), [], None))
             break
-        run = _late_run(store, truck_id, rest[0])
-        _append(runs, run)
-        reached = run.points[-1].order_key
-        rest = [point for point in rest if point.order_key > reached]
-    return tuple(runs)
+        stretch = _late_run(store, truck_id, new, at)
+        at = bisect_right(new, stretch.points[-1].order_key, at, key=lambda point: point.order_key)
+        _append(runs, stretch)
+    return tuple(Run(each.before, tuple(each.points), tuple(each.versions), each.after) for each in runs)
 
 
-def _late_run(store: Store, truck_id: str, first: Point) -> Run:
-    in_force = before = store.version_before(truck_id, first.order_key)
-    coming = store.versions_from(truck_id, first.order_key)
+@dataclass(slots=True)
+class _Stretch:
+    """A run that may grow."""
+
+    before: Version | None
+    points: list[Point]
+    versions: list[Version]
+    after: Version | None
+
+
+def _late_run(store: Store, truck_id: str, late: Sequence[Point], wanted: int) -> _Stretch:
+    """The run that begins with late[wanted], through as many of those after it as lie close behind each other."""
+    first = late[wanted].order_key
+    in_force = before = store.version_before(truck_id, first)
+    coming = store.versions_from(truck_id, first)
     following = next(coming, None)
     points: list[Point] = []
     opened: list[Version] = []
-    for point in store.points_from(truck_id, first.order_key):
+    agreed: tuple[int, int, Version | None] | None = None
+    """Where the run may end: so many points and versions, and what follows them."""
+    for point in store.points_from(truck_id, first):
         points.append(point)
         if following and following.order_key == point.order_key:
             in_force = following
             opened.append(following)
             following = next(coming, None)
-        if in_force and in_force.key == point.key:
+        if wanted < len(late) and point.order_key >= late[wanted].order_key:
+            wanted += 1
+            agreed = None
+        if agreed is None and in_force and in_force.key == point.key:
+            agreed = len(points), len(opened), following
+        if agreed and (wanted == len(late) or len(points) - agreed[0] >= store.read_on):
             break
-    return Run(before, tuple(points), tuple(opened), following)
+    if agreed:
+        del points[agreed[0] :], opened[agreed[1] :]
+        following = agreed[2]
+    return _Stretch(before, points, opened, following)
 
 
-def _append(runs: list[Run], run: Run) -> None:
+def _append(runs: list[_Stretch], more: _Stretch) -> None:
     """Join a run to the last where no stored version lies between them: they change the same stretch."""
     last = runs[-1] if runs else None
-    if last is None or (last.after and last.after.order_key < run.points[0].order_key):
-        runs.append(run)
-    else:
-        runs[-1] = Run(last.before, last.points + run.points, last.versions + run.versions, run.after)
+    if last is None or (last.after and last.after.order_key < more.points[0].order_key):
+        runs.append(more)
+        return
+    last.points += more.points
+    last.versions += more.versions
+    last.after = more.after

@@ -1,6 +1,7 @@
 """Lines of the archive that Firehose keeps (collector/handlers/archive.py), as the items that they were.
 
-A line is `{"received_at", "source", "truck_id"?, "seen"?}` with one of `record`, `text` and `base64`. Door, arrival and
+A line is `{"received_at", "source", "truck_id"?, "seen"?}` with one of `record`, `text` and `base64`; `content` is the
+hash of what a record was before `milepost forget` took somebody out of it. Door, arrival and
 who was vouched for come back with it, so an empty store that takes the archive makes the same history.
 """
 
@@ -15,7 +16,7 @@ from contract.errors import Rejected
 from contract.ingest_items import Item
 
 _FORMS = ("record", "text", "base64")
-_KEYS = frozenset({"received_at", "source", "truck_id", "seen", *_FORMS})
+_KEYS = frozenset({"received_at", "source", "truck_id", "seen", "content", *_FORMS})
 
 
 def items_of_line(item: Item) -> list[Item]:
@@ -42,7 +43,10 @@ def _archived(line: dict[str, Json]) -> list[Item]:
         raise TypeError("seen is no object")
     if "record" in line:
         found = letter_item(source, b"", received_ms)._replace(seen=seen)
-        return [found._replace(record=line["record"], text=dump(line["record"]), loaded=True)]
+        content = line.get("content")
+        if not isinstance(content, str | None):
+            raise TypeError("content is no text")
+        return [found._replace(record=line["record"], text=dump(line["record"]), loaded=True, content=content)]
     payload = base64.b64decode(line["base64"], validate=True) if "base64" in line else line["text"].encode()
     whole = letter_item(source, payload, received_ms)
     if whole.source.startswith(("kinesis:", "kafka:")):  # a stream's record as it came, its envelope around it

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from collector.completeness.ledger import StreamLedger
-from collector.history import Point, Policy, Steps, parts, start
+from collector.history import Point, Steps, TrackingPolicy, parts, start
 from collector.ingest.affected_runs import neighbourhood
 from collector.rows import StoredSample
-from collector.stores import Change, Conflict, Damaged, Store, TruckHead
+from collector.stores import Change, Conflict, Store, TruckDamaged, TruckHead
 from contract import timestamps
 from contract.errors import Retryable
 from contract.ranges import Ranges
@@ -27,11 +27,11 @@ Arrivals = Mapping[str, list[tuple[int, bool]]]
 class HistoryWriter:
     """Applies one truck's input at a time to a store; stateless beyond that."""
 
-    def __init__(self, store: Store, policy: Policy) -> None:
+    def __init__(self, store: Store, policy: TrackingPolicy) -> None:
         self._store = store
         self._policy = policy
 
-    def take(self, truck_id: str, samples: Sequence[Sample], received_ms: Sequence[int]) -> list[bool]:
+    def write(self, truck_id: str, samples: Sequence[Sample], received_ms: Sequence[int]) -> list[bool]:
         """Put and apply at most `store.chunk` samples; True for each that was new.
 
         Raises Retryable where others were always first, Damaged where nobody was and the history does not fit together;
@@ -119,7 +119,7 @@ class HistoryWriter:
                 continue
             return
         if len(revs) == 1:  # nobody else has changed anything, and yet it does not fit together
-            raise Damaged(truck_id)
+            raise TruckDamaged(truck_id)
         raise Retryable(
             f"truck {truck_id}: {_REPLANS} times another writer was first; if that goes on, run `milepost verify`"
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from collector.clicks.counting import stored as stored_click
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest.history_writer import HistoryWriter
 from collector.ingest.validation import (
     Refusal,
@@ -19,7 +19,7 @@ from collector.ingest.validation import (
     too_late,
     too_old,
 )
-from collector.stores import Damaged, Store
+from collector.stores import Store, TruckDamaged
 from contract import timestamps
 from contract.click_records import ClickEvent
 from contract.codec import canonical
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _MOST_UNKNOWN_KEYS = 1_000
 
 
-def vouch_for_policy(store: Store, policy: Policy) -> None:
+def vouch_for_policy(store: Store, policy: TrackingPolicy) -> None:
     """Remember the policy in a new store. Raises Misconfigured where the store's history was made with another."""
     remembered = store.policy()
     if remembered is None:
@@ -52,7 +52,7 @@ class Ingest:
     def __init__(
         self,
         store: Store,
-        policy: Policy,
+        policy: TrackingPolicy,
         applier: type[HistoryWriter] = HistoryWriter,
         *,
         forgotten: Forgotten | None = None,
@@ -98,7 +98,7 @@ class Ingest:
         """What may be stored of records that name somebody, or a place, that was to be forgotten."""
         if self._forgotten is None or not any(self._forgotten.markers()):
             return verdicts
-        return [_without_forgotten(verdict, self._forgotten) for verdict in verdicts]
+        return [kept_of(verdict, self._forgotten) for verdict in verdicts]
 
     def _refuse(self, item: Item, verdict: ValidationResult, error: Exception) -> Receipt:
         """What the store refuses for good: kept as a dead letter, then settled, so that it is not asked for again."""
@@ -159,13 +159,13 @@ class Ingest:
             chunk = samples[first : first + self._store.chunk]
             received_ms = [item.received_ms for item in items[first : first + len(chunk)]]
             try:
-                fresh = self._applier.take(chunk[0].truck_id, chunk, received_ms)
-            except Damaged as error:
+                fresh = self._applier.write(chunk[0].truck_id, chunk, received_ms)
+            except TruckDamaged as error:
                 return receipts + self._park(items[first:], error)
             receipts.extend(_receipt(new, sample.seq) for sample, new in zip(chunk, fresh, strict=True))
         return receipts
 
-    def _park(self, items: Sequence[Item], error: Damaged) -> list[Receipt]:
+    def _park(self, items: Sequence[Item], error: TruckDamaged) -> list[Receipt]:
         """One truck whose stored history is broken holds up itself alone: its records wait in dead letters.
 
         They are not settled: the ledger goes on missing them until they are retried.
@@ -191,21 +191,22 @@ class Ingest:
         return judged
 
     def _too_old(self, items: Sequence[Item], verdicts: list[ValidationResult]) -> list[ValidationResult]:
-        """The verdicts, but events whose identities may have expired refused, unless they are there still."""
+        """The verdicts, but events whose identities may be gone refused, unless they are there still."""
         oldest_ms = self._store.clicks_too_old_ms
-        if oldest_ms is None:
+        dropped = self._store.clicks_kept_from()
+        if oldest_ms is None and not dropped:
             return verdicts
-        earliest = timestamps.from_ms(max(0, self._store.now_ms() - oldest_ms))
-        old = {
-            index: verdict
-            for index, (item, verdict) in enumerate(zip(items, verdicts, strict=True))
-            if isinstance(verdict, ClickEvent) and verdict.timestamp < earliest and not _from_file(item)
-        }
+        expired = "" if oldest_ms is None else timestamps.from_ms(max(0, self._store.now_ms() - oldest_ms))
+        old = {}
+        for index, (item, verdict) in enumerate(zip(items, verdicts, strict=True)):
+            earliest = dropped if _from_file(item) else max(dropped, expired)
+            if isinstance(verdict, ClickEvent) and verdict.timestamp < earliest:
+                old[index] = verdict
         if not old:
             return verdicts
         known = self._store.has_clicks([event.event_id for event in old.values()])
         refused = {
-            index: too_old(items[index], event, oldest_ms)
+            index: too_old(items[index], event, oldest_ms if event.timestamp >= dropped else None)
             for index, event in old.items()
             if event.event_id not in known
         }
@@ -245,7 +246,16 @@ class Ingest:
             )
 
 
-def _without_forgotten(verdict: ValidationResult, forgotten: Forgotten) -> ValidationResult:
+def kept_of(verdict: ValidationResult, forgotten: Forgotten) -> ValidationResult:
+    """What may be kept of a record that was judged.
+
+    Args:
+        verdict: what it is.
+        forgotten: who and what must not be stored again.
+
+    Returns:
+        The same where it names nobody, and no place, that was to be forgotten.
+    """
     if isinstance(verdict, ClickEvent) and (kept := forgotten.click(verdict.record)):
         return replace(verdict, record=kept, text=canonical(kept))
     if isinstance(verdict, Sample) and forgotten.covers(verdict.truck_id, verdict.sampled_at):

@@ -16,7 +16,15 @@ from contract.records import Sample
 
 
 def put_items(stream: Stream, items: list[Item]) -> list[Receipt]:
-    """Items of one kind into the stream; a receipt each. Raises Retryable and Unreachable, then nothing counts."""
+    """Items of one kind into the stream; a receipt each. Raises Retryable and Unreachable, then nothing counts.
+
+    Args:
+        stream: where they go.
+        items: in the order in which they are to lie there for each key.
+
+    Returns:
+        A receipt for each, in order; an item that the stream does not take is `rejected`.
+    """
     packed = list(records_of_items(items))
     refused = stream.put([record for record, _ in packed])
     receipts = [_receipt(item) for item in items]

@@ -61,8 +61,15 @@ def open_record(whole: Item) -> tuple[list[Item], list[Broken]]:
 def items_of_record(data: bytes, whole: Item) -> list[Item]:
     """The items of one record that is not packed.
 
-    whole: the record as an item of its own (`bare`), which it is if it came without an envelope. Raises Rejected
-    where an envelope is broken.
+    Args:
+        data: the record's bytes.
+        whole: the record as an item of its own (`bare`), which it is if it came without an envelope.
+
+    Returns:
+        Its items in order.
+
+    Raises:
+        Rejected: an envelope is broken.
     """
     try:
         return items_of_stream_record(data, whole.origin)
@@ -85,7 +92,15 @@ def _other(data: bytes, whole: Item, error: Rejected) -> list[Item]:
 def bare(data: bytes, *, kind: Kind, arrived_ms: int, origin: str, service: str = "kinesis") -> Item:
     """A stream record as an item of its own, its source the stream itself.
 
-    arrived_ms: the stream's own time of arrival. origin: its shard and sequence number. service: `kinesis`, `kafka`.
+    Args:
+        data: the record's bytes.
+        kind: what the stream carries.
+        arrived_ms: the stream's own time of arrival, Unix ms.
+        origin: its shard and sequence number.
+        service: `kinesis` or `kafka`.
+
+    Returns:
+        An item that is not unpacked.
     """
     return Item(kind, f"{service}:{'clicks' if kind == 'click' else 'telemetry'}", data, arrived_ms, origin=origin)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -54,7 +54,14 @@ ValidationResult = Sample | ClickEvent | TruckReport | TruckStatus | Refusal
 
 
 def judge(item: Item) -> ValidationResult:
-    """Never raises for what an item says."""
+    """What an item is; never raises for what it says.
+
+    Args:
+        item: parsed or not.
+
+    Returns:
+        What to store, or the refusal with its dead letter.
+    """
     record: Json = None
     try:
         record = parse(item.record) if isinstance(item.record, bytes) else item.record
@@ -72,14 +79,15 @@ def _judge(item: Item, record: Json) -> ValidationResult:
         raise Rejected(key, f"{len(batch)} records in one message, over {MOST_RECORDS}: send them in several")
     if item.kind == "click":
         trusted = item.source.startswith("file:")
-        return read_click(record, received_ms=item.received_ms, trusted=trusted, seen=item.seen)
+        event = read_click(record, received_ms=item.received_ms, trusted=trusted, seen=item.seen)
+        return event if item.content is None else replace(event, content=item.content)
     if item.truck_id is not None and not ID.fullmatch(item.truck_id):
         raise Rejected("truck_id", f"the topic's {item.truck_id!r:.80} must match {ID.pattern}")
     if item.kind == "telemetry":
         sample = read_sample(record, received_ms=item.received_ms, date_by_arrival=item.date_by_arrival)
         if item.truck_id is not None and sample.truck_id != item.truck_id:
             raise Rejected("truck_id", f"is {sample.truck_id!r}, but it was sent as {item.truck_id!r}")
-        return sample
+        return sample if item.content is None else sample._replace(content=item.content)
     if item.truck_id is None:
         raise Rejected("truck_id", f"a {item.kind} must come on its truck's own topic")
     if item.kind == "report":
@@ -110,7 +118,15 @@ def _dumped(record: Json) -> str:
 
 
 def letter(item: Item, error: Rejected) -> DeadLetter:
-    """The dead letter of an item; the same source and payload have the same id."""
+    """The dead letter of an item; the same source and payload have the same id.
+
+    Args:
+        item: as it came.
+        error: the field and the reason.
+
+    Returns:
+        The letter, with the item's whole payload.
+    """
     payload, source = payload_of(item), _source(item)
     identity = hashlib.sha256(source.encode("utf-8", "surrogatepass") + b"\0" + payload).hexdigest()[:32]
     reason = f"{error.reason} [{item.origin}]" if item.origin else error.reason
@@ -142,10 +158,20 @@ def too_late(item: Item, sample: Sample, oldest_ms: int) -> Refusal:
     return refuse(item, sample.record, Rejected("sampled_at", f"too_late: over {days} days old"))
 
 
-def too_old(item: Item, event: ClickEvent, oldest_ms: int) -> Refusal:
-    """The refusal of a shop event so old that it may have been counted and forgotten."""
-    days = oldest_ms // 86_400_000
-    said = f"too_old: over {days} days old, so that a repeat could not be recognised: load it by `milepost ingest`"
+def too_old(item: Item, event: ClickEvent, oldest_ms: int | None) -> Refusal:
+    """The refusal of a shop event so old that it may have been counted and forgotten.
+
+    Args:
+        item: that brought it.
+        event: as it was read.
+        oldest_ms: how long identities are known, in ms; None: events of its time were dropped by `[beacon] click_days`.
+    """
+    said = (
+        "too_old: events of its time were dropped ([beacon] click_days), so that a repeat could not be recognised"
+        if oldest_ms is None
+        else f"too_old: over {oldest_ms // 86_400_000} days old, so that a repeat could not be recognised:"
+        " load it by `milepost ingest`"
+    )
     return refuse(item, event.record, Rejected("timestamp", said))
 
 

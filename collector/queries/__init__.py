@@ -3,7 +3,7 @@
 Every function takes a `Reader`, or None where there is no store yet, which reads as an empty one.
 """
 
-from collector.queries.changes import clicks_received, samples_received
+from collector.queries.changes import clicks_received, purchases, samples_received
 from collector.queries.clicks import VIEWS, clicks
 from collector.queries.completeness import audit, balanced, complete
 from collector.queries.customers import Visits
@@ -35,6 +35,7 @@ __all__ = [
     "limited_readers",
     "opened_reader",
     "position",
+    "purchases",
     "samples_in_order",
     "samples_received",
     "signals",

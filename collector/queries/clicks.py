@@ -79,14 +79,14 @@ def _by_session(reader: Reader, since: str, until: str) -> Rows:
 
     Without events of no session. A session that was silent for 30 minutes is several rows: ID, ID.2, …. One order_id is
     one purchase. customer_id: also where the user was identified later. user_type: `new` in the first session of a
-    customer, or of a user whom nobody knows, whatever the browser says.
+    customer, or of a user whom nobody knows, whatever the browser says. Users of one browser (`browser_id`) are one.
     """
-    customers = Customers(reader.identified_users())
+    customers = Customers(reader.identified_users(), reader.browser_users())
     known = _known_before(reader, customers, since)
     rows = []
     for part in reader.session_parts(since, until):
         customer = part.customer_id or customers.of(part.user_id, part.first)
-        person = customer or part.user_id
+        person = customer or customers.person(part.user_id)
         rows.append(
             {
                 "session_id": part.name,
@@ -108,7 +108,9 @@ def _by_session(reader: Reader, since: str, until: str) -> Rows:
 def _known_before(reader: Reader, customers: Customers, since: str) -> set[str | None]:
     """Who had a session before the span."""
     earlier: Iterable[SessionPart] = reader.session_parts(_BEGINNING, since) if since else ()
-    return {part.customer_id or customers.of(part.user_id, part.first) or part.user_id for part in earlier}
+    return {
+        part.customer_id or customers.of(part.user_id, part.first) or customers.person(part.user_id) for part in earlier
+    }
 
 
 def _by_funnel(reader: Reader, since: str, until: str) -> Rows:

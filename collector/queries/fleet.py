@@ -16,13 +16,16 @@ SILENT_AFTER_MS = 180_000
 _NEEDS_CARE = ("needs", "service", "worn", "fault", "fail", "bad", "critical", "replace")
 
 
-def fleet(reader: Reader | None, *, now_ms: int, instant: str | None = None) -> list[dict[str, Any]]:
+def fleet(
+    reader: Reader | None, *, now_ms: int, instant: str | None = None, known_at: str | None = None
+) -> list[dict[str, Any]]:
     """One row per truck, by truck_id.
 
     Args:
         reader: of the store, None where there is none yet.
         now_ms: Unix ms, by which a truck is silent.
         instant: RFC 3339 in this project's form: the fleet as it was then; None for now.
+        known_at: the same, inclusive: without samples that were first received later. None: with all of them.
 
     Returns:
         `[{truck_id, state, sampled_at, received_at, latitude, longitude, speed_kmh, fuel_level, faults, attention}]`;
@@ -35,10 +38,20 @@ def fleet(reader: Reader | None, *, now_ms: int, instant: str | None = None) -> 
     rows = []
     for truck_id in reader.truck_ids():
         sample = reader.latest(truck_id) if instant is None else reader.sample_at(truck_id, instant)
+        if sample and known_at and sample.received_ms > timestamps.to_ms(known_at):
+            sample = _newest_known(reader, truck_id, instant or timestamps.from_ms(now_ms), timestamps.to_ms(known_at))
         if sample:
             heard_ms = sample.received_ms if instant is None else timestamps.to_ms(start(sample.order_key))
             rows.append(fleet_row(truck_id, sample, judged_ms=judged_ms, heard_ms=heard_ms))
     return rows
+
+
+def _newest_known(reader: Reader, truck_id: str, instant: str, known_ms: int) -> StoredSample | None:
+    """A truck's newest sample up to an instant of those that were received by another."""
+    newest = None
+    for sample in reader.samples_between(truck_id, "0001-01-01T00:00:00.000Z", instant):
+        newest = sample if sample.received_ms <= known_ms else newest
+    return newest
 
 
 def latest_samples(reader: Reader) -> Iterator[tuple[str, StoredSample]]:

@@ -20,19 +20,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from collector.clicks.sessions import SessionPart
 from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Steps, Version
-from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
-from collector.stores.alert_store import AlertReader, AlertStore
+from collector.rows import DeadLetter, StoredClick, StoredSample
+from collector.stores.alert_store import AlertStore
+from collector.stores.reader import Reader
 from contract.errors import Rejected, Retryable
+
+__all__ = ["Change", "Conflict", "Reader", "Store", "TruckDamaged", "TruckHead"]
 
 
 class Conflict(Retryable):
     """Another writer changed this truck since its head was read."""
 
 
-class Damaged(Rejected):
+class TruckDamaged(Rejected):
     """What is stored of a truck contradicts itself, and no other writer is at work: a version was deleted by hand, or
     a backup was restored in part. `milepost rebuild TRUCK` mends it from the samples."""
 
@@ -66,194 +68,29 @@ class Change:
     ledgers: Mapping[str, StreamLedger] = field(default_factory=dict)
 
 
-class Reader(AlertReader, Protocol):
-    """What the queries read. Safe while others write."""
-
-    def truck_ids(self) -> list[str]:
-        """The trucks that have at least one applied sample, ascending."""
-        ...
-
-    def latest(self, truck_id: str) -> StoredSample | None:
-        """A truck's newest sample, None for an unknown truck.
-
-        On DynamoDB samples expire: of a truck that was silent since, the one that the head or the current version kept.
-        """
-        ...
-
-    def sample_at(self, truck_id: str, instant: str) -> StoredSample | None:
-        """The newest retained sample of a truck that was taken at or before an instant; None where there is none.
-
-        Args:
-            truck_id: the truck.
-            instant: RFC 3339 in this project's form, `…sssZ`.
-        """
-        ...
-
-    def versions(self, truck_id: str) -> Iterator[tuple[Version, StoredSample]]:
-        """All versions of a truck with their opening samples, oldest first; none for an unknown truck.
-
-        They are those of one moment: a history that is changed meanwhile is read again.
-        """
-        ...
-
-    def version_count(self, truck_id: str) -> int:
-        """How many versions a truck has."""
-        ...
-
-    def version_at(self, truck_id: str, instant: str) -> tuple[Version, StoredSample] | None:
-        """The version in force at an instant (`…sssZ`) with its opening sample; None before the first.
-
-        Of several that start at that instant it is the last: one of zero length is never in force.
-        """
-        ...
-
-    def ledgers(self, truck_id: str) -> dict[str, StreamLedger]:
-        """The completeness ledgers of a truck: stream_id → ledger, ascending; empty for an unknown truck."""
-        ...
-
-    def ledger_trucks(self) -> list[str]:
-        """The trucks that have a ledger, ascending: also those of which nothing but a report or a refusal came."""
-        ...
-
-    def incomplete(self) -> list[tuple[str, str, StreamLedger]]:
-        """`(truck_id, stream_id, ledger)` of every ledger that has a hole, ascending."""
-        ...
-
-    def status(self, truck_id: str) -> str | None:
-        """The last status that a truck published, canonical JSON; None where none came."""
-        ...
-
-    def samples_between(self, truck_id: str, first: str, last: str) -> Iterator[StoredSample]:
-        """A truck's retained samples from one instant to another, both included, ascending in time."""
-        ...
-
-    def version_before_samples(self, truck_id: str) -> tuple[Version, StoredSample] | None:
-        """The version that was in force just before a truck's earliest retained sample, as it is stored today.
-
-        Returns:
-            None where nothing is older than what is retained, or nothing is retained.
-        """
-        ...
-
-    def sample_counts(self, truck_id: str) -> tuple[int, int]:
-        """`(retained samples with a stream_id, different (stream_id, seq) among them)` of a truck.
-
-        The two are equal unless two contents came under one number.
-        """
-        ...
-
-    def samples(self, truck_id: str) -> Iterator[StoredSample]:
-        """The retained samples of a truck in the order of history, read as they are asked for."""
-        ...
-
-    def samples_after(self, mark: str | None) -> Received[tuple[str, StoredSample]]:
-        """Samples of all trucks, each with its truck_id, that were stored after a mark; all of them where it is None.
-
-        A store that cannot tell what came after the mark (it keeps no order of storing, another file was put in its
-        place, its rows were renumbered) gives all rows again and says so in `whole`.
-        """
-        ...
-
-    def clicks_after(self, mark: str | None, since_ms: int) -> Received[StoredClick]:
-        """Events stored after a mark, as `samples_after`, and those received at or after `since_ms` (Unix ms).
-
-        A delivery that takes the place of one already counted keeps the older one's row: only `since_ms` finds it.
-        """
-        ...
-
-    def click_counts(self) -> Iterator[tuple[Counter, int]]:
-        """Each counter with its sum, ordered by minute, item and event type."""
-        ...
-
-    def item_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str | None, str, int, int]]:
-        """`(item_id, item_name, event_type, Σ click_count, that of robots)` of whole minutes, in any order.
-
-        Args:
-            since: the first minute's beginning, `…sssZ`.
-            until: the minute before which it ends.
-        """
-        ...
-
-    def minute_counts(self, since: str, until: str) -> Iterator[tuple[str, str | None, str, int, int]]:
-        """`(minute, item_id, event_type, Σ click_count, that of robots)`, as `item_counts`."""
-        ...
-
-    def page_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str, int, int]]:
-        """`(page, event_type, Σ click_count, that of robots)`, as `item_counts`. DynamoDB reads every event."""
-        ...
-
-    def session_parts(self, since: str, until: str) -> Iterator[SessionPart]:
-        """The sessions that begin at `since` or later and before `until`, by their beginning.
-
-        They are what collector.clicks.sessions makes of all events. DynamoDB reads every event.
-        """
-        ...
-
-    def events_of_no_session(self, since: str, until: str) -> tuple[int, int]:
-        """How many events name no session, and how many of these are robots'. DynamoDB reads every event."""
-        ...
-
-    def identified_users(self) -> Iterator[tuple[str, str, str]]:
-        """`(user_id, customer_id, when that was first said)`. DynamoDB reads every event."""
-        ...
-
-    def recountable_from(self) -> str:
-        """The first minute (`YYYY-MM-DDTHH:MM`) whose events are all retained, so that it can be recounted.
-
-        "" where nothing expires.
-        """
-        ...
-
-    def clicks(self) -> Iterator[StoredClick]:
-        """The retained events that are counted, ascending in time."""
-        ...
-
-    def clicks_of_session(self, session_id: str) -> Iterator[StoredClick]:
-        """The counted events of one session, ascending in time."""
-        ...
-
-    def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
-        """Which of these event ids are stored and have not expired."""
-        ...
-
-    def dead_letters(self) -> Iterator[DeadLetter]:
-        """All dead letters with their payloads, oldest first."""
-        ...
-
-    def dead_letter(self, id: str) -> DeadLetter | None:
-        """One dead letter by its id; None where there is none."""
-        ...
-
-    def policy(self) -> str | None:
-        """The text of the track policy that the histories were made with; None in a new store.
-
-        Raises:
-            Misconfigured: the tables or the file are not there.
-        """
-        ...
-
-    def close(self) -> None:
-        """Give back what is held; nothing may be called after it."""
-        ...
-
-
 class Store(AlertStore, Reader, Protocol):
     """What ingest writes to; see the module for the promises.
 
     chunk: samples of one truck that are put and applied at a time. most_versions: how many of them one `apply` may
     write, None for any number. too_late_ms: samples older than this when counted are refused, None where all are kept.
+    read_on: so many stored samples are read sooner than the place of another one is looked up.
     clicks_too_old_ms: the same for shop events, but for those that `milepost ingest` brings. seconds_left: how long the
     process may still run: a store whose service says "later" raises Retryable rather than wait beyond it.
     """
 
     chunk: int
+    read_on: int
     most_versions: int | None
     too_late_ms: int | None
     clicks_too_old_ms: int | None
     seconds_left: Callable[[], float]
 
     def now_ms(self) -> int:
-        """The time of counting, Unix ms: what retention goes by."""
+        """The time of counting, Unix ms: what retention goes by.
+
+        Returns:
+            Unix ms by the store's own clock.
+        """
         ...
 
     def unit(self) -> AbstractContextManager[None]:
@@ -262,13 +99,20 @@ class Store(AlertStore, Reader, Protocol):
         If the block raises, SQLite has done nothing of it; DynamoDB may have done its first calls, and each is harmless
         to repeat.
 
+        Returns:
+            A context; contexts are not nested.
+
         Raises:
             Retryable: the write lock was not to be had.
         """
         ...
 
     def remember_policy(self, text: str) -> None:
-        """Keep the text of the track policy, in place of another."""
+        """Keep the text of the track policy, in place of another.
+
+        Args:
+            text: canonical, as `TrackingPolicy.text`.
+        """
         ...
 
     def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]:
@@ -285,11 +129,23 @@ class Store(AlertStore, Reader, Protocol):
         ...
 
     def has_samples(self, truck_id: str, order_keys: Sequence[str]) -> set[str]:
-        """Which of these order keys are stored and have not expired."""
+        """Which of these order keys are stored and have not expired.
+
+        Args:
+            truck_id: whose.
+            order_keys: in any order, repeated or not.
+
+        Returns:
+            Those of them that are there.
+        """
         ...
 
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
         """Store at most `chunk` samples of one truck; what is there already is left as it is.
+
+        Args:
+            truck_id: whose.
+            samples: in any order; a repeated one counts once.
 
         Returns:
             For each sample, in order, True if it was not there; of equal ones in one call the first.
@@ -301,11 +157,20 @@ class Store(AlertStore, Reader, Protocol):
         ...
 
     def put_keys(self, truck_id: str, keys: Mapping[str, str]) -> None:
-        """Change the tracked keys of stored samples (order key → key); one that has expired is left out."""
+        """Change the tracked keys of stored samples (order key → key); one that has expired is left out.
+
+        Args:
+            truck_id: whose.
+            keys: order key of a stored sample → its tracked key from now on.
+        """
         ...
 
     def head(self, truck_id: str, streams: Collection[str] = ()) -> TruckHead:
         """The fence and shortcut of a truck, with the ledgers of the streams asked for; read it before all else.
+
+        Args:
+            truck_id: whose.
+            streams: stream_ids whose ledgers are wanted.
 
         Returns:
             An empty head of `rev` 0 for a truck of which nothing is stored.
@@ -313,15 +178,41 @@ class Store(AlertStore, Reader, Protocol):
         ...
 
     def version_before(self, truck_id: str, order_key: str) -> Version | None:
-        """The last version that opens before an order key; None where there is none."""
+        """The last version that opens before an order key; None where there is none.
+
+        Its `end` may be None where the store does not keep it: who needs it reads on by `versions_from`.
+
+        Args:
+            truck_id: whose.
+            order_key: excluded.
+
+        Returns:
+            A version that may be half of a change of another's: `apply` refuses a plan made from it.
+        """
         ...
 
     def versions_from(self, truck_id: str, order_key: str) -> Iterator[Version]:
-        """The versions that open at an order key and after it, ascending, read as they are asked for."""
+        """The versions that open at an order key and after it, ascending, read as they are asked for.
+
+        Args:
+            truck_id: whose.
+            order_key: included.
+
+        Returns:
+            As `version_before` says.
+        """
         ...
 
     def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]:
-        """The retained samples at an order key and after it, ascending, read as they are asked for."""
+        """The retained samples at an order key and after it, ascending, read as they are asked for.
+
+        Args:
+            truck_id: whose.
+            order_key: included.
+
+        Returns:
+            Order key and tracked key of each.
+        """
         ...
 
     def apply(self, truck_id: str, read: TruckHead, change: Change) -> TruckHead:
@@ -343,7 +234,12 @@ class Store(AlertStore, Reader, Protocol):
         ...
 
     def put_status(self, truck_id: str, text: str) -> None:
-        """Keep a truck's last status, canonical JSON."""
+        """Keep a truck's last status, canonical JSON.
+
+        Args:
+            truck_id: whose.
+            text: replaces the one before.
+        """
         ...
 
     def put_clicks(self, clicks: Sequence[StoredClick]) -> list[bool]:
@@ -353,6 +249,9 @@ class Store(AlertStore, Reader, Protocol):
         of the one before, in one act. Where identities expire, they do so 14 days after they were counted, and never
         once `milepost ingest` has brought the event.
 
+        Args:
+            clicks: in any order; one id may come several times.
+
         Returns:
             For each event, in order, True if its id was not there.
 
@@ -361,12 +260,48 @@ class Store(AlertStore, Reader, Protocol):
         """
         ...
 
+    def clicks_kept_from(self) -> str:
+        """The instant `…:00.000Z` before which events were dropped by `drop_clicks`; "" where none were.
+
+        Ingest refuses an event of an earlier time, also one from a file: it may have been counted.
+
+        Returns:
+            A text that sorts as events' times do.
+        """
+        ...
+
+    def drop_clicks(self, before: str, at_most: int) -> int:
+        """Remove some of the counted events from before an instant; what is counted of them stays.
+
+        Counters, sessions, funnel, and who was identified as whom stay as they were. A session part keeps all of its
+        events until nothing that is still taken could prolong it. On DynamoDB events expire by themselves.
+
+        Args:
+            before: the beginning of a minute, `…:00.000Z`; the latest one ever given counts.
+            at_most: how many events go in this call, which is one act.
+
+        Returns:
+            How much was done; 0 when nothing is left to do.
+
+        Raises:
+            Retryable: the write lock was not to be had.
+        """
+        ...
+
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep each letter; one whose id is there is counted in `times`, and stays as it first came."""
+        """Keep each letter; one whose id is there is counted in `times`, and stays as it first came.
+
+        Args:
+            letters: one id may come several times.
+        """
         ...
 
     def remove_dead_letter(self, id: str) -> None:
-        """Forget a letter; nothing happens where there is none."""
+        """Forget a letter; nothing happens where there is none.
+
+        Args:
+            id: as `dead_letters` gave it.
+        """
         ...
 
     def replace_click_counts(self) -> None:

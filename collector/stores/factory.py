@@ -12,7 +12,15 @@ def open_store(url: str, *, make: bool = True) -> Store:
     """The store that a URL names: `sqlite:///relative.db` or `sqlite:////absolute.db`, or `dynamodb://PREFIX`: the
     tables `PREFIX-samples` … of the account or endpoint that AWS's own variables name.
 
-    make: a file that is not there is made, else Misconfigured; tables are made by who deploys them.
+    Args:
+        url: as above.
+        make: a file that is not there is made; tables are made by who deploys them.
+
+    Returns:
+        A store that is ready to be written.
+
+    Raises:
+        Misconfigured: the URL is none of these, or there is no file and none is to be made.
     """
     if url.startswith(_DYNAMODB):
         from collector.stores.dynamodb import DynamoDbStore
@@ -27,7 +35,17 @@ def open_store(url: str, *, make: bool = True) -> Store:
 
 
 def open_reader(url: str) -> Reader | None:
-    """The store for reading only; None where there is no store yet. Changes no file."""
+    """The store for reading only; None where there is no store yet. Changes no file.
+
+    Args:
+        url: as `open_store` takes it.
+
+    Returns:
+        A reader that is safe while others write.
+
+    Raises:
+        Misconfigured: the URL is none of these.
+    """
     if url.startswith(_DYNAMODB):
         from collector.stores.dynamodb import DynamoDbReader
 

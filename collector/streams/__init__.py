@@ -30,5 +30,15 @@ class Stream(Protocol):
     """Where records go; see the module for the promises."""
 
     def put(self, records: Sequence[Record]) -> list[Rejected | None]:
-        """For each record None, or why it can never be taken. Raises Retryable."""
+        """Put records, in the order given for each key; see the module for the promises.
+
+        Args:
+            records: any number; a service's own limits on one request are the stream's affair.
+
+        Returns:
+            For each record None, then it is durable, or why it can never be taken.
+
+        Raises:
+            Retryable: part of them may be in the stream; all may be put again.
+        """
         ...

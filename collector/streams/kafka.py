@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from collector.streams import Record
 from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
 from contract.ingest_items import Kind
-from contract.settings import Room
+from contract.settings import RoomSettings
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _FOR_GOOD = frozenset({
 })  # fmt: skip
 
 
-class KafkaSettings(Room):
+class KafkaSettings(RoomSettings):
     """The table `[kafka]`: how to speak to the brokers. Passwords: MILEPOST_KAFKA__PASSWORD in the environment.
 
     ca, certificate, key: PEM files; with `ca` the line is TLS, with the other two the client shows who it is.
@@ -64,7 +64,18 @@ class KafkaAddress:
 
     @classmethod
     def of(cls, url: str, settings: KafkaSettings) -> "KafkaAddress":
-        """Raises Misconfigured where the URL is none of Kafka's."""
+        """Read a URL.
+
+        Args:
+            url: `kafka://HOST:PORT[,HOST:PORT]/PREFIX`; without a prefix it is `milepost`.
+            settings: how these brokers are spoken to.
+
+        Returns:
+            The address; no broker is asked.
+
+        Raises:
+            Misconfigured: the URL is none of Kafka's, or holds a password.
+        """
         parts = urlsplit(url)
         if parts.scheme != "kafka" or not parts.netloc or "@" in parts.netloc:
             raise Misconfigured(
@@ -83,9 +94,24 @@ class KafkaAddress:
         return f"{self.prefix}-collector"
 
     def client(self, **more: Any) -> dict[str, Any]:
-        """librdkafka's configuration for a client of these brokers. Raises Misconfigured for half a setting."""
+        """librdkafka's configuration for a client of these brokers.
+
+        Args:
+            more: further settings by librdkafka's own names; they win.
+
+        Returns:
+            A new dictionary, with the password in it where there is one.
+
+        Raises:
+            Misconfigured: half a setting, or a file that is not there.
+        """
         said = self.settings
-        found: dict[str, Any] = {"bootstrap.servers": self.brokers, "socket.keepalive.enable": True}
+        found: dict[str, Any] = {
+            "bootstrap.servers": self.brokers,
+            "socket.keepalive.enable": True,
+            "reconnect.backoff.ms": 500,  # each try is a line in the log
+            "reconnect.backoff.max.ms": 5_000,
+        }
         files = {"ssl.ca.location": said.ca, "ssl.certificate.location": said.certificate, "ssl.key.location": said.key}
         for name, file in files.items():
             if file is not None:
@@ -104,71 +130,88 @@ class KafkaAddress:
         return {**found, **more}
 
 
-def make_topics(place: KafkaAddress) -> None:
-    """Make the topics that do not exist. Raises Unreachable where no broker answers or it may not be done."""
+def make_topics(address: KafkaAddress) -> None:
+    """Make the topics that do not exist; those that do stay as they are.
+
+    Args:
+        address: brokers, prefix, and how many partitions and replicas.
+
+    Raises:
+        Unreachable: no broker answers, or it refuses to make them.
+    """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient, NewTopic
 
-    admin = AdminClient(place.client())
     try:
-        there = admin.list_topics(timeout=_ANSWER_SECONDS).topics
-        missing = [
-            NewTopic(
-                topic,
-                num_partitions=place.settings.partitions,
-                replication_factor=place.settings.replicas,
-                config={"max.message.bytes": str(MAX_RECORD + _ROOM)},
-            )
-            for topic in place.topics
-            if topic not in there
-        ]
-        for topic, future in (admin.create_topics(missing) if missing else {}).items():
-            try:
-                future.result(_ANSWER_SECONDS)
-            except KafkaException as error:
-                if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                    raise Unreachable(f"Kafka did not make the topic {topic}: {error.args[0].str()}") from None
+        with AdminClient(address.client()) as admin:  # freed here, on this thread: see `lag`
+            there = admin.list_topics(timeout=_ANSWER_SECONDS).topics
+            missing = [
+                NewTopic(
+                    topic,
+                    num_partitions=address.settings.partitions,
+                    replication_factor=address.settings.replicas,
+                    config={"max.message.bytes": str(MAX_RECORD + _ROOM)},
+                )
+                for topic in address.topics
+                if topic not in there
+            ]
+            limits = {"operation_timeout": _ANSWER_SECONDS, "request_timeout": _ANSWER_SECONDS}
+            for topic, future in (admin.create_topics(missing, **limits) if missing else {}).items():
+                try:
+                    future.result()  # within the limits
+                except KafkaException as error:
+                    if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                        raise Unreachable(f"Kafka did not make the topic {topic}: {error.args[0].str()}") from None
     except KafkaException as error:
-        raise Unreachable(f"no Kafka at {place.brokers} ({error.args[0].str()}): start it, or mend [kafka]") from None
+        raise Unreachable(f"no Kafka at {address.brokers} ({error.args[0].str()}): start it, or mend [kafka]") from None
 
 
-def lag(place: KafkaAddress) -> dict[str, int]:
-    """Records in each topic that the workers have not finished. Raises Unreachable."""
-    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-    from confluent_kafka.admin import AdminClient, OffsetSpec
+def lag(address: KafkaAddress) -> dict[str, int]:
+    """Records in each topic that the workers have not finished: those after the group's offsets.
 
-    admin = AdminClient(place.client())
+    Args:
+        address: brokers and prefix.
+
+    It asks as a consumer that joins no group. An AdminClient's answers come on a thread of its own, and one that
+    a killed broker left open ends the whole process when Python's garbage collector frees the client there
+    (confluent-kafka-python, pull request 2129).
+
+    Returns:
+        Topic → records; 0 for a topic that does not exist yet.
+
+    Raises:
+        Unreachable: no broker answers, or not in time.
+    """
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+    consumer = Consumer(address.client(**{"group.id": address.group, "enable.auto.commit": False, "log_level": 2}))
     try:
-        topics = admin.list_topics(timeout=_ANSWER_SECONDS).topics
+        topics = consumer.list_topics(timeout=_ANSWER_SECONDS).topics
         parts = [
             TopicPartition(name, number)
-            for name in place.topics
+            for name in address.topics
             if name in topics
             for number in topics[name].partitions
         ]
-        finished = _finished(admin, ConsumerGroupTopicPartitions(place.group, parts))
-        ends = admin.list_offsets({part: OffsetSpec.latest() for part in parts})
-        starts = admin.list_offsets({part: OffsetSpec.earliest() for part in parts})
-        found = dict.fromkeys(place.topics, 0)
-        for part in finished:
-            key = TopicPartition(part.topic, part.partition)
-            begin = part.offset if part.offset >= 0 else starts[key].result(_ANSWER_SECONDS).offset
-            found[part.topic] += max(0, ends[key].result(_ANSWER_SECONDS).offset - begin)
+        found = dict.fromkeys(address.topics, 0)
+        for part in _finished(consumer, parts):
+            first, end = consumer.get_watermark_offsets(TopicPartition(part.topic, part.partition), _ANSWER_SECONDS)
+            found[part.topic] += max(0, end - max(part.offset, first))
     except KafkaException as error:
-        raise Unreachable(f"no Kafka at {place.brokers} ({error.args[0].str()})") from None
+        raise Unreachable(f"no Kafka at {address.brokers} ({error.args[0].str()})") from None
+    finally:
+        consumer.close()
     return found
 
 
-def _finished(admin: Any, group: Any) -> list[Any]:
+def _finished(consumer: Any, parts: list[Any]) -> list[Any]:
     """The group's offsets; asked again while its coordinator is being found or loaded, as after a broker's start."""
     from confluent_kafka import KafkaException
 
     ends = time.monotonic() + _ANSWER_SECONDS
     while True:
         try:
-            found: list[Any] = (
-                admin.list_consumer_group_offsets([group])[group.group_id].result(_ANSWER_SECONDS).topic_partitions
-            )
+            found: list[Any] = consumer.committed(parts, _ANSWER_SECONDS) if parts else []
             return found
         except KafkaException as error:
             if error.args[0].name() not in _COORDINATOR_MOVES or time.monotonic() > ends:
@@ -180,13 +223,13 @@ class KafkaStream:
     """One topic as a `Stream`; safe to use from several threads.
 
     Args:
-        place: the brokers.
+        address: the brokers.
         topic: of `KafkaAddress.topics`.
         deadline: seconds after which `put` gives up; the client retries by itself until then, in order.
     """
 
-    def __init__(self, place: KafkaAddress, topic: str, *, deadline: float = 30.0) -> None:
-        self._place, self._topic, self._deadline = place, topic, deadline
+    def __init__(self, address: KafkaAddress, topic: str, *, deadline: float = 30.0) -> None:
+        self._address, self._topic, self._deadline = address, topic, deadline
         self._guard = threading.Lock()
         self._producer = self._connect()
 
@@ -194,7 +237,7 @@ class KafkaStream:
         from confluent_kafka import Producer
 
         return Producer(
-            self._place.client(
+            self._address.client(
                 **{
                     "enable.idempotence": True,
                     "acks": "all",

@@ -15,7 +15,15 @@ class Money(BaseModel):
     rates: dict[str, float] = Field(default_factory=dict)
 
     def worth(self, amount: Decimal, currency: str | None) -> Decimal | None:
-        """An amount in the main currency; None where there is no rate for it."""
+        """An amount in the main currency.
+
+        Args:
+            amount: in `currency`.
+            currency: ISO 4217; None for unknown.
+
+        Returns:
+            Not rounded; None where there is no rate for it.
+        """
         if currency == self.currency:
             return amount
         rate = self.rates.get(currency or "")

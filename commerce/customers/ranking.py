@@ -28,7 +28,11 @@ class Ranking:
         self._until = 0.0
 
     def all(self) -> Mapping[str, Segment]:
-        """customer_id → segment, of every customer who has ordered."""
+        """The segment of every customer who has ordered.
+
+        Returns:
+            customer_id → segment; made anew at most once in the time that the class says.
+        """
         with self._guard:
             if time.monotonic() >= self._until:
                 states = [state for state, _ in placed_orders(self._database)]
@@ -39,5 +43,12 @@ class Ranking:
             return self._segments
 
     def of(self, customer_id: str) -> Segment:
-        """One customer's; `prospect` for whoever has ordered nothing."""
+        """One customer's; `prospect` for whoever has ordered nothing.
+
+        Args:
+            customer_id: whose.
+
+        Returns:
+            `prospect` for whoever has ordered nothing.
+        """
         return self.all().get(customer_id, PROSPECT)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from commerce.routes.distances import DETOUR, SPEED_KMH, great_circle_km
-from commerce.routes.problem import Place
+from commerce.routes.problem import Coordinates
 from contract import timestamps
 
 FRESH_MS = 10 * 60_000
@@ -75,7 +75,7 @@ def _stops_left(route: Known, order_id: str) -> Sequence[Known] | None:
     return [stop for stop in stops[: own + 1] if stop["done_at"] is None or stop["order_id"] == order_id]
 
 
-def _along(here: Place, left: Sequence[Known], now_ms: int) -> int:
+def _along(here: Coordinates, left: Sequence[Known], now_ms: int) -> int:
     """When the last of these stops is reached: the ways between, and the planned time at each."""
     at_ms = now_ms
     for index, stop in enumerate(left):
@@ -96,11 +96,11 @@ def _delay(route: Known) -> int:
     return timestamps.to_ms(last["done_at"]) - timestamps.to_ms(last["arrive_at"])
 
 
-def _way_ms(here: Place, there: Place) -> int:
+def _way_ms(here: Coordinates, there: Coordinates) -> int:
     return round(great_circle_km(here, there) * DETOUR / SPEED_KMH * 3_600_000)
 
 
-def _place(found: Known) -> Place | None:
+def _place(found: Known) -> Coordinates | None:
     if found.get("latitude") is None or found.get("longitude") is None:
         return None
-    return Place(found["latitude"], found["longitude"])
+    return Coordinates(found["latitude"], found["longitude"])

@@ -1,6 +1,5 @@
 """`POST /v1/orders`, `POST /v1/orders/{id}/events`, `GET /v1/orders/{id}`."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,17 +10,14 @@ from starlette.routing import Route
 
 from commerce.deliveries import Locate, Missing, tracked
 from commerce.deliveries.arrival import estimate
-from commerce.http.access import Access, bearer
-from commerce.http.replies import Refused, answering, read_json, reply
+from commerce.http.access import KeyedAccess, bearer
+from commerce.http.replies import answering, read_json, reply
 from commerce.orders.service import OrderReceipt, Orders
 from commerce.routes.plans import Plans
-from contract import timestamps
+from contract import machine_clock, timestamps
+from contract.http_refusals import RequestRefused
 
 _STATUS = {"accepted": 201, "duplicate": 200, "conflict": 200, "waiting": 202}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class OrderDoors:
@@ -30,12 +26,12 @@ class OrderDoors:
     def __init__(  # noqa: PLR0913 - what an answer is made of
         self,
         orders: Orders,
-        access: Access,
+        access: KeyedAccess,
         *,
         locate: Locate,
         plans: Plans,
         missing: Missing = lambda _: None,
-        clock: Callable[[], int] = _now_ms,
+        clock: Callable[[], int] = machine_clock.now_ms,
     ) -> None:
         """
         Args:
@@ -108,9 +104,11 @@ class OrderDoors:
         return estimate(state, route, position, missing=missing, now_ms=self._clock())
 
 
-def _unknown() -> Refused:
+def _unknown() -> RequestRefused:
     """The same for an order that is not there and for a wrong token: neither tells which orders exist."""
-    return Refused(404, "no such order, or no right to see it: send a key, or the order's tracking token as Bearer")
+    return RequestRefused(
+        404, "no such order, or no right to see it: send a key, or the order's tracking token as Bearer"
+    )
 
 
 def _answer(name: str, receipt: OrderReceipt) -> Response:

@@ -1,7 +1,8 @@
 """`GET /v1/recommendations`, and SageMaker's container contract: `GET /ping`, `POST /invocations`.
 
 By item (`item_id=`, `items=a,b,c`) the answer is public: it says nothing that the page did not say itself. By session
-it tells what somebody looked at, so it needs a key.
+it tells what somebody looked at, so it needs a key. Items have the name and
+price that the catalogue has.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from commerce.http.access import Access
-from commerce.http.replies import Refused, answering, read_json, reply
+from commerce.http.access import KeyedAccess
+from commerce.http.replies import answering, read_json, reply
 from commerce.recommendations.serving import MOST, Recommendations
 from contract.errors import Misconfigured
+from contract.http_refusals import RequestRefused, retry_after
 
 _DEFAULT = 10
 _MOST_SEEN = 50
@@ -27,7 +29,7 @@ SeenBy = Callable[[str], Sequence[str]]
 class RecommendationDoors:
     """The doors of recommendations, answered from memory."""
 
-    def __init__(self, recommendations: Recommendations, access: Access, *, seen_by: SeenBy) -> None:
+    def __init__(self, recommendations: Recommendations, access: KeyedAccess, *, seen_by: SeenBy) -> None:
         """
         Args:
             recommendations: what answers.
@@ -61,25 +63,25 @@ class RecommendationDoors:
         return Response(status_code=200 if self._recommendations.model() else 503)
 
     async def _invoke(self, request: Request) -> Response:
-        """`{"items": [item_id, …], "n": 10}` → the same answer as by items."""
+        """`{"items": [item_id, …], "n": 10}` → the same items, by id alone: a container has no catalogue."""
         self._access.demand(request)
         document, _ = await read_json(request)
         said = document if isinstance(document, dict) else {}
         items = said.get("items", [])
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-            raise Refused(422, "must be a list of item_ids", field="items")
-        return self._answer(items[-_MOST_SEEN:], _count(str(said.get("n", _DEFAULT))), {})
+            raise RequestRefused(422, "must be a list of item_ids", field="items")
+        return self._answer(items[-_MOST_SEEN:], _count(str(said.get("n", _DEFAULT))), {}, ids_only=True)
 
-    def _answer(self, seen: Sequence[str], n: int, headers: dict[str, str]) -> Response:
-        model = self._recommendations.model()
+    def _answer(self, seen: Sequence[str], n: int, headers: dict[str, str], *, ids_only: bool = False) -> Response:
+        model, answering = self._recommendations.model(), self._recommendations
         try:
-            items = self._recommendations.top(seen, n)
+            items: Sequence[object] = answering.top(seen, n) if ids_only else answering.items(seen, n)
         except Misconfigured as error:
-            raise Refused(503, str(error), retry_after=60) from None
+            raise RequestRefused(503, str(error), headers=[retry_after(60)]) from None
         return reply({"model_version": model.version if model else None, "items": items}, headers=headers)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST:
-        raise Refused(422, f"must be a whole number from 1 to {MOST}, not {text[:40]!r}", field="n")
+        raise RequestRefused(422, f"must be a whole number from 1 to {MOST}, not {text[:40]!r}", field="n")
     return int(text)

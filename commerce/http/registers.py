@@ -1,6 +1,8 @@
-"""`PUT` and `GET` of customers, items and vehicles: `/v1/customers/{id}`, `/v1/items/{id}`, `/v1/vehicles/{id}`."""
+"""`PUT` and `GET` of customers, items and vehicles: `/v1/customers/{id}`, `/v1/items/{id}`, `/v1/vehicles/{id}`.
 
-import time
+`POST /v1/vehicles/{id}/services` records a service.
+"""
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,21 +14,20 @@ from starlette.routing import Route
 
 from commerce.customers import unified_view
 from commerce.fields import CardData
-from commerce.http.access import Access
-from commerce.http.replies import Endpoint, Refused, answering, read_json, reply
-from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES, Kind
+from commerce.http.access import KeyedAccess
+from commerce.http.replies import Endpoint, answering, read_json, reply
+from commerce.registers.documents import CUSTOMERS, ITEMS, SERVICES, VEHICLES, Kind
 from commerce.registers.register import Register
+from commerce.registers.services import read_service
 from commerce.storage.database import Database
 from commerce.storage.dead_letters import Arrival, keep_dead_letter
+from contract import machine_clock
 from contract.errors import Rejected
 from contract.forgotten import Forgotten
+from contract.http_refusals import RequestRefused
 
 _STATUS = {"accepted": 201, "duplicate": 200}
 View = Callable[[Database, str], dict[str, Any] | None]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class RegisterDoors:
@@ -35,11 +36,11 @@ class RegisterDoors:
     def __init__(
         self,
         database: Database,
-        access: Access,
+        access: KeyedAccess,
         *,
         view: View = unified_view,
         forgotten: Forgotten | None = None,
-        clock: Callable[[], int] = _now_ms,
+        clock: Callable[[], int] = machine_clock.now_ms,
     ) -> None:
         """
         Args:
@@ -62,6 +63,7 @@ class RegisterDoors:
             found.append(Route(one, answering(self._getting(kind)), methods=["GET"]))
             if kind is not CUSTOMERS:
                 found.append(Route(f"/v1/{path}", answering(self._listing(kind)), methods=["GET"]))
+        found.append(Route("/v1/vehicles/{subject_id}/services", answering(self._putting(SERVICES)), methods=["POST"]))
         return found
 
     def _putting(self, kind: Kind) -> Endpoint:
@@ -69,9 +71,12 @@ class RegisterDoors:
             self._access.demand(request)
             document, payload = await read_json(request)
             arrival = Arrival(self._clock(), payload, f"http:{kind.name}")
-            judge = partial(kind.read, document, request.path_params["subject_id"])
+            subject = request.path_params["subject_id"]
             try:
-                read = judge()
+                if kind is SERVICES:
+                    read = read_service(subject, document, received_ms=arrival.received_ms)
+                else:
+                    read = kind.read(document, subject)
             except Rejected as error:
                 if isinstance(error, CardData):
                     arrival = Arrival(arrival.received_ms, b"", arrival.source)
@@ -91,7 +96,7 @@ class RegisterDoors:
             read = self._view if kind is CUSTOMERS else partial(_current, kind)
             found = await run_in_threadpool(read, self._database, name)
             if found is None:
-                raise Refused(404, f"no {kind.name} {name!r:.80} is known", field=kind.id_name)
+                raise RequestRefused(404, f"no {kind.name} {name!r:.80} is known", field=kind.id_name)
             return reply(found)
 
         return get

@@ -1,6 +1,5 @@
 """Requests in and replies out: bounded JSON bodies, refusals with a field and a remedy."""
 
-import math
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect, Request
@@ -8,25 +7,11 @@ from starlette.responses import Response
 
 from contract.codec import Json, dump, parse
 from contract.errors import Rejected, Retryable
+from contract.http_refusals import RequestRefused, retry_after
 
 MAX_BODY = 1024 * 1024
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class Refused(Exception):
-    """The request gets this status and `{"error", "field"}`."""
-
-    def __init__(self, status: int, error: str, *, field: str = "", retry_after: float | None = None) -> None:
-        super().__init__(error)
-        self.status, self.error, self.field, self.retry_after = status, error, field, retry_after
-
-    def response(self) -> Response:
-        """The answer."""
-        headers = {"retry-after": str(math.ceil(self.retry_after))} if self.retry_after is not None else {}
-        if self.status == 401:
-            headers["www-authenticate"] = "Bearer"
-        return reply({"error": self.error, "field": self.field or None}, self.status, headers)
 
 
 def reply(document: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -35,23 +20,31 @@ def reply(document: Json, status: int = 200, headers: dict[str, str] | None = No
     return Response(body, status, {"cache-control": "no-store", **(headers or {})}, "application/json")
 
 
+def refusal(refused: RequestRefused) -> Response:
+    """The answer to a refused request; a 401 says how to sign in."""
+    headers = {name.decode("ascii"): value.decode("ascii") for name, value in refused.headers}
+    if refused.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return reply(refused.document, refused.status, headers)
+
+
 async def read_json(request: Request) -> tuple[Json, bytes]:
     """The body, parsed, and as it came.
 
     Raises:
-        Refused: 413 over 1 MB, 400 for what is not JSON.
+        RequestRefused: 413 over 1 MB, 400 for what is not JSON.
     """
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
         if size > MAX_BODY:
-            raise Refused(413, f"over {MAX_BODY} bytes: send it in several requests")
+            raise RequestRefused(413, f"over {MAX_BODY} bytes: send it in several requests")
         pieces.append(piece)
     payload = b"".join(pieces)
     try:
         return parse(payload), payload
     except Rejected as error:
-        raise Refused(400, error.reason, field=error.field) from None
+        raise RequestRefused(400, error.reason, field=error.field) from None
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
@@ -60,12 +53,12 @@ def answering(endpoint: Endpoint) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except Refused as refused:
-            return refused.response()
+        except RequestRefused as refused:
+            return refusal(refused)
         except Rejected as error:
-            return Refused(422, error.reason, field=error.field).response()
+            return refusal(RequestRefused(422, error.reason, field=error.field))
         except Retryable as error:
-            return Refused(503, str(error), retry_after=1).response()
+            return refusal(RequestRefused(503, str(error), headers=[retry_after(1)]))
         except ClientDisconnect:
             return Response(status_code=400)
 

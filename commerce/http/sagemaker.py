@@ -8,7 +8,6 @@ SAGEMAKER_BIND_TO_PORT), ended by SIGTERM. Who may ask is decided by IAM before 
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +17,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from commerce.http.access import Access
+from commerce.http.access import KeyedAccess
 from commerce.http.recommendations import RecommendationDoors
 from commerce.recommendations.artefact import save
 from commerce.recommendations.serving import Recommendations
-from contract import timestamps
+from contract import machine_clock
 from contract.errors import Misconfigured
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -32,7 +31,7 @@ _ROOT = Path("/opt/ml")
 _MOST_REASON = 1024  # of the failure file, SageMaker shows the first characters
 
 
-class _Everybody(Access):
+class _Everybody(KeyedAccess):
     """Access for a container behind IAM."""
 
     def demand(self, request: Request) -> str:
@@ -46,7 +45,7 @@ def train(root: Root = _ROOT) -> None:
         sessions = [items for items in _sessions(root / "input" / "data" / "training") if len(items) > 1]
         if not sessions:
             raise Misconfigured("no session of two items or more in input/data/training/*.jsonl")
-        now = timestamps.from_ms(time.time_ns() // 1_000_000)
+        now = machine_clock.now()
         version = save(root / "model", sessions, {}, trained_at=now)
     except (OSError, ValueError, Misconfigured) as error:
         folder = root / "output"

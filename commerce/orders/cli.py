@@ -1,15 +1,19 @@
-"""`milepost orders list|show`."""
+"""`milepost orders list|show|revenue`."""
 
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from collector import queries as shop
 from commerce import queries
-from commerce.cli_options import as_text, cells, open_commerce, show_table
+from commerce.cli_options import cells, collector_settings, open_commerce
+from commerce.orders.revenue import revenue_by_currency
+from contract import timestamps
 from contract.cli_options import AsJson, Config, DataDir
+from contract.cli_tables import show
 from contract.codec import dump
+from contract.errors import Misconfigured, Rejected
 
 orders = typer.Typer(no_args_is_help=True, help="Orders: what was placed, and how far it is.")
 
@@ -33,7 +37,7 @@ def list_orders(  # noqa: PLR0913 - one parameter an option
     names = ("order_id", "state", "customer_id", "total", "truck_id")
     placed = [(row["placed_at"] or "")[:16].replace("T", " ") for row in rows]
     cut = [[*cells(row, names), at] for row, at in zip(rows, placed, strict=True)]
-    show_table("Orders", (*names, "placed (UTC)"), cut, empty="No orders yet.")
+    show("Orders", (*names, "placed (UTC)"), cut, empty="No orders yet.")
 
 
 @orders.command("show")
@@ -54,13 +58,45 @@ def show_order(
         typer.echo(dump(found))
         return
     console = Console()
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    for name in ("order_id", "state", "customer_id", "total", "currency", "truck_id", "promised_at"):
-        facts.add_row(name, as_text(found[name]))
-    console.print(facts)
+    names = ("order_id", "state", "customer_id", "total", "currency", "truck_id", "promised_at")
+    show("Order", ("field", "value"), [[name, found[name]] for name in names], empty="")
     lines = [[*cells(line, ("item_id", "item_name", "price", "quantity"))] for line in found["lines"]]
-    show_table("Lines", ("item", "name", "price", "quantity"), lines, empty="The order itself has not come yet.")
+    show("Lines", ("item", "name", "price", "quantity"), lines, empty="The order itself has not come yet.")
     events = [[*cells(event, ("at", "type", "event_id", "truck_id"))] for event in found["events"]]
-    show_table("Events", ("at", "type", "event", "truck"), events, empty="No events yet.")
+    show("Events", ("at", "type", "event", "truck"), events, empty="No events yet.")
     for conflict in found["conflicts"]:
         console.print(f"Conflict: several contents under {conflict}; the smallest content hash counts.")
+
+
+@orders.command("revenue")
+def show_revenue(
+    *,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only sales from this time on (no zone = UTC)")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only sales before this time")] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sum up sales by currency: of the order where there is one, else of the shop's purchase event.
+
+    Cancelled orders count as sales of nothing, returned ones stay in, robots are left out.
+    """
+    span = _instant(since, "--since") or "", _instant(until, "--until") or "~"
+    url = collector_settings(config, data_dir).store_url
+    with open_commerce(config, data_dir) as database, shop.opened_reader(url) as reader:
+        placed = (state for state, _ in queries.placed_orders(database))
+        rows = revenue_by_currency(placed, shop.purchases(reader), *span)
+    if as_json:
+        typer.echo(dump(rows))
+        return
+    names = ("currency", "sales", "from_orders", "from_events", "units", "revenue")
+    show("Revenue", names, [[*cells(row, names)] for row in rows], empty="No sales yet.")
+
+
+def _instant(text: str | None, option: str) -> str | None:
+    try:
+        return None if text is None else timestamps.parse(f"{text}T00:00:00Z" if len(text) == 10 else text, option)
+    except Rejected as error:
+        raise Misconfigured(str(error)) from None

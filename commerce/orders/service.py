@@ -67,6 +67,9 @@ class Orders:
             received_ms: Unix ms of its arrival.
             payload: the bytes as they came, for the dead letters.
 
+        Returns:
+            What became of it, and the tracking token of a new order; durable when it returns.
+
         Raises:
             Rejected: it cannot be kept as an order; it is in the dead letters (without its bytes if they hold card
                 data).
@@ -86,7 +89,21 @@ class Orders:
         return OrderReceipt(accepted.id, status, accepted.warnings, token)
 
     def take_event(self, order_id: str, document: Json, *, received_ms: int, payload: bytes) -> OrderReceipt:
-        """Keep one event of an order; arguments and errors as for `take_order`."""
+        """Keep one event of an order, which need not be known yet.
+
+        Args:
+            order_id: of the path.
+            document: the parsed body.
+            received_ms: Unix ms of its arrival.
+            payload: the bytes as they came, for the dead letters.
+
+        Returns:
+            As for `take_order`.
+
+        Raises:
+            Rejected: it cannot be kept; it is in the dead letters.
+            Retryable: the database failed, nothing was kept.
+        """
         arrival = Arrival(received_ms, payload, "http:order-events")
         accepted = self._judged(read_event, document, arrival)
         order_id = self._judged(lambda value: identifier(value, "order_id"), order_id, arrival)
@@ -104,7 +121,14 @@ class Orders:
         return OrderReceipt(accepted.id, status, warnings)
 
     def state(self, order_id: str) -> dict[str, Any] | None:
-        """The state of one order (`commerce.orders.state.order_state`), None for an order that nobody named."""
+        """The state of one order (`commerce.orders.state.order_state`).
+
+        Args:
+            order_id: whose.
+
+        Returns:
+            None for an order that nobody named.
+        """
         with self._database.read() as connection:
             row = connection.execute(
                 select(order_states.c.document).where(order_states.c.order_id == order_id)
@@ -112,7 +136,15 @@ class Orders:
         return None if row is None else cast(dict[str, Any], parse(row))
 
     def has_token(self, order_id: str, token: str) -> bool:
-        """Whether this is the tracking token of that order."""
+        """Whether somebody may see an order.
+
+        Args:
+            order_id: whose.
+            token: what they brought.
+
+        Returns:
+            Whether it is that order's tracking token; False for an unknown order.
+        """
         with self._database.read() as connection:
             kept = connection.execute(
                 select(tracking_tokens.c.token).where(tracking_tokens.c.order_id == order_id)
@@ -120,7 +152,14 @@ class Orders:
         return secrets.compare_digest(kept or "", hash_token(token))
 
     def recompute(self, order_ids: Sequence[str] | None = None) -> int:
-        """Write the state of orders anew from their log, of all without `order_ids`; returns how many differed."""
+        """Write the state of orders anew from their log.
+
+        Args:
+            order_ids: of these; None for all.
+
+        Returns:
+            How many differed.
+        """
         with self._database.read() as connection:
             known = order_ids or list(connection.execute(select(orders.c.order_id)).scalars())
         differed = 0

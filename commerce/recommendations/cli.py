@@ -1,20 +1,21 @@
 """`milepost recommend train|evaluate|for`."""
 
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from collector.queries import item_sessions, items_of_user, opened_reader
-from commerce.cli_options import collector_settings, open_commerce, show_table
+from commerce.cli_options import collector_settings, open_commerce
 from commerce.recommendations.artefact import load, save
 from commerce.recommendations.evaluation import evaluate as compare
-from commerce.recommendations.serving import FOLDER, MOST, Recommendations, is_unavailable
+from commerce.recommendations.serving import FOLDER, MOST, Recommendations
 from commerce.registers.documents import ITEMS
 from commerce.registers.register import Register
-from contract import timestamps
+from contract import machine_clock
 from contract.cli_options import AsJson, Config, DataDir
+from contract.cli_tables import show
 from contract.codec import dump
 from contract.errors import Misconfigured
 
@@ -45,7 +46,7 @@ def train(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = 
     categories = {
         str(item["item_id"]): str(item["category"]) for item in _catalogue(config, data_dir) if item.get("category")
     }
-    version = save(folder, sessions, categories, trained_at=timestamps.from_ms(time.time_ns() // 1_000_000))
+    version = save(folder, sessions, categories, trained_at=machine_clock.now())
     answer = {"version": version, "sessions": len(sessions), "items": len({i for each in sessions for i in each})}
     said = f"Model {version}: learnt from {answer['sessions']} sessions over {answer['items']} items."
     typer.echo(dump(answer) if as_json else said)
@@ -78,7 +79,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         ]
         for row in rows
     ]
-    show_table("Last clicks that were named", names, cells, empty="")
+    show("Last clicks that were named", names, cells, empty="")
 
 
 @recommend.command("for")
@@ -96,17 +97,22 @@ def recommend_for(  # noqa: PLR0913 - one parameter an option
     """Recommend items to somebody who has just looked at some."""
     settings = collector_settings(config, data_dir)
     catalogue = _catalogue(config, data_dir)
-    names = {str(each["item_id"]): str(each.get("item_name") or "") for each in catalogue}
-    sold_out = [str(each["item_id"]) for each in catalogue if is_unavailable(each)]
     seen = list(item or [])
     if user:
         with opened_reader(settings.store_url) as reader:
             seen = items_of_user(reader, user) + seen
-    served = Recommendations(settings.data_dir / FOLDER, unavailable=lambda: sold_out)
-    found = served.top(seen, n)
+    served = Recommendations(settings.data_dir / FOLDER, catalogue=lambda: catalogue)
+    found = served.items(seen, n)
     model = load(settings.data_dir / FOLDER)
     if as_json:
-        typer.echo(dump({"model_version": model.version, "items": found}))
+        typer.echo(dump({"model_version": model.version, "items": [each["item_id"] for each in found]}))
         return
-    rows = [[str(place), item_id, names.get(item_id, "")] for place, item_id in enumerate(found, start=1)]
-    show_table("Recommended", ("", "item", "name"), rows, empty="Nothing is left to recommend.")
+    rows = [
+        [str(place), str(each["item_id"]), str(each.get("item_name", "")), _price(each)]
+        for place, each in enumerate(found, start=1)
+    ]
+    show("Recommended", ("", "item", "name", "price"), rows, empty="Nothing is left to recommend.")
+
+
+def _price(item: Mapping[str, object]) -> str:
+    return f"{item['price']} {item.get('currency', '')}".strip() if "price" in item else ""

@@ -22,10 +22,13 @@ class Recommender(Protocol):
     """Ranks items for somebody who has just looked at some."""
 
     def scores(self, seen: Session) -> Mapping[str, float]:
-        """Items and their scores, higher is better; empty where nothing is known of what was seen.
+        """Items worth showing next.
 
         Args:
             seen: item_ids in time order, the newest last.
+
+        Returns:
+            item_id → score, higher is better; empty where nothing is known of what was seen.
         """
         ...
 

@@ -15,8 +15,19 @@ MOST = 100
 """Items that one answer may hold."""
 
 
+SHOWN = ("item_name", "category", "price", "currency")
+"""Of an item's document, what an answer carries."""
+
+
 def is_unavailable(item: Mapping[str, object]) -> bool:
-    """Whether an item of the catalogue cannot be bought now."""
+    """Whether an item of the catalogue cannot be bought now.
+
+    Args:
+        item: its document in force.
+
+    Returns:
+        True where it is inactive or out of stock; without a `stock` it is in stock.
+    """
     return item.get("active") is False or item.get("stock") == 0
 
 
@@ -26,19 +37,24 @@ class Recommendations:
     Safe to call from several threads.
     """
 
-    def __init__(self, folder: Path, *, unavailable: Callable[[], Collection[str]] = tuple) -> None:
+    def __init__(self, folder: Path, *, catalogue: Callable[[], Sequence[Mapping[str, object]]] = tuple) -> None:
         """
         Args:
             folder: of the artefacts.
-            unavailable: item_ids that must not be shown now: inactive or sold out.
+            catalogue: the documents of items in force now, read at each answer: none that is inactive or sold out is
+                recommended, and the others are shown by name and price.
         """
-        self._folder, self._unavailable = folder, unavailable
+        self._folder, self._catalogue = folder, catalogue
         self._guard = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._model: Model | None = None
 
     def model(self) -> Model | None:
-        """The model that is served, None where none was trained yet."""
+        """The model that is served.
+
+        Returns:
+            The newest one, read again when another was trained; None where none was yet.
+        """
         try:
             found = (self._folder / "current").stat()
         except FileNotFoundError:
@@ -57,11 +73,34 @@ class Recommendations:
             n: 1 to MOST.
             without: items that must not be shown besides, such as those just bought.
 
+        Returns:
+            item_ids, the best first; fewer than n where there are no more.
+
+        Raises:
+            Misconfigured: no model was trained yet.
+        """
+        return [str(item["item_id"]) for item in self.items(seen, n, without=without)]
+
+    def items(self, seen: Sequence[str], n: int, *, without: Collection[str] = ()) -> list[dict[str, object]]:
+        """The same as `top`, as a shop's page shows it.
+
+        Args:
+            seen, n, without: as `top` takes them.
+
+        Returns:
+            item_id, and what the catalogue knows of SHOWN; an item seen only in clicks has its id alone.
+
         Raises:
             Misconfigured: no model was trained yet.
         """
         model = self.model()
         if model is None:
             raise Misconfigured("no model yet: run `milepost recommend train`")
-        barred = {*without, *self._unavailable()}
-        return top(model.blend, seen, n, popularity=model.blend.popularity, without=barred)
+        known = {str(item["item_id"]): item for item in self._catalogue()}
+        barred = {*without, *(item_id for item_id, item in known.items() if is_unavailable(item))}
+        found = top(model.blend, seen, n, popularity=model.blend.popularity, without=barred)
+        return [
+            {"item_id": item_id, **{name: item[name] for name in SHOWN if item.get(name) is not None}}
+            for item_id in found
+            for item in [known.get(item_id, {})]
+        ]

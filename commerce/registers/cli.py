@@ -2,25 +2,27 @@
 
 import csv
 import io
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from collector.queries import Visits, opened_reader
-from commerce.cli_options import as_text, cells, collector_settings, open_commerce, show_table
+from commerce.cli_options import cells, collector_settings, open_commerce
 from commerce.customers import unified_view
 from commerce.customers.money import Money
 from commerce.customers.ranking import Ranking
 from commerce.registers.csv_rows import read_csv
-from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES, Kind
+from commerce.registers.documents import CUSTOMERS, ITEMS, SERVICES, VEHICLES, Kind
 from commerce.registers.register import Register
-from contract import atomic_file
+from commerce.registers.services import read_service
+from contract import atomic_file, machine_clock, maintenance
 from contract.cli_options import AsJson, Config, DataDir
-from contract.codec import dump
+from contract.cli_tables import show
+from contract.codec import Json, dump
 from contract.errors import Misconfigured, Rejected
 from contract.forgotten import Forgotten
+from contract.log_format import printable
 from contract.settings import load
 
 customers = typer.Typer(no_args_is_help=True, help="Customers: profiles and what they ordered.")
@@ -39,7 +41,7 @@ _COLUMNS = {
 
 def _import(kind: Kind, file: Path, *, data_dir: Path | None, config: Path | None, as_json: bool) -> None:
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
-    received_ms = time.time_ns() // 1_000_000
+    received_ms = machine_clock.now_ms()
     try:
         with (
             file.open(newline="", encoding="utf-8-sig") as source,
@@ -70,16 +72,14 @@ def _list(kind: Kind, *, data_dir: Path | None, config: Path | None, as_json: bo
         typer.echo(dump(rows))
         return
     names = _COLUMNS[kind.name]
-    show_table(
-        f"{kind.name.capitalize()}s", names, [[*cells(row, names)] for row in rows], empty=f"No {kind.name}s yet."
-    )
+    show(f"{kind.name.capitalize()}s", names, [[*cells(row, names)] for row in rows], empty=f"No {kind.name}s yet.")
 
 
 def _show(kind: Kind, subject_id: str, *, data_dir: Path | None, config: Path | None, as_json: bool) -> None:
     with open_commerce(config, data_dir) as database:
         versions = Register(database, kind).versions(subject_id)
     if not versions:
-        typer.echo(f"No {kind.name} {as_text(subject_id)} is known.", err=True)
+        typer.echo(f"No {kind.name} {printable(subject_id)} is known.", err=True)
         raise typer.Exit(1)
     if as_json:
         typer.echo(dump(versions))
@@ -90,7 +90,7 @@ def _show(kind: Kind, subject_id: str, *, data_dir: Path | None, config: Path | 
     for row in versions:
         until = _minute(row["effective_end_date"]) if row["effective_end_date"] else "now"
         rows.append([_minute(row["effective_start_date"]), until, *cells(row["document"], shown)])
-    show_table(as_text(subject_id), ("from", "until", *shown), rows, empty="")
+    show(subject_id, ("from", "until", *shown), rows, empty="")
 
 
 def _minute(instant: str) -> str:
@@ -133,6 +133,29 @@ def show_vehicle(truck_id: Id, *, data_dir: DataDir = None, config: Config = Non
     _show(VEHICLES, truck_id, data_dir=data_dir, config=config, as_json=as_json)
 
 
+@fleet.command("service")
+def record_service(  # noqa: PLR0913 - one parameter an option
+    truck_id: Id,
+    item: Annotated[str, typer.Option(help=f"What was serviced: {', '.join(maintenance.items())}")],
+    *,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="When, RFC 3339; else now")] = None,
+    odometer: Annotated[float | None, typer.Option(metavar="KM", help="The odometer then, km")] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record that something was serviced: the next build takes it out of maintenance_due, until it is due again."""
+    received_ms = machine_clock.now_ms()
+    said: dict[str, Json] = {"item": item, "at": at, "odometer": odometer}
+    try:
+        read = read_service(truck_id, said, received_ms=received_ms)
+    except Rejected as error:
+        raise Misconfigured(str(error)) from None
+    with open_commerce(config, data_dir, make=True) as database:
+        status = Register(database, SERVICES).put(read, received_ms=received_ms)
+    typer.echo(dump({"service_id": read.id, "status": status}) if as_json else f"{status}: {printable(read.id)}")
+
+
 SegmentOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Only champion, loyal, new, occasional, at_risk, lost or prospect")
 ]
@@ -165,7 +188,7 @@ def list_customers(
         typer.echo(dump(rows))
         return
     names = ("customer_id", "name", "country", "loyalty_tier", "segment", "rfm")
-    show_table("Customers", names, [[*cells(row, names)] for row in rows], empty="No customers yet.")
+    show("Customers", names, [[*cells(row, names)] for row in rows], empty="No customers yet.")
 
 
 @customers.command("export")
@@ -177,15 +200,20 @@ def export_customers(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the customers to a CSV file; all that is held of one: `milepost forget --customer ID --export FILE`."""
-    rows = _with_segments(segment, data_dir, config)
+    """Write the customers who agreed to marketing to a CSV file; `milepost forget --export` writes all held of one."""
+    everybody = _with_segments(segment, data_dir, config)
+    rows = [row for row in everybody if row.get("marketing_consent") is True]
+    left_out = len(everybody) - len(rows)
     names = ("customer_id", *CUSTOMERS.fields, "segment", "rfm", "recency_days")
     text = io.StringIO()
     table = csv.DictWriter(text, names, extrasaction="ignore")
     table.writeheader()
     table.writerows(rows)
     atomic_file.write(file, text.getvalue(), mode=0o600)
-    typer.echo(dump({"customers": len(rows)}) if as_json else f"{len(rows)} customers are in {file}.")
+    if as_json:
+        typer.echo(dump({"customers": len(rows), "left_out": left_out}))
+    else:
+        typer.echo(f"{len(rows)} customers are in {file}; {left_out} without marketing consent are left out.")
 
 
 @customers.command("show")
@@ -198,14 +226,14 @@ def show_customer(customer_id: Id, *, data_dir: DataDir = None, config: Config =
         ranking = Ranking(database, money, newest=lambda: visits.newest)
         found = unified_view(database, customer_id, visits_of=visits.of, segment_of=ranking.of)
     if found is None:
-        typer.echo(f"No customer {as_text(customer_id)} is known.", err=True)
+        typer.echo(f"No customer {printable(customer_id)} is known.", err=True)
         raise typer.Exit(1)
     if as_json:
         typer.echo(dump(found))
         return
     profile = found["profile"] or {}
     about = {name: found[name] for name in ("segment", "rfm", "recency_days")} | (found["visits"] or {})
-    facts = [[name, as_text(value)] for name, value in {**profile, **about}.items() if value is not None]
-    show_table(as_text(customer_id), ("field", "value"), facts, empty="No profile has come; there are orders:")
+    facts = [[name, value] for name, value in {**profile, **about}.items() if value is not None]
+    show(customer_id, ("field", "value"), facts, empty="No profile has come; there are orders:")
     names = ("order_id", "state", "total", "currency", "placed_at")
-    show_table("Orders", names, [[*cells(row, names)] for row in found["orders"]], empty="No orders yet.")
+    show("Orders", names, [[*cells(row, names)] for row in found["orders"]], empty="No orders yet.")

@@ -21,6 +21,7 @@ from commerce.fields import (
     read_fields,
     truck_id,
 )
+from contract import maintenance
 from contract.codec import Json
 from contract.errors import Rejected
 
@@ -127,4 +128,17 @@ VEHICLES = Kind(
     {},
 )
 
-KINDS = {kind.name: kind for kind in (CUSTOMERS, ITEMS, VEHICLES)}
+SERVICES = Kind(
+    "service",
+    "service_id",
+    {
+        "truck_id": truck_id,
+        "item": a_choice("item", maintenance.items()),
+        "at": a_time("at"),
+        "odometer": a_number("odometer", 0, 10**8),
+    },
+    {},
+)
+"""One subject per truck and item, `TRUCK:ITEM`; see commerce.registers.services."""
+
+KINDS = {kind.name: kind for kind in (CUSTOMERS, ITEMS, VEHICLES, SERVICES)}

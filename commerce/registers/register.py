@@ -35,6 +35,9 @@ class Register:
         Args:
             document: judged by the kind's `read`.
             received_ms: Unix ms of its arrival.
+
+        Returns:
+            accepted, or duplicate for what is known already; durable when it returns.
         """
         valid_from = document.record.get(VALID_FROM)
         if self._forgotten is not None and is_forgotten(document, self._forgotten):
@@ -62,19 +65,33 @@ class Register:
         return "accepted"
 
     def current(self, subject_id: str) -> dict[str, Json] | None:
-        """The document in force now; None for an unknown subject."""
+        """The document in force now.
+
+        Args:
+            subject_id: whose.
+
+        Returns:
+            None for an unknown subject.
+        """
         rows = self._select(subject_id, only_current=True)
         return rows[0]["document"] if rows else None
 
     def all_current(self) -> Rows:
-        """The document in force now of every subject, by id."""
+        """The document in force now of every subject.
+
+        Returns:
+            By id.
+        """
         return [row["document"] for row in self._select(None, only_current=True)]
 
     def versions(self, subject_id: str | None = None) -> Rows:
-        """Versions, oldest first: `{subject_id, effective_start_date, effective_end_date, is_current, document}`.
+        """The versions of one subject, or of all.
 
         Args:
             subject_id: of one subject; None for all, by id.
+
+        Returns:
+            Oldest first: `{subject_id, effective_start_date, effective_end_date, is_current, document}`.
         """
         return self._select(subject_id, only_current=False)
 
@@ -153,7 +170,14 @@ def is_forgotten(document: Accepted, marks: Forgotten) -> bool:
 
 
 def content_mark(content: str) -> str:
-    """Under which a document that was forgotten is marked, so that its redelivery is known."""
+    """Under which a document that was forgotten is marked, so that its redelivery is known.
+
+    Args:
+        content: the document's content hash.
+
+    Returns:
+        What contract.forgotten is given in an id's place.
+    """
     return f"document {content}"
 
 

@@ -1,22 +1,24 @@
 """`milepost routes plan|list|show`."""
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from commerce.cli_options import as_text, cells, collector_settings, open_commerce, show_table
+from commerce.cli_options import cells, collector_settings, open_commerce
 from commerce.routes.distances import estimated, from_osrm
 from commerce.routes.formats import as_geojson
 from commerce.routes.planning import plan as make_plan
 from commerce.routes.plans import Plans
 from commerce.routes.problem import Problem, read_problem
+from contract import machine_clock
 from contract.cli_options import AsJson, Config, DataDir
+from contract.cli_tables import show
 from contract.codec import dump
 from contract.errors import Misconfigured
+from contract.log_format import printable
 
 routes = typer.Typer(no_args_is_help=True, help="Plan a day's deliveries over the trucks.")
 
@@ -41,7 +43,7 @@ def plan(  # noqa: PLR0913 - one parameter an option
     problem = _with_consumption(read_problem(file, trucks=trucks), collector_settings(config, data_dir).data_dir)
     places = [problem.depot, *(stop.place for stop in problem.stops)]
     matrix = from_osrm(places, osrm) if osrm else estimated(places)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = machine_clock.now_ms()
     found = make_plan(problem, matrix, now_ms=now_ms)
     if geojson:
         geojson.write_text(json.dumps(as_geojson(found)) + "\n", encoding="utf-8")
@@ -73,7 +75,7 @@ def list_plans(*, data_dir: DataDir = None, config: Config = None, as_json: AsJs
         for plan in plans
     ]
     names = ("plan", "day", "version", "in force", "trucks", "stops", "km", "km saved")
-    show_table("Plans", names, rows, empty="No plan was saved yet: `milepost routes plan FILE --save`.")
+    show("Plans", names, rows, empty="No plan was saved yet: `milepost routes plan FILE --save`.")
 
 
 @routes.command("show")
@@ -88,7 +90,7 @@ def show_plan(
     with open_commerce(config, data_dir) as database:
         found = Plans(database).compared(name)
     if found is None:
-        typer.echo(f"No plan {as_text(name)} was saved: `milepost routes list` names those that were.", err=True)
+        typer.echo(f"No plan {printable(name)} was saved: `milepost routes list` names those that were.", err=True)
         raise typer.Exit(1)
     if as_json:
         typer.echo(dump(found))
@@ -103,7 +105,7 @@ def show_plan(
             ]
             for stop in truck["stops"]
         ]
-        show_table(truck["truck_id"], ("", "order", "planned (UTC)", "done", "state", "late min"), rows, empty="")
+        show(truck["truck_id"], ("", "order", "planned (UTC)", "done", "state", "late min"), rows, empty="")
 
 
 def _with_consumption(problem: Problem, data_dir: Path) -> Problem:
@@ -132,7 +134,7 @@ def _show(found: dict[str, Any]) -> None:
             [str(stop["stop_no"]), stop["order_id"], f"{stop['arrive_at'][:10]} {stop['arrive_at'][11:16]}"]
             for stop in truck["stops"]
         ]
-        show_table("", ("", "order", "arrives (UTC)"), rows, empty="")
+        show("", ("", "order", "arrives (UTC)"), rows, empty="")
     typer.echo(f"{found['km']} km in {found['hours']} h. In the order given: {found['given_order_km']} km;")
     typer.echo(f"always to the nearest: {found['nearest_km']} km. Distances: {found['distances']}.")
     saved = found["saved_litres"]

@@ -7,7 +7,7 @@ from http.client import HTTPException
 from math import asin, cos, radians, sin, sqrt
 from urllib.request import urlopen
 
-from commerce.routes.problem import Place
+from commerce.routes.problem import Coordinates
 from contract.errors import Unreachable
 
 DETOUR = 1.3
@@ -26,14 +26,14 @@ class Matrix:
     source: str
 
 
-def estimated(places: Sequence[Place]) -> Matrix:
+def estimated(places: Sequence[Coordinates]) -> Matrix:
     """Great circle × 1.3, at 50 km/h."""
     metres = [[round(great_circle_km(one, other) * DETOUR * 1000) for other in places] for one in places]
     seconds = [[round(each / 1000 / SPEED_KMH * 3600) for each in row] for row in metres]
     return Matrix(metres, seconds, f"great circle × {DETOUR}, {SPEED_KMH:.0f} km/h")
 
 
-def from_osrm(places: Sequence[Place], url: str) -> Matrix:
+def from_osrm(places: Sequence[Coordinates], url: str) -> Matrix:
     """From an OSRM server's table service (project-osrm.org, API v1).
 
     Args:
@@ -57,7 +57,7 @@ def from_osrm(places: Sequence[Place], url: str) -> Matrix:
     return Matrix(metres, seconds, f"OSRM at {url}")
 
 
-def great_circle_km(one: Place, other: Place) -> float:
+def great_circle_km(one: Coordinates, other: Coordinates) -> float:
     """The haversine distance."""
     latitude, other_latitude = radians(one.latitude), radians(other.latitude)
     half = (

@@ -55,7 +55,11 @@ class Plans:
         return kept
 
     def all(self) -> list[Plan]:
-        """Every plan, newest day and version first, each with `in_force`."""
+        """Every plan that was saved.
+
+        Returns:
+            Newest day and version first, each with `in_force`.
+        """
         table = route_plans
         with self._database.read() as connection:
             query = select(table.c.document).order_by(table.c.day.desc(), table.c.version.desc())
@@ -104,6 +108,9 @@ class Plans:
 
     def stop_of(self, order_id: str) -> tuple[str, Plan] | None:
         """Where an order stands in the newest plan that names it and is in force.
+
+        Args:
+            order_id: of which order.
 
         Returns:
             The truck that is to bring it, and that truck's route (as `route_of`). None where no such plan names it.

@@ -17,7 +17,7 @@ _MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Coordinates:
     """Degrees, WGS 84."""
 
     latitude: float
@@ -33,7 +33,7 @@ class Stop:
     """
 
     order_id: str
-    place: Place
+    place: Coordinates
     demand: int = 1
     earliest_ms: int | None = None
     latest_ms: int | None = None
@@ -41,7 +41,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Truck:
+class RoutedTruck:
     """One truck and its driver.
 
     capacity: None for no bound. start_ms, end_ms: the driver's hours. litres_per_100km: measured, None if unknown.
@@ -58,9 +58,9 @@ class Truck:
 class Problem:
     """A day. Trucks start from the depot and come back to it."""
 
-    depot: Place
+    depot: Coordinates
     stops: tuple[Stop, ...]
-    trucks: tuple[Truck, ...]
+    trucks: tuple[RoutedTruck, ...]
 
 
 def read_problem(path: Path, *, trucks: int | None = None) -> Problem:
@@ -100,7 +100,7 @@ def _problem(document: Json, wanted: int | None) -> Problem:
         raise Rejected("trucks", "must be a list of {truck_id, capacity, start, end}")
     fleet = [_truck(row, f"trucks.{index}") for index, row in enumerate(named)]
     if not fleet:
-        fleet = [Truck(f"TRUCK-{number:03}") for number in range(1, (wanted or 1) + 1)]
+        fleet = [RoutedTruck(f"TRUCK-{number:03}") for number in range(1, (wanted or 1) + 1)]
     return Problem(_place(document.get("depot"), "depot"), tuple(stops), tuple(fleet[:wanted]))
 
 
@@ -120,7 +120,7 @@ def _number(text: str) -> Json:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else text
 
 
-def _place(row: Json, where: str) -> Place:
+def _place(row: Json, where: str) -> Coordinates:
     said = row if isinstance(row, dict) else {}
     values = []
     for name, most in (("latitude", 90), ("longitude", 180)):
@@ -128,7 +128,7 @@ def _place(row: Json, where: str) -> Place:
         if isinstance(number, bool) or not isinstance(number, int | float) or not -most <= number <= most:
             raise Rejected(f"{where}.{name}", f"must be a number from -{most} to {most}, not {number!r:.40}")
         values.append(float(number))
-    return Place(*values)
+    return Coordinates(*values)
 
 
 def _stop(row: Json, where: str) -> Stop:
@@ -148,13 +148,13 @@ def _stop(row: Json, where: str) -> Stop:
     return stop
 
 
-def _truck(row: Json, where: str) -> Truck:
+def _truck(row: Json, where: str) -> RoutedTruck:
     if not isinstance(row, dict):
         raise Rejected(where, "must be an object with truck_id")
     litres = row.get("litres_per_100km")
     if litres is not None and (isinstance(litres, bool) or not isinstance(litres, int | float) or litres <= 0):
         raise Rejected(f"{where}.litres_per_100km", f"must be a number over 0, not {litres!r:.40}")
-    return Truck(
+    return RoutedTruck(
         truck_id=truck_id(row.get("truck_id"), f"{where}.truck_id"),
         capacity=None if row.get("capacity") is None else _reader(row, where)("capacity", 0),
         start_ms=_time(row, "start", where),

@@ -21,6 +21,9 @@ def open_database(url: str) -> "Database":
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
 
+    Returns:
+        Connected; to be closed by who asks.
+
     Raises:
         Misconfigured: a URL of another kind, or a schema newer than this program.
         Unreachable: no server answers there, or the file cannot be opened.
@@ -46,12 +49,26 @@ class Database:
         return self._engine.dialect.name == "sqlite"
 
     def insert(self, table: sqlalchemy.Table) -> Any:
-        """An INSERT that knows ON CONFLICT in this database's dialect."""
+        """An INSERT that knows ON CONFLICT in this database's dialect.
+
+        Args:
+            table: of commerce.storage.schema.
+
+        Returns:
+            The statement, to be completed.
+        """
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may write; on SQLite it takes the write lock at once."""
+        """A transaction that may write; on SQLite it takes the write lock at once.
+
+        Returns:
+            A context; durable at its end, undone by an error inside.
+
+        Raises:
+            Retryable: the database is away or busy; nothing was written.
+        """
         with self._transaction() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -59,7 +76,14 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one moment of the database."""
+        """A transaction that sees one moment of the database.
+
+        Returns:
+            A context; nothing can be written in it.
+
+        Raises:
+            Retryable: the database is away.
+        """
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self._transaction(**options) as connection:
             if self.is_sqlite:
@@ -113,7 +137,14 @@ class Database:
             connection.commit()
 
     def vacuum_full(self, tables: Sequence[str]) -> None:
-        """Have PostgreSQL rewrite tables, without dead rows; each is locked meanwhile. Raises Retryable."""
+        """Have PostgreSQL rewrite tables, without dead rows; each is locked meanwhile.
+
+        Args:
+            tables: their names.
+
+        Raises:
+            Retryable: the database is away.
+        """
         try:
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 for table in tables:

@@ -1,8 +1,10 @@
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+const numbers = new Map(); // digits → how a number is written: to make one takes longer than to use it
 
 export function number(value, digits = 0) {
-  return value === null || value === undefined ? "–" : Number(value).toLocaleString(undefined, { maximumFractionDigits: digits });
+  if (!numbers.has(digits)) numbers.set(digits, new Intl.NumberFormat(undefined, { maximumFractionDigits: digits }));
+  return value === null || value === undefined ? "–" : numbers.get(digits).format(Number(value));
 }
 
 // Times are shown in the viewer's zone; the title has them in UTC.

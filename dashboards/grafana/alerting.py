@@ -1,8 +1,11 @@
-"""Grafana's alert rules over the marts, as its provisioning takes them (YAML, which JSON is part of)."""
+"""Alert rules of Grafana over the marts and over /metrics, as its provisioning takes them: YAML, so JSON will do."""
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 DATASOURCE_UID = "milepost-postgresql"
 """Of provisioning/datasources/milepost.yaml: alert rules can have no variable in its place."""
@@ -19,6 +22,11 @@ class AlertRule:
     sql: str
     over: float = 0
 
+
+PROMETHEUS_UID = "milepost-prometheus"
+"""Also of provisioning/datasources/milepost.yaml."""
+PROMETHEUS_RULES = Path(__file__).parents[2] / "console" / "prometheus-rules.yml"
+"""The rules over /metrics, which Prometheus takes as they are; promtool tests them."""
 
 RULES = (
     AlertRule(
@@ -51,28 +59,51 @@ RULES = (
 
 
 def alert_rules() -> str:
-    """The provisioning file: one group, looked at every five minutes."""
-    group = {
-        "orgId": 1, "name": "Milepost marts", "folder": "Milepost", "interval": "5m",
-        "rules": [_rule(rule) for rule in RULES],
-    }  # fmt: skip
-    return json.dumps({"apiVersion": 1, "groups": [group]}, indent=1, ensure_ascii=False) + "\n"
+    """The provisioning file: the rules over the marts every five minutes, those over /metrics every minute."""
+    service = yaml.safe_load(PROMETHEUS_RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
+    groups = [
+        _group("Milepost marts", "5m", [_rule(rule) for rule in RULES]),
+        _group("Milepost service", "1m", [_service_rule(rule) for rule in service]),
+    ]
+    return json.dumps({"apiVersion": 1, "groups": groups}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _group(name: str, interval: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"orgId": 1, "name": name, "folder": "Milepost", "interval": interval, "rules": rules}
 
 
 def _rule(rule: AlertRule) -> dict[str, Any]:
-    asked = {"refId": "A", "datasourceUid": DATASOURCE_UID, "relativeTimeRange": {"from": 600, "to": 0}}
-    evaluator = {"type": "gt", "params": [rule.over]}
-    over = {"evaluator": evaluator, "operator": {"type": "and"}, "query": {"params": ["A"]}}
-    reducer = {"reducer": {"type": "last", "params": []}, "type": "query"}
-    threshold = {
-        "refId": "B", "datasourceUid": "__expr__",
-        "model": {"refId": "B", "type": "threshold", "expression": "A", "conditions": [{**over, **reducer}]},
-    }  # fmt: skip
     model = {"refId": "A", "format": "table", "rawQuery": True, "rawSql": rule.sql}
+    said = {"summary": rule.summary, "metric": rule.metric}
+    return _fires(rule.uid, rule.title, DATASOURCE_UID, model, rule.over, "5m", said, "warning")
+
+
+def _service_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    """Of a rule for Prometheus: how many series it holds of. Its own value may be 0, which no threshold would find."""
+    model = {"refId": "A", "expr": f"count({rule['expr']}) or vector(0)", "instant": True, "range": False}
+    uid = "milepost-" + rule["alert"].removeprefix("Milepost").lower()
+    said, severity = rule["annotations"], rule["labels"]["severity"]
+    return _fires(f"{uid}-service", rule["alert"], PROMETHEUS_UID, model, 0, rule.get("for", "0s"), said, severity)
+
+
+def _fires(  # noqa: PLR0913 - the parts of one document
+    uid: str,
+    title: str,
+    source: str,
+    model: dict[str, Any],
+    over: float,
+    after: str,
+    annotations: dict[str, str],
+    severity: str,
+) -> dict[str, Any]:
+    """A rule that fires where the one number of A is over `over`."""
+    asked = {"refId": "A", "datasourceUid": source, "relativeTimeRange": {"from": 600, "to": 0}, "model": model}
+    evaluator = {"type": "gt", "params": [over]}
+    condition = {"evaluator": evaluator, "operator": {"type": "and"}, "query": {"params": ["A"]}}
+    reducer = {"reducer": {"type": "last", "params": []}, "type": "query"}
+    threshold = {"refId": "B", "type": "threshold", "expression": "A", "conditions": [{**condition, **reducer}]}
     return {
-        "uid": rule.uid, "title": rule.title, "condition": "B", "for": "5m", "noDataState": "OK",
-        "execErrState": "Error",
-        "annotations": {"summary": rule.summary, "metric": rule.metric},
-        "labels": {"service": "milepost"},
-        "data": [{**asked, "model": model}, threshold],
+        "uid": uid, "title": title, "condition": "B", "for": after, "noDataState": "OK", "execErrState": "Error",
+        "annotations": annotations, "labels": {"service": "milepost", "severity": severity},
+        "data": [asked, {"refId": "B", "datasourceUid": "__expr__", "model": threshold}],
     }  # fmt: skip

@@ -33,7 +33,7 @@ def files() -> dict[str, str]:
         for title, names in GRAFANA.items():
             made[f"dashboards/{source.key}/{_slug(title)}.json"] = _text(sql_dashboard(title, names, source))
     made["dashboards/prometheus/milepost-service.json"] = _text(
-        _dashboard("Milepost service", PROMETHEUS, _numbered(SERVICE, service_panel), [], [_deploys()])
+        _dashboard("Milepost service", PROMETHEUS, _numbered(SERVICE, service_panel), [], [_firing(), _deploys()])
     )
     made["dashboards/cloudwatch/pipeline.json"] = _text(
         _dashboard("Pipeline", CLOUDWATCH, _numbered(CLOUD, cloudwatch_panel), [], [])
@@ -178,10 +178,19 @@ def _annotation(name: str, colour: str, source: SqlSource, sql: str) -> Json:
     }  # fmt: skip
 
 
+def _firing() -> Json:
+    return _event("Alerts", "#D55E00", 'ALERTS{alertstate="firing",alertname=~"Milepost.*"}', "{{alertname}}")
+
+
 def _deploys() -> Json:
+    return _event("Deploys", "#0072B2", "changes(milepost_started_timestamp_seconds[2m]) > 0", "Milepost was started")
+
+
+def _event(name: str, colour: str, expr: str, title: str) -> Json:
+    where = {"type": PROMETHEUS, "uid": DATASOURCE}
     return {
-        "name": "Alerts", "enable": True, "iconColor": "#D55E00", "datasource": {"type": PROMETHEUS, "uid": DATASOURCE},
-        "expr": 'ALERTS{alertstate="firing",alertname=~"Milepost.*"}', "titleFormat": "{{alertname}}", "step": "60s",
+        "name": name, "enable": True, "iconColor": colour, "datasource": where, "expr": expr, "titleFormat": title,
+        "step": "60s",
     }  # fmt: skip
 
 

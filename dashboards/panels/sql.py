@@ -1,7 +1,8 @@
 """A panel as SQL that DuckDB, PostgreSQL, Athena and Snowflake read alike."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from dashboards.panels import Condition, Measure, Panel
@@ -26,6 +27,27 @@ def literal(value: str | bool) -> str:
 def select(panel: Panel, choice: Choice | None = None) -> str:
     """The panel's SELECT for what was chosen."""
     return render(panel, conditions(panel, choice or Choice()))
+
+
+def select_page(panel: Panel, choice: Choice, size: int, number: int) -> str:
+    """Rows of the panel's SELECT, in an order in which none stands on two pages.
+
+    Args:
+        panel: what to select; `by` names its rows.
+        choice: what was chosen.
+        size: rows of a page.
+        number: of the page, from 1.
+    """
+    named = {column.removeprefix("-") for column in panel.order}
+    ordered = replace(panel, most=None, order=(*panel.order, *(each for each in panel.by if each not in named)))
+    before = (number - 1) * size
+    rows = size if panel.most is None else max(0, min(size, panel.most - before))
+    return f"{select(ordered, choice)}\nLIMIT {rows} OFFSET {before}"
+
+
+def select_count(panel: Panel, choice: Choice) -> str:
+    """How many rows the panel's SELECT has, as `found`."""
+    return f"SELECT COUNT(*) AS found FROM ({select(replace(panel, order=()), choice)}) AS panel"
 
 
 def conditions(panel: Panel, choice: Choice) -> list[str]:
@@ -68,6 +90,18 @@ def render(panel: Panel, chosen: Sequence[str], *, time_name: str | None = None)
     if panel.most:
         lines.append(f"LIMIT {panel.most}")
     return "\n".join(lines)
+
+
+_TOKENS = re.compile(r"""'(?:[^']|'')*'|"[a-z_]+\"""")
+
+
+def for_snowflake(sql: str) -> str:
+    """The same SELECT for Snowflake, whose names without quotes are upper case: so must those in quotes be.
+
+    Args:
+        sql: of this module.
+    """
+    return _TOKENS.sub(lambda found: found[0] if found[0].startswith("'") else found[0].upper(), sql)
 
 
 def quoted(column: str) -> str:

@@ -56,3 +56,18 @@ QUICKSIGHT: dict[str, tuple[str, ...]] = {
     "Sales trends": ("sales_day", "sales_category", "revenue_day"),
     "Segments": ("segments",),
 }
+
+
+_WAYS = frozenset({"truck_trip", "truck_stop", "zone_visit", "driving_event"})
+
+
+def tells_where(panel: Panel) -> bool:
+    """Whether the panel tells where single trucks were, which is for operators: a driver's past ways are his.
+
+    Args:
+        panel: of any view.
+
+    Returns:
+        True for positions, and for rows of trips, stops, zones and driving events.
+    """
+    return any(each.unit == "°" for each in panel.measures) or (panel.mart in _WAYS and not panel.combined)

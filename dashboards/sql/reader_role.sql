@@ -1,8 +1,6 @@
--- The role of dashboards and Grafana: may read the marts and nothing else. Run as the owner of the marts, once, after
--- the first `milepost warehouse build`:
---   psql -v password="'…'" -f reader_role.sql postgresql://OWNER@HOST/DATABASE
-CREATE ROLE milepost_reader LOGIN PASSWORD :password
-  NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 20;
+-- What the role of dashboards and Grafana may: read the marts and nothing else. `python -m dashboards.reader_role` makes
+-- the role and runs this, as often as it is called.
+ALTER ROLE milepost_reader LOGIN CONNECTION LIMIT 20;
 ALTER ROLE milepost_reader SET default_transaction_read_only = on;
 ALTER ROLE milepost_reader SET search_path = marts;
 ALTER ROLE milepost_reader SET timezone = 'UTC';

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 import altair as alt
+import pandas  # type: ignore[import-untyped]
 
 from dashboards.panels import Measure, Panel, Unit
 from dashboards.streamlit_app.formats import axis_format, label
@@ -15,6 +16,8 @@ Drawing = Any
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000"]
 """Okabe and Ito's, without yellow."""
 _TIMES = ("day", "hour", "month", "cohort_month")
+_POINTS = 200
+"""A line of more values than this has no point at each: they would touch, and cost more to draw than the line."""
 _FUNNEL = ["page_view", "view", "add_to_cart", "purchase", "unattributed"]
 
 
@@ -32,9 +35,10 @@ def charts(panel: Panel, rows: Rows) -> list[Drawing]:
     return [_bars(panel, rows, _name(panel), panel.measures[_first_number(panel)])]
 
 
-def inline(values: Sequence[dict[str, Any]]) -> Any:
-    """Rows as a chart's own data."""
-    return alt.Data(values=list(values))  # type: ignore[no-untyped-call]
+def frame(values: Sequence[dict[str, Any]]) -> Any:
+    """Rows as a chart's own data, which Streamlit sends as Arrow. As plain values Altair checks each against its
+    schema, which takes seconds."""
+    return pandas.DataFrame(values)
 
 
 def _by_unit(measures: Sequence[Measure]) -> list[list[Measure]]:
@@ -64,8 +68,11 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
         if row[m.result] is not None
     ]
     title = label(measures[0].result, unit) if len(measures) == 1 else (unit if unit not in ("count", "ratio") else "")
-    chart = alt.Chart(inline(data), height=220)
-    mark = chart.mark_bar() if panel.chart == "bar" else chart.mark_line(point={"size": 20})
+    # The title stands above: beside an axis of this height it would be cut.
+    heading = alt.Title(title or "", anchor="start", fontSize=13, fontWeight="normal")
+    chart = alt.Chart(frame(data), height=220, title=heading)
+    points = {"size": 20} if len(data) <= _POINTS else False
+    mark = chart.mark_bar() if panel.chart == "bar" else chart.mark_line(point=points)
     several = len({each["series"] for each in data}) > 1
     # A day is a day of UTC wherever the reader is: never shifted into the browser's zone.
     when = "utcyearmonthdate(time):T" if time != "hour" else "utcyearmonthdatehours(time):T"
@@ -73,7 +80,7 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
         x=alt.X(
             when, title=None, axis=alt.Axis(format="%d %b" if time != "hour" else "%d %b %H:%M", labelOverlap=True)
         ),
-        y=alt.Y("value:Q", title=title or None, axis=_axis(unit), scale=_from_zero(unit)),
+        y=alt.Y("value:Q", title=None, axis=_axis(unit), scale=_from_zero(unit)),
         tooltip=[
             alt.Tooltip(when, title=label(time), format="%Y-%m-%d" if time != "hour" else "%Y-%m-%d %H:%M"),
             alt.Tooltip("series:N"),
@@ -82,7 +89,7 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
     )
     if not several:
         return encoded.encode(color=alt.value(COLOURS[0]))
-    legend = alt.Legend(title=None, orient="bottom", columns=3, labelLimit=140)
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=140)
     return encoded.encode(color=alt.Color("series:N", scale=alt.Scale(range=COLOURS), legend=legend))
 
 
@@ -96,7 +103,7 @@ def _room(values: Sequence[float]) -> alt.Scale:
     return alt.Scale(domain=[min(0, least * 1.15), max(most * 1.15, 0)], nice=False)
 
 
-def _height(names: Collection[object]) -> int:
+def bars_height(names: Collection[object]) -> int:
     """A row for each name, and room for the axis: Streamlit counts the axis in."""
     return 24 * len(names) + 70
 
@@ -117,7 +124,7 @@ def _bars(panel: Panel, rows: Rows, name: str, measure: Measure, order: list[str
         for row in shown
     ]
     sort: Any = order or [each["name"] for each in data]
-    base = alt.Chart(inline(data), height=_height({each["name"] for each in data})).encode(
+    base = alt.Chart(frame(data), height=bars_height({each["name"] for each in data})).encode(
         y=alt.Y("name:N", sort=sort, title=None, axis=alt.Axis(labelLimit=160)),
         x=alt.X(
             "value:Q", title=label(measure.result, measure.unit), axis=_axis(measure.unit),
@@ -137,7 +144,7 @@ def _heatmap(panel: Panel, rows: Rows) -> Drawing:
         {"x": row[across], "y": str(row[down])[:7] if down in _TIMES else row[down], "value": row[measure.result]}
         for row in rows
     ]
-    base = alt.Chart(inline(data), height=_height({each["y"] for each in data})).encode(
+    base = alt.Chart(frame(data), height=bars_height({each["y"] for each in data})).encode(
         x=alt.X("x:O", title=label(across), axis=alt.Axis(orient="top", labelAngle=0)),
         y=alt.Y("y:O", title=None),
         tooltip=[alt.Tooltip("y:O", title=label(down)), alt.Tooltip("x:O", title=label(across)), "value:Q"],

@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from dashboards.streamlit_app.charts import COLOURS, Drawing, inline
+from dashboards.streamlit_app.charts import COLOURS, Drawing, frame
 
 _STEPS = 24
 _GAP = 0.02  # of the height, between two pages
@@ -39,16 +39,16 @@ def sankey(rows: Sequence[dict[str, Any]], left: str, right: str, count: str) ->
     ]
     y, x = alt.Y("low:Q", axis=None, scale=alt.Scale(reverse=True)), alt.X("x:Q", axis=None)
     band = (
-        alt.Chart(inline(bands), height=max(200, 34 * max(len(starts), len(ends))))
+        alt.Chart(frame(bands), height=max(200, 34 * max(len(starts), len(ends))))
         .mark_area(opacity=0.5)
         .encode(
             x=x, y=y, y2="high:Q", detail="band:N", tooltip=["from:N", "to:N", "sessions:Q"],
             color=alt.Color("from:N", scale=alt.Scale(range=COLOURS), legend=None),
         )
     )  # fmt: skip
-    bars = alt.Chart(inline(nodes)).mark_rule(strokeWidth=6, color="#333").encode(x=x, y=y, y2="high:Q")
+    bars = alt.Chart(frame(nodes)).mark_rule(strokeWidth=6, color="#333").encode(x=x, y=y, y2="high:Q")
     texts = [
-        alt.Chart(inline([node for node in nodes if node["x"] == side]))
+        alt.Chart(frame([node for node in nodes if node["x"] == side]))
         .mark_text(align="left" if side == 0 else "right", dx=8 if side == 0 else -8, limit=180)
         .encode(x=x, y=alt.Y("middle:Q", axis=None, scale=alt.Scale(reverse=True)), text="name:N")
         for side in (0, 1)

@@ -1,12 +1,13 @@
 """One panel on a page: its title with what it means, its picture or table, and its rows as CSV."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from contract.errors import MilepostError
 from dashboards.panels import Panel
-from dashboards.panels.sql import Choice, select
+from dashboards.panels.sql import Choice, select, select_count, select_page
 from dashboards.streamlit_app.charts import charts
 from dashboards.streamlit_app.flow import sankey
 from dashboards.streamlit_app.formats import column_format, figure, label
@@ -16,6 +17,8 @@ from warehouse.read import as_csv
 
 _PAGE = 100
 _LINES = 3
+_NAMES = 40
+_COLUMNS = 3
 Rows = list[dict[str, Any]]
 
 
@@ -25,30 +28,79 @@ def show(panel: Panel, choice: Choice) -> None:
     head.subheader(panel.title, help=f"{panel.description}\n\nMetrics: {metrics(panel)}", anchor=panel.name)
     choice = _few_lines(panel, choice)
     try:
-        found = rows(select(panel, choice))
+        if panel.chart in ("table", "map"):
+            count = _pages_of_rows(panel, choice)
+        else:
+            count = _picture(panel, rows(select(panel, choice)))
     except MilepostError as error:
         st.error(str(error))
         return
-    if not found or all(row[each.result] is None for row in found for each in panel.measures):
+    if not count:
         st.info("Nothing in this period." if panel.time else "Nothing yet.")
         return
     button.download_button(
-        "CSV", as_csv(found), f"{panel.name}.csv", "text/csv", key=f"csv-{panel.name}", on_click="ignore",
-        type="tertiary", width="stretch", wrap=False, help=f"All {len(found)} rows of {panel.title}",
+        "CSV", partial(_csv, panel, choice), f"{panel.name}.csv", "text/csv", key=f"csv-{panel.name}",
+        on_click="ignore", type="tertiary", width="stretch", wrap=False, help=f"All {count:,} rows of {panel.title}",
     )  # fmt: skip
-    if panel.most and len(found) == panel.most:
-        st.caption(f"The first {panel.most:,} rows; choose a shorter period or fewer trucks for the others.")
+
+
+def _csv(panel: Panel, choice: Choice) -> str:
+    """All rows of a panel; read only when somebody wants them."""
+    return as_csv(opened().rows(select(panel, choice)))
+
+
+def _picture(panel: Panel, found: Rows) -> int:
+    """Draw the rows; how many there are, 0 where none says anything."""
+    if not found or all(row[each.result] is None for row in found for each in panel.measures):
+        return 0
     if panel.chart == "stat":
         _figures(panel, found[0])
     elif panel.chart == "flow":
         st.altair_chart(sankey(found, panel.by[0], panel.by[1], panel.measures[0].result), width="stretch")
-    elif panel.chart in ("table", "map"):
-        _table(panel, found)
     else:
-        for chart in charts(panel, found):
-            st.altair_chart(chart, width="stretch")
+        drawn = _few_names(panel, found) if panel.chart == "heatmap" else found
+        made = charts(panel, drawn)
+        places = st.columns(_COLUMNS, gap="medium") if in_columns(panel) else [st.container()]
+        for number, chart in enumerate(made):
+            places[number % len(places)].altair_chart(chart, width="stretch")
         if panel.name in ("clicks_item", "segments"):
-            _table(panel, found)
+            _table(panel, found[:_PAGE])
+    return len(found)
+
+
+def in_columns(panel: Panel) -> bool:
+    """Whether a panel has so many charts that they stand side by side over the whole width.
+
+    Args:
+        panel: of a page.
+
+    Returns:
+        True for lines of several signals, each of which has a chart.
+    """
+    return panel.chart == "line" and len(panel.by) > 1 and len(panel.measures) > 2
+
+
+def _few_names(panel: Panel, found: Rows) -> Rows:
+    """The rows of the first names down the side: a picture of a thousand trucks shows none of them."""
+    names = list(dict.fromkeys(row[panel.by[0]] for row in found))
+    if len(names) <= _NAMES:
+        return found
+    st.caption(f"The first {_NAMES} of {len(names):,}; choose others at the side, or take the CSV.")
+    kept = set(names[:_NAMES])
+    return [row for row in found if row[panel.by[0]] in kept]
+
+
+def _pages_of_rows(panel: Panel, choice: Choice) -> int:
+    """One page of the panel's rows as a table; how many rows there are."""
+    count: int = rows(select_count(panel, choice))[0]["found"]
+    if not count:
+        return 0
+    if count == panel.most:
+        st.caption(f"The first {count:,} rows; choose a shorter period or fewer trucks for the others.")
+    pages = -(-count // _PAGE)
+    number = st.pagination(pages, key=f"page-{panel.name}") if pages > 1 else 1
+    _table(panel, rows(select_page(panel, choice, _PAGE, number)))
+    return count
 
 
 def metrics(panel: Panel) -> str:
@@ -82,8 +134,6 @@ def _figures(panel: Panel, row: dict[str, Any]) -> None:
 
 
 def _table(panel: Panel, found: Rows) -> None:
-    pages = -(-len(found) // _PAGE)
-    page = st.pagination(pages, key=f"page-{panel.name}") if pages > 1 else 1
     currency = opened().warehouse.currency
     columns: dict[str, Any] = {column: st.column_config.Column(label(column)) for column in panel.by}
     for each in panel.measures:
@@ -92,10 +142,4 @@ def _table(panel: Panel, found: Rows) -> None:
         columns[each.result] = (
             st.column_config.NumberColumn(title, format=form) if form else st.column_config.Column(title)
         )
-    st.dataframe(
-        found[(page - 1) * _PAGE : page * _PAGE],
-        column_config=columns,
-        hide_index=True,
-        placeholder="–",
-        key=f"rows-{panel.name}",
-    )
+    st.dataframe(found, column_config=columns, hide_index=True, placeholder="–", key=f"rows-{panel.name}")

@@ -4,6 +4,7 @@ It is what the earlier system's page showed from DynamoDB: clicks per item as ta
 truck.
 """
 
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -11,7 +12,7 @@ import streamlit as st
 
 from collector import queries
 from contract.errors import MilepostError
-from dashboards.streamlit_app.charts import COLOURS, inline
+from dashboards.streamlit_app.charts import COLOURS, bars_height, frame
 from dashboards.streamlit_app.source import opened
 from warehouse.read import as_csv
 
@@ -43,7 +44,7 @@ def _clicks(counted: list[dict[str, Any]]) -> None:
         return
     _bars([row for row in counted if row["event_type"] == "click"], "item_name", "count", "Clicks")
     st.dataframe(counted, hide_index=True, key="store-clicks")
-    st.download_button("CSV", as_csv(counted), "clicks.csv", "text/csv", on_click="ignore")
+    st.download_button("CSV", partial(as_csv, counted), "clicks.csv", "text/csv", on_click="ignore")
 
 
 def _trucks(found: list[dict[str, Any]]) -> None:
@@ -63,17 +64,20 @@ def _trucks(found: list[dict[str, Any]]) -> None:
     ]
     _bars([row for row in shown if row["vehicle_speed"] is not None], "truck_id", "vehicle_speed", "Speed, km/h")
     st.dataframe(shown, hide_index=True, key="store-trucks")
-    st.download_button("CSV", as_csv(shown), "trucks.csv", "text/csv", on_click="ignore")
+    st.download_button("CSV", partial(as_csv, shown), "trucks.csv", "text/csv", on_click="ignore")
 
 
 def _bars(found: list[dict[str, Any]], name: str, value: str, title: str) -> None:
     most = sorted(found, key=lambda row: -row[value])[:25]
     data = [{"name": str(row[name]), "value": row[value]} for row in most]
+    most_of_all = max([1.0, *(each["value"] for each in data)]) * 1.05
     st.altair_chart(
-        alt.Chart(inline(data), height=max(60, 24 * len(data)))
+        alt.Chart(frame(data), height=bars_height({each["name"] for each in data}))
         .mark_bar(color=COLOURS[0])
         .encode(
-            y=alt.Y("name:N", sort="-x", title=None), x=alt.X("value:Q", title=title), tooltip=["name:N", "value:Q"]
+            y=alt.Y("name:N", sort="-x", title=None),
+            x=alt.X("value:Q", title=title, axis=alt.Axis(tickMinStep=1), scale=alt.Scale(domain=[0, most_of_all])),
+            tooltip=["name:N", "value:Q"],
         ),
         width="stretch",
     )

@@ -2,5 +2,5 @@
 
 - `iot_rules/prices.json`: list prices, with their date; the one place where a price stands.
 - `units.json`: what one sample, batch or report takes, measured by benchmarks/cost_units.py on the deployed stack.
-- `model.py`: the arithmetic, pure.
+- `model.py`: the arithmetic of the trucks, `shop.py`: of the clicks; pure.
 """

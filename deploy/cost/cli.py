@@ -1,5 +1,6 @@
 """`milepost cost`: what a fleet costs a month on AWS, beside the two usual designs."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -32,7 +33,18 @@ _SERVICES = {
     "s3": "S3",
     "cloudwatch": "CloudWatch",
     "scheduler": "Scheduler",
+    "kms": "KMS",
+    "egress": "Egress",
 }
+
+
+class Capacity(StrEnum):
+    """How tables are charged."""
+
+    ON_DEMAND = "on-demand"
+    PROVISIONED = "provisioned"
+
+
 _VERDICTS = [
     ("each at once", "milepost", ""),
     ("+ Basic Ingest", "milepost_basic_ingest", ""),
@@ -44,7 +56,7 @@ _VERDICTS = [
 
 
 @app.command()
-def cost(
+def cost(  # noqa: PLR0913 - the command's options
     *,
     trucks: Annotated[int, typer.Option(min=1, help="How many")],
     interval: Annotated[float, typer.Option(min=1.0, help="Seconds between two samples of a truck")] = 60,
@@ -52,10 +64,15 @@ def cost(
         float, typer.Option(min=0.0, help="Seconds that samples may wait to go together (\\[agent] send_interval)")
     ] = 300,
     window: Annotated[float, typer.Option(min=0.0, max=300.0, help="Seconds that batches gather")] = 60,
+    capacity: Annotated[
+        Capacity, typer.Option(help="How Milepost's tables are charged: the template's parameter Capacity")
+    ] = Capacity.ON_DEMAND,
+    shop_events: Annotated[float, typer.Option(min=0.0, help="Events of the shop a day")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """What a fleet costs a month on AWS at list prices, per service, beside the two usual designs."""
-    found = answer(Fleet(trucks, interval, window, send_interval))
+    fleet = Fleet(trucks, interval, window, send_interval, provisioned=capacity is Capacity.PROVISIONED)
+    found = answer(fleet, shop_events)
     if as_json:
         typer.echo(dump(found))
         return
@@ -63,7 +80,7 @@ def cost(
 
 
 def _show(found: dict[str, Any]) -> None:
-    from collector import cli_rendering
+    from contract import cli_tables
 
     designs = found["designs"]
     digits = 0 if max(designs[name]["month"] for name in _COLUMNS) >= 10_000 else 2
@@ -76,11 +93,13 @@ def _show(found: dict[str, Any]) -> None:
     title = (
         f"{found['trucks']:,} trucks, {found['currency']} a month, {found['region']}, prices of {found['prices_as_of']}"
     )
-    cli_rendering.show(title, ["", *_COLUMNS.values()], rows, empty="")
+    cli_tables.show(title, ["", *_COLUMNS.values()], rows, empty="")
     changes = ", ".join(f"{each['versions_per_truck_day']:g} {source}" for source, each in found["changes"].items())
     columns = [f"{usual}\n{source}" for source in found["changes"] for usual in ("version", "object")]
     title = f"Milepost's cost over each usual design's; versions a truck-day: {changes}"
-    cli_rendering.show(title, ["", *columns], _ratios(found), empty="")
+    cli_tables.show(title, ["", *columns], _ratios(found), empty="")
+    options = [[name, f"{amount:+,.2f}"] for name, amount in found["options"].items()]
+    cli_tables.show("What the template's parameters add, each at once", ["", "a month"], options, empty="")
     for note in _notes(found):
         typer.echo(note)
 
@@ -90,11 +109,17 @@ def _ratios(found: dict[str, Any]) -> list[list[str]]:
     for said, mine, suffix in _VERDICTS:
         ratios = [source[mine][f"{usual}{suffix}"] for source in found["ratios"].values() for usual in USUAL]
         rows.append([said, *(f"{ratio:.2f}" for ratio in ratios)])
+    for said, mine in (("theirs provisioned too", "milepost"), ("+ Basic Ingest", "milepost_basic_ingest")):
+        pairs = [source[mine].get("version_per_record_provisioned") for source in found["ratios"].values()]
+        if None not in pairs:
+            rows.append([said, *(cell for ratio in pairs for cell in (f"{ratio:.2f}", "–"))])
     return rows
 
 
 def _notes(found: dict[str, Any]) -> list[str]:
+    shop = found["shop"]
     return [
+        f"The shop's stream and doors, {shop['events_a_day']:,g} events a day (--shop-events): {shop['month']:,.2f}.",
         f"Some together: samples of {found['send_interval']:g} s in one message, events at once:"
         f" {found['samples_per_message']:g} a message.",
         "The first table is for the changes of simulated trucks. Assumed, not measured:",

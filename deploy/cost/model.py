@@ -10,18 +10,18 @@ what the function does with a sample:
 - `object_per_record`: one S3 object for every record.
 
 The usual two keep each record for good, and are spared what Milepost has beside it: no archive, no retention beyond a
-day, no point-in-time recovery, no alarms.
+day, no point-in-time recovery, no alarms, no encryption of the stream, one message at each connecting. The way in is
+reckoned by iot_rules/prices.py, as by `milepost rules check`; the shop's clicks are in shop.py.
 """
 
-import json
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 from math import ceil
 from typing import Any
 
 from contract.errors import Misconfigured
-from iot_rules.prices import GB, HOURS, IOT_STEP, KINESIS_STEP, MINUTES, prices, steps
+from deploy.cost import shop
+from deploy.cost.shop import units
+from iot_rules.prices import GB, HOURS, IOT_STEP, USED, connection, message, prices, rule, steps
 
 _SHARD_RECORDS, _SHARD_BYTES = 1000.0, 1_000_000.0
 _EVENT_BYTES = 6 * 2**20
@@ -40,7 +40,7 @@ class Fleet:
     send_interval: seconds that a truck's samples wait to go in one message, events apart; 0: each at once.
     basic_ingest: trucks publish to the rules directly, without the message broker's charge.
     changes: whose tell how often a tracked value changes, as in units.json. Simulated trucks have every tracked value,
-    drive day and night, and change most.
+    drive day and night, and change most. provisioned: the tables' capacity is provisioned and follows what is used.
     """
 
     trucks: int
@@ -49,6 +49,7 @@ class Fleet:
     send_interval: float = 0
     basic_ingest: bool = False
     changes: str = "simulated"
+    provisioned: bool = False
 
     def __post_init__(self) -> None:
         if self.trucks < 1 or self.interval <= 0 or not 0 <= self.window <= 300:
@@ -60,13 +61,6 @@ class Fleet:
     def samples(self) -> float:
         """All trucks' samples in a month."""
         return self.trucks * HOURS * 3600 / self.interval
-
-
-@cache
-def units() -> dict[str, Any]:
-    """units.json."""
-    found: dict[str, Any] = json.loads((resources.files("deploy.cost") / "units.json").read_text("utf-8"))
-    return found
 
 
 # -- messages, batches, shards
@@ -95,8 +89,9 @@ def shards(fleet: Fleet) -> int:
 
 def together(fleet: Fleet) -> float:
     """Samples of one truck in one batch: those of a message, or of a window; a full batch ends it before."""
-    full = _batch_messages(fleet) * shards(fleet) * samples_per_message(fleet) * fleet.interval / fleet.trucks
-    return max(samples_per_message(fleet), min(fleet.window, full) / fleet.interval)
+    parts = shards(fleet) * units()["batches_at_a_time"]  # each shard's trucks are in so many parts, a batch of each
+    full = _batch_messages(fleet) * parts * samples_per_message(fleet) * fleet.interval / fleet.trucks
+    return float(max(samples_per_message(fleet), min(fleet.window, full) / fleet.interval))
 
 
 def _payload_bytes(samples: int) -> int:
@@ -142,18 +137,37 @@ def _invocations(fleet: Fleet) -> float:
 # -- services
 
 
-def _way_in(fleet: Fleet, reports: float = 0, *, retained: bool = False) -> Row:
-    """reports: messages beside those with samples."""
-    price, messages = prices(), fleet.samples / samples_per_message(fleet)
-    sent = messages * sum(share * steps(_payload_bytes(n), IOT_STEP) for n, share in mixture(fleet)) + reports
-    passed_on = messages * sum(share * steps(_record_bytes(n), IOT_STEP) for n, share in mixture(fleet)) + reports
-    put = messages * sum(share * steps(_record_bytes(n), KINESIS_STEP) for n, share in mixture(fleet)) + reports
+def _way_in(fleet: Fleet, reports: float = 0, *, connecting: float = 1, retained: bool = False) -> Row:
+    """reports: messages beside those with samples. connecting: messages at each connecting of a truck."""
+    price, assumed, messages = prices(), units()["assumed"], fleet.samples / samples_per_message(fleet)
     hour = price["kinesis_shard_hour"] + (price["kinesis_extended_retention_shard_hour"] if retained else 0)
+    published = messages * sum(share * message(_payload_bytes(n)) for n, share in mixture(fleet)) + reports * message(0)
+    reconnects = fleet.trucks * HOURS / 24 * assumed["reconnects_per_truck_day"]
+    ruled, put = reports * rule(0, 0, ["kinesis"])[0], reports * rule(0, 0, ["kinesis"])[1]
+    for n, share in mixture(fleet):
+        dollars, delivered = rule(_payload_bytes(n), _record_bytes(n), ["kinesis"])
+        ruled, put = ruled + messages * share * dollars, put + messages * share * delivered
     return {
-        "iot_connections": fleet.trucks * MINUTES * price["iot_connection_minute"],
-        "iot_messages": 0.0 if fleet.basic_ingest else sent * price["iot_message_5kb"],
-        "iot_rules": sent * price["iot_rule_triggered"] + passed_on * price["iot_action"],
-        "kinesis": shards(fleet) * HOURS * hour + put * price["kinesis_put_unit_25kb"],
+        "iot_connections": fleet.trucks * connection(),
+        "iot_messages": (0.0 if fleet.basic_ingest else published) + reconnects * connecting * message(0),
+        "iot_rules": ruled,
+        "kinesis": shards(fleet) * HOURS * hour + put,
+        "egress": (messages + reports) * assumed["egress_bytes_per_message"] / GB * price["egress_gb"],
+    }
+
+
+def _tables(fleet: Fleet, written: float, read: float) -> Row:
+    """A month's write and read units, each by itself, or as what must be provisioned for them to be 70 % of it."""
+    price = prices()
+    if not fleet.provisioned:
+        return {
+            "dynamodb_writes": written * price["dynamodb_write_unit"],
+            "dynamodb_reads": read * price["dynamodb_read_unit"],
+        }
+    least = units()["tables"] * HOURS
+    return {
+        "dynamodb_writes": max(least, written / 3600 / USED) * price["dynamodb_write_unit_hour"],
+        "dynamodb_reads": max(least, read / 3600 / USED) * price["dynamodb_read_unit_hour"],
     }
 
 
@@ -184,6 +198,7 @@ def _archive(fleet: Fleet, reports: float) -> Row:
 def _milepost(fleet: Fleet) -> Row:
     price, measured, changes = prices(), units(), units()["changes"][fleet.changes]
     reports = fleet.trucks * HOURS * measured["reports_per_hour"]
+    assumed = measured["assumed"]
     days, batches = fleet.trucks * HOURS / 24, fleet.samples / together(fleet)
     written = fleet.samples * measured["sample_units"] + batches * measured["head_units_per_message"]
     written += days * changes["versions_per_truck_day"] * changes["units_per_version"]
@@ -191,17 +206,17 @@ def _milepost(fleet: Fleet) -> Row:
     runs = HOURS * 3600 / measured["repair_seconds"]
     read = batches * _per_batch("read_units", together(fleet))
     read += runs * max(1.0, fleet.trucks * measured["read_units_per_truck_scanned"])
+    read += fleet.samples * assumed["late_samples"] * measured["late_read_units"]
     kept = fleet.samples * measured["retention_days"] / (HOURS / 24) * measured["stored_bytes_per_sample"] / GB
     versions = days * _YEAR * changes["versions_per_truck_day"] * measured["stored_bytes_per_version"] / GB
-    logs = measured["log_bytes_per_invocation"] + measured["assumed"]["platform_log_bytes_per_invocation"]
+    logs = measured["log_bytes_per_invocation"] + assumed["platform_log_bytes_per_invocation"]
     archive = _archive(fleet, reports)
     return {
-        **_way_in(fleet, reports, retained=True),
+        **_way_in(fleet, reports, connecting=assumed["messages_per_reconnect"], retained=True),
         "lambda": _function(fleet, batches * _seconds(together(fleet)))
         + runs * price["lambda_request"]
         + archive.pop("lambda"),
-        "dynamodb_writes": written * price["dynamodb_write_unit"],
-        "dynamodb_reads": read * price["dynamodb_read_unit"],
+        **_tables(fleet, written, read),
         "dynamodb_storage": (kept + versions) * price["dynamodb_storage_gb_month"]
         + versions * price["dynamodb_pitr_gb_month"],
         **archive,
@@ -209,7 +224,14 @@ def _milepost(fleet: Fleet) -> Row:
         + measured["metrics"] * price["cloudwatch_metric_month"]
         + logs * _invocations(fleet) / GB * price["cloudwatch_logs_gb"],
         "scheduler": runs * price["scheduler_invocation"],
+        "kms": _key_requests(fleet) * price["kms_request"],
     }
+
+
+def _key_requests(fleet: Fleet) -> float:
+    """What Kinesis asks of KMS in a month: for each who writes or reads a shard, every five minutes."""
+    principals = 3  # the rules, the function and Firehose
+    return principals * shards(fleet) * HOURS * float(units()["assumed"]["kms_requests_per_hour"])
 
 
 def _version_per_record(fleet: Fleet) -> Row:
@@ -219,8 +241,7 @@ def _version_per_record(fleet: Fleet) -> Row:
     return {
         **_way_in(fleet),
         "lambda": _function(fleet, fleet.samples * seconds),
-        "dynamodb_writes": fleet.samples * measured["write_units"] * price["dynamodb_write_unit"],
-        "dynamodb_reads": fleet.samples * measured["read_units"] * price["dynamodb_read_unit"],
+        **_tables(fleet, fleet.samples * measured["write_units"], fleet.samples * measured["read_units"]),
         "dynamodb_storage": kept * price["dynamodb_storage_gb_month"],
     }
 
@@ -251,13 +272,25 @@ def costs(fleet: Fleet) -> dict[str, Row]:
 
 
 def _designs(fleet: Fleet) -> dict[str, Row]:
-    """Each sample at once, and `_together` as the fleet's send_interval says, with and without Basic Ingest."""
+    """Each sample at once, and `_together` as the fleet's send_interval says, with and without Basic Ingest.
+
+    The usual designs on demand, as they are usually set up; `version_per_record_provisioned` where ours are.
+    """
     each = replace(fleet, send_interval=0)
+    theirs = {
+        f"{name}{suffix}": row
+        for suffix, some in (("", each), ("_together", fleet))
+        for name, row in costs(replace(some, provisioned=False)).items()
+        if name in USUAL
+    }
+    if fleet.provisioned:
+        theirs["version_per_record_provisioned"] = _version_per_record(each)
     return {
-        **costs(each),
+        "milepost": _milepost(each),
         "milepost_basic_ingest": _milepost(replace(each, basic_ingest=True)),
-        **{f"{name}_together": row for name, row in costs(fleet).items()},
+        "milepost_together": _milepost(fleet),
         "milepost_basic_ingest_together": _milepost(replace(fleet, basic_ingest=True)),
+        **theirs,
     }
 
 
@@ -270,8 +303,36 @@ def _ratios(months: dict[str, float]) -> dict[str, dict[str, float]]:
     }
 
 
-def answer(fleet: Fleet) -> dict[str, Any]:
-    """What `milepost cost --json` prints; amounts in USD a month."""
+def capacity(fleet: Fleet) -> dict[str, float]:
+    """Write and read units a second that a fleet's tables take on average, each sample at once."""
+    bill, price = _milepost(replace(fleet, send_interval=0, provisioned=False)), prices()
+    seconds = HOURS * 3600
+    return {
+        verb: round(bill[f"dynamodb_{verb}s"] / price[f"dynamodb_{verb}_unit"] / seconds, 1)
+        for verb in ("write", "read")
+    }
+
+
+def _options(fleet: Fleet) -> Row:
+    """What parameters of the template add to each sample at once, USD a month; below 0: what they save."""
+    price, each = prices(), replace(fleet, send_interval=0, provisioned=False)
+    bill = sum(_milepost(each).values())
+    traced = min(
+        _invocations(each), HOURS * 3600 + 0.05 * _invocations(each)
+    )  # X-Ray: one a second, and 5 % of the rest
+    runs = HOURS * 12
+    canary = runs * (message(0) + sum(rule(0, 0, ["kinesis"])) + 2 * price["dynamodb_write_unit"])
+    return {
+        "Capacity=provisioned": sum(_milepost(replace(each, provisioned=True)).values()) - bill,
+        "BatchingWindow=120": sum(_milepost(replace(each, window=120)).values()) - bill,
+        "Tracing=Active": traced * price["xray_trace"],
+        "KeyArn": price["kms_key_month"] + runs * 8 * price["kms_request"],  # each table's key, every five minutes
+        "Canary=on": canary + price["cloudwatch_alarm_month"] * 2 + price["cloudwatch_metric_month"],
+    }
+
+
+def answer(fleet: Fleet, events_a_day: float = 0) -> dict[str, Any]:
+    """What `milepost cost --json` prints; amounts in USD a month. events_a_day: of the shop."""
     designs = _designs(fleet)
     months = {name: sum(row.values()) for name, row in designs.items()}
     ratios = {
@@ -286,6 +347,9 @@ def answer(fleet: Fleet) -> dict[str, Any]:
         "samples_per_message": round(samples_per_message(fleet), 2),
         "shards": shards(replace(fleet, send_interval=0)),
         "shards_together": shards(fleet),
+        "capacity": {"mode": "provisioned" if fleet.provisioned else "on-demand", **capacity(fleet)},
+        "options": {name: round(amount, 4) for name, amount in _options(fleet).items()},
+        "shop": {"events_a_day": events_a_day, **shop.answer(events_a_day)},
         "prices_as_of": prices()["as_of"],
         "price_sources": prices()["sources"],
         "region": prices()["region"],

@@ -104,7 +104,7 @@ def _cannot_grow(column: tree.Column) -> bool:
 
 
 def _spreads(column: tree.Column) -> bool:
-    return isinstance(column.expression, tree.Star | tree.Spread) and not column.alias
+    return isinstance(column.expression, tree.Star | tree.MemberSpread) and not column.alias
 
 
 def _select(columns: tuple[tree.Column, ...], value: bool, version: str, *, weighed: bool = True) -> Evaluate:
@@ -209,7 +209,7 @@ def _member(node: tree.Member, version: str) -> Evaluate:
     return lambda scope: member(owner(scope), name)
 
 
-def _spread(node: tree.Spread, version: str) -> Evaluate:
+def _spread(node: tree.MemberSpread, version: str) -> Evaluate:
     owner = compile_node(node.owner, version)
 
     def spread(scope: Scope) -> Value:
@@ -355,7 +355,7 @@ _COMPILERS: dict[type, Callable[[Any, str], Evaluate]] = {
     tree.Variable: _variable,
     tree.Star: _star,
     tree.Member: _member,
-    tree.Spread: _spread,
+    tree.MemberSpread: _spread,
     tree.Index: _index,
     tree.ArrayLiteral: _array,
     tree.ObjectLiteral: _object,

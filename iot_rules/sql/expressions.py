@@ -217,7 +217,7 @@ class ExpressionParser:
         while self.at_symbol(".", "["):
             position = self.advance().position
             if self.text[position] == "." and self.take_symbol("*"):
-                return tree.Spread(node, position)
+                return tree.MemberSpread(node, position)
             if self.text[position] == ".":
                 node = self._chained(tree.Member(node, self._word("a key after the dot"), position))
             else:

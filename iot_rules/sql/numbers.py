@@ -14,7 +14,7 @@ CONTEXT = Context(prec=34, rounding=ROUND_HALF_EVEN, Emin=-MAX_EXPONENT, Emax=MA
 Number = int | Decimal
 
 
-def settle(number: Number) -> Number | Undefined:
+def into_range(number: Number) -> Number | Undefined:
     """A result brought into range: too large or no number is Undefined, too small is 0."""
     if isinstance(number, int):
         fitted = fit(number)
@@ -40,11 +40,11 @@ def _arithmetic(
     left: Value, right: Value, ints: Callable[[int, int], int], decimals: Callable[[Decimal, Decimal], Decimal]
 ) -> Number | Undefined:
     if type(left) is int and type(right) is int:
-        return settle(ints(left, right))
+        return into_range(ints(left, right))
     first, second = to_number(left), to_number(right)
     if first is UNDEFINED or second is UNDEFINED:
         return UNDEFINED
-    return settle(decimals(Decimal(first), Decimal(second)))
+    return into_range(decimals(Decimal(first), Decimal(second)))
 
 
 def add(left: Value, right: Value) -> Number | Undefined:

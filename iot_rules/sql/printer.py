@@ -112,7 +112,7 @@ _PRINTERS: dict[type, Callable[[Any], str]] = {
     tree.Variable: lambda node: "@" + node.name,
     tree.Star: lambda node: "*",
     tree.Member: lambda node: f"{_at_least(_POSTFIX, node.owner)}.{node.name}",
-    tree.Spread: lambda node: f"{_at_least(_POSTFIX, node.owner)}.*",
+    tree.MemberSpread: lambda node: f"{_at_least(_POSTFIX, node.owner)}.*",
     tree.Index: lambda node: f"{_at_least(_POSTFIX, node.owner)}[{print_node(node.index)}]",
     tree.ArrayLiteral: lambda node: f"[{_listed(node.items)}]",
     tree.ObjectLiteral: _object,

@@ -96,7 +96,7 @@ def split_basic_ingest(topic: str) -> tuple[str | None, str]:
     return name, rest
 
 
-class Budget:
+class EvaluationBudget:
     """What one statement may spend on one message, so that no payload makes it run away.
 
     regexp_seconds: CPU seconds of searches altogether. rows: of nested queries. md2_bytes: hashed by md2(). All are
@@ -131,7 +131,7 @@ class Scope:
     __slots__ = ("_budget", "arrival", "nested", "row", "variables", "version")
 
     def __init__(
-        self, arrival: MessageContext, version: str, variables: dict[str, Value], budget: Budget | None = None
+        self, arrival: MessageContext, version: str, variables: dict[str, Value], budget: EvaluationBudget | None = None
     ) -> None:
         self.arrival = arrival
         self._budget = budget
@@ -141,10 +141,10 @@ class Scope:
         self.row: Value = UNDEFINED
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> EvaluationBudget:
         """What the statement may still spend on this message; made when first asked for."""
         if self._budget is None:
-            self._budget = Budget()
+            self._budget = EvaluationBudget()
         return self._budget
 
     def within(self, row: Value) -> "Scope":

@@ -53,7 +53,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class MemberSpread:
     """owner.*: as a column the members of an Object, each under its own key."""
 
     owner: "Node"
@@ -160,7 +160,7 @@ class Query:
 
 
 Node = (
-    Literal | Name | Variable | Star | Member | Spread | Index | ArrayLiteral | ObjectLiteral
+    Literal | Name | Variable | Star | Member | MemberSpread | Index | ArrayLiteral | ObjectLiteral
     | Negate | Not | Binary | Case | Cast | Call | Query
 )  # fmt: skip
 

@@ -206,15 +206,15 @@ def parse_payload(text: str, *, whole_as_int: bool = False) -> Value:
     raise TooMuch(_TOO_DEEP)
 
 
-def adopt(value: object) -> Value:
+def from_python(value: object) -> Value:
     """A value from outside (a resolver's answer) as one of ours: floats become Decimals.
 
     Raises ValueError for what no JSON can say.
     """
     if isinstance(value, dict):
-        return {str(key): adopt(below) for key, below in value.items()}
+        return {str(key): from_python(below) for key, below in value.items()}
     if isinstance(value, list | tuple):
-        return [adopt(below) for below in value]
+        return [from_python(below) for below in value]
     if isinstance(value, float):
         value = Decimal(repr(value))
     if isinstance(value, Decimal) and not value.is_finite():

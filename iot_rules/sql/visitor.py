@@ -38,7 +38,7 @@ def all_nodes(root: tree.Node) -> list[tree.Node]:
 def children(node: tree.Node) -> list[tree.Node]:
     """The nodes directly below one."""
     match node:
-        case tree.Member(owner=owner) | tree.Spread(owner=owner):
+        case tree.Member(owner=owner) | tree.MemberSpread(owner=owner):
             return [owner]
         case tree.Index(owner=owner, index=index):
             return [owner, index]

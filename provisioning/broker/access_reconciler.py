@@ -97,7 +97,11 @@ class Gatekeeper:
         self._hang_up()
 
     def run(self, *, stop: threading.Event) -> None:
-        """Keep in step until `stop`; a broker that is away is tried again."""
+        """Keep in step until `stop`; a broker that is away is tried again.
+
+        Args:
+            stop: ends it within a second.
+        """
         failing = ""
         while not stop.wait(_LOOK_SECONDS):
             try:
@@ -111,7 +115,14 @@ class Gatekeeper:
         self._hang_up()
 
     def step(self) -> bool:
-        """Bring the broker in step once; whether there was anything to do. Unreachable: try again."""
+        """Bring the broker in step with the registry, once.
+
+        Returns:
+            Whether there was anything to do.
+
+        Raises:
+            Unreachable: the broker does not answer; try again.
+        """
         self._listen()
         if self._follow_authority():
             return True

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import topics
+from contract.descriptors import RESERVED, raise_limit
 from contract.errors import Unreachable
 from provisioning.reserved_names import ADMIN, ANYONE_HERE, COLLECTOR
 
@@ -65,8 +66,21 @@ class Listener:
 
 
 def configuration(listener: Listener, security_file: Path, plugin: Path) -> Iterator[str]:
-    """The lines for the TLS listener and the plugin; the loopback listener and limits are the caller's."""
+    """The lines of mosquitto.conf for the TLS listener and the plugin; the loopback listener and limits are the
+    caller's.
+
+    Args:
+        listener: address, port, and the folder with roots, server certificate, key and revocation list.
+        security_file: what the plugin keeps: clients, roles and their topics.
+        plugin: of `find_plugin`.
+
+    Returns:
+        Lines without line ends, in the order that mosquitto needs.
+    """
     yield f"listener {listener.port} {listener.address}"
+    # What is left is for the loopback listener: strangers must not end the collector's connections, nor look like a
+    # broker that hangs.
+    yield f"max_connections {max(64, raise_limit() - RESERVED)}"
     yield f"cafile {listener.folder / 'roots.pem'}"
     yield f"certfile {listener.folder / 'server.pem'}"
     yield f"keyfile {listener.folder / 'server.key'}"
@@ -84,7 +98,14 @@ def configuration(listener: Listener, security_file: Path, plugin: Path) -> Iter
 
 
 def find_plugin() -> Path:
-    """The dynamic-security plugin that comes with mosquitto. Unreachable where there is none."""
+    """The dynamic-security plugin that comes with mosquitto.
+
+    Returns:
+        The path of the shared library.
+
+    Raises:
+        Unreachable: there is none; says which package brings it.
+    """
     for folder in map(Path, _PLUGIN_FOLDERS):
         for found in (*folder.glob(_PLUGIN), *folder.glob(f"*/{_PLUGIN}")):
             return found

@@ -28,7 +28,11 @@ class EnrolmentServer:
         return self
 
     def figures(self) -> Mapping[str, int]:
-        """Its connections, as contract.http_listener.Connections counts them."""
+        """Its connections, as contract.http_connections.Connections counts them.
+
+        Returns:
+            Name → count, for /metrics.
+        """
         return self._service.figures()
 
     def load_certificate(self) -> None:

@@ -86,7 +86,7 @@ class Enrolment:
         """The truck has used this certificate at the broker: its others are revoked. It may say so again at any time,
         and learns whom to trust and whether it is to renew."""
         present = self._proven(certificate_pem, signature, CONFIRM, peer)
-        retired = self._registry.settle(present.truck_id, present.id)
+        retired = self._registry.revoke_others(present.truck_id, present.id)
         if retired:
             self._registry.note("confirm", present.truck_id, present.id, who=_truck_at(peer))
         log.info("confirmed truck_id=%s serial=%s revoked=%d peer=%s", present.truck_id, present.id, retired, peer)
@@ -171,5 +171,13 @@ def _truck_at(peer: str) -> str:
 
 
 def open_enrolment(registry: LocalRegistry, clock: Callable[[], float] = time.monotonic) -> Enrolment:
-    """Enrolment with its limits of refusals: 30 a minute of one address, 20 at once; 1,200 in all, 300 at once."""
+    """Enrolment with its limits of refusals: 30 a minute of one address, 20 at once; 1,200 in all, 300 at once.
+
+    Args:
+        registry: where certificates are issued and tokens spent.
+        clock: seconds, never going back; for tests.
+
+    Returns:
+        The service behind the enrolment door.
+    """
     return Enrolment(registry, SourceLimiter(0.5, 20, clock=clock), everyone=SourceLimiter(20, 300, clock=clock))

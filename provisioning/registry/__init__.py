@@ -26,6 +26,7 @@ class Certificate:
     """One certificate of a truck. id: the registry's name for it (local: its serial number, hexadecimal).
 
     key_hash: SHA-256 of its public key. issued_at, not_after: RFC 3339. pem: None where the registry gives it no more.
+    revoked_at: RFC 3339, None for an active one and where the registry does not keep it.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Certificate:
     not_after: str
     state: CertificateState
     pem: str | None = None
+    revoked_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,84 +79,211 @@ class Registry(Protocol):
         ...
 
     def init(self, *, dry_run: bool = False) -> list[str]:
-        """Make what is missing of the registry's own things; says what it made (or would), nothing if all was there."""
-        ...
+        """Make what is missing of the registry's own things. May be killed anywhere and called again.
 
-    def check(self, truck_id: str, attributes: Mapping[str, str]) -> None:
-        """Rejected for a name or attributes that `add` would not take; asks nobody."""
-        ...
+        Args:
+            dry_run: change nothing.
 
-    def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
-        """Make a truck, or give it these attributes; True if it is new. Rejected for a name that cannot be."""
-        ...
-
-    def get(self, truck_id: str) -> Truck:
-        """One truck with all its certificates."""
-        ...
-
-    def trucks(self) -> Iterator[Truck]:
-        """All trucks by name, each with its certificates."""
-        ...
-
-    def issue(self, truck_id: str, csr_pem: str) -> Certificate:
-        """The active certificate for this request's key: the one there is, or a new one.
-
-        At most two are active at once: a third takes the place of the newer, unproven one. Rejected for a bad request
-        and for a retired truck.
+        Returns:
+            What it made (or would), by name; empty if all was there.
         """
         ...
 
-    def settle(self, truck_id: str, certificate_id: str) -> int:
-        """Revoke every active certificate of the truck but this one, which must be active; how many there were."""
+    def check(self, truck_id: str, attributes: Mapping[str, str]) -> None:
+        """Judge a truck's name and attributes before anything is asked of a service.
+
+        Args:
+            truck_id: the wanted name.
+            attributes: name → value, as `add` takes them.
+
+        Raises:
+            Rejected: `add` would not take them.
+        """
+        ...
+
+    def add(self, truck_id: str, attributes: Mapping[str, str]) -> bool:
+        """Make a truck, or give it these attributes; durable when it returns.
+
+        Args:
+            truck_id: its name; the same again is no error.
+            attributes: name → value; those of other names stay.
+
+        Returns:
+            True if it is new.
+
+        Raises:
+            Rejected: a name that cannot be.
+        """
+        ...
+
+    def get(self, truck_id: str) -> Truck:
+        """One truck with all its certificates.
+
+        Args:
+            truck_id: its name.
+
+        Returns:
+            With every certificate that it ever had, the newest first.
+
+        Raises:
+            Unknown: there is no such truck.
+        """
+        ...
+
+    def trucks(self) -> Iterator[Truck]:
+        """All trucks, each with its certificates.
+
+        Returns:
+            By name, ascending; read as it is asked for.
+        """
+        ...
+
+    def issue(self, truck_id: str, csr_pem: str) -> Certificate:
+        """The active certificate for a request's key: the one there is, or a new one.
+
+        Args:
+            truck_id: to whom; the request's own subject is ignored.
+            csr_pem: PKCS#10, PEM.
+
+        Returns:
+            Durable when it returns. At most two are active at once: a third takes the place of the newer, unproven
+            one.
+
+        Raises:
+            Rejected: a bad request, or a retired truck.
+        """
+        ...
+
+    def revoke_others(self, truck_id: str, certificate_id: str) -> int:
+        """Revoke every active certificate of a truck but one.
+
+        Args:
+            truck_id: whose.
+            certificate_id: the one that stays, which must be active.
+
+        Returns:
+            How many were revoked.
+
+        Raises:
+            Rejected: it is not active.
+        """
         ...
 
     def retire(self, truck_id: str) -> int:
-        """Revoke all certificates and cut the truck off; how many were active."""
+        """Revoke all certificates of a truck and cut it off.
+
+        Args:
+            truck_id: whose.
+
+        Returns:
+            How many were active; 0 for a truck that was retired before.
+        """
         ...
 
     def reinstate(self, truck_id: str) -> None:
-        """Let the truck enrol again; it needs a new certificate."""
+        """Let a retired truck enrol again; it needs a new certificate.
+
+        Args:
+            truck_id: whose; no error for one in use.
+        """
         ...
 
     def authority(self) -> str:
-        """The PEM by which a truck knows the server: one certificate, or two while a CA is changed."""
+        """What a truck knows the server by.
+
+        Returns:
+            PEM: one certificate, or two while a CA is changed.
+        """
         ...
 
     def introduction(self, truck_id: str) -> dict[str, str]:
-        """For a truck's enrolment file, with secrets: `ca`, a new one-time `token` that ends the unused one before it,
-        and on AWS the claim. Rejected for a retired truck."""
+        """What a truck's enrolment file holds, with secrets: to be written 0600 and nowhere else.
+
+        Args:
+            truck_id: whose.
+
+        Returns:
+            `ca`, a new one-time `token` that ends the unused one before it, and on AWS the claim.
+
+        Raises:
+            Rejected: a retired truck.
+        """
         ...
 
     def office(self) -> dict[str, str]:
-        """Where a truck's certificates come from, nothing secret: `kind`, `broker`, and `url` or `template`."""
+        """Where a truck's certificates come from.
+
+        Returns:
+            Nothing secret: `kind`, `broker`, and `url` or `template`.
+        """
         ...
 
     def transaction(self) -> AbstractContextManager[object]:
-        """What is done inside is one commit, where the registry knows commits."""
+        """Do several things as one commit.
+
+        Returns:
+            A context; what is done inside is durable at its end, or not at all where the registry knows commits.
+        """
         ...
 
     def replace_claim(self) -> str:
-        """Make a new claim and revoke the one before; its id. Misconfigured where the registry has no claims."""
+        """Make a new claim and revoke the one before.
+
+        Returns:
+            The new one's id.
+
+        Raises:
+            Misconfigured: the registry has no claims.
+        """
         ...
 
     def ask_renewal(self, truck_id: str) -> None:
-        """Have the truck change its key at its next visit. Misconfigured where trucks cannot be told."""
+        """Have a truck change its key at its next visit.
+
+        Args:
+            truck_id: whose.
+
+        Raises:
+            Misconfigured: trucks cannot be told.
+        """
         ...
 
     def log(
         self, *, truck_id: str | None = None, action: str | None = None, before: int | None = None, limit: int = 100
     ) -> list[LogLine]:
-        """Who did what, newest first (provisioning.registry.audit_log). Misconfigured where another service keeps
-        it."""
+        """Who did what to which truck, when and why (provisioning.registry.audit_log).
+
+        Args:
+            truck_id: only of this one.
+            action: only of this kind.
+            before: only lines with a smaller id, to go on from a page's last.
+            limit: at most so many.
+
+        Returns:
+            Newest first.
+
+        Raises:
+            Misconfigured: another service keeps it.
+        """
         ...
 
     def rotate_authority(self) -> bool:
-        """Begin to change the CA: a new one signs from now on, both are trusted. False where that is under way already,
-        Misconfigured where the CA is another's."""
+        """Begin to change the CA: a new one signs from now on, both are trusted.
+
+        Returns:
+            False where that is under way already.
+
+        Raises:
+            Misconfigured: the CA is another's.
+        """
         ...
 
     def behind(self) -> list[str]:
-        """Trucks in use that a finished change of the CA would shut out."""
+        """Who must move before a change of the CA may be finished.
+
+        Returns:
+            Names of trucks in use that the finished change would shut out.
+        """
         ...
 
     def finish_rotation(self) -> None:
@@ -162,8 +291,18 @@ class Registry(Protocol):
         ...
 
     def warnings(self, days: float) -> list[str]:
-        """What the operator must look after, a sentence each: a CA or server certificate that ends soon, a rotation
-        that is not finished, a truck that seems to be cloned."""
+        """What the operator must look after.
+
+        Args:
+            days: how soon an end is soon.
+
+        Returns:
+            A sentence each: a CA or server certificate that ends soon, a rotation that is not finished, a truck that
+            seems to be cloned.
+
+        Raises:
+            Misconfigured: there is no registry yet.
+        """
         ...
 
     def close(self) -> None:

@@ -22,7 +22,14 @@ class Author:
 
     @classmethod
     def here(cls, why: str = "") -> "Author":
-        """The user who runs this process; behind sudo, the one who asked for it."""
+        """The user who runs this process; behind sudo, the one who asked for it.
+
+        Args:
+            why: the reason, for the log.
+
+        Returns:
+            A user's name, and the host's.
+        """
         try:
             user = getpass.getuser()
         except (KeyError, OSError):

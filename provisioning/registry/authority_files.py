@@ -55,9 +55,25 @@ class AuthorityFiles:
         return sorted([*found, *(number for number in self._numbered() if self.certificate_file(number).exists())])
 
     def certificate_file(self, number: int) -> Path:
+        """Where a CA's certificate lies.
+
+        Args:
+            number: 1 for the first, counted up at each change.
+
+        Returns:
+            The path, whether the file is there or not.
+        """
         return self.folder / (f"ca-{number}.pem" if number > 1 else "ca.pem")
 
     def key_file(self, number: int) -> Path:
+        """Where a CA's key lies; it holds the token's URI where the key is in a token.
+
+        Args:
+            number: 1 for the first, counted up at each change.
+
+        Returns:
+            The path, whether the file is there or not.
+        """
         return self.certificate_file(number).with_suffix(".key")
 
     def check(self, *, begun: bool) -> None:
@@ -79,10 +95,24 @@ class AuthorityFiles:
                 "only to enrol all trucks anew, remove ca.* and registry.db and say `init` again"
             )
 
+    def check_keys(self) -> None:
+        """Judge each CA as a set: its key must be that of its certificate.
+
+        Raises:
+            Misconfigured: it is not, or one of them cannot be read.
+        """
+        for number in self.numbers:
+            self._authority(number)
+
     def make_first(self, *, clock_is_right: bool = False, key_uri: str | None = None) -> None:
         """The first CA, where there is none. A key that a kill has left alone is used: it is never replaced.
 
-        key_uri: of the key in a token, which is made there if it is missing; None for a key in a file.
+        Args:
+            clock_is_right: make it even where the clock shows a year that cannot be.
+            key_uri: of the key in a token, which is made there if it is missing; None for a key in a file.
+
+        Raises:
+            Misconfigured: the clock cannot be right.
         """
         if not self.numbers:
             if not clock_is_right:
@@ -91,8 +121,13 @@ class AuthorityFiles:
         self.write_roots()
 
     def begin_rotation(self, key_uri: str | None = None) -> bool:
-        """Make and trust a second CA, which signs from now on; False where there are two already. key_uri: as for
-        `make_first`.
+        """Make and trust a second CA, which signs from now on.
+
+        Args:
+            key_uri: as for `make_first`.
+
+        Returns:
+            False where there are two already.
 
         Raises:
             Misconfigured: the clock cannot be right, or a CA is damaged.
@@ -114,7 +149,14 @@ class AuthorityFiles:
         self.write_roots()
 
     def roots(self) -> str:
-        """PEM of all that are trusted, oldest first. Misconfigured where there is none."""
+        """All CAs that are trusted.
+
+        Returns:
+            PEM, oldest first.
+
+        Raises:
+            Misconfigured: there is none.
+        """
         texts = [self.certificate_file(number).read_text(encoding="ascii") for number in self.numbers]
         if not texts:
             raise Misconfigured(f"no CA in {self.folder}: `milepost provision init` makes it")
@@ -127,29 +169,60 @@ class AuthorityFiles:
             secure_files.write(file, roots, mode=secure_files.PUBLIC)
 
     def newest(self) -> str:
-        """The certificate (PEM) of the CA that signs."""
+        """The CA that signs, as others see it.
+
+        Returns:
+            Its certificate, PEM.
+        """
         return self.certificate_file(max(self.numbers)).read_text(encoding="ascii")
 
     def signing(self) -> Authority:
-        """The CA that signs trucks' certificates. Misconfigured where it is missing or damaged."""
+        """The CA that signs trucks' certificates.
+
+        Returns:
+            With its key; for one use.
+
+        Raises:
+            Misconfigured: it is missing or damaged.
+        """
         return self._authority(max(self.numbers, default=1))
 
     def ends(self) -> tuple[datetime, datetime]:
-        """When the first of the CAs ends, and when the server's certificate does."""
+        """When certificates end that no truck can do without.
+
+        Returns:
+            The first of the CAs' ends, and that of the server's certificate; aware, UTC.
+
+        Raises:
+            Misconfigured: there is none.
+        """
+        if not self.numbers:
+            raise Misconfigured(f"no CA in {self.folder}: `milepost provision init` makes it")
         certificates = [self.certificate_file(number) for number in self.numbers]
         ends = [certificate_authority.ends_at(one.read_text(encoding="ascii")) for one in certificates]
         return min(ends), certificate_authority.ends_at(self.server_certificate())
 
     def server_certificate(self) -> str:
-        """PEM; Misconfigured where there is none."""
+        """What the broker and the enrolment door show.
+
+        Returns:
+            PEM.
+
+        Raises:
+            Misconfigured: there is none.
+        """
         try:
             return (self.folder / "server.pem").read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError):
             raise Misconfigured(f"no server.pem in {self.folder}: `milepost provision init` makes it") from None
 
     def server_is_good(self) -> bool:
-        """Whether server.key and server.pem are there, belong together and to a CA that is trusted, and last; and
-        whether there is a revocation list."""
+        """Whether the broker can be started with what is there.
+
+        Returns:
+            True where server.key and server.pem are there, belong together and to a CA that is trusted, and last, and
+            there is a revocation list.
+        """
         names = ("server.pem", "server.key", "crl.pem")
         if not all((self.folder / name).exists() for name in names):
             return False
@@ -159,7 +232,11 @@ class AuthorityFiles:
         return certificate_authority.vouches_for(self.roots(), certificate) and not self.server_ends_soon()
 
     def server_ends_soon(self) -> bool:
-        """Whether a new certificate would last longer, and it is time for it."""
+        """Whether the server's certificate is to be renewed.
+
+        Returns:
+            Whether a new certificate would last longer, and it is time for it.
+        """
         end = certificate_authority.ends_at(self.server_certificate())
         issuer = certificate_authority.ends_at(self.certificate_file(min(self.numbers)).read_text(encoding="ascii"))
         return end < min(datetime.now(UTC) + RENEWED_BEFORE, issuer - timedelta(days=1))
@@ -184,7 +261,14 @@ class AuthorityFiles:
         log.info("server_certificate_made not_after=%s", issued.not_after)
 
     def write_list(self, revoked: Iterable[Revoked]) -> Path:
-        """The revocation list: all of these by each CA, since mosquitto wants one of whichever signed."""
+        """Write the revocation list: all of these by each CA, since mosquitto wants one of whichever signed.
+
+        Args:
+            revoked: every certificate that must not be believed any more.
+
+        Returns:
+            The file, written whole, atomically.
+        """
         entries, path = list(revoked), self.folder / "crl.pem"
         lists = [self._authority(number).revocation_list(entries) for number in self.numbers or [1]]
         secure_files.write(path, "".join(lists), mode=secure_files.PUBLIC)

@@ -156,7 +156,7 @@ class AwsRegistry(AwsClients):
                 return None
             marker = {"marker": page["nextMarker"]}
 
-    def settle(self, truck_id: str, certificate_id: str) -> int:
+    def revoke_others(self, truck_id: str, certificate_id: str) -> int:
         """Revoke every active certificate of the truck but this one."""
         active = [one.id for one in self._look_up(truck_id).active]
         if certificate_id not in active:

@@ -21,7 +21,7 @@ from provisioning.errors import Unknown
 from provisioning.registry import Certificate, Truck, audit_log
 from provisioning.registry.audit_log import Author
 from provisioning.registry.site import Wish
-from provisioning.registry.sqlite_authority import LocalAuthority
+from provisioning.registry.sqlite_certificate_authority import LocalAuthority
 from provisioning.registry.sqlite_file import now_text, revoke
 from provisioning.reserved_names import reserved
 from provisioning.settings import ProvisioningSettings
@@ -124,7 +124,7 @@ class LocalRegistry(LocalAuthority):
         revoke(database, expired)
         return tuple(one for one in truck.active if one.id not in expired)
 
-    def settle(self, truck_id: str, certificate_id: str) -> int:
+    def revoke_others(self, truck_id: str, certificate_id: str) -> int:
         """Revoke every active certificate of the truck but this one."""
         with self._change() as database:
             active = self._active(database, truck_id)
@@ -167,7 +167,19 @@ class LocalRegistry(LocalAuthority):
         ]
 
     def make_token(self, truck_id: str, *, hours: float, now: datetime | None = None) -> str:
-        """A new one-time token, which replaces an unused one; the only time that it is seen."""
+        """A new one-time token, which replaces an unused one.
+
+        Args:
+            truck_id: for whom.
+            hours: how long it may be used.
+            now: for tests.
+
+        Returns:
+            The token; this is the only time that it is seen, since only its hash is kept.
+
+        Raises:
+            Rejected: a retired truck.
+        """
         token = _TOKEN_PREFIX + secrets.token_urlsafe(32)
         with self._change() as database:
             if self.get(truck_id).state == "retired":
@@ -197,8 +209,14 @@ class LocalRegistry(LocalAuthority):
             audit_log.write(database, self.author, "ask_renewal", truck_id)
 
     def must_renew(self, certificate: Certificate) -> bool:
-        """Whether a truck with this certificate is to renew before it would by itself: it was asked to since, or there
-        is a newer CA."""
+        """Whether a truck is to renew before it would by itself.
+
+        Args:
+            certificate: what it connects with.
+
+        Returns:
+            True where it was asked to since, or there is a newer CA.
+        """
         with self._guard:
             row = self._db.execute(
                 "SELECT renewal_asked_at FROM trucks WHERE truck_id = ?", (certificate.truck_id,)
@@ -229,8 +247,12 @@ class LocalRegistry(LocalAuthority):
         return found
 
     def cloned(self) -> list[str]:
-        """Trucks of which a certificate was used after another gateway had replaced it; until the truck is retired or
-        gets a new enrolment file."""
+        """Trucks that seem to be two.
+
+        Returns:
+            Names of those of which a certificate was used after another gateway had replaced it; until the truck is
+            retired or gets a new enrolment file.
+        """
         with self._guard:
             rows = self._db.execute(
                 "SELECT truck_id, max(id) FILTER (WHERE action = 'clone_suspected') AS seen,"
@@ -240,8 +262,15 @@ class LocalRegistry(LocalAuthority):
             return [row["truck_id"] for row in rows]
 
     def figures(self) -> dict[str, float]:
-        """For /metrics: days until CA and server certificate end, trucks in use, those whose certificates have ended or
-        end within 20 days, those that seem cloned."""
+        """What /metrics tells of identities.
+
+        Returns:
+            Days until CA and server certificate end, trucks in use, those whose certificates have ended or end within
+            20 days, those that seem cloned.
+
+        Raises:
+            Misconfigured: there is no CA yet.
+        """
         now = datetime.now(UTC)
         ca_ends, server_ends = self.files.ends()
         ends = "SELECT t.truck_id, max(c.not_after) AS ends FROM trucks t JOIN certificates c USING (truck_id)"
@@ -265,12 +294,17 @@ class LocalRegistry(LocalAuthority):
         raise Misconfigured("a box has no claim")
 
     def seen(self, truck_id: str, at: str) -> None:
-        """Note that the broker heard a truck. No change of revision: nothing follows from it."""
+        """Note that the broker heard a truck. No change of revision: nothing follows from it.
+
+        Args:
+            truck_id: whom.
+            at: when, RFC 3339.
+        """
         with self._guard:
             self._db.execute("UPDATE trucks SET last_seen = ? WHERE truck_id = ?", (at, truck_id))
 
 
-_CERTIFICATES = "SELECT id, truck_id, key_hash, issued_at, not_after, state, pem FROM certificates"
+_CERTIFICATES = "SELECT id, truck_id, key_hash, issued_at, not_after, state, pem, revoked_at FROM certificates"
 _NEWEST = "ORDER BY rowid DESC"
 
 

@@ -49,13 +49,16 @@ class Broker:
         return context
 
 
-class Connection:
+class TruckConnection:
     """An open way to the broker, from the first TCP packet on."""
 
-    __slots__ = ("_in", "_out", "_secure", "_shaken", "_socket", "_want_write", "fd")
+    __slots__ = ("_context", "_host", "_in", "_out", "_shaken", "_socket", "_want_write", "fd")
 
     def __init__(self, broker: Broker, context: ssl.SSLContext | None) -> None:
-        raw = socket.socket(broker.family, socket.SOCK_STREAM)
+        try:
+            raw = socket.socket(broker.family, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor is left
+            raise ConnectionLost(error.strerror or str(error)) from None
         raw.setblocking(False)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         begun = raw.connect_ex(broker.address)
@@ -63,9 +66,7 @@ class Connection:
             raw.close()
             raise ConnectionLost(errno.errorcode.get(begun, str(begun)))
         self._socket: socket.socket = raw
-        if context is not None:
-            self._socket = context.wrap_socket(raw, server_hostname=broker.host, do_handshake_on_connect=False)
-        self._secure = context is not None
+        self._context, self._host = context, broker.host
         self._shaken = False
         self._want_write = True
         self._in, self._out = bytearray(), bytearray()
@@ -113,6 +114,14 @@ class Connection:
         problem = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if problem:
             raise ConnectionLost(errno.errorcode.get(problem, str(problem)))
+        try:
+            self._socket.getpeername()
+        except OSError:  # not connected as yet
+            self._want_write = True
+            return False
+        if self._context is not None:
+            self._socket = self._secured(self._context)
+            self._context = None
         if isinstance(self._socket, ssl.SSLSocket):
             try:
                 self._socket.do_handshake()
@@ -124,6 +133,11 @@ class Connection:
                 return False
         self._shaken = True
         return True
+
+    def _secured(self, context: ssl.SSLContext) -> ssl.SSLSocket:
+        """Only once TCP has connected: wrapping a socket that connects just then raises EAGAIN (CPython's ssl asks for
+        the peer, then reads)."""
+        return context.wrap_socket(self._socket, server_hostname=self._host, do_handshake_on_connect=False)
 
     def _receive(self) -> bool:
         """Read once; False where nothing is there. Raises ConnectionLost at the end."""

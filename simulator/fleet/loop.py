@@ -20,30 +20,36 @@ from typing import Any
 from urllib.parse import urlsplit
 from zlib import crc32
 
-from contract import timestamps
+from contract import codec, machine_clock, timestamps
 from contract.errors import Misconfigured
 from simulator.clock import SimulatedClock
 from simulator.fleet import mqtt5
-from simulator.fleet.connection import Broker, Connection, ConnectionLost
-from simulator.fleet.ledger import FILE, FleetLedger
+from simulator.fleet.connection import Broker, ConnectionLost, TruckConnection
+from simulator.fleet.ledger import FILE, PROGRESS, FleetLedger
 from simulator.fleet.truck import KEEPALIVE_S, FleetTruck
 
 log = getLogger(__name__)
 
-_MOST_A_TURN = 200
+_SAMPLING_S = 0.1
+"""Of a turn goes into samples: while thousands of tours are made up at the start, the sockets must not wait."""
+
 _REPORT_S = 900.0
-_PROGRESS_S = 10.0
+_LAST_REPORT_S, _REPORTS_A_SECOND = 2.0, 100
+_PROGRESS_S = 1.0
+_PROGRESS_SHARE = 50
+"""Counting millions of waiting samples takes a while: no more than a fiftieth of the time goes into it."""
 _TURN_S = 0.25
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 _HANDSHAKE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class FleetSettings:
+class FleetModeSettings:
     """What a run of fleet mode is made of.
 
     ramp: connections a second. interval: simulated seconds between a truck's samples. drain: wall seconds at the end
-    for what waits. identities: the folder of the trucks' certificates, None for a broker without TLS.
+    for what waits. identities: the folder of the trucks' certificates, None for a broker without TLS. hardships: see
+    SimulatorSettings.
     """
 
     truck_ids: list[str]
@@ -54,6 +60,7 @@ class FleetSettings:
     seed: int
     ramp: float = 400.0
     identities: Path | None = None
+    hardships: bool = True
 
 
 @dataclass(order=True, slots=True)
@@ -66,13 +73,13 @@ class _Due:
 class FleetLoop:
     """One run. `run` returns its figures; `ledger` stays open until `close`."""
 
-    def __init__(self, settings: FleetSettings, clock: SimulatedClock) -> None:
+    def __init__(self, settings: FleetModeSettings, clock: SimulatedClock) -> None:
         self._settings, self._clock = settings, clock
         self._broker = _resolved(settings.broker, settings.identities)
         self.ledger = FleetLedger(settings.folder / FILE)
         states = self.ledger.enter(settings.truck_ids)
         self.trucks = [
-            FleetTruck(truck_id, settings.seed, self.ledger, state)
+            FleetTruck(truck_id, settings.seed, self.ledger, state, hardships=settings.hardships)
             for truck_id, state in zip(settings.truck_ids, states, strict=True)
         ]
         self._poll = select.epoll()
@@ -81,6 +88,8 @@ class FleetLoop:
         self._dirty: set[FleetTruck] = set()
         self._samples: list[tuple[FleetTruck, int, bytes]] = []
         self._online = 0
+        self._away: set[str] = set()
+        self._ever: set[str] = set()
         self._due: list[_Due] = []
         self._counter = 0
         self._sampling = True
@@ -92,28 +101,25 @@ class FleetLoop:
     def run(self, stop: Event, seconds: float | None = None) -> dict[str, Any]:
         """Until `stop` is set or so many wall seconds have passed, then drain. Raises Misconfigured.
 
-        Returns sampled, pending, connected (the most at once), ready_after (seconds until all were), refused, and p50
-        and p99 of the seconds from sending a live sample to its PUBACK.
+        Returns sampled, pending, connected (how many ever were), ready_after (seconds until all had been), refused, and
+        p50 and p99 of the seconds from sending a live sample to its PUBACK.
         """
-        began, most, said = time.monotonic(), 0, time.monotonic()
+        began = time.monotonic()
         self._schedule(began)
         while not stop.is_set() and (seconds is None or time.monotonic() - began < seconds):
             self._turn(_TURN_S)
-            most = max(most, self._online)
-            if self.ready_after is None and self._online == len(self.trucks):
+            if self.ready_after is None and len(self._ever) == len(self.trucks):
                 self.ready_after = time.monotonic() - began
-                log.info("all_connected count=%d seconds=%.1f", self._online, self.ready_after)
-            if time.monotonic() - said > _PROGRESS_S:
-                said = time.monotonic()
-                log.info("fleet_progress online=%d of=%d", self._online, len(self.trucks))
+                log.info("all_connected count=%d seconds=%.1f", len(self._ever), self.ready_after)
         self._drain()
-        sampled, pending = self.ledger.counts()
+        self._progress()
+        pending = self.ledger.waiting()
         ordered = sorted(self._latencies)
         return {
             "trucks": len(self.trucks),
-            "connected": most,
+            "connected": len(self._ever),
             "ready_after": self.ready_after,
-            "sampled": sampled,
+            "sampled": self._sampled,
             "pending": pending,
             "refused": sum(truck.refused for truck in self.trucks),
             "ack_p50": ordered[len(ordered) // 2] if ordered else None,
@@ -136,6 +142,24 @@ class FleetLoop:
             self._next_tick(truck, self._first(truck))
             self._later(began + _REPORT_S * self._dice.uniform(0.9, 1.1), lambda truck=truck: self._report(truck))  # type: ignore[misc]
         self._later(began + KEEPALIVE_S / 4, self._look_after)
+        self._later(began, self._progress)
+        self._later(began + _LAST_REPORT_S, self._report_at_the_end)
+
+    @property
+    def _sampled(self) -> int:
+        """Numbers have no holes, so the highest of each truck is its count."""
+        return sum(truck.highest for truck in self.trucks)
+
+    def _progress(self) -> None:
+        """A line in PROGRESS: what a run's record and its page are made of. Not durable."""
+        began = time.monotonic()
+        pending = self.ledger.waiting()
+        reached = {"online": self._online, "joined": len(self._ever)}
+        line = {"at": machine_clock.now_ms(), **reached, "sampled": self._sampled, "pending": pending}
+        with (self._settings.folder / PROGRESS).open("a", encoding="ascii") as file:
+            file.write(codec.dump(line) + "\n")
+        now = time.monotonic()
+        self._later(now + max(_PROGRESS_S, _PROGRESS_SHARE * (now - began)), self._progress)
 
     def _turn(self, longest: float) -> None:
         wait = min(longest, max(0.0, self._due[0].at - time.monotonic())) if self._due else longest
@@ -144,10 +168,9 @@ class FleetLoop:
             if truck is not None:
                 self._heard(truck)
         self._samples = []
-        done = 0
-        while self._due and self._due[0].at <= time.monotonic() and done < _MOST_A_TURN:
+        until = time.monotonic() + _SAMPLING_S
+        while self._due and self._due[0].at <= (now := time.monotonic()) and now < until:
             heapq.heappop(self._due).act()
-            done += 1
         self._commit()
         for truck in list(self._dirty):
             self._flush(truck)
@@ -183,6 +206,7 @@ class FleetLoop:
                         raise ConnectionLost(f"refused with code {packet.code}")
                     self._failures.pop(truck.truck_id, None)
                     self._online += 1
+                    self._ever.add(truck.truck_id)
                     truck.connected()
                 elif packet.kind == mqtt5.DISCONNECT:
                     raise ConnectionLost(f"the broker ended it with code {packet.code}")
@@ -207,11 +231,11 @@ class FleetLoop:
     # -- connections
 
     def _connect(self, truck: FleetTruck) -> None:
-        if truck.connection is not None:
+        if truck.connection is not None or truck.truck_id in self._away:
             return
         context = self._broker.context(truck.truck_id)
         try:
-            connection = truck.connection = Connection(self._broker, context)
+            connection = truck.connection = TruckConnection(self._broker, context)
         except ConnectionLost as error:
             self._lost(truck, str(error))
             return
@@ -221,7 +245,7 @@ class FleetLoop:
         self._poll.register(connection.fd, connection.wanted)
         self._later(time.monotonic() + _HANDSHAKE_S, lambda: self._give_up(truck, connection))
 
-    def _give_up(self, truck: FleetTruck, connection: Connection) -> None:
+    def _give_up(self, truck: FleetTruck, connection: TruckConnection) -> None:
         if truck.connection is connection and not truck.online:
             self._lost(truck, "no answer in time")
 
@@ -264,14 +288,35 @@ class FleetLoop:
         if self._clock.seconds_until(moment) > 0.001:
             self._next_tick(truck, moment)
             return
-        _, seq, body = truck.sample(moment)
-        self._samples.append((truck, seq, body))
+        taken = truck.sample(moment)
+        if taken:
+            self._samples.append((truck, *taken[1:]))
+        self._on_the_road(truck)
         self._next_tick(truck, moment + timedelta(seconds=self._settings.interval))
+
+    def _on_the_road(self, truck: FleetTruck) -> None:
+        """Without network or power a truck has no connection, and with them it looks for one at once."""
+        reachable = truck.has_network and truck.has_power
+        if truck.connection is not None and not reachable:
+            self._lost(truck, "no network" if truck.has_power else "no power")
+        elif truck.truck_id in self._away and reachable:
+            self._later(time.monotonic(), lambda: self._connect(truck))
+        (self._away.discard if reachable else self._away.add)(truck.truck_id)
 
     def _report(self, truck: FleetTruck) -> None:
         truck.report()
         self._dirty.add(truck)
         self._later(time.monotonic() + _REPORT_S, lambda: self._report(truck))
+
+    def _report_at_the_end(self) -> None:
+        """No later sample shows what is missing before it, and a report may be lost too: so again and again."""
+        if self._clock.has_ended:
+            for truck in self.trucks:
+                truck.report()
+                self._dirty.add(truck)
+        self._later(
+            time.monotonic() + max(_LAST_REPORT_S, len(self.trucks) / _REPORTS_A_SECOND), self._report_at_the_end
+        )
 
     def _look_after(self) -> None:
         """Pings where nothing was sent for a while, and ends connections that do not answer."""
@@ -288,8 +333,12 @@ class FleetLoop:
     # -- the end
 
     def _drain(self) -> None:
-        """Send what waits, report, and say goodbye, within the drain's time."""
+        """Send what waits, report, and say goodbye, within the drain's time. The last network is there for all."""
         self._sampling = False
+        for truck in self.trucks:
+            if truck.truck_id in self._away:
+                self._away.discard(truck.truck_id)
+                self._connect(truck)
         until = time.monotonic() + self._settings.drain
         while time.monotonic() < until and not all(truck.idle() for truck in self.trucks):
             for truck in self.trucks:

@@ -11,12 +11,15 @@ from logging import getLogger
 
 from pydantic import ValidationError
 
+from agent.sampling.since_last import GROUP, fitted, group
 from agent.sensors.merge import merge
-from contract import codec, timestamps, topics
+from contract import codec, machine_clock, timestamps, topics
+from contract.codec import Json
 from contract.control_messages import Report, Resend, Status
 from contract.ranges import Ranges
+from simulator import hardships
 from simulator.fleet import mqtt5
-from simulator.fleet.connection import Connection
+from simulator.fleet.connection import TruckConnection
 from simulator.fleet.ledger import FleetLedger
 from simulator.sensor import SimulatedSensor
 from simulator.vehicle import Vehicle
@@ -33,37 +36,67 @@ _MAX_RANGES = 1000
 class FleetTruck:
     """Belongs to the loop's thread. acked: what the ledger is to be told. latencies: seconds from sending to PUBACK."""
 
-    def __init__(self, truck_id: str, seed: int, ledger: FleetLedger, state: tuple[int, str, int, str | None]) -> None:
+    def __init__(
+        self,
+        truck_id: str,
+        seed: int,
+        ledger: FleetLedger,
+        state: tuple[int, str, int, str | None],
+        *,
+        hardships: bool = True,
+    ) -> None:
         self.truck_id = truck_id
+        self._hardships = hardships
         self.number, self.stream_id, self.highest, self.last_sampled_at = state
-        self.connection: Connection | None = None
+        self.connection: TruckConnection | None = None
         self.online = False
+        self.has_power = self.has_network = True
         self.acked: list[tuple[int, int]] = []
         self.latencies: list[float] = []
         self.sent_at = 0.0
         self.refused = 0
-        self._sensor = SimulatedSensor(Vehicle(truck_id, seed), since_last=False)
+        self._vehicle = Vehicle(truck_id, seed)
+        self._sensor = SimulatedSensor(self._vehicle)
         self._ledger = ledger
         self._flying: dict[int, tuple[float, tuple[int, ...], bool]] = {}
         self._packet = 0
         self._backlog = True
         self._read_to = 0
+        self._told_pending = False
 
     # -- sampling
 
-    def sample(self, now: datetime) -> tuple[int, int, bytes]:
-        """The next sample: truck number, seq and body. The number counts once the ledger has it."""
-        document, quality = merge([self._sensor.read(now)])
+    def sample(self, now: datetime) -> tuple[int, int, bytes] | None:
+        """The next sample: truck number, seq and body; None while the gateway has no power.
+
+        The number counts once the ledger has it. A gateway whose clock was lost says so (`estimated`), with the wrong
+        time that it has.
+        """
+        trouble = hardships.restart(self._vehicle.key, now.timestamp()) if self._hardships else None
+        self.has_power = trouble is None or now.timestamp() >= trouble.end
+        if not self.has_power:
+            return None
+        reading = self._sensor.read(now)
+        self.has_network = self._sensor.has_network or not self._hardships
+        values, quality = merge([reading])
         self.highest += 1
+        at, trusted = now, "gps" if "gps_location" not in quality else "ntp"
+        if trouble:
+            at, trusted = now + trouble.off, "estimated"
         head = {
             "schema_version": 1,
             "truck_id": self.truck_id,
             "stream_id": self.stream_id,
             "seq": self.highest,
-            "sampled_at": timestamps.from_datetime(now),
-            "time_quality": "gps" if "gps_location" not in quality else "ntp",
+            "sampled_at": timestamps.from_datetime(at),
+            "time_quality": trusted,
         }
-        return self.number, self.highest, codec.dump({**head, **document, "quality": quality}).encode()
+        document: dict[str, Json] = {**head, **values, "quality": quality}
+        if reading.interval is not None:
+            interval, left_out = fitted(reading.interval, document)
+            document["quality"] = {**quality, **{f"{GROUP}.{name}": "not_available" for name in left_out}}
+            document[GROUP] = group(interval, now)
+        return self.number, self.highest, codec.dump(document).encode()
 
     def stored(self, seq: int, body: bytes) -> None:
         """The ledger has a sample: send it, or leave it to the backlog."""
@@ -117,6 +150,7 @@ class FleetTruck:
         """What the ledger holds of this truck's stream (contract.control_messages.Report)."""
         done = Ranges.of_numbers(seq for _, seq in self.acked)
         pending = list(self._ledger.pending_ranges(self.number) - done)
+        self._told_pending = bool(pending)
         if len(pending) > _MAX_RANGES:  # claiming too much as pending only delays an ask
             pending = [*pending[: _MAX_RANGES - 1], (pending[_MAX_RANGES - 1][0], pending[-1][1])]
         self._say(
@@ -154,6 +188,8 @@ class FleetTruck:
             size += len(body) + 1
         if not chosen:
             self._backlog = False
+            if self._told_pending:  # nobody asks for what was told to wait here, and the broker may have lost it
+                self.report()
             return
         self._read_to = chosen[-1][0]
         payload = b'{"records":[' + b",".join(body for _, body in chosen) + b"]}"
@@ -221,4 +257,4 @@ class FleetTruck:
 
 
 def _now() -> str:
-    return timestamps.from_ms(time.time_ns() // 1_000_000)
+    return machine_clock.now()

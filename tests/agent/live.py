@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from contract import leashed_process
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 SETTINGS = """
@@ -60,7 +63,9 @@ class Broker:
         """Start and wait until it listens."""
         assert MOSQUITTO
         with (self.folder / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen([MOSQUITTO, "-c", str(self.config)], stdout=log, stderr=log)
+            self.process = leashed_process.start(
+                [MOSQUITTO, "-c", str(self.config)], death_signal=signal.SIGKILL, stdout=log, stderr=log
+            )
         wait_for(self._listens)
 
     def _listens(self) -> bool:

@@ -120,6 +120,44 @@ def test_a_start_on_a_full_disk_samples_in_memory_and_stores_all_of_it_later(
     wait_for(lambda: sorted(listener.samples()) == list(range(1, total + 1)))
 
 
+def test_status_and_doctor_say_what_a_full_disk_keeps_in_memory(agent: Process, small_disk: Path) -> None:
+    """While it runs, and after a start on the full disk; no longer once there is room."""
+    wait_for(lambda: agent.glance(), 30)
+    agent.terminate()
+    agent.configure(0.3)  # so that its own samples do not fill the small disk
+    agent.start()
+    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    assert _ask(agent, "status")["held_in_memory"] is None
+    _fill(small_disk / "ballast")
+    wait_for(lambda: _refused(agent), 60)
+    assert agent.process
+    _says_what_it_holds(agent)
+    agent.terminate()
+    agent.start()
+    wait_for(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text(), 30)
+    _says_what_it_holds(agent)
+    (small_disk / "ballast").unlink()
+    wait_for(lambda: (seen := agent.glance()) and not seen.pending and "started_at" in seen.notes, 30)
+    wait_for(lambda: _ask(agent, "status")["held_in_memory"] is None, 30)
+    assert not [each for each in _ask(agent, "doctor")["checks"] if "in memory" in each["found"]]
+
+
+def _says_what_it_holds(agent: Process) -> None:
+    assert agent.process
+    held = wait_for(lambda: (said := _ask(agent, "status")) and said["held_in_memory"])
+    assert (held["pid"], held["count"] >= 1, bool(held["reason"])) == (agent.process.pid, True, True)
+    disk = [each for each in _ask(agent, "doctor")["checks"] if each["check"] == "disk"]
+    assert [each["state"] for each in disk] == ["failed", "failed"], disk
+    assert all("free some space" in each["remedy"] for each in disk)
+
+
+def _ask(agent: Process, command: str) -> Any:
+    done = subprocess.run(
+        [*MILEPOST, "agent", command, "--json", "--config", str(agent.config)], capture_output=True, check=False
+    )
+    return json.loads(done.stdout)
+
+
 def test_a_new_truck_starts_on_a_full_disk(agent: Process, small_disk: Path, listener: Listener) -> None:
     agent.kill()
     shutil.rmtree(agent.buffer.parent)

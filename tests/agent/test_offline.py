@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.buffer.sqlite import SqliteBuffer
-from agent.transport import Limits, Message
+from agent.transport import BrokerLimits, Message
 from contract.codec import Json
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.trucks import TRUCK, Truck
@@ -65,7 +65,7 @@ def test_live_within_seconds_and_the_backlog_within_the_limits(broker: Broker, t
     data = [json.loads(body) for topic, body, _ in listener.messages if "/telemetry" in topic]
     batches = [message for message in data if "records" in message]
     busiest = _busiest(sent)
-    limits = Limits()
+    limits = BrokerLimits()
     print(
         f"\n{highest} samples of two days drained in {drained:.2f} s in {len(batches)} batches; a sample taken after"
         f" reconnecting arrived {live:.2f} s after it; busiest second {busiest[0]} messages, {busiest[1] // 1024} KiB"

@@ -57,7 +57,7 @@ def test_the_port_follows_the_scheme() -> None:
             "[agent.lanes]\nspeed = 1",
             "known are batch_bytes, batch_records, kib_per_second, publishes_per_second$",
         ),
-        ('[[agent.sensors]]\ntype = "replay"\nfile = "x"', "known are path, type$"),
+        ('[[agent.sensors]]\ntype = "replay"\nfile = "x"', "known are command, dbc, map, path, time_limit, type$"),
         ('[agent.basic_ingest]\ntelemetry = "a/b"', "basic_ingest.telemetry"),
         ("daily_budget = 0", "daily_budget"),
         ('[agent.sensors]\ntype = "replay"', r"\[\[agent.sensors\]\]"),

@@ -10,9 +10,9 @@ from agent.publishing.rate_limiter import with_lanes
 from agent.runtime.service import Agent, Tally
 from agent.settings import AgentSettings
 from agent.timing.clock import Clock
-from agent.transport import Limits
+from agent.transport import BrokerLimits
 from agent.transport.backoff import Backoff
-from agent.transport.endpoint import Line
+from agent.transport.endpoint import EndpointLine
 from agent.transport.paho import PahoTransport
 from tests.agent.fakes import CountingSensor, FastClock
 from tests.agent.live import Broker
@@ -37,14 +37,15 @@ class Truck:
         )
         self.buffer: Buffer = more.get("buffer") or SqliteBuffer(self.settings.buffer, TRUCK)
         self.sensor = CountingSensor()
-        line = Line("127.0.0.1", more.get("port", broker.port), TRUCK)
-        limits = more.get("limits") or with_lanes(Limits(), self.settings.lanes)
+        line = EndpointLine("127.0.0.1", more.get("port", broker.port), TRUCK)
+        limits = more.get("limits") or with_lanes(BrokerLimits(), self.settings.lanes)
         self.agent = Agent(
             settings=self.settings,
             sensors=[self.sensor],
             clock=clock or FastClock(speed),
             buffer=self.buffer,
             transport=PahoTransport(line, limits=limits, backoff=Backoff(0.05, 0.3)),
+            show=more.get("show"),
         )
         self._drain = more.get("drain", 5.0)
         self._stop = threading.Event()

@@ -14,6 +14,7 @@ from alerts.rules import Rule, load_rules
 from alerts.silence import HeardMinutes, SilenceWatch
 from contract import timestamps
 from contract.errors import Misconfigured
+from contract.fleet import Zone
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import RECEIVED_MS, put
 from tests.contract.examples import sample as example
@@ -97,7 +98,7 @@ def test_an_unknown_engine_speed_does_not_end_an_alert_about_a_running_engine() 
 
 def test_silence_of_many_trucks_is_judged_in_time_that_grows_with_the_fleet_alone() -> None:
     watch = SilenceWatch(15)
-    watch.take(at(0), NOON_MS)
+    watch.add(at(0), NOON_MS)
     heard = HeardMinutes([(NOON_MS // 60_000 + first, NOON_MS // 60_000 + first) for first in range(0, 60, 2)])
     assert heard.any_between(NOON_MS + 3 * 60_000, NOON_MS + 4 * 60_000) is False
     assert watch.stretches(heard, NOON_MS + 16 * 60_000) == []
@@ -149,6 +150,58 @@ def test_fuel_that_went_while_the_truck_stood(levels: list[tuple[float, ...]], s
     assert [start for start, _ in spans(RULES["fuel_drop"], samples, 700)] == [at(minute) for minute in starts]
 
 
+SQUARE = ((13.0, 52.0), (14.0, 52.0), (14.0, 53.0), (13.0, 53.0), (13.0, 52.0))
+DEPOT, TOWN = Zone("depot", "Depot", None, (SQUARE,)), Zone("town", "Town", 30.0, (SQUARE,))
+
+
+def placed(minute: float, latitude: float | None, kmh: float = 0, rpm: float = 0) -> Ordered:
+    key, document = sample(minute, "gps_location.latitude", latitude)
+    document = put(document, "gps_location.longitude", None if latitude is None else 13.5)
+    return key, put({**document, "vehicle_speed": kmh}, "engine_diagnostics.engine_rpm", rpm)
+
+
+def test_a_stay_in_a_zone_is_an_alert_from_the_first_sample_in_it_to_the_first_outside() -> None:
+    rule = RULES["zone_entered"].over([DEPOT])
+    samples = [placed(m, place) for m, place in ((0, 51.0), (1, 52.5), (2, None), (3, 52.6), (4, 51.9))]
+    assert spans(rule, samples, 4) == [(at(1), at(4))]
+    assert spans(RULES["zone_entered"], samples, 4) == []  # no zones, no alerts
+    assert evaluate([rule], {"T1": samples[:4]}, now=at(3))[0].evidence == "depot Depot"
+
+
+def test_a_zone_has_a_limit_of_its_own() -> None:
+    rule = RULES["zone_overspeed"].over([DEPOT, TOWN])
+    samples = [placed(m, place, kmh) for m, place, kmh in ((0, 51, 60), (1, 52.5, 40), (2, 52.5, 41), (3, 52.5, 30))]
+    [alert] = evaluate([rule], {"T1": samples}, now=at(3))
+    assert (alert.name, alert.start, alert.end, alert.evidence) == ("town", at(1), at(3), "town 40 of 30 km/h")
+
+
+@pytest.mark.parametrize(("zone", "found"), [("Asia/Tokyo", True), ("UTC", False)])  # noon is 21:00 in Tokyo
+def test_what_is_no_trouble_by_day_is_one_at_night(zone: str, found: bool) -> None:
+    out = [placed(minute, 51.0) for minute in range(70, 80)]
+    running = [placed(minute, 52.5, rpm=700) for minute in range(70, 80)]
+    still = [placed(minute, 52.5) for minute in range(70, 80)]
+    left, ignition = (
+        RULES[name].model_copy(update={"zone": zone}).over([DEPOT, TOWN])
+        for name in ("left_depot_unplanned", "ignition_unplanned")
+    )
+    assert bool(spans(left, out, 80)) == found
+    assert bool(spans(ignition, running, 80)) == found
+    assert spans(left, running, 80) == spans(ignition, still, 80) == []
+
+
+def harsh(minute: float, many: int) -> Ordered:
+    key, document = sample(minute, HEAT, 80)
+    events = [{"kind": "braking", "at": at(minute - 0.01 * nth), "peak": 4.0} for nth in range(many)]
+    return key, {**document, "since_last": {"seconds": 60, "harsh": events}}
+
+
+def test_harsh_manoeuvres_are_counted_over_an_hour() -> None:
+    rule = RULES["harsh_driving"]
+    samples = [harsh(minute, many) for minute, many in ((0, 2), (30, 2), (50, 1), (61, 0), (80, 1))]
+    assert spans(rule, samples, 80) == [(at(50), at(61))]
+    assert spans(rule, [harsh(0, 2), harsh(61, 3)], 80) == []
+
+
 READINGS = st.tuples(st.integers(0, 40), st.sampled_from([None, 90, 111, 120]), st.integers(0, 2))
 
 
@@ -168,16 +221,21 @@ def test_an_alert_is_the_same_whatever_period_is_asked_for(tmp_path: Path) -> No
     fuel, records = 90.0, []
     times = [timestamps.from_ms(RECEIVED_MS - (900 - minute) * 60_000) for minute in range(900)]
     for minute in range(0, 900, 3):
+        braked = [{"kind": "braking", "at": times[minute], "peak": 4.0}] * chance.choice([0, 0, 0, 1])
+        place = 52.5 if (minute // 250) % 2 else 51.0
         fuel -= chance.choice([0, 0, 0, 0, 7]) if minute % 90 else -25
         hot = chance.choice([None, 90, 111, 120, 120]) if minute < 300 else 120
         record = put(example(seq=minute + 1, sampled_at=times[minute]), HEAT, hot)
-        record = {**record, "odometer_reading": minute // 150}
+        record = {**record, "odometer_reading": minute // 150, "since_last": {"seconds": 180.0, "harsh": braked}}
+        record = put(put(record, "gps_location.latitude", place), "gps_location.longitude", 13.5)
         records.append(put(record, "engine_diagnostics.fuel_level", max(fuel, 10)))
     collector = Collector(tmp_path / "milepost.db")
     collector.take(*records)
-    rules = list(RULES.values())
+    rules = [rule.over([DEPOT]) for rule in RULES.values()]
     whole = alerts_between(collector.store, rules, times[0], times[-1])
-    assert {alert.rule for alert in whole} >= {"overheating", "fuel_drop", "fault_code"}
+    assert {alert.rule for alert in whole} >= {
+        "overheating", "fuel_drop", "fault_code", "harsh_driving", "zone_entered"
+    }  # fmt: skip
     for first in times[::180]:
         expected = [alert for alert in whole if alert.end is None or alert.end >= first]
         assert alerts_between(collector.store, rules, first, times[-1]) == expected

@@ -1,6 +1,8 @@
 """Alerts of what is no sample: refused records, lost samples, late orders."""
 
+import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 
 from alerts import facts
 from alerts.evaluation import Evaluation
-from alerts.fact_watch import FactWatch
+from alerts.fact_watch import FactSources, FactWatch
 from alerts.queries import kept_alerts
 from alerts.rules import load_rules
+from alerts.settings import Receiver
 from alerts.writing import Writing
 from contract import timestamps
 from tests.collector.stores_on_disk import Collector
@@ -64,13 +67,102 @@ def test_lost_numbers_are_an_alert_of_their_truck_and_an_order_in_time_again_is_
     store = collector.store
     evaluation = Evaluation(list(RULES.values()), (), Writing(lambda act: act(store)))
     orders = [{"order_id": "A", "state": "loaded", "promised_at": RECEIVED, "delivered_at": None}]
-    watch = FactWatch(list(RULES.values()), evaluation, lambda: orders)
+    watch = FactWatch(list(RULES.values()), evaluation, FactSources(lambda _: orders))
     watch.step(store, RECEIVED_MS + HOUR_MS)
     found = {(row["subject"], row["rule"]): row for row in kept_alerts(store)}
     assert found["T1", "samples_lost"]["evidence"] == "s1 numbers 3 to 5"
     assert found["T1", "samples_lost"]["start"] == at(-58)
     assert found["A", "order_late"]["end"] is None
-    orders.clear()
+    orders[0]["promised_at"] = at(600)
     watch.step(store, RECEIVED_MS + HOUR_MS)
     assert [row["rule"] for row in kept_alerts(store)] == ["samples_lost"]
     collector.close()
+
+
+def test_a_certificate_is_about_to_expire_until_another_one_is_issued() -> None:
+    rule = RULES["certificate_expiring"]
+    first = ("T1", "2026-01-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", None)
+    renewed = ("T1", "2026-03-20T00:00:00.000Z", "2026-06-20T00:00:00.000Z", None)
+    early = ("T2", "2026-01-01T00:00:00.000Z", "2026-06-01T00:00:00.000Z", None)
+    since = "2026-03-18T00:00:00.000Z"
+
+    def spans(now: str, *certificates: facts.IssuedCertificate) -> dict[str, list[tuple[str, str | None]]]:
+        found = facts.expiring(rule, certificates, now)
+        return {truck_id: [(each.first, each.ended) for each in stretches] for truck_id, stretches in found.items()}
+
+    assert spans(since, first, early) == {}
+    assert spans("2026-03-19T00:00:00.000Z", first, early) == {"T1": [(since, None)]}
+    assert spans("2026-05-01T00:00:00.000Z", renewed, first, early) == {"T1": [(since, renewed[1])]}
+    assert spans("2026-06-15T00:00:00.000Z", first, renewed)["T1"][1] == ("2026-06-06T00:00:00.000Z", None)
+
+
+def sessions_of(day: int, many: int, bought: int) -> list[tuple[str, bool]]:
+    return [(timestamps.from_ms(day * 24 * HOUR_MS + nth * 60_000), nth < bought) for nth in range(many)]
+
+
+def test_a_conversion_that_fell_is_an_alert_from_the_hour_that_shows_it_until_the_hour_that_shows_it_is_over() -> None:
+    rule = RULES["conversion_fallen"]
+    sessions = [each for day in range(8) for each in sessions_of(day, 200, 20)]
+    sessions += sessions_of(8, 200, 4) + sessions_of(9, 200, 20)
+    day_ms = 24 * HOUR_MS
+
+    def judged(first_day: float, now_day: float, given: list[tuple[str, bool]]) -> list[tuple[str, str | None]]:
+        found, _ = facts.converting_less(rule, given, round(first_day * day_ms), round(now_day * day_ms))
+        return [(each.first, each.ended) for each in found]
+
+    # A day's sessions begin in its first 200 minutes, and those that buy are the first of them.
+    start, end = timestamps.from_ms(8 * day_ms + HOUR_MS), timestamps.from_ms(9 * day_ms + HOUR_MS)
+    assert judged(8, 8.5, sessions) == [(start, None)]
+    assert judged(8, 9.5, sessions) == judged(8, 9.5, sessions[::-1]) == [(start, end)]
+    assert judged(8.5, 9.5, sessions) == []  # it began before what was looked at
+    few = [each for day in range(8) for each in sessions_of(day, 10, 5)] + sessions_of(8, 10, 0)
+    assert judged(8, 9.5, few) == []
+
+
+def test_certificates_and_conversion_are_kept_and_told_like_the_rest(tmp_path: Path) -> None:
+    collector = Collector(tmp_path / "milepost.db")
+    store = collector.store
+    evaluation = Evaluation(list(RULES.values()), (), Writing(lambda act: act(store)))
+    certificates = [("T1", at(-100_000), at(10_000), None)]
+    sources = FactSources(certificates=lambda: certificates)
+    FactWatch(list(RULES.values()), evaluation, sources).step(store, RECEIVED_MS)
+    [alert] = kept_alerts(store)
+    assert (alert["rule"], alert["subject"], alert["end"]) == ("certificate_expiring", "T1", None)
+    collector.close()
+
+
+def told_of(tmp_path: Path, watched: FactSources, between: Callable[[], object]) -> list[tuple[str, str | None]]:
+    """What a receiver is told, as (event, end), when `between` happens between two looks."""
+    collector = Collector(tmp_path / "milepost.db")
+    store = collector.store
+    receiver = Receiver(name="ops", kind="webhook", url="http://127.0.0.1:1", secret="x" * 24, wait_seconds=0)
+    evaluation = Evaluation(list(RULES.values()), [receiver], Writing(lambda act: act(store)))
+    watch = FactWatch(list(RULES.values()), evaluation, watched)
+    watch.step(store, RECEIVED_MS)
+    between()
+    watch.step(store, RECEIVED_MS + HOUR_MS)
+    documents = [json.loads(each.text) for each in store.outbox("ops", RECEIVED_MS + 2 * HOUR_MS, 10)]
+    collector.close()
+    return [(each["event"], each["alert"]["end"]) for each in documents]
+
+
+def test_a_retired_trucks_certificate_is_told_to_be_over_and_not_to_have_been_a_mistake(tmp_path: Path) -> None:
+    certificates: list[facts.IssuedCertificate] = [("T1", at(-100_000), at(10_000), None)]
+
+    def retire() -> None:
+        certificates[0] = (*certificates[0][:3], at(30))
+
+    told = told_of(tmp_path, FactSources(certificates=lambda: certificates), retire)
+    assert told == [("opening", None), ("end", at(30))]
+
+
+def test_a_late_order_that_a_thousand_newer_ones_push_off_the_list_is_not_taken_back(tmp_path: Path) -> None:
+    order = {"order_id": "A", "state": "loaded", "promised_at": at(-60), "delivered_at": None}
+    listed = [order]
+
+    def newer_ones() -> None:
+        listed[:] = []
+        order.update(state="delivered", delivered_at=at(20))
+
+    told = told_of(tmp_path, FactSources(lambda named: [*listed, *([order] if "A" in named else [])]), newer_ones)
+    assert told == [("opening", None), ("end", at(20))]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.stores.factory import open_store
 from contract.codec import dump
@@ -42,7 +42,7 @@ def test_a_stream_that_is_closed_by_hand_is_waited_for_no_longer(cli: Milepost) 
 
 
 def test_a_truck_that_was_refused_whole_is_not_nothing_missing(cli: Milepost) -> None:
-    store, policy = open_store("sqlite:///milepost-data/milepost.db"), Policy.of()
+    store, policy = open_store("sqlite:///milepost-data/milepost.db"), TrackingPolicy.of()
     vouch_for_policy(store, policy)
     records = [{"truck_id": "T7", "vehicle_speed": "fast"}, sample(truck_id="T7", seq=1, vehicle_speed=-1)]
     items = [

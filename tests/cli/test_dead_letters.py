@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.stores.factory import open_store
 from contract.ingest_items import Item
@@ -56,7 +56,7 @@ def test_a_retry_after_a_fix_takes_them_in(cli: Milepost, monkeypatch: pytest.Mo
 
 def _post(truck_id: str, record: Any) -> None:
     """As the beacon takes it of one whose key is that truck's."""
-    store, policy = open_store("sqlite:///milepost-data/milepost.db"), Policy.of()
+    store, policy = open_store("sqlite:///milepost-data/milepost.db"), TrackingPolicy.of()
     vouch_for_policy(store, policy)
     Ingest(store, policy).ingest([Item("telemetry", "http:telemetry", record, RECEIVED_MS, truck_id=truck_id)])
     store.close()

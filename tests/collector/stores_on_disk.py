@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from collector import queries
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest, unpack, vouch_for_policy
 from collector.rebuild import verify
 from collector.stores.sqlite.store import SqliteStore
@@ -17,9 +17,9 @@ from tests.contract.examples import RECEIVED_MS
 class Collector:
     """Store, policy and ingest over one file, as a door holds them."""
 
-    def __init__(self, path: Path, policy: Policy | None = None) -> None:
+    def __init__(self, path: Path, policy: TrackingPolicy | None = None) -> None:
         self.store = SqliteStore(path)
-        self.policy = policy or Policy.of()
+        self.policy = policy or TrackingPolicy.of()
         vouch_for_policy(self.store, self.policy)
         self.ingest = Ingest(self.store, self.policy)
 

@@ -31,3 +31,11 @@ def test_what_came_meanwhile_is_not_asked_for(collector: Collector) -> None:
     assert ask.request.ranges == [(2, 2)]
     collector.on_topic("T1", sample(seq=2))
     assert due(collector.store, now_ms=RECEIVED_MS + 10 * GRACE, grace_ms=GRACE) == []
+
+
+def test_no_more_is_asked_for_at_once_than_has_room(collector: Collector) -> None:
+    """Trucks that were left out are due at the next call; each is asked once."""
+    for number in range(1, 6):
+        collector.on_topic(f"T{number}", sample(seq=101, truck_id=f"T{number}"))
+    rounds = [due(collector.store, now_ms=RECEIVED_MS + GRACE + at, grace_ms=GRACE, most=150) for at in range(4)]
+    assert [[ask.truck_id for ask in asks] for asks in rounds] == [["T1", "T2"], ["T3", "T4"], ["T5"], []]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from collector import queries
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.rebuild import rebuild, verify
 from contract.errors import Misconfigured
 from tests.collector.stores_on_disk import Collector
@@ -96,7 +96,7 @@ def test_rebuild_of_an_unknown_truck_makes_none(filled: Collector) -> None:
 
 def test_another_policy_is_refused_until_rebuild(filled: Collector, tmp_path: Path) -> None:
     filled.close()
-    every = Policy.of("every-sample")
+    every = TrackingPolicy.of("every-sample")
     with pytest.raises(Misconfigured, match="milepost rebuild"):
         Collector(tmp_path / "milepost.db", every)
     store = filled.store.__class__(tmp_path / "milepost.db")

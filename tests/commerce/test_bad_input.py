@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from commerce.http.access import Access
+from commerce.http.access import KeyedAccess
 from commerce.http.orders import OrderDoors
 from commerce.http.registers import RegisterDoors
 from commerce.http.truck_routes import TruckRouteDoors
@@ -38,7 +38,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def client(database: Database) -> TestClient:
     """Every door of commerce but recommendations; an exception in one of them is raised in the test."""
-    access, plans = Access({"a-key-of-the-warehouse": "warehouse"}), Plans(database)
+    access, plans = KeyedAccess({"a-key-of-the-warehouse": "warehouse"}), Plans(database)
     orders = Orders(database, knows_truck=lambda truck_id: truck_id == "TRUCK-001")
     doors = [
         *OrderDoors(orders, access, locate=lambda *_: None, plans=plans).routes,

@@ -1,5 +1,6 @@
 """The commands of commerce, as scripts call them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,29 @@ def test_what_strangers_sent_reaches_the_terminal_escaped(data_dir: Path) -> Non
 def test_without_orders_the_remedy_is_said(tmp_path: Path) -> None:
     done = run("orders", "list", "--data-dir", tmp_path)
     assert (done.code, "milepost up" in done.err) == (2, True)
+
+
+def test_revenue_is_the_orders_where_there_is_one_else_the_purchase_events(data_dir: Path, tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{data_dir}/commerce.db")
+    orders = Orders(database)
+    orders.take_order(order("A-3", currency="USD"), received_ms=NOW_MS, payload=b"")
+    orders.take_event("A-3", event("cancelled"), received_ms=NOW_MS + 1000, payload=b"")
+    database.close()
+    bought = {"event_type": "purchase", "timestamp": "2026-01-01T00:00:00Z", "price": 5, "quantity": 2}
+    events = [
+        {**bought, "event_id": "1", "order_id": "A-1", "currency": "EUR"},  # has an order
+        {**bought, "event_id": "2", "order_id": "B-1", "currency": "EUR"},
+        {**bought, "event_id": "3", "order_id": "B-1", "currency": "EUR", "timestamp": "2026-01-02T00:00:00Z"},  # again
+        {**bought, "event_id": "4", "order_id": "B-2", "lines": [{"price": 1.25}, {"price": 1, "quantity": 3}]},
+        {**bought, "event_id": "5", "order_id": "B-3", "is_bot": True},
+    ]
+    (tmp_path / "clicks").write_text("".join(f"{json.dumps(one)}\n" for one in events))
+    assert run("ingest", "--stream", "clicks", tmp_path / "clicks", "--data-dir", data_dir).code == 0
+    found = {row["currency"]: row for row in run("orders", "revenue", "--data-dir", data_dir, "--json").json}
+    assert {name: (row["sales"], row["from_events"], row["revenue"]) for name, row in found.items()} == {
+        None: (1, 1, "4.25"),
+        "EUR": (3, 1, "1089.76"),  # two orders of 539.88, and 10
+        "USD": (1, 0, "0"),
+    }
+    early = run("orders", "revenue", "--until", "2026-01-01T12:00:00Z", "--data-dir", data_dir, "--json").json
+    assert [(row["currency"], row["revenue"]) for row in early] == [(None, "4.25"), ("EUR", "10")]

@@ -8,13 +8,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 from collector.queries import Visits
 from collector.stores.factory import open_reader, open_store
 from commerce.customers.money import Money
 from commerce.customers.segments import Segment, segments
 from commerce.orders.service import Orders
+from commerce.registers.documents import CUSTOMERS
+from commerce.registers.register import Register
 from commerce.storage.database import open_database
 from contract import timestamps
 from contract.ingest_items import Item
@@ -41,7 +43,7 @@ def click(number: int, user: str, session: str, customer: str | None = None) -> 
 
 def put(folder: Path, clicks: list[dict[str, Any]]) -> None:
     store = open_store(f"sqlite:///{folder}/milepost.db")
-    Ingest(store, Policy.of(None)).ingest([Item("click", "http:clicks", each, NOW_MS) for each in clicks])
+    Ingest(store, TrackingPolicy.of(None)).ingest([Item("click", "http:clicks", each, NOW_MS) for each in clicks])
     store.close()
 
 
@@ -146,6 +148,16 @@ def test_segments_are_those_of_the_mart(tmp_path: Path) -> None:
     assert shown["segment"] == marts[0]["segment"]
     one = run("customers", "list", "--segment", marts[0]["segment"], *data, "--json").json
     assert {row["segment"] for row in one} == {marts[0]["segment"]}
-    file = tmp_path / "customers.csv"
-    assert run("customers", "export", file, *data, "--json").json == {"customers": len(listed)}
-    assert len(file.read_text().splitlines()) == len(listed) + 1
+
+
+def test_an_export_has_only_who_agreed_to_marketing(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/commerce.db")
+    register = Register(database, CUSTOMERS)
+    for name, consent in (("C-yes", True), ("C-no", False), ("C-never-asked", None), ("C-also", True)):
+        said = {"customer_id": name, "marketing_consent": consent}
+        register.put(CUSTOMERS.read(said), received_ms=NOW_MS)
+    database.close()
+    file, data = tmp_path / "customers.csv", ("--data-dir", tmp_path)
+    assert run("customers", "export", file, *data, "--json").json == {"customers": 2, "left_out": 2}
+    assert [line.partition(",")[0] for line in file.read_text().splitlines()] == ["customer_id", "C-also", "C-yes"]
+    assert b"2 without marketing consent are left out" in run("customers", "export", file, *data).out

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from commerce.http.access import Access
+from commerce.http.access import KeyedAccess
 from commerce.http.orders import OrderDoors
 from commerce.orders.service import Orders
 from commerce.routes.plans import Plans
@@ -30,7 +30,7 @@ def locate(truck_id: str, at: str | None) -> dict[str, Any] | None:
 def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client that may write: by its key, or being local where no keys are set."""
     database = open_database(f"sqlite:///{tmp_path}/commerce.db")
-    doors = OrderDoors(Orders(database), Access(request.param), locate=locate, plans=Plans(database))
+    doors = OrderDoors(Orders(database), KeyedAccess(request.param), locate=locate, plans=Plans(database))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=doors.routes), log_level="critical", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

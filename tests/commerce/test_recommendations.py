@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from commerce.http.access import Access
+from commerce.http.access import KeyedAccess
 from commerce.http.recommendations import RecommendationDoors
 from commerce.recommendations.artefact import load, save
 from commerce.recommendations.evaluation import evaluate
@@ -86,12 +86,18 @@ def test_no_model_and_a_damaged_one_say_what_to_do(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+CATALOGUE = (
+    {"item_id": "case", "item_name": "Case", "price": "9.90", "currency": "EUR", "category": None, "stock": 3},
+    {"item_id": "charger", "item_name": "Charger", "stock": 0},
+)
+
+
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
     """A shop whose chargers are sold out."""
     save(tmp_path, PHONES, {}, trained_at="2026-01-01T00:00:00.000Z")
-    served = Recommendations(tmp_path, unavailable=lambda: ["charger"])
-    doors = RecommendationDoors(served, Access({"a-key-of-the-shop-1": "shop"}), seen_by=lambda _: ["laptop"])
+    served = Recommendations(tmp_path, catalogue=lambda: CATALOGUE)
+    doors = RecommendationDoors(served, KeyedAccess({"a-key-of-the-shop-1": "shop"}), seen_by=lambda _: ["laptop"])
     return TestClient(Starlette(routes=doors.routes))
 
 
@@ -99,15 +105,16 @@ def test_by_item_anybody_is_answered_and_never_with_what_is_sold_out(client: Tes
     answer = client.get("/v1/recommendations", params={"items": "mouse,phone", "n": 3})
     assert answer.headers["access-control-allow-origin"] == "*"
     found = answer.json()["items"]
-    assert found[0] == "case"
-    assert not {"charger", "phone", "mouse"} & set(found)
+    assert found[0] == {"item_id": "case", "item_name": "Case", "price": "9.90", "currency": "EUR"}
+    assert not {"charger", "phone", "mouse"} & {each["item_id"] for each in found}
+    assert all(set(each) <= {"item_id", "item_name", "category", "price", "currency"} for each in found)
 
 
 def test_a_page_of_a_shop_without_a_model_gets_an_empty_answer_and_a_keyed_caller_the_reason(tmp_path: Path) -> None:
     """A failed request would stand in every visitor's browser console."""
     key = {"authorization": "Bearer a-key-of-the-shop-1"}
     doors = RecommendationDoors(
-        Recommendations(tmp_path), Access({"a-key-of-the-shop-1": "shop"}), seen_by=lambda _: []
+        Recommendations(tmp_path), KeyedAccess({"a-key-of-the-shop-1": "shop"}), seen_by=lambda _: []
     )
     shop = TestClient(Starlette(routes=doors.routes))
     answer = shop.get("/v1/recommendations", params={"items": "phone"})
@@ -120,7 +127,9 @@ def test_a_page_of_a_shop_without_a_model_gets_an_empty_answer_and_a_keyed_calle
 def test_by_session_only_with_a_key(client: TestClient) -> None:
     assert client.get("/v1/recommendations", params={"session_id": "s"}).status_code == 401
     key = {"authorization": "Bearer a-key-of-the-shop-1"}
-    assert client.get("/v1/recommendations", params={"session_id": "s"}, headers=key).json()["items"][0] == "mouse"
+    assert client.get("/v1/recommendations", params={"session_id": "s"}, headers=key).json()["items"][0] == {
+        "item_id": "mouse"
+    }
 
 
 def test_sagemakers_contract(client: TestClient) -> None:

@@ -16,9 +16,9 @@ from alerts.queries import kept_alerts
 from alerts.rules import load_rules
 from alerts.writing import Writing
 from collector import queries
-from console import metrics, pages, sign_in
-from console.access import Access
-from console.api import Api, Sources
+from console import metrics, pages, sign_in, truck_tables
+from console.access import ConsoleAccess
+from console.api import Api, ConsoleSources
 from console.metrics import Metrics
 from console.settings import ConsoleSettings
 from contract.http_access import Network
@@ -44,15 +44,16 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 def serving(folder: Path, settings: ConsoleSettings, trusted: tuple[Network, ...] = ()) -> Iterator[str]:
     """The console of a folder's store, on a free port."""
     open_reader = queries.limited_readers(f"sqlite:///{folder}/milepost.db", at_once=4, seconds=10)
-    access = Access(settings, trusted)
+    access = ConsoleAccess(settings, trusted)
     acknowledged: list[tuple[str, str, str]] = []
-    sources = Sources(
+    sources = ConsoleSources(
         open_reader,
         orders=lambda _: [],
         alerts=lambda reader, most: kept_alerts(reader, most=most),
         acknowledge=lambda *said: acknowledged.append(said) or True,  # type: ignore[func-returns-value]
         health=lambda: {"queued": 0},
         grace_ms=10_000,
+        truck_table=lambda *asked: truck_tables.rows(*asked, data_dir=folder),
     )
     api = Api(sources, access)
     measured = Metrics(

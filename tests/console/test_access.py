@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from console.settings import ConsoleSettings
-from console.users import put_user
+from contract.password_file import put_user
 from tests.collector.stores_on_disk import Collector
 from tests.console.conftest import serving
 

@@ -145,7 +145,6 @@ def test_every_page_in_a_browser_asks_nobody_else_and_runs_nothing_of_strangers(
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
-@pytest.mark.prove  # fails beside a second Chromium: why is not known yet
 def test_the_keyboard_alone_reaches_a_truck_and_acknowledges_an_alert(url: str) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -167,4 +166,24 @@ def test_the_keyboard_alone_reaches_a_truck_and_acknowledges_an_alert(url: str) 
         page.get_by_role("button", name="Acknowledge").first.focus()
         page.keyboard.press("Enter")
         page.get_by_text("acknowledged.").wait_for(timeout=20_000)
+        browser.close()
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
+def test_the_focus_stays_on_a_truck_while_the_list_is_redrawn(url: str, collector: Collector) -> None:
+    """A live list changes every second: whoever goes through it by keyboard would start again each time."""
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        page = browser.new_page()
+        page.goto(url)
+        link = page.get_by_role("link", name="T1")
+        link.wait_for(timeout=20_000)
+        link.focus()
+        page.get_by_text("live", exact=True).wait_for(timeout=20_000)
+        collector.take(placed(40, truck_id="T1"), placed(40, truck_id="A0"))  # a new one above it, too
+        page.get_by_role("link", name="A0").wait_for(timeout=20_000)
+        assert page.evaluate("document.activeElement.textContent").startswith("T1")
         browser.close()

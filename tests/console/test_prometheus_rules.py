@@ -19,5 +19,5 @@ def test_promtool_runs_the_rules() -> None:
 
 def test_every_rule_names_a_metric_that_is_there(url: str) -> None:
     text = httpx.get(f"{url}/metrics").text
-    known = {line.split(" ")[0].split("{")[0] for line in text.splitlines() if not line.startswith("#")}
+    known = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert set(re.findall(r"milepost_\w+", "\n".join(re.findall("expr: .*", RULES.read_text())))) <= known

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from contract.errors import Misconfigured
-from contract.settings import Room, load
+from contract.settings import RoomSettings, load
 
 
-class Example(Room):
+class Example(RoomSettings):
     """A room's settings."""
 
     data_dir: Path = Path("milepost-data")

@@ -20,3 +20,14 @@ def test_memory_is_bounded() -> None:
         limiter.wait(str(number))
     assert limiter.wait("999") > 0  # still known
     assert limiter.wait("0") == 0.0  # forgotten
+
+
+def test_an_ipv6_address_counts_as_its_network_and_a_mapped_one_as_ipv4() -> None:
+    """One subscriber has 2^64 of them."""
+    limiter = SourceLimiter(1.0, 1, clock=lambda: 0.0)
+    assert limiter.wait("2001:db8:0:1::1") == 0
+    assert limiter.wait("2001:db8:0:1:ffff::2") > 0
+    assert limiter.wait("2001:db8:0:2::1") == 0
+    assert limiter.wait("::ffff:192.0.2.1") == 0
+    assert limiter.wait("192.0.2.1") > 0
+    assert limiter.wait("::ffff:192.0.2.2") == 0

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 from collector.stores.factory import open_reader, open_store
 from commerce.orders.service import Orders
@@ -18,7 +18,7 @@ from tests.warehouse.fleet import at, drive
 from warehouse.build import build
 from warehouse.engines import Engine
 from warehouse.engines.duckdb import DuckDbEngine
-from warehouse.lake.build import Lake, Sources
+from warehouse.lake.build import Lake, LakeSources
 from warehouse.sources import Terms
 
 FIRST, DAYS = datetime(2026, 3, 30, tzinfo=UTC), 6
@@ -108,6 +108,15 @@ def clicks() -> list[dict[str, Any]]:
     return made
 
 
+def arrivals() -> list[Item]:
+    """What the collector is given: samples, clicks and three records that it refuses."""
+    items = [Item("telemetry", "mqtt:fleet", each, ms(each["sampled_at"]) + 1000) for each in samples()]
+    items += [Item("click", "http:clicks", each, ms(each["timestamp"]) + 1000) for each in clicks()]
+    for number, wrong in enumerate(({"vehicle_speed": "fast"}, {"fuel_consumption": "much"}, {"vehicle_speed": []})):
+        items.append(Item("telemetry", "mqtt:fleet", {"truck_id": TRUCKS[1], **wrong}, ms(_day(number, 12))))
+    return items
+
+
 def _order(orders: Orders, number: int) -> None:
     placed = _day(number % DAYS, 7)
     document = {
@@ -144,14 +153,8 @@ class Demo:
 
     def _fill(self) -> None:
         store = open_store(f"sqlite:///{self.folder / 'milepost.db'}")
-        ingest = Ingest(store, Policy.of())
-        items = [Item("telemetry", "mqtt:fleet", each, ms(each["sampled_at"]) + 1000) for each in samples()]
-        items += [Item("click", "http:clicks", each, ms(each["timestamp"]) + 1000) for each in clicks()]
-        for number, wrong in enumerate(
-            ({"vehicle_speed": "fast"}, {"fuel_consumption": "much"}, {"vehicle_speed": []})
-        ):
-            items.append(Item("telemetry", "mqtt:fleet", {"truck_id": TRUCKS[1], **wrong}, ms(_day(number, 12))))
-        ingest.ingest(items)
+        ingest = Ingest(store, TrackingPolicy.of())
+        ingest.ingest(arrivals())
         store.close()
         shop = open_database(f"sqlite:///{self.folder / 'commerce.db'}")
         vehicles, customers = Register(shop, VEHICLES), Register(shop, CUSTOMERS)
@@ -180,7 +183,7 @@ class Demo:
         reader = open_reader(f"sqlite:///{self.folder / 'milepost.db'}")
         shop_file = self.folder / "commerce.db"
         shop = open_database(f"sqlite:///{shop_file}") if shop_file.exists() else None
-        Lake(self.folder / "lake").build(Sources(reader, shop))
+        Lake(self.folder / "lake").build(LakeSources(reader, shop))
         if reader:
             reader.close()
         if shop:

@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from contract.errors import Misconfigured
 from dashboards.streamlit_app.server import make_server
-from dashboards.streamlit_app.source import Source
+from dashboards.streamlit_app.source import DashboardSource
 from scripts.dashboard_screenshots import served, take
 from tests.dashboards.demo import Demo
 
@@ -53,4 +53,4 @@ def test_who_comes_through_a_proxy_or_another_name_sees_nothing(url: str, header
 def test_another_address_needs_sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Misconfigured, match="without sign-in"):
-        make_server(Source(tmp_path, "sqlite:///none.db"), "0.0.0.0", 0)
+        make_server(DashboardSource(tmp_path, "sqlite:///none.db"), "0.0.0.0", 0)

@@ -1,17 +1,22 @@
 """Grafana's dashboards: generated, conventional, and every number the mart's on a real PostgreSQL."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import sqlglot
+import yaml
 
 from contract.errors import Misconfigured
-from dashboards.grafana.alerting import DATASOURCE_UID
+from dashboards.grafana.alerting import DATASOURCE_UID, PROMETHEUS_RULES, PROMETHEUS_UID
 from dashboards.grafana.generate import FOLDER, files
 from dashboards.panels.sql import Choice
 from dashboards.panels.views import GRAFANA
@@ -32,14 +37,21 @@ ALL_TRUCKS = Choice(WHOLE.first, WHOLE.last, {"truck_id": TRUCKS})  # the dashbo
 SQL = [("postgresql", name) for name in GRAFANA] + [("athena", name) for name in GRAFANA]
 
 
+def made_role(url: str, password: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dashboards.reader_role", url]
+    environ = {**os.environ, "READER_PASSWORD": password}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def reader(demo: Demo) -> Iterator[PostgresEngine]:
-    """The marts on PostgreSQL, read by the role that dashboards/sql/reader_role.sql makes."""
+    """The marts on PostgreSQL, read by the role that `python -m dashboards.reader_role` makes."""
     with cluster() as url:
+        assert made_role(url, "too early").returncode == 1  # there are no marts yet
         demo.build_on(PostgresEngine(url))
-        script = (FOLDER.parent / "sql" / "reader_role.sql").read_text().replace(":password", "'geheim'")
-        with psycopg.connect(url, autocommit=True) as owner:
-            owner.execute(script.encode())
+        assert "milepost_reader made" in made_role(url, "first").stdout
+        assert "has a new password" in made_role(url, "geheim").stdout
+        assert made_role(url.replace("milepost@", "milepost_reader:geheim@"), "mine").returncode == 1
         demo.build_on(PostgresEngine(url))  # a build after the role exists takes nothing from it
         yield PostgresEngine(url.replace("milepost@", "milepost_reader:geheim@"))
 
@@ -101,7 +113,13 @@ def test_variables_annotations_and_alert_rules_ask_what_is_there(reader: Postgre
 
 def test_the_role_of_the_readers_reads_the_marts_and_nothing_else(reader: PostgresEngine) -> None:
     assert reader.query("SELECT * FROM truck_day")
-    for wrong in ("DELETE FROM truck_day", "CREATE TABLE marts.x (y int)", "SELECT * FROM pg_authid"):
+    for wrong in (
+        "DELETE FROM truck_day",
+        "CREATE TABLE marts.x (y int)",
+        "SELECT * FROM pg_authid",
+        "SET default_transaction_read_only = off; DELETE FROM truck_day",
+        "CREATE ROLE other",
+    ):
         with pytest.raises(Misconfigured, match="refuses"):
             reader.query(wrong)
 
@@ -142,6 +160,51 @@ def test_the_conventions(key: str) -> None:
         )
         truck = documents(key)[FOLDER / "dashboards" / key / "truck.json"]
         assert truck["panels"][0]["repeat"] == "truck"
+
+
+def test_uids_and_folder_stay_and_no_source_is_missing() -> None:
+    """Links and bookmarks go by uid: one that changes breaks them all."""
+    marts = {f"milepost-{title.lower()}-{key}" for title in GRAFANA for key in ("postgresql", "athena")}
+    others = {"milepost-service-prometheus", "milepost-pipeline-cloudwatch"}
+    keys = ("postgresql", "athena", "prometheus", "cloudwatch")
+    assert {document["uid"] for key in keys for document in documents(key).values()} == marts | others
+    provisioning = FOLDER / "provisioning"
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "milepost.yaml").read_text())["providers"]
+    assert (provider["folder"], provider["folderUid"]) == ("Milepost", "milepost")
+    sources = yaml.safe_load((provisioning / "datasources" / "milepost.yaml").read_text())["datasources"]
+    assert {source["uid"] for source in sources} == {DATASOURCE_UID, PROMETHEUS_UID}
+    assert all("$" in str(source["url"]) for source in sources)  # addresses and secrets come from the environment
+    assert "geheim" not in str(sources)
+    told = {key: [{each["name"] for each in document["annotations"]["list"]} for document in documents(key).values()]
+            for key in keys}  # fmt: skip
+    assert all({"Annotations & Alerts", "Due", "Builds"} <= names for key in keys[:2] for names in told[key])
+    assert all({"Alerts", "Deploys"} <= names for names in told["prometheus"])
+
+
+def test_the_rules_for_prometheus_are_alerts_of_grafana_too(tmp_path: Path) -> None:
+    """Each fires where the rule holds of any series; promtool reads what it asks."""
+    rules = yaml.safe_load(PROMETHEUS_RULES.read_text())["groups"][0]["rules"]
+    (group,) = [each for each in json.loads(files()["provisioning/alerting/milepost.yaml"])["groups"]
+                if each["name"] == "Milepost service"]  # fmt: skip
+    assert [each["title"] for each in group["rules"]] == [rule["alert"] for rule in rules]
+    asked = [each["data"][0] for each in group["rules"]]
+    assert {each["datasourceUid"] for each in asked} == {PROMETHEUS_UID}
+    assert [each["for"] for each in group["rules"]] == [rule.get("for", "0s") for rule in rules]
+    promtool = shutil.which("promtool")
+    if not promtool:
+        pytest.skip("promtool is not installed (apt-get install prometheus)")
+    alerts = [{"alert": f"A{n}", "expr": f"({each['model']['expr']}) > 0"} for n, each in enumerate(asked)]
+    down = {
+        "interval": "1m", "input_series": [{"series": 'up{job="milepost"}', "values": "1 1 1 0 0"}],
+        "alert_rule_test": [
+            {"eval_time": "2m", "alertname": "A0", "exp_alerts": []},
+            {"eval_time": "4m", "alertname": "A0", "exp_alerts": [{}]},
+        ],
+    }  # fmt: skip
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "grafana", "rules": alerts}]}))
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": [down]}))
+    done = subprocess.run([promtool, "test", "rules", tmp_path / "tests.yml"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def _overlaps(places: list[dict[str, int]]) -> bool:

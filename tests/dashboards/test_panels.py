@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dashboards.panels import Measure
-from dashboards.panels.sql import Choice, literal, select
+from dashboards.panels.sql import Choice, literal, select, select_count, select_page
 from dashboards.panels.views import GRAFANA, PANELS, QUICKSIGHT, STREAMLIT
 from tests.dashboards.demo import FIRST, LAST, TRUCKS, Demo
 from tests.dashboards.panel_table import Marts, Shown, query_of, table
@@ -91,3 +91,14 @@ def test_every_mart_is_shown_and_every_panel_stands_on_a_page() -> None:
 
 def test_a_value_cannot_leave_its_quotes() -> None:
     assert literal("a'; DROP TABLE x; --") == "'a''; DROP TABLE x; --'"
+
+
+@pytest.mark.parametrize("name", [name for name, panel in PANELS.items() if panel.chart in ("table", "map")])
+def test_pages_hold_each_row_once(name: str, duckdb: Marts) -> None:
+    panel = PANELS[name]
+    count = duckdb.run(select_count(panel, WHOLE))[0]["found"]
+    pages = [duckdb.run(select_page(panel, WHOLE, 7, number + 1)) for number in range(-(-count // 7))]
+    whole = duckdb.run(select(panel, WHOLE))
+    key = [str({column: row[column] for column in panel.by}) for page in pages for row in page]
+    assert len(set(key)) == len(key) == len(whole) == count
+    assert sorted(map(str, whole)) == sorted(str(row) for page in pages for row in page)

@@ -146,6 +146,11 @@ def test_each_dashboard_shows_what_it_must() -> None:
     assert {"LineChartVisual", "TableVisual"} <= kinds["Engagement"]
     assert {"LineChartVisual", "BarChartVisual"} <= kinds["Sales trends"]
     assert kinds["Segments"] == {"BarChartVisual"}
+    shown = {name: {each.column for each in PANELS[name].measures} for names in QUICKSIGHT.values() for name in names}
+    assert {"duration_s", "engaged_s"} <= shown["engagement_device"]
+    assert PANELS["sales_category"].by == ("category",)
+    assert "revenue" in shown["sales_day"] & shown["sales_category"]
+    assert PANELS["segments"].by == ("segment",)
     names = {calculated_name(each) for each in PANELS["products"].measures if each.weight}
     assert names == {"view_to_cart by views", "cart_to_purchase by added"}
     assert filters(PANELS["sales_day"]) == ("country",)

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboards.panels.sql import select
 from dashboards.panels.views import PANELS, SHOP_PARTS, STREAMLIT
-from dashboards.streamlit_app.source import Source, open_source
+from dashboards.streamlit_app.source import DashboardSource, open_source
 from tests.dashboards.demo import FIRST, TRUCKS, Demo
 from tests.dashboards.panel_table import query_of
 from tests.dashboards.test_panels import WHOLE
@@ -30,7 +30,7 @@ def _script(title: str) -> None:
         page(title)
 
 
-def run(source: Source, title: str, **query: str) -> AppTest:
+def run(source: DashboardSource, title: str, **query: str) -> AppTest:
     """The page as a reader first sees it, with this in its address."""
     st.cache_data.clear()
     open_source(source)
@@ -42,8 +42,8 @@ def run(source: Source, title: str, **query: str) -> AppTest:
     return shown
 
 
-def source(folder: Path, **changes: Any) -> Source:
-    return Source(folder, f"sqlite:///{folder / 'milepost.db'}", **changes)
+def source(folder: Path, **changes: Any) -> DashboardSource:
+    return DashboardSource(folder, f"sqlite:///{folder / 'milepost.db'}", **changes)
 
 
 @pytest.mark.parametrize(("title", "part"), PARTS)
@@ -109,7 +109,7 @@ def test_a_postgresql_and_a_store_that_do_not_answer(demo: Demo) -> None:
     assert "geheim" not in shown.error[0].value
     broken = demo.folder / "no.db"
     broken.write_bytes(b"this is no database" * 100)
-    shown = run(Source(demo.folder, f"sqlite:///{broken}"), "Store now")
+    shown = run(DashboardSource(demo.folder, f"sqlite:///{broken}"), "Store now")
     assert "The store cannot be read" in shown.error[0].value
 
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contract.errors import Misconfigured
+from deploy.cost import shop
 from deploy.cost.cli import app
 from deploy.cost.model import (
     Fleet,
@@ -21,7 +22,7 @@ from deploy.cost.model import (
 )
 from deploy.render import render
 from iot_rules.prices import MINUTES, prices
-from iot_rules.quotas import Fleet as RulesFleet
+from iot_rules.quotas import PublishingFleet as RulesFleet
 from iot_rules.quotas import cost as cost_of_rules
 
 
@@ -29,7 +30,8 @@ def test_a_bill_reckoned_by_hand() -> None:
     """One truck, a sample a minute, its samples alone: what does not depend on how long functions run."""
     bill = costs(Fleet(1, window=60))
     assert bill["milepost"]["iot_connections"] == pytest.approx(43_800 * 0.08e-6)
-    assert bill["object_per_record"]["iot_messages"] == pytest.approx(43_800 * 1e-6)
+    reconnects = 730 / 24 * units()["assumed"]["reconnects_per_truck_day"]
+    assert bill["object_per_record"]["iot_messages"] == pytest.approx((43_800 + reconnects) * 1e-6)
     assert bill["object_per_record"]["s3"] > 43_800 * 5e-6
     measured = units()["version_per_record"]["write_units"]
     assert bill["version_per_record"]["dynamodb_writes"] == pytest.approx(43_800 * measured * 0.625e-6)
@@ -41,8 +43,14 @@ def test_a_bill_reckoned_by_hand() -> None:
 def test_basic_ingest_saves_the_brokers_charge_and_nothing_else() -> None:
     """Basic Ingest: the same messages, to the rules directly."""
     with_broker, basic = costs(Fleet(10))["milepost"], costs(Fleet(10, basic_ingest=True))["milepost"]
-    assert basic == {**with_broker, "iot_messages": 0.0}
-    assert with_broker["iot_messages"] > 0
+    assert basic == {**with_broker, "iot_messages": pytest.approx(_connecting(10))}
+    assert with_broker["iot_messages"] > 10 * basic["iot_messages"]
+
+
+def _connecting(trucks: int) -> float:
+    """What trucks' connecting costs: it goes through the broker whatever their samples do."""
+    assumed = units()["assumed"]
+    return trucks * 730 / 24 * assumed["reconnects_per_truck_day"] * assumed["messages_per_reconnect"] * 1e-6
 
 
 def test_a_message_holds_what_waited_until_the_time_was_over_or_an_event_came() -> None:
@@ -60,9 +68,9 @@ def test_a_message_holds_what_waited_until_the_time_was_over_or_an_event_came() 
 def test_samples_that_go_together_cost_fewer_messages_and_heads_and_as_many_puts() -> None:
     """What is charged by the message falls with them; each sample is put all the same."""
     alone, five = (costs(Fleet(10_000, send_interval=seconds))["milepost"] for seconds in (0, 300))
-    reports = 10_000 * 4 * 730 * prices()["iot_message_5kb"]
+    others = 10_000 * 4 * 730 * prices()["iot_message_5kb"] + _connecting(10_000)
     fewer = samples_per_message(Fleet(1, send_interval=300))
-    assert (alone["iot_messages"] - reports) / (five["iot_messages"] - reports) == pytest.approx(fewer)
+    assert (alone["iot_messages"] - others) / (five["iot_messages"] - others) == pytest.approx(fewer)
     samples = 10_000 * MINUTES
     heads = samples * (1 - 1 / fewer) * units()["head_units_per_message"] * prices()["dynamodb_write_unit"]
     assert alone["dynamodb_writes"] - five["dynamodb_writes"] == pytest.approx(heads)
@@ -71,10 +79,13 @@ def test_samples_that_go_together_cost_fewer_messages_and_heads_and_as_many_puts
 
 
 def test_batches_gather_until_they_are_full() -> None:
-    """A few trucks' samples come together; of very many, each batch has one."""
-    assert together(Fleet(10, window=300)) == 5
-    assert together(Fleet(1000, window=300)) == pytest.approx(units()["batch_records"] / 1000)
-    assert together(Fleet(1_000_000, window=300)) == 1
+    """A few trucks' samples come together; of very many, a shard's ten batches at a time are full before."""
+    assert together(Fleet(1000, window=300)) == 5
+    fleet = Fleet(10_000, window=300)
+    full = units()["batch_records"] * units()["batches_at_a_time"] * shards(fleet) / 10_000
+    assert together(fleet) == pytest.approx(full)
+    assert full < 5
+    assert together(Fleet(1_000_000)) == 1
     assert together(Fleet(1_000_000, send_interval=300)) == samples_per_message(Fleet(1, send_interval=300))
 
 
@@ -151,7 +162,8 @@ def test_a_truck_s_way_in_costs_the_same_by_both_commands() -> None:
     bill = costs(fleet)["object_per_record"]
     spent = cost_of_rules([], RulesFleet(100, interval=60, message_bytes=units()["payload_bytes"]))
     assert spent.connection * 100 == pytest.approx(bill["iot_connections"])
-    assert spent.messages * 100 == pytest.approx(bill["iot_messages"])
+    reconnects = 100 * 730 / 24 * units()["assumed"]["reconnects_per_truck_day"]
+    assert (spent.messages * 100 + reconnects * 1e-6) == pytest.approx(bill["iot_messages"])
 
 
 def test_what_the_template_says_is_what_is_reckoned_with() -> None:
@@ -163,6 +175,48 @@ def test_what_the_template_says_is_what_is_reckoned_with() -> None:
     assert reading["ParallelizationFactor"] == measured["batches_at_a_time"]
     assert render()["Parameters"]["BatchingWindow"]["Default"] == Fleet(1).window
     assert render()["Parameters"]["RepairEvery"]["Default"] == f"rate({measured['repair_seconds'] // 60} minutes)"
+
+
+def test_provisioned_units_are_paid_by_the_hour_whether_they_are_used_or_not() -> None:
+    """At 70 % used, two fifths of what each by itself costs; a fleet that writes nothing still pays for its tables."""
+    single, hourly = (costs(Fleet(10_000, provisioned=some))["milepost"] for some in (False, True))
+    for verb in ("write", "read"):
+        fraction = prices()[f"dynamodb_{verb}_unit_hour"] / 3600 / 0.7 / prices()[f"dynamodb_{verb}_unit"]
+        assert hourly[f"dynamodb_{verb}s"] == pytest.approx(single[f"dynamodb_{verb}s"] * fraction)
+        assert fraction == pytest.approx(0.41, abs=0.01)
+    assert {**hourly, **{f"dynamodb_{verb}s": single[f"dynamodb_{verb}s"] for verb in ("write", "read")}} == single
+    few = costs(Fleet(1, provisioned=True))["milepost"]["dynamodb_writes"]
+    assert few == pytest.approx(units()["tables"] * 730 * prices()["dynamodb_write_unit_hour"])
+    scaled = [each for each in render()["Resources"].values() if each["Type"].endswith("ScalingPolicy")]
+    targets = {each["Properties"]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for each in scaled}
+    assert targets == {70}
+
+
+def test_each_part_of_the_shop_s_bill_is_counted() -> None:
+    """Without an event the stream and the secret; with some, what is charged for each of them grows."""
+    nothing, some = shop.answer(0), shop.answer(1_000_000)
+    assert nothing["services"]["kinesis"] == pytest.approx(730 * 0.035)
+    assert nothing["services"]["secrets"] > 0.4
+    grows = {name for name, amount in some["services"].items() if amount > nothing["services"][name]}
+    assert grows == some["services"].keys() - {"secrets"}
+    requests = 1_000_000 * 730 / 24 / units()["assumed"]["events_per_request"]
+    assert some["services"]["api_gateway"] == pytest.approx(requests * 1e-6, abs=1e-4)
+    assert some["month"] == pytest.approx(sum(some["services"].values()), abs=0.001)
+
+
+def test_the_command_tells_what_each_option_of_the_template_adds() -> None:
+    """And, where tables are provisioned, what is to be compared with it."""
+    arguments = ["--trucks", "10000", "--capacity", "provisioned", "--shop-events", "50000", "--json"]
+    found = json.loads(CliRunner().invoke(app, arguments).stdout)
+    names = {name.partition("=")[0] for name in found["options"]}
+    assert names <= set(render()["Parameters"])
+    assert found["options"]["Capacity=provisioned"] < -100
+    assert all(found["options"][name] > 0 for name in ("Tracing=Active", "KeyArn", "Canary=on"))
+    assert found["capacity"]["mode"] == "provisioned"
+    assert found["capacity"]["write"] > 100
+    ours = found["ratios"]["simulated"]["milepost"]
+    assert ours["version_per_record"] < ours["version_per_record_provisioned"]
+    assert found["shop"]["events_a_day"] == 50_000
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_it_balances(tmp_path: Path) -> None:
     assert not (tmp_path / "up.json").exists()
 
 
+@pytest.mark.prove
 def test_it_is_used_as_the_box_and_goes_on_where_it_ended(tmp_path: Path) -> None:
     """The port asked for, reads by the data directory alone, one owner, a prompt end, and the same history after it."""
     port = free_port()

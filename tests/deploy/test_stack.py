@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from deploy import local_kafka, local_postgresql
+from deploy.stack_parts import Ports, commands
 from tests.milepost_process import REPOSITORY, environment
+from tests.streaming import spark
 
 
 def start(folder: Path, minutes: float) -> "subprocess.Popen[str]":
@@ -27,9 +30,12 @@ def status(folder: Path) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.timeout(600)
 def test_every_part_runs_what_was_sent_is_there_and_nothing_stays(tmp_path: Path) -> None:
-    """PostgreSQL, Kafka, up, a worker, builds and the dashboard; status sees one that was killed."""
+    """The set of compose.yaml less Grafana, each part by the command that test_compose.py compares with that file."""
     if why := local_kafka.missing() or local_postgresql.missing():
         pytest.skip(why)
+    spark.require()
+    if shutil.which("prometheus") is None:
+        pytest.skip("Prometheus is not installed: apt-get install prometheus")
     folder = tmp_path / ("stack" * 20)  # longer than the name of a Unix socket may be
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents[:-2]:  # PostgreSQL runs as nobody, who has to reach its folder
@@ -44,11 +50,13 @@ def test_every_part_runs_what_was_sent_is_there_and_nothing_stays(tmp_path: Path
     out, err = running.communicate(timeout=300)
     assert running.returncode == 0, out + err
     assert "It balances." in out
-    assert {"postgresql", "kafka", "milepost", "worker", "dashboard"} <= parts.keys()
+    assert parts.keys() == commands(Ports(), "", "").keys() | {"mosquitto", "kafka", "postgresql", "prometheus"}
     left = [
         name for name, part in parts.items() if Path(f"/proc/{part['pid']}").exists() and part["pid"] != os.getpid()
     ]
     assert left == []
+    assert "INFO __main__ ended\n" in (folder / "spark.log").read_text()
+    assert not (folder / "spark").exists()
 
 
 def test_no_stack_is_said(tmp_path: Path) -> None:

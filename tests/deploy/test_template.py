@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from deploy.render import render
 from iot_rules.engine import load_documents
 from iot_rules.prices import prices
+from tests.cfn_lint import assert_clean
 from tests.local_aws import sam_cli
 
 
@@ -36,11 +36,7 @@ def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 
 def test_cfn_lint_finds_nothing(file: Path) -> None:
     """Errors, warnings and infos."""
-    program = Path(sys.executable).with_name("cfn-lint")
-    if not program.exists():
-        pytest.skip("cfn-lint is not installed: pip install 'milepost[dev]'")
-    done = subprocess.run([program, "--include-checks", "I", "--", file], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert_clean(file)
 
 
 def test_sam_validates_it(file: Path) -> None:
@@ -134,10 +130,13 @@ def test_each_function_has_a_role_of_its_own_that_allows_little(
 ) -> None:
     """No action by wildcard, no managed policy, and no wide resource without a reason; also in what SAM adds."""
     functions = of_type(template, "AWS::Serverless::Function")
-    assert len({json.dumps(each["Role"]) for each in functions.values()}) == len(functions) == 5
+    assert len({json.dumps(each["Role"]) for each in functions.values()}) == len(functions) == 6
     for name, role in of_type(transformed, "AWS::IAM::Role").items():
         assert "ManagedPolicyArns" not in role, name
         for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
+            if "Fn::If" in statement:  # your own key
+                [_, statement, _] = statement["Fn::If"]
+                assert statement["Resource"] == {"Ref": "KeyArn"}
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             assert not [action for action in actions if "*" in action], name
             if statement["Resource"] == "*":
@@ -224,14 +223,16 @@ def test_whoever_is_alarmed_is_told_what_to_do(template: dict[str, Any]) -> None
     """An alarm for every function, rule, table and stream; each speaks."""
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     watched = json.dumps([each["Dimensions"] for each in alarms.values()])
+    assert {"CanaryLate", "FleetSilent"} <= alarms.keys()
     kinds = ("AWS::Serverless::Function", "AWS::IoT::TopicRule", "AWS::DynamoDB::Table", "AWS::Kinesis::Stream")
     for kind in kinds:
         for name in of_type(template, kind):
-            assert f'"Ref": "{name}"' in watched
+            assert f'"Ref": "{name}"' in watched, name
     assert all(len(each["AlarmDescription"]) > 20 and each["AlarmActions"] for each in alarms.values())
     body = of_type(template, "AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(body)["widgets"]
-    for name in alarms:
+    always = [name for name in alarms if "Condition" not in template["Resources"][name]]
+    for name in always:
         assert (
             sum(each["properties"].get("annotations", {}).get("alarms") == [f"${{{name}.Arn}}"] for each in widgets)
             == 1
@@ -250,7 +251,8 @@ def test_the_dashboard_says_what_it_cost_so_far(template: dict[str, Any]) -> Non
     assert {name for each in sums for name in re.findall(r"\bm\d+", each["expression"])} == ids
     for kind in ("AWS::Serverless::Function", "AWS::DynamoDB::Table", "AWS::IoT::TopicRule", "AWS::Kinesis::Stream"):
         for name in of_type(template, kind):
-            assert f"${{{name}}}" in json.dumps(metrics), name
+            if "Condition" not in template["Resources"][name]:
+                assert f"${{{name}}}" in json.dumps(metrics), name
     written = next(each["expression"] for each in sums if each["label"] == "DynamoDB")
     assert f"* {prices()['dynamodb_write_unit']:.12f}" in written
 
@@ -260,3 +262,66 @@ def test_what_holds_data_outlives_the_stack(template: dict[str, Any]) -> None:
     for name, each in template["Resources"].items():
         if each["Type"] in ("AWS::DynamoDB::Table", "AWS::Kinesis::Stream", "AWS::S3::Bucket"):
             assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain"), name
+
+
+def test_every_table_is_scaled_where_its_capacity_is_provisioned(template: dict[str, Any]) -> None:
+    """Writes and reads of each, between the two bounds; on demand nothing of it is there."""
+    targets = of_type(template, "AWS::ApplicationAutoScaling::ScalableTarget")
+    policies = of_type(template, "AWS::ApplicationAutoScaling::ScalingPolicy")
+    scaled = sorted((each["ResourceId"]["Fn::Sub"], each["ScalableDimension"]) for each in targets.values())
+    verbs = ("ReadCapacityUnits", "WriteCapacityUnits")
+    tables = of_type(template, "AWS::DynamoDB::Table")
+    assert scaled == sorted((f"table/${{{name}}}", f"dynamodb:table:{verb}") for name in tables for verb in verbs)
+    assert {each["ScalingTargetId"]["Ref"] for each in policies.values()} == targets.keys()
+    for name in (*targets, *policies):
+        assert template["Resources"][name]["Condition"] == "IsProvisioned"
+    for table in tables.values():
+        assert table["BillingMode"] == {"Fn::If": ["IsProvisioned", "PROVISIONED", "PAY_PER_REQUEST"]}
+
+
+def test_what_can_be_tagged_says_which_installation_it_belongs_to(template: dict[str, Any]) -> None:
+    kinds = {
+        each["Type"]
+        for each in template["Resources"].values()
+        if "Prefix" in json.dumps(each["Properties"].get("Tags"))
+    }
+    assert {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Serverless::Function", "AWS::Kinesis::Stream"} <= kinds
+    for each in template["Resources"].values():
+        assert each["Type"] not in kinds or "Tags" in each["Properties"]
+
+
+def test_what_is_overwritten_or_deleted_in_the_bucket_can_be_had_back_for_a_month(template: dict[str, Any]) -> None:
+    [bucket] = of_type(template, "AWS::S3::Bucket").values()
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    [replaced] = [each for each in bucket["LifecycleConfiguration"]["Rules"] if each["Id"] == "replaced"]
+    assert replaced["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+
+def test_your_own_key_encrypts_everything_that_holds_data(template: dict[str, Any]) -> None:
+    """And whoever reads or writes it may use the key."""
+    holding = ("AWS::DynamoDB::Table", "AWS::Kinesis::Stream", "AWS::S3::Bucket", "AWS::SecretsManager::Secret")
+    for name, each in template["Resources"].items():
+        if each["Type"] in (*holding, "AWS::SNS::Topic"):
+            assert '{"Ref": "KeyArn"}' in json.dumps(each["Properties"]), name
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        if name != "IotLogRole":
+            assert '"kms:GenerateDataKey"' in json.dumps(role), name
+
+
+def test_two_stacks_share_no_metric_of_their_own(template: dict[str, Any]) -> None:
+    """Each function's service carries the prefix, and the alarms look at it."""
+    for name, function in of_type(template, "AWS::Serverless::Function").items():
+        service = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+        assert service == {"Fn::Sub": f"${{Prefix}}-{name.removesuffix('Function').lower()}"}
+    for alarm in of_type(template, "AWS::CloudWatch::Alarm").values():
+        if alarm["Namespace"] == "Milepost":
+            assert "${Prefix}-" in json.dumps(alarm["Dimensions"])
+    body = of_type(template, "AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    assert '"milepost-' not in body
+
+
+def test_the_beacon_s_alarm_looks_at_what_stands_before_it(template: dict[str, Any]) -> None:
+    """A function URL's metric is silent behind an HTTP API."""
+    alarm = of_type(template, "AWS::CloudWatch::Alarm")["BeaconFailing"]
+    assert alarm["Namespace"] == {"Fn::If": ["HasApi", "AWS/ApiGateway", "AWS/Lambda"]}
+    assert alarm["MetricName"] == {"Fn::If": ["HasApi", "5xx", "Url5xxCount"]}

@@ -158,6 +158,7 @@ def document(name: str, sql: str, **more: Any) -> dict[str, Any]:
 def test_a_document_that_is_wrong_is_not_deployed(
     iot: Any, tmp_path: Path, written: tuple[str, str], code: int, said: str
 ) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(document("milepost_a", "SELECT * FROM 'fleet/+/telemetry'")))
     (tmp_path / "x.json").write_text(json.dumps(document(*written)))
     result = deploy(*GIVEN, "--documents", str(tmp_path))
     assert result.exit_code == code

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from collector.history import Point, Policy, define
+from collector.history import Point, TrackingPolicy, define
 from collector.ingest import Ingest
 from collector.ingest.history_writer import HistoryWriter
 from collector.rebuild import verify
@@ -23,7 +23,7 @@ from tests.promises.worlds import MakeWorld, World
 NOON = "2024-06-01T12:00:00.000Z"
 NOW_MS = timestamps.to_ms(NOON)
 BRAKES = "vehicle_health_and_maintenance.brake_status"
-POLICIES = {"exact": Policy.of({BRAKES: "exact"}), "every-sample": Policy.of("every-sample")}
+POLICIES = {"exact": TrackingPolicy.of({BRAKES: "exact"}), "every-sample": TrackingPolicy.of("every-sample")}
 _TRIES = 20
 
 

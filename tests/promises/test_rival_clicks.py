@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector import queries
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 from contract.errors import Retryable
 from contract.ingest_items import Item
@@ -19,7 +19,7 @@ from tests.promises.rivals import NOW_MS
 from tests.promises.schedule import Actor, Conductor, Killed
 from tests.promises.worlds import SqliteWorld, TornWorld, World
 
-POLICY = Policy.of()
+POLICY = TrackingPolicy.of()
 _TRIES = 30
 Batches = list[list[int]]
 

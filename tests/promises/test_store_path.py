@@ -5,7 +5,7 @@ from itertools import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.history import Point, Policy, define
+from collector.history import Point, TrackingPolicy, define
 from collector.ingest import Ingest
 from collector.stores import Store
 from contract import timestamps
@@ -24,7 +24,7 @@ def test_any_delivery_ends_in_the_history_of_the_definition(
     store: Store, found: list[tuple[int, int, str]], data: st.DataObject
 ) -> None:
     """The whole path over this store: late, equal times, repeated, in any batches."""
-    truck, policy = f"P{next(numbers)}", Policy.of({"vehicle_health_and_maintenance.brake_status": "exact"})
+    truck, policy = f"P{next(numbers)}", TrackingPolicy.of({"vehicle_health_and_maintenance.brake_status": "exact"})
     records = [
         {
             "truck_id": truck,

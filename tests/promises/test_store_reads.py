@@ -32,7 +32,7 @@ def test_steps_are_applied_as_they_stand(store: Store) -> None:
     head = store.head("T1")
     assert (head.latest, head.current) == (c, expected[-1])
     with store.unit():
-        applied(store, "T1", head, Steps(remove=(b,), close=((a, LATER),)), b)
+        applied(store, "T1", head, Steps(remove=(b,), close=((a, LATER),), preceded=((c, a),)), b)
     assert [version for version, _ in store.versions("T1")] == [Version(a, "k", LATER), expected[-1]]
     head = store.head("T1")
     assert (head.latest, head.current) == (c, expected[-1])  # an older latest does not set it back

@@ -46,10 +46,10 @@ def _kinesis() -> Iterator[Queue]:
 
 
 def _kafka() -> Iterator[Queue]:
-    place = kafka.made(kafka.shared())
-    topic = f"{place.prefix}-telemetry"
-    stream, nowhere = KafkaStream(place, topic), KafkaStream(place, "nowhere", deadline=5)
-    yield Queue(stream, nowhere, lambda count: kafka.read(place, topic, count))
+    address = kafka.made(kafka.shared())
+    topic = f"{address.prefix}-telemetry"
+    stream, nowhere = KafkaStream(address, topic), KafkaStream(address, "nowhere", deadline=5)
+    yield Queue(stream, nowhere, lambda count: kafka.read(address, topic, count))
     stream.close()
 
 

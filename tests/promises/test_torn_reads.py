@@ -14,7 +14,7 @@ from tests.contract.examples import put
 from tests.promises.rivals import BRAKES, NOW_MS, POLICIES
 from tests.promises.torn_dynamodb import TornClient, TornTables
 
-ORDERS = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+ORDERS = [(0, 1), (1, 0)]
 
 
 class Slow:
@@ -58,7 +58,7 @@ def _take(store: DynamoDbStore, minute: int, status: str) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_whatever_shows_first(order: tuple[int, ...]) -> None:
-    """The head, the version that ends, or the one that begins."""
+    """The head, or the version that begins: where the one before it ends is not written."""
     slow = Slow(order)
     _take(slow.writer(slow.commit_all), 1, "ok")
 
@@ -69,7 +69,7 @@ def test_whatever_shows_first(order: tuple[int, ...]) -> None:
     with pytest.raises(Gone):
         _take(slow.writer(dies), 5, "worn")
     slow.planned = list(slow.events)
-    assert len(slow.planned) == 3
+    assert len(slow.planned) == 2
     reader = slow.reader()
     slow.commit_one()
     seen = [version for version, _ in reader.versions("T1")]

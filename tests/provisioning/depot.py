@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from agent.enrollment.connection_test import MqttProof
 from agent.enrollment.credential_store import Wallet
-from agent.enrollment.enrollment_file import Address, EnrolmentFile, address_of
+from agent.enrollment.enrollment_file import EnrolmentFile, ServerAddress, address_of
 from agent.enrollment.rotation import Rotation
 from agent.enrollment.standalone_issuer import HttpsOffice
 from contract.source_limiter import SourceLimiter
@@ -29,28 +29,38 @@ class Depot:
 
     def file(self, truck_id: str) -> EnrolmentFile:
         """Add a truck and make its enrolment file."""
-        self.registry.add(truck_id, {})
-        return EnrolmentFile(
-            version=1,
-            kind="https",
-            truck_id=truck_id,
-            broker=f"mqtts://127.0.0.1:{self.broker.tls_port}",
-            ca=self.registry.authority(),
-            url=f"https://127.0.0.1:{self.server.port}",
-            token=self.registry.make_token(truck_id, hours=1),
-        )
+        broker, url = f"mqtts://127.0.0.1:{self.broker.tls_port}", f"https://127.0.0.1:{self.server.port}"
+        return new_truck_file(self.registry, truck_id, broker=broker, url=url)
+
+
+def new_truck_file(registry: LocalRegistry, truck_id: str, *, broker: str, url: str) -> EnrolmentFile:
+    """Add a truck and make its enrolment file, with the addresses of its box."""
+    registry.add(truck_id, {})
+    return EnrolmentFile(
+        version=1,
+        kind="https",
+        truck_id=truck_id,
+        broker=broker,
+        ca=registry.authority(),
+        url=url,
+        token=registry.make_token(truck_id, hours=1),
+    )
 
 
 def office(file: EnrolmentFile) -> HttpsOffice:
     return HttpsOffice(file.url or "", file.ca, token=file.token)
 
 
-def enrolled(depot: Depot, wallet: Wallet, truck_id: str = "T1") -> Address:
-    file = depot.file(truck_id)
+def enrolled(depot: Depot, wallet: Wallet, truck_id: str = "T1") -> ServerAddress:
+    return enrolled_by(depot.file(truck_id), wallet)
+
+
+def enrolled_by(file: EnrolmentFile, wallet: Wallet) -> ServerAddress:
+    """Enroll with this file, as a gateway does."""
     address = address_of(file)
     Rotation(wallet, office(file), proof(address), address=address, ca=file.ca).run(enrol=True)
     return address
 
 
-def proof(address: Address) -> MqttProof:
+def proof(address: ServerAddress) -> MqttProof:
     return MqttProof(address.broker, address.truck_id)

@@ -48,7 +48,7 @@ def _add(registry: LocalRegistry) -> None:
 
 
 def _settle(registry: LocalRegistry) -> None:
-    registry.settle("T1", registry.get("T1").active[0].id)
+    registry.revoke_others("T1", registry.get("T1").active[0].id)
 
 
 def _finish(registry: LocalRegistry) -> None:

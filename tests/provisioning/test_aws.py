@@ -89,7 +89,7 @@ def test_a_revoked_a_retired_and_a_strangers_certificate_are_refused(
 ) -> None:
     old, new = equip(account, name, tmp_path), equip(account, name, tmp_path)
     assert new.issued
-    account.settle(name, new.issued.id)
+    account.revoke_others(name, new.issued.id)
     assert peer(ministack, name, old).connect() != "Success"
     assert peer(ministack, name, new).connect() == "Success"
     account.retire(name)

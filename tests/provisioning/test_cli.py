@@ -1,5 +1,6 @@
 """`milepost provision` as people and scripts call it, and that no secret leaves it but in a 0600 file."""
 
+import contextlib
 import json
 import os
 import stat
@@ -307,6 +308,9 @@ def test_many_trucks_at_once_by_attribute_list_or_name(cli: Cli, tmp_path: Path)
     assert [one["truck_id"] for one in cli.json("truck", "list", "--after", "S1")] == ["S2", "S3"]
     assert cli.json("truck", "retire", "-w", "group=north", "--yes", "--why", "sold")["revoked"] == 2
     assert [one["truck_id"] for one in cli.json("truck", "list", "--state", "retired")] == ["N1", "N2"]
+    assert [one["truck_id"] for one in cli.json("status", "-w", "group=south", "--limit", 2)] == ["S1", "S2"]
+    assert [one["truck_id"] for one in cli.json("status", "-w", "group=south", "--after", "S1")] == ["S2", "S3"]
+    assert [one["truck_id"] for one in cli.json("status", "--note", "retired")] == ["N1", "N2"]
     (tmp_path / "list.txt").write_text("S1\nS2\n")
     assert cli.json("rotate", "--list", "list.txt", "--ask")["trucks"] == ["S1", "S2"]
     lines = cli.json("log", "--limit", 4)
@@ -321,6 +325,28 @@ def test_many_trucks_at_once_by_attribute_list_or_name(cli: Cli, tmp_path: Path)
     assert cli("truck", "retire", "-w", "group=west", "--yes")[0] == 2
     assert cli("truck", "retire", "S1", "NOBODY", "--yes")[0] == 2  # then nothing is done to any
     assert cli.json("truck", "show", "S1")["state"] == "active"
+
+
+def test_a_terminal_sees_how_far_it_is_and_a_file_does_not(cli: Cli, tmp_path: Path) -> None:
+    """Of an import, and of what is done to many trucks."""
+    cli("init")
+    (tmp_path / "fleet.csv").write_text("truck_id,group\nN1,north\nN2,north\n")
+
+    def on_a_terminal(*arguments: str) -> bytes:
+        ours, theirs = os.openpty()
+        with os.fdopen(ours, "rb", buffering=0) as terminal:
+            command = [sys.executable, "-P", "-m", "milepost", "provision", *arguments]
+            subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True, cwd=tmp_path, timeout=60)
+            os.close(theirs)
+            seen = b""
+            with contextlib.suppress(OSError):  # the terminal's end
+                while some := terminal.read(4096):
+                    seen += some
+        return seen
+
+    assert b"100%" in on_a_terminal("import", "fleet.csv", "--to", "out", "--make-keys")
+    assert b"100%" in on_a_terminal("truck", "retire", "-w", "group=north", "--yes", "--why", "sold")
+    assert "%" not in cli("truck", "reinstate", "N1")[2]
 
 
 def test_an_export_can_be_imported_elsewhere(cli: Cli, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def before(folder: Path, step: str) -> None:
     if step == "ca_finish":
         registry.rotate_authority()
         registry.issue("T1", certificate_authority.new_key()[1])
-        registry.settle("T1", registry.get("T1").active[0].id)
+        registry.revoke_others("T1", registry.get("T1").active[0].id)
     (data / SPARE_KEY).write_text(certificate_authority.new_key()[1])
     registry.close()
 

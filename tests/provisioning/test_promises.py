@@ -84,15 +84,15 @@ def test_a_third_certificate_takes_the_place_of_the_unproven_one(registry: Regis
 def test_settle_leaves_one(registry: Registry, truck: str) -> None:
     registry.issue(truck, request())
     new = registry.issue(truck, request())
-    assert registry.settle(truck, new.id) == 1
-    assert registry.settle(truck, new.id) == 0
+    assert registry.revoke_others(truck, new.id) == 1
+    assert registry.revoke_others(truck, new.id) == 0
     assert [one.id for one in registry.get(truck).active] == [new.id]
 
 
 def test_only_an_active_certificate_settles(registry: Registry, truck: str) -> None:
     kept = registry.issue(truck, request())
     with pytest.raises(Rejected):
-        registry.settle(truck, "0" * 64)
+        registry.revoke_others(truck, "0" * 64)
     assert [one.id for one in registry.get(truck).active] == [kept.id]
 
 

@@ -30,7 +30,8 @@ def statements() -> dict[str, list[dict[str, Any]]]:
         text = json.dumps([policy["PolicyDocument"]["Statement"] for policy in resource["Properties"]["Policies"]])
         for variable, value in {"Partition": "aws", "Region": "us-east-1", "AccountId": NAMES.account}.items():
             text = text.replace(f"${{AWS::{variable}}}", value)
-        for one in itertools.chain.from_iterable(json.loads(text)):
+        for said in itertools.chain.from_iterable(json.loads(text)):
+            one = said["Fn::If"][1] if "Fn::If" in said else said  # under a condition: as if it held
             if "iot:" in json.dumps(one["Action"]):
                 resources = one["Resource"]["Fn::Sub"] if isinstance(one["Resource"], dict) else one["Resource"]
                 found.setdefault(name, []).append({**one, "Resource": resources})
@@ -64,14 +65,14 @@ def denied(call: Callable[..., Any], **arguments: Any) -> bool:
     return False
 
 
-def test_of_the_deployment_only_two_roles_speak_to_trucks_each_on_one_topic() -> None:
-    """The repair function asks for holes, the rules' role answers what time it is."""
-    spoken = {"Repair": "resend", "RulesRole": "time"}
+def test_of_the_deployment_three_roles_publish_each_on_one_topic() -> None:
+    """The repair function asks for holes, the rules' role answers what time it is, the canary is a truck of its own."""
+    spoken = {"Repair": "*/resend", "RulesRole": "*/time", "Canary": "${Prefix}-canary/telemetry"}
     assert len(statements()) == len(spoken)
     for role, (only,) in statements().items():
         (topic,) = (topic for name, topic in spoken.items() if role.startswith(name))
         assert only["Action"] == "iot:Publish"
-        assert only["Resource"] == f"arn:aws:iot:us-east-1:{NAMES.account}:topic/fleet/*/{topic}"
+        assert only["Resource"] == f"arn:aws:iot:us-east-1:{NAMES.account}:topic/fleet/{topic}"
 
 
 def test_the_repair_role_publishes_resend_and_nothing_else(as_role: Callable[..., Clients]) -> None:

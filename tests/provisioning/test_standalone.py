@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from contract import topics
@@ -85,6 +86,19 @@ def test_only_who_has_an_identity_is_a_truck_and_what_was_refused_is_in_the_log(
         assert box.run("dead-letters", "list") == []
     assert "publish_denied client=T1 topic='fleet/T2/telemetry' times=1" in up.said
     assert "publish_denied client=local topic='fleet/" in up.said
+
+
+def test_metrics_tell_what_ends_and_what_the_doors_bound(box: Machine) -> None:
+    with Up(box, "--trucks", 0, "--shoppers", 0) as up:
+        answer = httpx.get(f"{up.ready['http']}/metrics", timeout=10).text
+    found = dict(line.rsplit(" ", 1) for line in answer.splitlines() if not line.startswith("#"))
+    assert 800 < float(found['milepost_certificate_days_left{of="server"}']) <= 825
+    assert float(found['milepost_certificate_days_left{of="ca"}']) > 3000
+    assert found['milepost_truck_certificates{state="in_use"}'] == "1.0"
+    assert found['milepost_truck_certificates{state="cloned"}'] == "0.0"
+    for door in ("http", "enrollment"):
+        assert float(found[f'milepost_connections{{door="{door}",state="limit"}}']) >= 64
+    assert found['milepost_clicks_refused_total{why="limited"}'] == "0.0"
 
 
 def test_http_telemetry_needs_a_key_as_mqtt_needs_an_identity(box: Machine) -> None:

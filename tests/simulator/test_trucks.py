@@ -16,7 +16,7 @@ from agent.buffer.sqlite import SqliteBuffer
 from contract.errors import Misconfigured
 from contract.records import read_sample
 from simulator import sent_ledger
-from simulator.trucks import Fleet, truck_ids
+from simulator.trucks import FleetRun, truck_ids
 
 COMMAND = [sys.executable, "-m", "simulator.cli", "trucks"]
 
@@ -80,7 +80,7 @@ def _high(streams: Any) -> int:
 def test_a_broker_that_comes_back_gets_what_waited(broker: Any, cloud: Any, tmp_path: Path, wait: Any) -> None:
     """The trucks sample on without it, and the drain at the end waits for the network."""
     stop = threading.Event()
-    fleet = Fleet(
+    fleet = FleetRun(
         count=3,
         broker=broker.url,
         folder=tmp_path,
@@ -110,7 +110,7 @@ def test_a_broker_that_comes_back_gets_what_waited(broker: Any, cloud: Any, tmp_
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     """Two fleets on one folder would fight over the buffers; nothing is started."""
-    fleet = Fleet(
+    fleet = FleetRun(
         count=1,
         broker="mqtt://127.0.0.1:9",
         folder=tmp_path,
@@ -128,7 +128,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 
 def test_a_broker_that_is_no_address_is_refused(tmp_path: Path) -> None:
     """By name, before anything is made."""
-    fleet = Fleet(
+    fleet = FleetRun(
         count=1, broker="localhost", folder=tmp_path, speedup=1, minutes=None, until=None, interval=60, drain=0, seed=1
     )
     with pytest.raises(Misconfigured, match="mqtt://"):

@@ -188,5 +188,11 @@ def test_a_flood_of_junk_from_one_source_is_slowed_down_and_others_are_served(up
     shopper = {"event_id": "honest", "event_type": "click", "item_id": "I1"}
     honest = httpx.post(f"{url}/v1/clicks", json=shopper, headers={"x-forwarded-for": "203.0.113.6"})
     assert honest.status_code == 200
+    tiny = b'{"events":[%s]}' % b",".join([b'{"event_type":"c"}'] * 300)  # each counts as 100 bytes
+    small = [
+        httpx.post(f"{url}/v1/clicks", content=tiny, headers={"x-forwarded-for": "203.0.113.7"}).status_code
+        for _ in range(2)
+    ]
+    assert small == [200, 429]
     serves(url, 1)
     assert "clicks_limited peer=203.0.113.5" in up.end()

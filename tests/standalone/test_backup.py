@@ -1,6 +1,7 @@
 """Backup while the service runs, and restore: everything acknowledged before it is in it, and nobody is revived."""
 
 import json
+import shutil
 import subprocess
 import threading
 import time
@@ -118,14 +119,48 @@ def test_orders_in_postgresql_are_of_the_same_instant_and_come_back_on_an_empty_
     assert not (tmp_path / "third").exists()
 
 
-def test_a_lake_cannot_move_and_is_left_out_elsewhere(tmp_path: Path) -> None:
-    (tmp_path / "data" / "lake").mkdir(parents=True)
-    (tmp_path / "data" / "lake" / "part.parquet").write_text("x")
-    back_up(tmp_path / "data", tmp_path / "backup")
-    assert restore(tmp_path / "backup", tmp_path / "other").lake_left_out
-    assert not (tmp_path / "other" / "lake").exists()
-    assert not restore(tmp_path / "backup", tmp_path / "data", replace=True).lake_left_out
-    assert (tmp_path / "data" / "lake" / "part.parquet").exists()
+CLICK = {"event_id": "E1", "event_type": "view", "timestamp": "2026-01-01T00:00:00Z", "session_id": "S1"}
+QUIET = ("--trucks", "0", "--shoppers", "0")
+PLACES = """
+[collector]
+store = 'sqlite:///FOLDER/store.db'
+[commerce]
+database = 'sqlite:///FOLDER/orders.db'
+[lake]
+path = 'FOLDER/tables'
+"""
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_restored_on_an_empty_machine_every_store_agrees(up: Up, tmp_path: Path, elsewhere: bool) -> None:
+    """Also where the settings put stores elsewhere; the lake's Iceberg files name the folder that they were in."""
+
+    def settings(name: str) -> tuple[str, str]:
+        (tmp_path / name).write_text(PLACES.replace("FOLDER", f"{tmp_path}/{name} places") if elsewhere else "")
+        (tmp_path / f"{name} places").mkdir()
+        return "--config", str(tmp_path / name)
+
+    here, there = settings("here"), settings("there")
+    other = Up(tmp_path / "other")
+    url = up.start(*QUIET, *here)["http"]
+    sample = {"truck_id": "B-1", "sampled_at": "2026-01-01T00:00:00Z", "stream_id": "s", "seq": 1, "vehicle_speed": 1}
+    order = {"order_id": "O-1", "currency": "EUR", "lines": [{"item_id": "I1", "price": 1, "quantity": 1}]}
+    assert httpx.post(f"{url}/v1/telemetry", json=sample).status_code == 200
+    assert httpx.post(f"{url}/v1/clicks", json=CLICK).status_code == 200
+    assert httpx.post(f"{url}/v1/orders", json=order).status_code == 201
+    up.ask("lake", "build", *here)
+    up.ask("backup", str(tmp_path / "backup"), *here)
+    up.end()
+    shutil.rmtree(up.folder)
+    shutil.rmtree(tmp_path / "here places")
+    other.ask("restore", str(tmp_path / "backup"), *there)
+    checked = other.ask("lake", "check", *there)
+    assert (checked["ok"], checked["build"]) == (True, 1)
+    assert {row["table"]: row["lake"] for row in checked["checks"] if row["check"] == "count"}["telemetry"] == 1
+    assert other.ask("audit", *there)["trucks"][0]["received"] == 1
+    assert [row["order_id"] for row in other.ask("orders", "list", *there)] == ["O-1"]
+    assert other.ask("clicks", "--by", "session", *there)[0]["session_id"] == "S1"
+    assert (tmp_path / "there places" / "tables" / "catalog.db").exists() is elsewhere
 
 
 def test_what_was_forgotten_since_the_backup_stays_marked(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Refused clicks are bounded by age and size; nothing else is ever removed."""
+"""Refused clicks are bounded by age and size, counted ones by `click_days`; nothing else is ever removed."""
 
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.beacon.settings import BeaconSettings
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest
+from collector.queries.clicks import VIEWS, clicks
 from collector.rows import DeadLetter
+from collector.stores import Store
 from collector.stores.factory import open_reader, open_store
-from standalone.click_retention import expired, keep_within
+from contract import timestamps
+from contract.ingest_items import Item
+from standalone.click_retention import expired, first_kept_day, keep_within
 from standalone.group_commit_writer import Writer
 from tests.provisioning.mosquitto import until
 
@@ -64,7 +69,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 def test_the_running_loop_removes_old_refused_clicks_and_keeps_the_trucks(url: str) -> None:
     store, stop = open_store(url), threading.Event()
-    with Writer(store, Ingest(store, Policy.of("every-sample"))) as writer:
+    with Writer(store, Ingest(store, TrackingPolicy.of("every-sample"))) as writer:
         arguments = (writer, partial(open_reader, url), SMALL)
         thread = threading.Thread(target=keep_within, args=arguments, kwargs={"stop": stop})
         thread.start()
@@ -76,3 +81,39 @@ def test_the_running_loop_removes_old_refused_clicks_and_keeps_the_trucks(url: s
         stop.set()
         thread.join(5)
     store.close()
+
+
+def test_old_counted_events_go_and_stay_counted_and_a_repeat_is_refused_with_a_letter(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    store, stop = open_store(url), threading.Event()
+    old = b'{"event_id": "old", "event_type": "view", "session_id": "s", "timestamp": "2026-01-01T00:00:00Z"}'
+    young = b'{"event_id": "young", "event_type": "view", "session_id": "s"}'
+    now = time.time_ns() // 1_000_000
+
+    def post(writer: Writer, source: str) -> list[str]:
+        items = [Item("click", source, payload, now) for payload in (old, young)]
+        return [receipt.status for receipt in writer.submit(items).result()]
+
+    def seen(store: Store) -> list[object]:
+        return [clicks(store, view) for view in VIEWS]
+
+    with Writer(store, Ingest(store, TrackingPolicy.of("every-sample"))) as writer:
+        assert post(writer, "http:clicks") == ["accepted", "accepted"]
+        before = writer.call(seen).result()
+        arguments = (writer, partial(open_reader, url), BeaconSettings(click_days=30))
+        thread = threading.Thread(target=keep_within, args=arguments, kwargs={"stop": stop})
+        thread.start()
+        until(lambda: writer.call(lambda store: [one.event_id for one in store.clicks()]).result() == ["young"], 10)
+        stop.set()
+        thread.join(5)
+        assert post(writer, "http:clicks") == ["rejected", "duplicate"]
+        assert post(writer, "file:clicks") == ["rejected", "duplicate"]
+        assert writer.call(seen).result() == before
+        letters = writer.call(lambda store: list(store.dead_letters())).result()
+        assert [(one.field, one.reason[:7]) for one in letters] == [("timestamp", "too_old")] * 2
+    store.close()
+
+
+def test_days_are_kept_whole() -> None:
+    noon = 20_000 * DAY + DAY // 2
+    assert first_kept_day(30, noon) == timestamps.from_ms(19_970 * DAY)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 from collector.rows import StoredSample
 from collector.settings import CollectorSettings
@@ -28,7 +28,7 @@ from contract.errors import Misconfigured, Rejected
 from contract.forgotten import Forgotten, Span
 from contract.ingest_items import Item
 from standalone import forget
-from standalone.forget import Rooms
+from standalone.forget import ForgettingRooms
 from tests import postgresql
 from tests.commerce.examples import event, order
 from tests.commerce.test_plans import a_plan
@@ -89,7 +89,7 @@ SAMPLE = {
 class Installation:
     """A data directory with the life of two customers in it, and the doors by which it came."""
 
-    rooms: Rooms
+    rooms: ForgettingRooms
 
     @property
     def shop(self) -> Database:
@@ -100,7 +100,7 @@ class Installation:
         """Everything that was ever sent, again and again; the statuses."""
         marks = Forgotten(self.rooms.data_dir)
         store = open_store(self.rooms.collector.store_url)
-        taker = Ingest(store, Policy.of(None), forgotten=marks)
+        taker = Ingest(store, TrackingPolicy.of(None), forgotten=marks)
         items = [Item("click", "http:clicks", each, NOW_MS) for each in CLICKS]
         items += [Item("telemetry", "http:telemetry", SAMPLE, NOW_MS)]
         items += [Item("click", "http:clicks", b'["customer-Xena"', NOW_MS, text='["customer-Xena"')]
@@ -162,8 +162,10 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
     if request.param == "postgresql":
         url = postgresql.database(request.getfixturevalue("cluster"), f"shop_{uuid.uuid4().hex}")
     shop = open_database(url)
-    found = Installation(Rooms(CollectorSettings(data_dir=data_dir), CommerceSettings(database=url), shop))
-    found.deliver()
+    collector = CollectorSettings(data_dir=data_dir)
+    Installation(ForgettingRooms(collector, CommerceSettings(database=url), shop)).deliver()
+    stores = forget.stores_of(collector, None)
+    found = Installation(ForgettingRooms(collector, CommerceSettings(database=url), shop, stores))
     plan = a_plan("O-1", "O-2")
     Plans(shop).save(plan, made_ms=NOW_MS)
     (data_dir / "up.log").write_text("order_refused customer-Xena\n")
@@ -286,7 +288,7 @@ def test_a_sample_of_the_time_that_comes_later_has_no_position(installation: Ins
     store = open_store(installation.rooms.collector.store_url)
     late = {**SAMPLE, "seq": 2, "sampled_at": timestamps.from_ms(NOW_MS - 30_000)}
     new = {**SAMPLE, "seq": 3, "sampled_at": timestamps.from_ms(NOW_MS)}
-    taker = Ingest(store, Policy.of(None), forgotten=Forgotten(installation.rooms.data_dir))
+    taker = Ingest(store, TrackingPolicy.of(None), forgotten=Forgotten(installation.rooms.data_dir))
     taker.ingest([Item("telemetry", "http:telemetry", each, NOW_MS) for each in (late, new)])
     store.close()
     places = [json.loads(each.text)["gps_location"]["latitude"] for each in _samples(installation)]

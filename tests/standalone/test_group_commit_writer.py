@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 from collector.stores.sqlite.store import SqliteStore
 from contract.errors import Retryable
@@ -30,7 +30,7 @@ def _items(count: int, truck: str = "T1") -> list[Item]:
 def test_a_group_larger_than_the_queue_is_taken_when_nothing_waits(tmp_path: Path) -> None:
     """Thirty trucks that come back with 2,000 samples each were refused as busy for ever."""
     store = SqliteStore(tmp_path / "milepost.db")
-    with Writer(store, Ingest(store, Policy.of())) as writer:
+    with Writer(store, Ingest(store, TrackingPolicy.of())) as writer:
         receipts = writer.submit(_items(MAX_QUEUED + 1)).result(120)
     assert {receipt.status for receipt in receipts} == {"accepted"}
     store.close()
@@ -38,7 +38,7 @@ def test_a_group_larger_than_the_queue_is_taken_when_nothing_waits(tmp_path: Pat
 
 def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "milepost.db")
-    writer = Writer(store, Ingest(store, Policy.of()))  # its thread has not begun: nothing leaves the queue
+    writer = Writer(store, Ingest(store, TrackingPolicy.of()))  # its thread has not begun: nothing leaves the queue
     writer.submit(_items(MAX_QUEUED))
     with pytest.raises(Retryable, match="wait to be written"):
         writer.submit(_items(1))

@@ -1,4 +1,4 @@
-"""A real nginx before a running `milepost up`: by the lines of docs/security.md, and by lines that somebody forgot."""
+"""Real nginx and Caddy before a running `milepost up`: by the lines of docs/security.md, and by lines forgotten."""
 
 import os
 import re
@@ -20,99 +20,150 @@ QUIET = ("--trucks", "0", "--shoppers", "0")
 FOR_THIS_MACHINE = ["/", "/metrics", "/api/v1/fleet", "/healthz", "/dashboards"]
 CLICK = {"event_id": "E1", "event_type": "click", "item_id": "I1"}
 
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+CADDY = shutil.which("caddy")
 
-Nginx = Callable[[str], httpx.Client]
+Proxy = Callable[[str], httpx.Client]
+"""Takes the proxy's lines; returns a client that calls it by the shop's name."""
 
 
-@pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[Nginx]:
-    """Start nginx with these lines inside its `server`; a client that calls it by the shop's name."""
-    started: list[subprocess.Popen[bytes]] = []
-    clients: list[httpx.Client] = []
+class Proxies:
+    """Processes of the test, ended by their ids."""
 
-    def start(lines: str) -> httpx.Client:
-        port = free_port()
-        folder = tmp_path / f"nginx-{len(started)}"
-        folder.mkdir()
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._clients: list[httpx.Client] = []
+
+    def nginx(self, lines: str) -> httpx.Client:
+        """Start nginx with these lines inside its `server`."""
+        folder, port = self._new()
         file = folder / "nginx.conf"
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
         file.write_text(
             f"{'user root;' if os.geteuid() == 0 else ''} daemon off; pid {folder}/pid;\n"
-            f"error_log {folder}/error.log; events {{}}\n"
+            f"error_log {folder}/log; events {{}}\n"
             f"http {{ access_log off;\n{temporary}\nserver {{ listen 127.0.0.1:{port};\n{lines}\n}} }}\n"
         )
-        started.append(subprocess.Popen([str(NGINX), "-c", str(file), "-p", str(folder)], stderr=subprocess.PIPE))
-        clients.append(httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"host": "shop.example"}))
+        return self._start([str(NGINX), "-c", str(file), "-p", str(folder)], folder, port)
+
+    def caddy(self, lines: str) -> httpx.Client:
+        """Start Caddy with this site, which is of shop.example, here without TLS."""
+        folder, port = self._new()
+        file = folder / "Caddyfile"
+        site = lines.replace("shop.example {", f"http://shop.example:{port} {{\nbind 127.0.0.1\n")
+        assert site != lines
+        file.write_text(f"{{\nadmin off\nauto_https off\n}}\n{site}\n")
+        return self._start([str(CADDY), "run", "--config", str(file), "--adapter", "caddyfile"], folder, port)
+
+    def end(self) -> None:
+        for client in self._clients:
+            client.close()
+        for process in self._started:
+            process.terminate()
+            process.wait(10)
+
+    def _new(self) -> tuple[Path, int]:
+        folder = self._folder / f"proxy-{len(self._started)}"
+        folder.mkdir()
+        return folder, free_port()
+
+    def _start(self, command: list[str], folder: Path, port: int) -> httpx.Client:
+        homes = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
+        with (folder / "log").open("ab") as log:
+            self._started.append(subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **homes}))
+        self._clients.append(httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"host": "shop.example"}))
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             try:
-                clients[-1].get("/nothing")
+                self._clients[-1].get("/nothing")
             except httpx.TransportError:
                 time.sleep(0.02)
             else:
-                return clients[-1]
-        raise AssertionError((folder / "error.log").read_text())
-
-    yield start
-    for client in clients:
-        client.close()
-    for process in started:
-        process.terminate()
-        process.wait(10)
+                return self._clients[-1]
+        raise AssertionError((folder / "log").read_text())
 
 
-def documented(url: str) -> str:
-    """nginx's lines of the page, for the running service's address."""
-    (block,) = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)
-    assert "http://127.0.0.1:8080" in block
-    return str(block).replace("http://127.0.0.1:8080", url)
+@pytest.fixture
+def proxies(tmp_path: Path) -> Iterator[Proxies]:
+    found = Proxies(tmp_path)
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def nginx(proxies: Proxies) -> Proxy:
+    if NGINX is None:
+        pytest.skip("nginx is not installed")
+    return proxies.nginx
+
+
+@pytest.fixture(params=["nginx", "caddy"])
+def documented(request: pytest.FixtureRequest, proxies: Proxies) -> Proxy:
+    """Takes the address of the running service; the proxy has the lines of the page."""
+    if {"nginx": NGINX, "caddy": CADDY}[request.param] is None:
+        pytest.skip(f"{request.param} is not installed")
+    (block,) = re.findall(rf"```{request.param}\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)
+    assert "127.0.0.1:8080" in block
+    start = proxies.nginx if request.param == "nginx" else proxies.caddy
+    return lambda url: start(str(block).replace("127.0.0.1:8080", url.removeprefix("http://")))
 
 
 def test_through_the_documented_proxy_visitors_click_and_reach_nothing_else(
-    up: Up, nginx: Nginx, tmp_path: Path
+    up: Up, documented: Proxy, tmp_path: Path
 ) -> None:
     config = tmp_path / "milepost.toml"
     (settings,) = re.findall(r"```toml\n(\[http\]\n.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)
     config.write_text(f"{settings}[beacon]\nrate = 0.01\nburst = 5\n")
-    shop = nginx(documented(up.start(*QUIET, "--config", str(config))["http"]))
+    shop = documented(up.start(*QUIET, "--config", str(config))["http"])
     assert shop.post("/v1/clicks", json=CLICK).json()["receipts"][0]["status"] == "accepted"
     assert shop.get("/beacon.js").status_code == 200
     for path in FOR_THIS_MACHINE:
         assert shop.get(path).status_code == 404, path
     statuses = [shop.post("/v1/clicks", json=CLICK, headers={"x-forwarded-for": "6.6.6.6"}) for _ in range(10)]
     assert 429 in [one.status_code for one in statuses]
-    assert "clicks_limited peer=127.0.0.1" in up.end()  # nginx's word counts, not what the visitor claims to be
+    assert "clicks_limited peer=127.0.0.1" in up.end()  # the proxy's word counts, not what the visitor claims to be
 
 
 CARELESS = {
     "as nginx does by itself": "location / { proxy_pass URL; }",
     "Host only": "location / { proxy_pass URL; proxy_http_version 1.1; proxy_set_header Host $host; }",
     "address only": "location / { proxy_pass URL; proxy_http_version 1.1; proxy_set_header X-Forwarded-For 1.2.3.4; }",
+    "Caddy": "shop.example {\nreverse_proxy URL\n}",
+    "Caddy that changes the Host": "shop.example {\nreverse_proxy URL {\nheader_up Host localhost\n}\n}",
 }
 
 
-def test_through_a_proxy_that_forwards_everything_nothing_of_this_machine_is_open(up: Up, nginx: Nginx) -> None:
+@pytest.mark.parametrize("name", CARELESS)
+def test_through_a_proxy_that_forwards_everything_nothing_of_this_machine_is_open(
+    up: Up, proxies: Proxies, name: str
+) -> None:
+    is_caddy = name.startswith("Caddy")
+    if (CADDY if is_caddy else NGINX) is None:
+        pytest.skip("this proxy is not installed")
     url = up.start(*QUIET)["http"]
     for path in FOR_THIS_MACHINE:
         assert httpx.get(f"{url}{path}").status_code in (200, 404), path
     sample = {"truck_id": "T1", "sampled_at": "2026-01-01T00:00:00Z", "vehicle_speed": 1}
     order = {"order_id": "O-1", "customer_id": "C-1", "lines": []}
-    for name, lines in CARELESS.items():
-        visitor = nginx(lines.replace("URL", url))
-        for path in FOR_THIS_MACHINE:
-            answer = visitor.get(path)
-            if path == "/healthz":
-                assert answer.json() == {"status": "ok"}, name
-            else:
-                assert answer.status_code in (401, 403), (name, path, answer.text)
-        assert visitor.post("/v1/orders", json=order).status_code in (401, 403), name
-        assert visitor.post("/v1/telemetry", json=sample).status_code in (401, 403), name
-        assert visitor.post("/v1/clicks", json=CLICK).status_code == 200, name
+    visitor = (proxies.caddy if is_caddy else proxies.nginx)(CARELESS[name].replace("URL", url))
+    for path in FOR_THIS_MACHINE:
+        answer = visitor.get(path)
+        if path == "/healthz":
+            assert answer.json() == {"status": "ok"}
+        else:
+            assert answer.status_code in (401, 403), (path, answer.text)
+    assert visitor.post("/v1/orders", json=order).status_code in (401, 403)
+    assert visitor.post("/v1/telemetry", json=sample).status_code in (401, 403)
+    assert visitor.post("/v1/clicks", json=CLICK).status_code == 200
 
 
-def test_a_proxy_sees_the_answer_to_a_body_over_the_limit(up: Up, nginx: Nginx) -> None:
-    shop = nginx(f"client_max_body_size 10m;\n{documented(up.start(*QUIET)['http'])}")
-    for _ in range(10):
+def test_whoever_sends_a_body_over_the_limit_sees_the_answer(up: Up, nginx: Proxy) -> None:
+    """By a connection that stays open, by one that closes with the answer, and by nginx, which speaks HTTP/1.0."""
+    url = up.start(*QUIET)["http"]
+    shop = nginx(f"client_max_body_size 10m; location / {{ proxy_pass {url}; proxy_set_header Host $host; }}")
+    for _ in range(5):
+        for headers in ({}, {"connection": "close"}):
+            answer = httpx.post(f"{url}/v1/clicks", content=b" " * 3_000_000, headers=headers)
+            assert answer.status_code == 413, headers
         assert shop.post("/v1/clicks", content=b" " * 3_000_000).status_code == 413

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.timing.clock import TimeQuality
 from contract.ingest_items import Item, Receipt
 from iot_rules.engine import Rules, load_documents
-from standalone.mqtt_consumer import MqttConsumer
+from standalone.mqtt_sessions import MqttSessions
 from tests.agent.conftest import broker, make_broker  # noqa: F401 - fixtures
 from tests.agent.fakes import FastClock
 from tests.agent.live import Broker, Listener, wait_for
@@ -30,7 +30,7 @@ def _stored(items: list[Item]) -> "Future[list[Receipt]]":
 
 
 def test_samples_of_a_clock_two_hours_ahead_are_dated_by_the_cloud(broker: Broker, tmp_path: Path) -> None:  # noqa: F811
-    collector = MqttConsumer(broker.url, "collector", Rules(load_documents()), _stored)
+    collector = MqttSessions(broker.url, "collector", Rules(load_documents()), _stored)
     collector.start()
     listener = Listener(broker.port)
     clock = Unvouched(1.0, datetime.now(UTC) + timedelta(hours=2))

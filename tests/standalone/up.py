@@ -23,6 +23,7 @@ class Up:
     options: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     descriptors: int | None = None
+    log: Path | None = None  # takes what it says on stderr, for who reads it meanwhile
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "MILEPOST_COLLECTOR__RESEND_AFTER": "1"}
@@ -32,7 +33,7 @@ class Up:
         self.process = subprocess.Popen(
             [*MILEPOST, "up", "--port", "0", "--data-dir", str(self.folder), "--json", *self.options, *more],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.log.open("ab") if self.log else subprocess.PIPE,
             env=self.environment(),
             preexec_fn=self._limit if self.descriptors else None,
         )
@@ -60,7 +61,8 @@ class Up:
         """Ask it to end; what it said."""
         assert self.process
         self.process.terminate()
-        return self.process.communicate(timeout=30)[1].decode()
+        said = self.process.communicate(timeout=30)[1]
+        return self.log.read_text() if self.log else said.decode()
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""

@@ -1,12 +1,14 @@
-"""A small fleet and its shop with at least one row in every mart that has a producer; and reading all marts."""
+"""A small fleet and its shop with at least one row in every mart; and reading all marts."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from commerce.orders.service import Orders
 from commerce.queries import Database
-from commerce.registers.documents import CUSTOMERS, ITEMS, VEHICLES
+from commerce.registers.documents import CUSTOMERS, ITEMS, SERVICES, VEHICLES
 from commerce.registers.register import Register
+from commerce.registers.services import read_service
+from commerce.routes.plans import Plans
 from contract import timestamps
 from contract.fleet import FleetSettings, Zone
 from tests.commerce.examples import event, order
@@ -24,8 +26,6 @@ TERMS = Terms(
     FleetSettings(fuel_price=1.75),
     (Zone("depot", "Depot's yard", 45, (_DEPOT,)),),
 )
-EMPTY = {"route_day"}
-"""Marts whose producer does not exist yet."""
 
 
 def samples() -> list[Record]:
@@ -85,13 +85,16 @@ def clicks() -> list[Record]:
 
 
 def register(shop: Database) -> None:
-    """A vehicle, a customer, two items of the catalogue, and three orders in different states."""
+    """A vehicle, a customer, two items of the catalogue, two services, and three orders in different states."""
     vehicle = {"truck_id": "T1", "tank_litres": 300, "service_every_km": 10, "valid_from": "2024-01-01T00:00:00Z"}
     Register(shop, VEHICLES).put(VEHICLES.read(vehicle), received_ms=RECEIVED)
     Register(shop, CUSTOMERS).put(CUSTOMERS.read({"customer_id": "C1", "country": "DE"}), received_ms=RECEIVED)
     for item in ("I0", "I9"):
         document = {"item_id": item, "name": f"Item {item}", "stock": 12, "category": "Shoes", "price": 9.5}
         Register(shop, ITEMS).put(ITEMS.read(document), received_ms=RECEIVED)
+    for truck, item in (("T1", "service"), ("T2", "tyre_fl")):
+        service = read_service(truck, {"item": item, "at": "2024-06-03T12:30:00.000Z"}, received_ms=RECEIVED)
+        Register(shop, SERVICES).put(service, received_ms=RECEIVED)
     orders = Orders(shop)
     placed = timestamps.to_ms("2024-06-02T08:00:00.000Z")
     for n, kinds in enumerate((("packed", "loaded", "delivered"), ("packed", "loaded", "delivered", "returned"), ())):
@@ -103,6 +106,19 @@ def register(shop: Database) -> None:
             moment = placed + step * 1_800_000
             told = event(kind, at_ms=moment, **({"truck_id": "T1"} if kind == "loaded" else {}))
             orders.take_event(f"o{n}", told, received_ms=moment, payload=b"{}")
+
+
+def plan(shop: Database) -> None:
+    """T1 is to bring o0 and o1, o1 once more on the day after; a plan before that had only o2."""
+    plans, made = Plans(shop), timestamps.to_ms("2024-06-02T07:00:00.000Z")
+    first, second = ("2024-06-02T09:05:00.000Z", "2024-06-02T09:20:00.000Z"), ("2024-06-03T09:00:00.000Z",)
+    for names, arrivals, km in ((("o2",), first[:1], 9.5), (("o0", "o1"), first, 31.5), (("o1",), second, 11.0)):
+        stops = [
+            {"stop_no": n, "order_id": name, "latitude": 52.1, "longitude": 13.0, "arrive_at": when, "leave_at": when}
+            for n, (name, when) in enumerate(zip(names, arrivals, strict=True), 1)
+        ]
+        route = {"truck_id": "T1", "km": km, "hours": 1.5, "given_order_km": 40.0, "saved_litres": 2.5, "stops": stops}
+        plans.save({"depot": {"latitude": 52.0, "longitude": 13.0}, "trucks": [route]}, made_ms=made)
 
 
 def fill(fleet: Fleet) -> None:
@@ -117,6 +133,7 @@ def refused_and_registered(fleet: Fleet) -> None:
     """A sample that is refused, and what stands in the registers and orders."""
     fleet.take([{"truck_id": "T1", "vehicle_speed": "fast"}], received="2024-06-02T12:00:00.000Z")
     register(fleet.shop)
+    plan(fleet.shop)
 
 
 def marts() -> Iterator[tuple[str, list[str]]]:

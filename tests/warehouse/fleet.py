@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 from collector.stores.factory import open_reader, open_store
 from commerce.storage.database import Database, open_database
@@ -16,7 +16,7 @@ from contract.ingest_items import Item, Receipt
 from warehouse.build import build
 from warehouse.engines import Engine
 from warehouse.engines.duckdb import DuckDbEngine
-from warehouse.lake.build import Lake, Sources
+from warehouse.lake.build import Lake, LakeSources
 from warehouse.lake.check import check
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import relation
@@ -34,7 +34,7 @@ class Fleet:
         self.url = f"sqlite:///{folder / 'milepost.db'}"
         self._store = open_store(self.url)
         self._shop: Database | None = None
-        self._ingest = Ingest(self._store, Policy.of())
+        self._ingest = Ingest(self._store, TrackingPolicy.of())
 
     def take(self, records: Iterable[Record], *, received: str | None = None) -> list[Receipt]:
         """Telemetry, each received a second after it was sampled, or all at `received`."""
@@ -59,7 +59,7 @@ class Fleet:
         reader = open_reader(self.url)
         assert reader
         try:
-            return self.lake.build(Sources(reader, self._shop), **options)
+            return self.lake.build(LakeSources(reader, self._shop), **options)
         finally:
             reader.close()
 

@@ -1,10 +1,11 @@
 """Where the models run: `Engine` builds the marts of one finished lake build, whole or not at all."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from warehouse.lake.schema import Table
+from warehouse.lake.schema import LakeTable
 
 Rows = list[dict[str, Any]]
 
@@ -24,7 +25,7 @@ class LakeView:
     changed: Mapping[str, frozenset[str]] | None
 
 
-def files_of(lake: LakeView, table: Table) -> list[str]:
+def files_of(lake: LakeView, table: LakeTable) -> list[str]:
     """The Parquet files of a table, of all days."""
     return [path for paths in lake.files.get(table.name, {}).values() for path in paths]
 
@@ -33,11 +34,19 @@ class Engine(Protocol):
     """A database that holds the marts."""
 
     def holds(self) -> tuple[int, str] | None:
-        """The lake build that the marts are made of and the digest of the models that made them; None: no marts yet."""
+        """What the marts are made of.
+
+        Returns:
+            The lake build and the digest of the models that made them; None where there are no marts yet.
+        """
         ...
 
     def build(self, lake: LakeView, models_digest: str) -> dict[str, int]:
         """Make the marts those of a lake build, in one transaction: a reader sees the old ones or the new ones.
+
+        Args:
+            lake: the finished build to read.
+            models_digest: kept beside the marts, for `holds`.
 
         Returns:
             Mart → rows.
@@ -51,7 +60,21 @@ class Engine(Protocol):
     def query(self, sql: str) -> Rows:
         """The rows of one SELECT over the marts; it can change nothing.
 
+        Args:
+            sql: in the engine's dialect; the marts' names need no schema.
+
+        Returns:
+            One mapping a row, column → the engine's own value; in the order that the SQL gives.
+
         Raises:
             Misconfigured: the SQL is wrong, or there are no marts yet.
+        """
+        ...
+
+    def held(self) -> AbstractContextManager[None]:
+        """For several queries: while it is open they may be cheaper, since a file is opened once.
+
+        Returns:
+            To be entered; inside it all queries of this process read one build.
         """
         ...

@@ -6,18 +6,21 @@ is killed leaves a file that the next one overwrites.
 
 import re
 import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
 from contract.errors import Misconfigured, Unreachable
-from warehouse.engines import LakeView, Rows, files_of
+from warehouse.engines import LakeView, Rows
 from warehouse.engines.building import audits, counted, example, failed, statements
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import checked_relation, damaged
-from warehouse.rendering import models
+from warehouse.rendering import RenderedModel, models
 
 _SCHEMAS = ("lake", "base", "marts")
+_PART = 32_000_000  # bytes of Parquet that are turned into rows by day at a time
 _FUNCTIONS_OFF = "SET enable_external_access = false"
 
 
@@ -41,6 +44,27 @@ def _one(db: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
 def _rows(cursor: duckdb.DuckDBPyConnection) -> Rows:
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _parts(held: Mapping[str, Sequence[str]], days: Iterable[str]) -> list[frozenset[str]]:
+    """Days in order, as many at a time as their files have _PART bytes, but at least one."""
+    parts: list[set[str]] = []
+    size = 0
+    for day in sorted(days):
+        more = sum(Path(path).stat().st_size for path in held.get(day, ()))
+        if not parts or size + more > _PART:
+            parts.append(set())
+            size = 0
+        parts[-1].add(day)
+        size += more
+    return [frozenset(part) for part in parts]
+
+
+def _audit(db: duckdb.DuckDBPyConnection, model: RenderedModel, days: frozenset[str] | None) -> None:
+    for name, query in audits(model, days):
+        found = db.execute(counted(query)).fetchone()
+        if found and found[0]:
+            raise failed(model, name, found[0], _rows(db.execute(example(query)))[0])
 
 
 class DuckDbEngine:
@@ -90,16 +114,15 @@ class DuckDbEngine:
         db.execute("BEGIN")
         for name in _SCHEMAS:
             db.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
-        days = lake.changed["telemetry"] if lake.changed is not None else None
         counts: dict[str, int] = {}
-        self._sources(db, lake)
+        days = lake.changed["telemetry"] if lake.changed is not None else None
+        self._by_day(db, lake, days)
+        self._sources(db, lake, lake.files)
         for model in models("duckdb"):
-            for statement in statements(model, days):
-                db.execute(statement)
-            for name, query in audits(model, days):
-                found = db.execute(counted(query)).fetchone()
-                if found and found[0]:
-                    raise failed(model, name, found[0], _rows(db.execute(example(query)))[0])
+            if not model.by_day:
+                for statement in statements(model, None):
+                    db.execute(statement)
+                _audit(db, model, None)
             if model.name.startswith("marts."):
                 total = db.execute(f"SELECT count(*) FROM {model.name}").fetchone()
                 counts[model.name.removeprefix("marts.")] = total[0] if total else 0
@@ -110,12 +133,35 @@ class DuckDbEngine:
         db.execute("CHECKPOINT")
         return counts
 
-    def _sources(self, db: duckdb.DuckDBPyConnection, lake: LakeView) -> None:
+    def _by_day(self, db: duckdb.DuckDBPyConnection, lake: LakeView, days: frozenset[str] | None) -> None:
+        """The models whose rows of a day are made of the lake's rows of that day, a part of the days at a time.
+
+        So what a build needs of memory and of Parquet files at a time does not grow with the lake.
+        """
+        held = lake.files["telemetry"]
+        parts = _parts(held, held if days is None else days)
+        if days is None:  # the first part makes the tables, also where there is no day
+            parts = parts or [frozenset()]
+        for number, part in enumerate(parts):
+            mine = {day: paths for day, paths in held.items() if day in part}
+            self._sources(db, lake, {**lake.files, "telemetry": mine})
+            for model in models("duckdb"):
+                if model.by_day:
+                    for statement in statements(model, None if number == 0 and days is None else part):
+                        db.execute(statement)
+                    _audit(db, model, part)
+
+    def _sources(
+        self, db: duckdb.DuckDBPyConnection, lake: LakeView, files: Mapping[str, Mapping[str, Sequence[str]]]
+    ) -> None:
         """A lasting view may not name a temporary one: the raw relation is written into it."""
-        held = {table.name: checked_relation(db, table, files_of(lake, table)) for table in TABLES}
+        held = {}
+        for table in TABLES:
+            paths = [path for each in files.get(table.name, {}).values() for path in each]
+            held[table.name] = checked_relation(db, table, paths)
         for name, query in lake.sources.items():
-            for table, rows in held.items():
-                query = query.replace(f"FROM raw_{table}", f"FROM {rows} AS raw_{table}")
+            for table_name, rows in held.items():
+                query = query.replace(f"FROM raw_{table_name}", f"FROM {rows} AS raw_{table_name}")
             db.execute(f"CREATE OR REPLACE VIEW lake.{name} AS {query}")
 
     def query(self, sql: str) -> Rows:
@@ -129,6 +175,14 @@ class DuckDbEngine:
             except duckdb.Error as error:
                 raise Misconfigured(f"the warehouse refuses the SQL: {error}") from None
             return _rows(cursor)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        if not self._path.exists():
+            yield
+            return
+        with self._reading():  # DuckDB shares one opened file within a process
+            yield
 
     def _reading(self) -> duckdb.DuckDBPyConnection:
         try:

@@ -6,7 +6,7 @@ Every build makes every mart from the start: what DuckDB keeps by day is not kep
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ class PostgresEngine:
 
     def __init__(self, url: str) -> None:
         self._url = url
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def holds(self) -> tuple[int, str] | None:
         with self._connected() as connection:

@@ -8,6 +8,7 @@ quotes.
 import json
 import os
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ class SnowflakeEngine:
 
     def __init__(self, url: str, python: Path) -> None:
         self._connection, self._python = connection_of(url), python
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def holds(self) -> tuple[int, str] | None:
         try:

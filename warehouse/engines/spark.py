@@ -6,6 +6,7 @@ every mart from the start. Needs the environment `.venv-spark` and Java 17.
 
 import json
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import duckdb
@@ -28,6 +29,9 @@ class SparkEngine:
 
     def __init__(self, folder: Path, python: Path) -> None:
         self._folder, self._python = folder, python
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def holds(self) -> tuple[int, str] | None:
         path = self._folder / "build.json"

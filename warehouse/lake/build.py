@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.queries.changes import clicks_received, samples_received
 from collector.stores import Reader
 from commerce.queries import Database
-from contract import timestamps
+from contract import machine_clock, timestamps
 from contract.errors import Retryable
 from warehouse.lake import commerce_rows, schema, store_rows
 from warehouse.lake.catalog import Build, LakeCatalog
@@ -43,7 +42,7 @@ class _Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class LakeSources:
     """What a lake is made of: the collector's store and the database of commerce; None where there is none yet."""
 
     reader: Reader | None = None
@@ -64,7 +63,7 @@ class Lake:
         self.catalog = LakeCatalog(self.folder)
         self._memory, self._keep_days = memory, keep_days
 
-    def build(self, sources: Sources, *, whole: bool = False, started_ms: int | None = None) -> dict[str, Any]:
+    def build(self, sources: LakeSources, *, whole: bool = False, started_ms: int | None = None) -> dict[str, Any]:
         """Bring every table up to date.
 
         Args:
@@ -81,30 +80,46 @@ class Lake:
             Misconfigured: the catalogue cannot be used.
             Unreachable: the disk is full, or a data file cannot be read or written.
         """
-        started = int(time.time() * 1000) if started_ms is None else started_ms
+        started = machine_clock.now_ms() if started_ms is None else started_ms
         with self._alone():
-            if self.catalog.was_moved():
-                self.catalog.clear()
+            self._settle()
             last = self.catalog.newest()
             whole = whole or last is None
             try:
-                return self._build(sources, None if whole else last, last, started)
+                return self._build(sources, None if whole else last, last, started, events=last)
             except DamagedFile:
-                if whole or last is None:
+                if last is None:
                     raise
-                return self._build(sources, None, last, started)  # the store still has every row
+                return self._build(sources, None, last, started)  # the store still has every row that it keeps
 
-    def _build(self, sources: Sources, base: Build | None, last: Build | None, started: int) -> dict[str, Any]:
+    def adapt_location(self) -> None:
+        """Make a lake that was copied here from another folder readable; any other stays as it is.
+
+        Raises:
+            Misconfigured: a file of it is missing.
+            Retryable: a build runs on it.
+        """
+        if self.folder.exists():
+            with self._alone():
+                self._settle()
+
+    def _settle(self) -> None:
+        if self.catalog.was_moved():
+            from warehouse.lake import relocation  # imports pyiceberg, which a build without news does not need
+
+            relocation.adapt_location(self.catalog)
+
+    def _build(
+        self, sources: LakeSources, base: Build | None, last: Build | None, started: int, *, events: Build | None = None
+    ) -> dict[str, Any]:
         scratch = self.folder / ".stage"
         shutil.rmtree(scratch, ignore_errors=True)
-        run = _Run(self.catalog, sources, base, started, self._memory)
+        run = _Run(self.catalog, sources, base, events, started, self._memory)
         try:
             marks = run.all_tables()
             done = run.progress
             if last is None or done.snapshots != last.snapshots or _read(marks) != _read(last.marks):
-                last = self.catalog.record(
-                    timestamps.from_ms(int(time.time() * 1000)), snapshots=done.snapshots, marks=marks, days=done.days
-                )
+                last = self.catalog.record(machine_clock.now(), snapshots=done.snapshots, marks=marks, days=done.days)
                 self._expire(started)
         except (OSError, duckdb.Error, SQLAlchemyError) as error:
             raise full_disk(error, self.folder) or error from None
@@ -136,10 +151,22 @@ def _read(marks: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Run:
-    """One build under way. base: the build whose rows are kept and whose marks are read from; None reads all."""
+    """One build under way.
 
-    def __init__(self, catalog: LakeCatalog, sources: "Sources", base: Build | None, started: int, memory: str) -> None:
-        self._catalog, self._base, self._started = catalog, base, started
+    base: the build whose rows are kept and whose marks are read from; None reads all. events: the build whose shop
+    events are kept where the store has dropped them; None keeps none of them.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a build is made of
+        self,
+        catalog: LakeCatalog,
+        sources: "LakeSources",
+        base: Build | None,
+        events: Build | None,
+        started: int,
+        memory: str,
+    ) -> None:
+        self._catalog, self._base, self._events, self._started = catalog, base, events, started
         self._reader, self._shop = sources.reader, sources.shop
         self._db = connection(catalog.folder / ".stage", memory)
         self._marks: Mapping[str, Any] = base.marks if base else {}
@@ -164,14 +191,17 @@ class _Run:
             self._snapshot(table, "documents", commerce_rows.DOCUMENT, documents, commerce_select(table))
         return marks
 
-    def _writer(self, table: schema.Table, *, fresh: bool = False) -> TableWriter:
+    def _writer(self, table: schema.LakeTable, *, fresh: bool = False) -> TableWriter:
         """fresh: as if the table held nothing."""
-        snapshot = self._base.snapshots.get(table.name) if self._base and not fresh else None
+        return self._writer_from(table, None if fresh else self._base)
+
+    def _writer_from(self, table: schema.LakeTable, base: Build | None) -> TableWriter:
+        snapshot = base.snapshots.get(table.name) if base else None
         held = self._catalog.files(table, snapshot)
         ids = self._catalog.field_ids(table)
         return TableWriter(self._db, table, self._catalog.folder, held=held, ids=ids)
 
-    def _commit(self, table: schema.Table, writer: TableWriter, written: Mapping[str, Sequence[str]]) -> None:
+    def _commit(self, table: schema.LakeTable, writer: TableWriter, written: Mapping[str, Sequence[str]]) -> None:
         untouched = {day: paths for day, paths in writer.files.items() if day not in written}
         paths = [path for each in (untouched, written) for group in each.values() for path in group]
         self.progress.snapshots[table.name] = self._catalog.commit(table, paths)
@@ -221,22 +251,27 @@ class _Run:
             return None
         since = int(self._marks.get("started_ms", 0)) - _OVERLAP_MS
         received = clicks_received(self._reader, self._marks.get("clicks"), max(since, 0))
-        writer = self._writer(table, fresh=received.whole)
+        dropped = self._reader.recountable_from() if received.whole else ""
+        base = self._events if dropped else None if received.whole else self._base
+        writer = self._writer_from(table, base)
         self._db.register("clicks", store_rows.batches(store_rows.CLICK, store_rows.clicks(received.rows)))
         days = writer.stage(click_select())
         self._db.unregister("clicks")
-        query = (
-            f"SELECT DISTINCT CAST(held.day AS VARCHAR) FROM {writer.held()} AS held"
-            f" SEMI JOIN {writer.staged()} USING (event_id)"
-        )
-        earlier = {row[0] for row in self._db.execute(query).fetchall()} if days else set()
-        gone = f"(SELECT event_id FROM {writer.staged()})" if earlier - set(days) else None
+        again = f"SELECT event_id FROM {writer.staged()}"
+        if dropped:  # what the store still has comes from it alone
+            again += (
+                f" UNION SELECT event_id FROM {writer.held()} WHERE occurred_at >= '{dropped[:16]}:00Z'::TIMESTAMPTZ"
+            )
+        days_of = "SELECT DISTINCT CAST(held.day AS VARCHAR) FROM"
+        query = f"{days_of} {writer.held()} AS held SEMI JOIN ({again}) USING (event_id)"
+        earlier = {row[0] for row in self._db.execute(query).fetchall()} if days or dropped else set()
+        gone = f"({again})" if dropped or earlier - set(days) else None
         every = sorted({*days, *earlier})
         self._commit(table, writer, {day: writer.write(day, writer.merged(day, gone)) for day in every})
         return received.mark
 
     def _snapshot(
-        self, table: schema.Table, name: str, columns: Any, rows: Iterator[tuple[Any, ...]], query: str
+        self, table: schema.LakeTable, name: str, columns: Any, rows: Iterator[tuple[Any, ...]], query: str
     ) -> None:
         """A table that is read whole each time; only days whose rows differ are written."""
         writer = self._writer(table)

@@ -6,20 +6,20 @@ transaction, after every table has been committed.
 
 import contextlib
 import json
-import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import Misconfigured
-from warehouse.lake.schema import Column, Table
+from warehouse.lake.schema import LakeColumn, LakeTable
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.types import NestedField
 
 NAMESPACE = "milepost"
 _BUILDS = """CREATE TABLE IF NOT EXISTS milepost_build (
@@ -43,11 +43,16 @@ class Build:
 
 
 class LakeCatalog:
-    """The tables of one lake folder, and its builds."""
+    """The tables of one lake folder, and its builds.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: the lake's.
+        database: the name of the catalogue's file.
+    """
+
+    def __init__(self, folder: Path, *, database: str = "catalog.db") -> None:
         self.folder = folder.resolve()
-        self._database = self.folder / "catalog.db"
+        self._database = self.folder / database
         self._catalog: SqlCatalog | None = None
 
     def builds(self) -> list[Build]:
@@ -69,14 +74,11 @@ class LakeCatalog:
         newest = next(iter(self.builds()), None)
         return newest is not None and newest.marks.get("folder") != str(self.folder)
 
-    def clear(self) -> None:
-        """Remove everything; the next build makes it again from the store."""
+    def close(self) -> None:
+        """Give back the catalogue's file; it is opened again when it is needed."""
+        if self._catalog:
+            self._catalog.engine.dispose()
         self._catalog = None
-        for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != "lock":
-                path.unlink()
 
     def record(
         self,
@@ -119,7 +121,7 @@ class LakeCatalog:
                 " `milepost lake build`: the store holds everything"
             ) from None
 
-    def table(self, table: Table) -> "IcebergTable":
+    def table(self, table: LakeTable) -> "IcebergTable":
         """The Iceberg table, made where it is missing and given the columns that it does not have yet."""
         from pyiceberg.exceptions import NoSuchTableError
 
@@ -127,7 +129,7 @@ class LakeCatalog:
         try:
             found = catalog.load_table(name)
         except NoSuchTableError:
-            return self._make(table)
+            return self.make(table)
         missing = [column for column in table.columns if column.name not in found.schema().column_names]
         if missing:
             with found.update_schema() as update:
@@ -146,16 +148,22 @@ class LakeCatalog:
             self._catalog.create_namespace_if_not_exists(NAMESPACE)
         return self._catalog
 
-    def _make(self, table: Table) -> "IcebergTable":
+    def make(self, table: LakeTable, columns: "Sequence[NestedField] | None" = None) -> "IcebergTable":
+        """Make an empty Iceberg table.
+
+        Args:
+            table: which.
+            columns: those of a table that it takes the place of, whose numbers its files carry; None for `table`'s.
+        """
         from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
         from pyiceberg.schema import Schema
         from pyiceberg.transforms import IdentityTransform
         from pyiceberg.types import NestedField
 
-        fields = [
+        fields = sorted(columns or (), key=lambda field: field.field_id) or [
             NestedField(number, column.name, _iceberg_type(column), required=False, doc=column.comment)
             for number, column in enumerate(table.columns, 1)
-        ]
+        ]  # in the order of their numbers, which the catalogue gives anew from 1 on
         spec = UNPARTITIONED_PARTITION_SPEC
         if table.by_day:
             day = next(field.field_id for field in fields if field.name == "day")
@@ -174,18 +182,18 @@ class LakeCatalog:
             },
         )
 
-    def field_ids(self, table: Table) -> dict[str, int]:
+    def field_ids(self, table: LakeTable) -> dict[str, int]:
         """Column → Iceberg field id, which a data file carries for each of its columns."""
         return {field.name: field.field_id for field in self.table(table).schema().fields}
 
-    def files(self, table: Table, snapshot: int | None) -> dict[str, list[str]]:
+    def files(self, table: LakeTable, snapshot: int | None) -> dict[str, list[str]]:
         """The data files of a snapshot: day (ISO, "" in tables without days) → paths; empty for no snapshot."""
         found: dict[str, list[str]] = {}
         for day, path, _, _ in self.data_files(table, snapshot):
             found.setdefault(day, []).append(path)
         return found
 
-    def data_files(self, table: Table, snapshot: int | None) -> list[tuple[str, str, int, int]]:
+    def data_files(self, table: LakeTable, snapshot: int | None) -> list[tuple[str, str, int, int]]:
         """The data files of a snapshot as (day, path, rows, bytes), by day."""
         if snapshot is None:
             return []
@@ -195,7 +203,7 @@ class LakeCatalog:
             found.append((day, local_path(each.file_path), each.record_count, each.file_size_in_bytes))
         return sorted(found)
 
-    def commit(self, table: Table, paths: Iterable[str]) -> int | None:
+    def commit(self, table: LakeTable, paths: Iterable[str]) -> int | None:
         """Make exactly these data files the table's content, in one commit; the snapshot that holds them.
 
         A file that the table already has is not written again. What an interrupted build left in the table goes.
@@ -217,7 +225,7 @@ class LakeCatalog:
         committed = iceberg.current_snapshot()
         return committed.snapshot_id if committed else None
 
-    def expire(self, table: Table, keep: set[int]) -> None:
+    def expire(self, table: LakeTable, keep: set[int]) -> None:
         """Forget every snapshot but those to keep and the current one, then delete files that none of them holds."""
         iceberg = self.table(table)
         head = iceberg.current_snapshot()
@@ -249,7 +257,7 @@ def _iso(day: str) -> str:
     return day
 
 
-def _iceberg_type(column: Column) -> Any:
+def _iceberg_type(column: LakeColumn) -> Any:
     from pyiceberg import types
 
     return {

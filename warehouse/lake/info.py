@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.lake.catalog import LakeCatalog
+from warehouse.lake.schema import CLICK, TELEMETRY
 from warehouse.lake.tables import TABLES
+from warehouse.lake.writing import last_received_at
 
 
 def info(folder: Path) -> dict[str, Any]:
     """`{folder, build, finished_at, tables: [{table, snapshot, rows, days, first_day, last_day, files, bytes}]}`.
 
-    build is null and tables empty where no build has finished yet.
+    telemetry and click also have `last_received_at`, null while they are empty. build is null and
+    tables empty where no build has finished yet.
     """
     catalog = LakeCatalog(folder)
     build = catalog.newest()
@@ -33,4 +36,6 @@ def info(folder: Path) -> dict[str, Any]:
                 "bytes": sum(size for _, _, _, size in files),
             }
         )
+        if table in (TELEMETRY, CLICK):
+            tables[-1]["last_received_at"] = last_received_at(table, [path for _, path, _, _ in files])
     return {"folder": str(folder), "build": build.id, "finished_at": build.finished_at, "tables": tables}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contract.clicks import Click
+from contract.click_schema import Click
 from contract.telemetry import LEAVES, Telemetry
 
 Type = Literal["text", "double", "long", "boolean", "instant", "day"]
@@ -23,7 +23,7 @@ DUCKDB: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class LakeColumn:
     """A column; `path` is where its value stands in the wire's document, None where the lake gives it itself.
 
     json: the value is kept as JSON text.
@@ -37,12 +37,12 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class LakeTable:
     """A table; `key` names a row, `sort` is the order of rows in a file, and `day` is what it is partitioned by."""
 
     name: str
     comment: str
-    columns: tuple[Column, ...]
+    columns: tuple[LakeColumn, ...]
     key: tuple[str, ...]
     sort: tuple[str, ...]
 
@@ -74,10 +74,10 @@ def flat_name(leaf: str) -> str:
     return _NAMES.get(leaf, f"{_SHORT.get(group, '')}{name}")
 
 
-def _measured() -> tuple[Column, ...]:
-    found = {flat_name(leaf): Column(flat_name(leaf), *_typed(leaf)) for leaf in LEAVES}
+def _measured() -> tuple[LakeColumn, ...]:
+    found = {flat_name(leaf): LakeColumn(flat_name(leaf), *_typed(leaf)) for leaf in LEAVES}
     faults = "vehicle_health_and_maintenance.active_faults"
-    found["active_faults"] = Column(
+    found["active_faults"] = LakeColumn(
         "active_faults", "text", "JSON: [{spn, fmi, count, source}]", tuple(faults.split(".")), json=True
     )
     return tuple(found.pop(name) for name in _FIRST.split()) + tuple(found.values())
@@ -108,40 +108,42 @@ MEASURED = _measured()
 """A column for each measured field of a sample."""
 
 _TELEMETRY = (
-    Column("truck_id", "text", "the truck"),
-    Column("sampled_at", "instant", "when the sample was taken, or the date the collector gave it"),
-    Column("received_at", "instant", "when the collector first received it"),
-    Column("stream_id", "text", "the buffer file that numbered it; null for earlier producers"),
-    Column("seq", "long", "its number in the stream, 1, 2, 3 …"),
-    Column("order_key", "text", "what history sorts by: sampled_at#stream_id#seq#content hash"),
-    Column("content_hash", "text", "SHA-256 of the producer's canonical document"),
-    Column("tracked_key", "text", "a version opens where it differs from the sample before"),
-    Column("dated_by_arrival", "boolean", "the sample had no usable time of its own"),
-    Column("time_quality", "text", "gps, ntp, cloud or estimated", ("time_quality",)),
+    LakeColumn("truck_id", "text", "the truck"),
+    LakeColumn("sampled_at", "instant", "when the sample was taken, or the date the collector gave it"),
+    LakeColumn("received_at", "instant", "when the collector first received it"),
+    LakeColumn("stream_id", "text", "the buffer file that numbered it; null for earlier producers"),
+    LakeColumn("seq", "long", "its number in the stream, 1, 2, 3 …"),
+    LakeColumn("order_key", "text", "what history sorts by: sampled_at#stream_id#seq#content hash"),
+    LakeColumn("content_hash", "text", "SHA-256 of the producer's canonical document"),
+    LakeColumn("tracked_key", "text", "a version opens where it differs from the sample before"),
+    LakeColumn("dated_by_arrival", "boolean", "the sample had no usable time of its own"),
+    LakeColumn("time_quality", "text", "gps, ntp, cloud or estimated", ("time_quality",)),
     *MEASURED,
-    Column("quality", "text", "JSON: field or group → why it is null", ("quality",), json=True),
-    Column("interval_s", "double", "since_last: seconds that the summary covers, s", ("since_last", "seconds")),
-    Column("moving_s", "double", "since_last: time moving, s", ("since_last", "moving_seconds")),
-    Column("idle_s", "double", "since_last: time idling, s", ("since_last", "idle_seconds")),
-    Column("distance_km", "double", "since_last: distance driven, km", ("since_last", "distance_km")),
-    Column("fuel_l", "double", "since_last: fuel used, L", ("since_last", "fuel_l")),
-    Column("speed_max", "double", "since_last: highest vehicle speed, km/h", ("since_last", "max", "vehicle_speed")),
-    Column("since_last", "text", "JSON: what happened since the sample before", ("since_last",), json=True),
-    Column("custom", "text", "JSON: the fleet's own signals", ("custom",), json=True),
-    Column("document", "text", "the producer's document as it came"),
-    Column("day", "day", "UTC day of sampled_at"),
+    LakeColumn("quality", "text", "JSON: field or group → why it is null", ("quality",), json=True),
+    LakeColumn("interval_s", "double", "since_last: seconds that the summary covers, s", ("since_last", "seconds")),
+    LakeColumn("moving_s", "double", "since_last: time moving, s", ("since_last", "moving_seconds")),
+    LakeColumn("idle_s", "double", "since_last: time idling, s", ("since_last", "idle_seconds")),
+    LakeColumn("distance_km", "double", "since_last: distance driven, km", ("since_last", "distance_km")),
+    LakeColumn("fuel_l", "double", "since_last: fuel used, L", ("since_last", "fuel_l")),
+    LakeColumn(
+        "speed_max", "double", "since_last: highest vehicle speed, km/h", ("since_last", "max", "vehicle_speed")
+    ),
+    LakeColumn("since_last", "text", "JSON: what happened since the sample before", ("since_last",), json=True),
+    LakeColumn("custom", "text", "JSON: the fleet's own signals", ("custom",), json=True),
+    LakeColumn("document", "text", "the producer's document as it came"),
+    LakeColumn("day", "day", "UTC day of sampled_at"),
 )
 _VERSION = (
-    Column("truck_id", "text", "the truck"),
-    Column("effective_start_date", "instant", "when the version began"),
-    Column("effective_end_date", "instant", "when the next version began; null while current"),
-    Column("is_current", "boolean", "no later version is known"),
-    Column("load_timestamp", "instant", "when the opening sample was first received"),
-    Column("order_key", "text", "order key of the opening sample"),
-    Column("tracked_key", "text", "the tracked fields' values or bands, as JSON"),
+    LakeColumn("truck_id", "text", "the truck"),
+    LakeColumn("effective_start_date", "instant", "when the version began"),
+    LakeColumn("effective_end_date", "instant", "when the next version began; null while current"),
+    LakeColumn("is_current", "boolean", "no later version is known"),
+    LakeColumn("load_timestamp", "instant", "when the opening sample was first received"),
+    LakeColumn("order_key", "text", "order key of the opening sample"),
+    LakeColumn("tracked_key", "text", "the tracked fields' values or bands, as JSON"),
     *MEASURED,
-    Column("document", "text", "the opening sample as it came"),
-    Column("day", "day", "UTC day of effective_start_date"),
+    LakeColumn("document", "text", "the opening sample as it came"),
+    LakeColumn("day", "day", "UTC day of effective_start_date"),
 )
 _CLICK_TYPES: dict[str, Type] = {
     "click_count": "long",
@@ -167,121 +169,149 @@ _CLICK_EXTRA = """
 _JSON_FIELDS = {"lines", "properties", "refused_fields"}
 
 
-def _click_columns() -> Iterator[Column]:
-    yield Column("event_id", "text", "the event's identity")
-    yield Column("occurred_at", "instant", "when it happened, corrected for the browser's clock")
-    yield Column("received_at", "instant", "when the collector first received it")
+def _click_columns() -> Iterator[LakeColumn]:
+    yield LakeColumn("event_id", "text", "the event's identity")
+    yield LakeColumn("occurred_at", "instant", "when it happened, corrected for the browser's clock")
+    yield LakeColumn("received_at", "instant", "when the collector first received it")
     known = [name for name in Click.model_fields if name not in ("event_id", "timestamp")]
     for name in dict.fromkeys([*known, *_CLICK_EXTRA.split()]):
         kind = _CLICK_TYPES.get(name, "text")
-        yield Column(name, kind, _CLICK_COMMENTS.get(name, name.replace("_", " ")), (name,), name in _JSON_FIELDS)
-    yield Column("document", "text", "the event as it came, under the wire's names")
-    yield Column("day", "day", "UTC day of occurred_at")
+        yield LakeColumn(name, kind, _CLICK_COMMENTS.get(name, name.replace("_", " ")), (name,), name in _JSON_FIELDS)
+    yield LakeColumn("document", "text", "the event as it came, under the wire's names")
+    yield LakeColumn("day", "day", "UTC day of occurred_at")
 
 
 _DEAD_LETTER = (
-    Column("id", "text", "hash of source and payload"),
-    Column("received_at", "instant", "when it came first"),
-    Column("source", "text", "the door: mqtt:…, http:…, file:…, lake:…"),
-    Column("field", "text", "the field that was wrong; null for the whole document"),
-    Column("reason", "text", "what was wrong and what would be right"),
-    Column("payload", "text", "as it came; base64 where it is not UTF-8"),
-    Column("payload_is_base64", "boolean", "the payload is not UTF-8"),
-    Column("times", "long", "how often it came"),
-    Column("day", "day", "UTC day of received_at"),
+    LakeColumn("id", "text", "hash of source and payload"),
+    LakeColumn("received_at", "instant", "when it came first"),
+    LakeColumn("source", "text", "the door: mqtt:…, http:…, file:…, lake:…"),
+    LakeColumn("field", "text", "the field that was wrong; null for the whole document"),
+    LakeColumn("reason", "text", "what was wrong and what would be right"),
+    LakeColumn("payload", "text", "as it came; base64 where it is not UTF-8"),
+    LakeColumn("payload_is_base64", "boolean", "the payload is not UTF-8"),
+    LakeColumn("times", "long", "how often it came"),
+    LakeColumn("day", "day", "UTC day of received_at"),
 )
 
-TELEMETRY = Table("telemetry", "one row per sample", _TELEMETRY, ("truck_id", "order_key"), ("truck_id", "order_key"))
-TRUCK_VERSION = Table(
+TELEMETRY = LakeTable(
+    "telemetry", "one row per sample", _TELEMETRY, ("truck_id", "order_key"), ("truck_id", "order_key")
+)
+TRUCK_VERSION = LakeTable(
     "truck_version", "SCD type 2: one row per version", _VERSION, ("truck_id", "order_key"), ("truck_id", "order_key")
 )
-CLICK = Table("click", "one row per event", tuple(_click_columns()), ("event_id",), ("occurred_at", "event_id"))
-DEAD_LETTER = Table("dead_letter", "one row per refused record", _DEAD_LETTER, ("id",), ("received_at", "id"))
-STREAM_GAP = Table(
+CLICK = LakeTable("click", "one row per event", tuple(_click_columns()), ("event_id",), ("occurred_at", "event_id"))
+DEAD_LETTER = LakeTable("dead_letter", "one row per refused record", _DEAD_LETTER, ("id",), ("received_at", "id"))
+STREAM_GAP = LakeTable(
     "stream_gap",
     "numbers of a truck's stream that did not come: one row per range",
     (
-        Column("truck_id", "text", "the truck"),
-        Column("stream_id", "text", "the buffer file that numbered them"),
-        Column("state", "text", "missing, lost, thinned or refused"),
-        Column("first_seq", "long", "first number of the range"),
-        Column("last_seq", "long", "last number of the range, inclusive"),
+        LakeColumn("truck_id", "text", "the truck"),
+        LakeColumn("stream_id", "text", "the buffer file that numbered them"),
+        LakeColumn("state", "text", "missing, lost, thinned or refused"),
+        LakeColumn("first_seq", "long", "first number of the range"),
+        LakeColumn("last_seq", "long", "last number of the range, inclusive"),
     ),
     ("truck_id", "stream_id", "state", "first_seq"),
     ("truck_id", "stream_id", "first_seq"),
 )
 
 
-def _documented(name: str, *, kind: Type = "text", comment: str = "", path: str = "") -> Column:
-    return Column(name, kind, comment or name.replace("_", " "), tuple((path or name).split(".")))
+def _documented(name: str, *, kind: Type = "text", comment: str = "", path: str = "") -> LakeColumn:
+    return LakeColumn(name, kind, comment or name.replace("_", " "), tuple((path or name).split(".")))
 
 
-def _version(name: str, subject: str, comment: str, *fields: Column, added: tuple[Column, ...] = ()) -> Table:
+def _version(
+    name: str, subject: str, comment: str, *fields: LakeColumn, added: tuple[LakeColumn, ...] = ()
+) -> LakeTable:
     """A table of SCD type 2 versions of a register of commerce; added: columns of later releases."""
     columns = (
-        Column(subject, "text", "the subject of the version"),
-        Column("valid_from", "instant", "when the version began"),
-        Column("valid_to", "instant", "when the next version began; null while current"),
-        Column("is_current", "boolean", "no later version is known"),
+        LakeColumn(subject, "text", "the subject of the version"),
+        LakeColumn("valid_from", "instant", "when the version began"),
+        LakeColumn("valid_to", "instant", "when the next version began; null while current"),
+        LakeColumn("is_current", "boolean", "no later version is known"),
         *fields,
-        Column("document", "text", "what was put into the register"),
+        LakeColumn("document", "text", "what was put into the register"),
         *added,
     )
-    return Table(name, comment, columns, (subject, "valid_from"), (subject, "valid_from"))
+    return LakeTable(name, comment, columns, (subject, "valid_from"), (subject, "valid_from"))
 
 
 ORDER_TIMES = ("placed", "paid", "packed", "loaded", "delivered", "failed", "cancelled", "returned", "promised")
 """What can be known of an order's course: column `NAME_at`."""
 
-ORDER_STATE = Table(
+ORDER_STATE = LakeTable(
     "order_state",
     "one row per order: what its events make of it",
     (
-        Column("order_id", "text", "the order"),
+        LakeColumn("order_id", "text", "the order"),
         *(
             _documented(name)
             for name in ("customer_id", "session_id", "state", "truck_id", "currency", "payment_method")
         ),
-        *(
-            _documented(f"{name}_at", kind="instant")
-            for name in [
-                "placed",
-                "paid",
-                "packed",
-                "loaded",
-                "delivered",
-                "failed",
-                "cancelled",
-                "returned",
-                "promised",
-            ]
-        ),
+        *(_documented(f"{name}_at", kind="instant") for name in ORDER_TIMES),
         _documented("country", path="shipping.country"),
         _documented("postcode", path="shipping.postcode"),
         _documented("latitude", kind="double", comment="of the door, degrees", path="shipping.latitude"),
         _documented("longitude", kind="double", comment="of the door, degrees", path="shipping.longitude"),
-        Column("lines", "text", "JSON: [{item_id, item_name, category, price, quantity}]", ("lines",), json=True),
-        Column("document", "text", "the state as commerce gives it"),
-        Column("day", "day", "UTC day of placed_at"),
+        LakeColumn("lines", "text", "JSON: [{item_id, item_name, category, price, quantity}]", ("lines",), json=True),
+        LakeColumn("document", "text", "the state as commerce gives it"),
+        LakeColumn("day", "day", "UTC day of placed_at"),
     ),
     ("order_id",),
     ("placed_at", "order_id"),
 )
-ORDER_EVENT = Table(
+ORDER_EVENT = LakeTable(
     "order_event",
     "one row per event of an order, as it counts",
     (
-        Column("order_id", "text", "the order"),
-        Column("event_id", "text", "the event's identity"),
+        LakeColumn("order_id", "text", "the order"),
+        LakeColumn("event_id", "text", "the event's identity"),
         _documented("type", comment="paid, packed, loaded, delivered, failed, cancelled, returned or placed"),
-        Column("occurred_at", "instant", "when it happened"),
-        Column("received_at", "instant", "when it first came"),
+        LakeColumn("occurred_at", "instant", "when it happened"),
+        LakeColumn("received_at", "instant", "when it first came"),
         _documented("truck_id"),
-        Column("document", "text", "the event as it came"),
-        Column("day", "day", "UTC day of occurred_at"),
+        LakeColumn("document", "text", "the event as it came"),
+        LakeColumn("day", "day", "UTC day of occurred_at"),
     ),
     ("order_id", "event_id"),
     ("occurred_at", "order_id", "event_id"),
+)
+PLANNED_ROUTE = LakeTable(
+    "planned_route",
+    "one row per truck of a day's route plan; of plans of one day the newest",
+    (
+        LakeColumn("truck_id", "text", "the truck"),
+        LakeColumn("plan_id", "text", "the plan"),
+        _documented("version", kind="long", comment="1, 2, 3 … of its day"),
+        _documented("made_at", kind="instant", comment="when the plan was saved"),
+        _documented("km", kind="double", comment="length of the route, km"),
+        _documented("hours", kind="double", comment="from leaving the depot to the return, h"),
+        _documented("given_order_km", kind="double", comment="length in the order in which the stops were given, km"),
+        _documented("saved_litres", kind="double", comment="fuel saved against that order, L"),
+        LakeColumn("document", "text", "the route without its stops"),
+        LakeColumn("day", "day", "UTC day of the plan's first arrival"),
+    ),
+    ("truck_id", "day"),
+    ("truck_id",),
+)
+PLANNED_STOP = LakeTable(
+    "planned_stop",
+    "one row per stop of a day's route plan; of plans of one day the newest",
+    (
+        LakeColumn("order_id", "text", "the order that is delivered there"),
+        LakeColumn("plan_id", "text", "the plan"),
+        _documented("truck_id"),
+        _documented("stop_no", kind="long", comment="its place in the truck's route, 1, 2, 3 …"),
+        _documented("arrive_at", kind="instant", comment="planned arrival"),
+        _documented("leave_at", kind="instant", comment="planned departure"),
+        _documented("latitude", kind="double", comment="degrees"),
+        _documented("longitude", kind="double", comment="degrees"),
+        _documented("made_at", kind="instant", comment="when the plan was saved"),
+        LakeColumn("document", "text", "the stop"),
+        LakeColumn("day", "day", "UTC day of the plan's first arrival"),
+    ),
+    ("order_id", "day"),
+    ("truck_id", "stop_no"),
 )
 CUSTOMER_VERSION = _version(
     "customer_version",
@@ -320,4 +350,12 @@ VEHICLE_VERSION = _version(
     _documented("last_service_km", kind="double", comment="odometer at the last service, km"),
     _documented("last_service_at", kind="instant"),
     added=(_documented("speed_limit_kmh", kind="double", comment="where no zone says another, km/h"),),
+)
+SERVICE_VERSION = _version(
+    "service_version",
+    "service_id",
+    "services that were done, one subject per truck and item",
+    _documented("truck_id"),
+    _documented("item", comment="what was serviced"),
+    _documented("odometer", kind="double", comment="the odometer then, km"),
 )

@@ -13,7 +13,7 @@ from collector.stores import Reader
 from contract import legacy_records
 from contract.codec import dump, parse
 
-_BATCH = 20_000
+_BATCH = 2_048  # rows: what DuckDB takes at a time, and what stays in the processor's cache
 # Half a surrogate is no Unicode, and a zero no text in PostgreSQL: DuckDB's JSON or an engine behind refuses them.
 _UNTYPEABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
@@ -155,8 +155,11 @@ def stream_gaps(reader: Reader) -> Iterator[tuple[Any, ...]]:
                     yield truck_id, stream_id, state, first, last
 
 
-def _wire(text: str, *, legacy: bool) -> str:
-    """The document under the wire's names, as JSON that DuckDB and every engine behind it can read."""
+def _wire(text: str, *, legacy: bool) -> str | None:
+    """The document under the wire's names, as JSON that DuckDB and every engine behind it can read.
+
+    None where that is the text as it stands, which is the rule: it is not handed over twice.
+    """
     if legacy:
-        text = dump(legacy_records.telemetry(parse(text)))
-    return _UNTYPEABLE.sub(r"\\ufffd", text) if "\\u" in text else text
+        return _UNTYPEABLE.sub(r"\\ufffd", dump(legacy_records.telemetry(parse(text))))
+    return _UNTYPEABLE.sub(r"\\ufffd", text) if "\\u" in text else None

@@ -7,15 +7,27 @@ from warehouse.lake.schema import (
     ITEM_VERSION,
     ORDER_EVENT,
     ORDER_STATE,
+    PLANNED_ROUTE,
+    PLANNED_STOP,
+    SERVICE_VERSION,
     STREAM_GAP,
     TELEMETRY,
     TRUCK_VERSION,
     VEHICLE_VERSION,
-    Table,
+    LakeTable,
 )
 from warehouse.lake.typing_sql import select
 
-COMMERCE = (ORDER_STATE, ORDER_EVENT, CUSTOMER_VERSION, ITEM_VERSION, VEHICLE_VERSION)
+COMMERCE = (
+    ORDER_STATE,
+    ORDER_EVENT,
+    PLANNED_ROUTE,
+    PLANNED_STOP,
+    CUSTOMER_VERSION,
+    ITEM_VERSION,
+    VEHICLE_VERSION,
+    SERVICE_VERSION,
+)
 """Those that are read from commerce."""
 
 TABLES = (TELEMETRY, TRUCK_VERSION, CLICK, DEAD_LETTER, STREAM_GAP, *COMMERCE)
@@ -39,7 +51,7 @@ def telemetry_select() -> str:
         "document": "text",
         "day": "order_key[:10]",
     }
-    return select(TELEMETRY, "samples", given)
+    return select(TELEMETRY, "samples", given, text="text")
 
 
 def version_select() -> str:
@@ -55,7 +67,7 @@ def version_select() -> str:
         "document": "text",
         "day": "order_key[:10]",
     }
-    return select(TRUCK_VERSION, "versions", given)
+    return select(TRUCK_VERSION, "versions", given, text="text")
 
 
 def click_select() -> str:
@@ -67,7 +79,7 @@ def click_select() -> str:
         "document": "text",
         "day": "occurred[:10]",
     }
-    return select(CLICK, "clicks", given)
+    return select(CLICK, "clicks", given, text="text")
 
 
 def dead_letter_select() -> str:
@@ -79,7 +91,7 @@ def dead_letter_select() -> str:
     )
 
 
-def commerce_select(table: Table) -> str:
+def commerce_select(table: LakeTable) -> str:
     """Rows of one of COMMERCE from a relation `documents` (warehouse.lake.commerce_rows)."""
     given = {
         ORDER_STATE: {"order_id": "id", "document": "wire", "day": "began[:10]"},
@@ -91,6 +103,8 @@ def commerce_select(table: Table) -> str:
             "document": "wire",
             "day": "began[:10]",
         },
+        PLANNED_ROUTE: {"truck_id": "id", "plan_id": "part", "document": "wire", "day": "began"},
+        PLANNED_STOP: {"order_id": "id", "plan_id": "part", "document": "wire", "day": "began"},
     }.get(table)
     if given is None:
         subject = table.columns[0].name

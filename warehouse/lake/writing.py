@@ -10,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 
+from contract import timestamps
 from contract.errors import Unreachable
-from warehouse.lake.schema import DUCKDB, Table
+from warehouse.lake.schema import DUCKDB, LakeTable
 
 _GROUP = 60_000  # rows: a query for one truck of a sorted day reads few of them
 
@@ -41,7 +42,7 @@ class TableWriter:
     def __init__(
         self,
         db: duckdb.DuckDBPyConnection,
-        table: Table,
+        table: LakeTable,
         folder: Path,
         *,
         held: Mapping[str, Sequence[str]],
@@ -141,7 +142,7 @@ class TableWriter:
         shutil.rmtree(self._stage, ignore_errors=True)
 
 
-def relation(table: Table, paths: Iterable[str]) -> str:
+def relation(table: LakeTable, paths: Iterable[str]) -> str:
     """A SQL relation of a table's data files; columns that a file does not have yet are null, no file is no row."""
     empty = ", ".join(f"CAST(NULL AS {DUCKDB[column.type]}) AS {column.name}" for column in table.columns)
     listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
@@ -151,7 +152,15 @@ def relation(table: Table, paths: Iterable[str]) -> str:
     return f"(SELECT {empty} WHERE false UNION ALL BY NAME SELECT * FROM {read})"
 
 
-def checked_relation(db: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[str]) -> str:
+def last_received_at(table: LakeTable, paths: Iterable[str]) -> str | None:
+    """When the newest row of data files was received, `…sssZ`; None without a row."""
+    with duckdb.connect() as db:
+        query = f"SELECT epoch_ms(max(received_at)) FROM {relation(table, paths)}"
+        (newest,) = db.execute(query).fetchone() or (None,)
+    return None if newest is None else timestamps.from_ms(newest)
+
+
+def checked_relation(db: duckdb.DuckDBPyConnection, table: LakeTable, paths: Sequence[str]) -> str:
     """A relation as `relation` makes it, once every file is seen to have the table's types.
 
     A text where a number should be would make the whole column text, and sums and comparisons silently wrong.
@@ -200,7 +209,7 @@ def damaged(error: Exception, paths: Sequence[str]) -> DamagedFile:
     return DamagedFile(f"{named} cannot be read or written: {text}; {_REMEDY}")
 
 
-def _names(table: Table) -> str:
+def _names(table: LakeTable) -> str:
     return ", ".join(column.name for column in table.columns)
 
 

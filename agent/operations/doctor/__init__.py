@@ -6,13 +6,13 @@ A check looks and never changes anything; it never raises, and never takes longe
 from collections.abc import Iterator
 from logging import getLogger
 
-from agent.operations.doctor.finding import Check, Finding
+from agent.operations.doctor.finding import Check, DoctorFinding
 from agent.settings import AgentSettings
 
 log = getLogger(__name__)
 
 
-def examine(settings: AgentSettings) -> Iterator[Finding]:
+def examine(settings: AgentSettings) -> Iterator[DoctorFinding]:
     """All checks, in the order in which their faults depend on each other."""
     from agent.operations.doctor import connection, machine, sensors
 
@@ -30,4 +30,6 @@ def examine(settings: AgentSettings) -> Iterator[Finding]:
             yield from check(settings)
         except Exception as error:  # a check's door: the others are to be made all the same
             log.exception("check_failed check=%s", name)
-            yield Finding(name, "failed", f"the check itself failed: {type(error).__name__}: {error}", "report this")
+            yield DoctorFinding(
+                name, "failed", f"the check itself failed: {type(error).__name__}: {error}", "report this"
+            )

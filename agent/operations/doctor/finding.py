@@ -10,7 +10,7 @@ State = Literal["ok", "warning", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """What one check found. remedy: what to do, one sentence; empty where all is well."""
 
     check: str
@@ -19,4 +19,4 @@ class Finding:
     remedy: str = ""
 
 
-Check = Callable[[AgentSettings], Iterator[Finding]]
+Check = Callable[[AgentSettings], Iterator[DoctorFinding]]

@@ -8,26 +8,28 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from agent.operations.doctor.finding import Finding
+from agent.operations.doctor.finding import DoctorFinding
 from agent.sensors import known_kinds
 from agent.settings import AgentSettings, SensorSettings
 from contract.errors import Misconfigured
 
-_CAN = {"j1939", "obd2"}
+_CAN = {"can", "j1939", "obd2"}
 _SECONDS = 3.0
 _RECEIVER_SECONDS = 5.0
 _CAN_TYPE = "280"  # ARPHRD_CAN
 NETWORK = Path("/sys/class/net")
 
 
-def sensors(settings: AgentSettings) -> Iterator[Finding]:
+def sensors(settings: AgentSettings) -> Iterator[DoctorFinding]:
     """One finding for each."""
     if not settings.sensors:
-        yield Finding("sensors", "failed", "none", 'add [[agent.sensors]] tables to the settings, e.g. type = "j1939"')
+        yield DoctorFinding(
+            "sensors", "failed", "none", 'add [[agent.sensors]] tables to the settings, e.g. type = "j1939"'
+        )
     for sensor in settings.sensors:
         if sensor.type not in known_kinds():
             known = ", ".join(known_kinds())
-            yield Finding("sensor", "failed", f'type "{sensor.type}" is unknown', f"use one of {known}")
+            yield DoctorFinding("sensor", "failed", f'type "{sensor.type}" is unknown', f"use one of {known}")
         elif sensor.type in _CAN:
             yield _can(sensor)
         elif sensor.type == "gpsd":
@@ -36,17 +38,17 @@ def sensors(settings: AgentSettings) -> Iterator[Finding]:
             yield _file(sensor)
 
 
-def _can(sensor: SensorSettings) -> Finding:
+def _can(sensor: SensorSettings) -> DoctorFinding:
     """A SocketCAN interface is looked at in /sys; other buses are left to the agent."""
     kind, _, channel = (sensor.path or "").partition("?")[0].rpartition(":")
     name = f"sensor {sensor.type}"
     if find_spec("can") is None:
-        return Finding(name, "failed", "python-can is not installed", "pip install 'milepost[agent-can]'")
+        return DoctorFinding(name, "failed", "python-can is not installed", "pip install 'milepost[agent-can]'")
     if kind not in ("", "socketcan"):
         return (
             _file(SensorSettings(type=sensor.type, path=channel))
             if channel.startswith("/")
-            else Finding(
+            else DoctorFinding(
                 name,
                 "skipped",
                 f"{sensor.path} is not a SocketCAN interface",
@@ -58,52 +60,52 @@ def _can(sensor: SensorSettings) -> Finding:
     bitrate = f"ip link set {channel} up type can {how}"
     if not channel or not folder.exists():
         there = [each.name for each in NETWORK.glob("*") if _read(each / "type") == _CAN_TYPE]
-        return Finding(
+        return DoctorFinding(
             name,
             "failed",
             f"no CAN interface {channel or '(no path)'}",
             f"plug the adapter in and load its driver, or correct the path; here: {', '.join(sorted(there)) or 'none'}",
         )
     if _read(folder / "type") != _CAN_TYPE:
-        return Finding(name, "failed", f"{channel} is a network interface, but not CAN", "correct its path")
+        return DoctorFinding(name, "failed", f"{channel} is a network interface, but not CAN", "correct its path")
     if _read(folder / "operstate") not in ("up", "unknown"):
-        return Finding(name, "failed", f"{channel} is {_read(folder / 'operstate')}", bitrate)
+        return DoctorFinding(name, "failed", f"{channel} is {_read(folder / 'operstate')}", bitrate)
     frames = _read(folder / "statistics" / "rx_packets") or "0"
     if frames == "0":
-        return Finding(
+        return DoctorFinding(
             name,
             "warning",
             f"{channel} is up and has heard no frame",
             f"turn the ignition on; if that changes nothing, the bitrate is wrong (250 or 500 kbit/s): {bitrate}",
         )
-    return Finding(name, "ok", f"{channel} is up, {int(frames):,} frames heard")
+    return DoctorFinding(name, "ok", f"{channel} is up, {int(frames):,} frames heard")
 
 
-def _gpsd(sensor: SensorSettings) -> Finding:
+def _gpsd(sensor: SensorSettings) -> DoctorFinding:
     from agent.sensors.gpsd.sensor import DEFAULT, parse_address
 
     try:
         address = parse_address(sensor.path or DEFAULT)
     except Misconfigured as error:
-        return Finding("sensor gpsd", "failed", str(error), "correct the sensor's path")
+        return DoctorFinding("sensor gpsd", "failed", str(error), "correct the sensor's path")
     where = f"{address[0]}:{address[1]}"
     try:
         with socket.create_connection(address, timeout=_SECONDS) as line:
             line.settimeout(_SECONDS)
             greeting = line.recv(4096)
     except OSError as error:
-        return Finding(
+        return DoctorFinding(
             "sensor gpsd",
             "failed",
             f"{where} does not answer: {error.strerror or error}",
             "start it: systemctl enable --now gpsd; its device stands in /etc/default/gpsd",
         )
     if b'"VERSION"' not in greeting:
-        return Finding("sensor gpsd", "failed", f"{where} answers, but is not gpsd", "correct the sensor's path")
+        return DoctorFinding("sensor gpsd", "failed", f"{where} answers, but is not gpsd", "correct the sensor's path")
     return _fix(sensor, where)
 
 
-def _fix(sensor: SensorSettings, where: str) -> Finding:
+def _fix(sensor: SensorSettings, where: str) -> DoctorFinding:
     """Whether a receiver speaks, and knows where it is."""
     from agent.sensors.gpsd.receiver import LATITUDE
     from agent.sensors.gpsd.sensor import GpsdSensor
@@ -115,23 +117,25 @@ def _fix(sensor: SensorSettings, where: str) -> Finding:
         heard, fix = gpsd.heard is not None, LATITUDE in gpsd.read(datetime.now(UTC)).values
     if not heard:
         remedy = "plug the receiver in, and name its device in /etc/default/gpsd; gpsmon shows what comes from it"
-        return Finding("sensor gpsd", "warning", f"{where} answers, but no receiver says anything", remedy)
+        return DoctorFinding("sensor gpsd", "warning", f"{where} answers, but no receiver says anything", remedy)
     if not fix:
         remedy = "give the antenna a view of the sky; the first fix takes minutes"
-        return Finding("sensor gpsd", "warning", f"{where} has a receiver, which does not know where it is", remedy)
-    return Finding("sensor gpsd", "ok", f"{where} has a receiver with a fix")
+        return DoctorFinding(
+            "sensor gpsd", "warning", f"{where} has a receiver, which does not know where it is", remedy
+        )
+    return DoctorFinding("sensor gpsd", "ok", f"{where} has a receiver with a fix")
 
 
-def _file(sensor: SensorSettings) -> Finding:
+def _file(sensor: SensorSettings) -> DoctorFinding:
     path = Path(sensor.path or "")
     name = f"sensor {sensor.type}"
     try:
         if path.is_dir():
-            return Finding(name, "ok", f"{path} is there")
+            return DoctorFinding(name, "ok", f"{path} is there")
         with path.open("rb"):
-            return Finding(name, "ok", f"{path} can be read")
+            return DoctorFinding(name, "ok", f"{path} can be read")
     except OSError as error:
-        return Finding(name, "failed", str(error), "correct its path, or let this user read it")
+        return DoctorFinding(name, "failed", str(error), "correct its path, or let this user read it")
 
 
 def _read(path: Path) -> str:

@@ -5,13 +5,12 @@ first of each fix do): the value before stands until it is older than `LIMIT`.
 """
 
 import math
-from collections.abc import Mapping
 from datetime import datetime
 
 from agent.sensors.fields import Reason, settle
-from agent.sensors.gpsd.report import Report
-from agent.sensors.gpsd.trust import TimeTrust
-from agent.sensors.plausibility import PlaceBelief
+from agent.sensors.gpsd.report import GpsReport
+from agent.sensors.gpsd.time_trust import TimeTrust
+from agent.sensors.plausibility import PlaceBelief, PositionRule
 from agent.timing.trusted_time import EARLIEST
 
 LIMIT = 5.0
@@ -26,10 +25,9 @@ MOST_ERROR = 1000.0
 """Metres of estimated error beyond which a position, be it from dead reckoning, is no place."""
 
 _MOVING = 5.0
-_NOWHERE = 1e-6
 
 
-class Receiver:
+class GpsReceiver:
     """One device of gpsd. `heard` and `now` are seconds since boot."""
 
     def __init__(self, *, earliest: datetime = EARLIEST) -> None:
@@ -37,11 +35,11 @@ class Receiver:
         self.heard = -1.0
         self.mode = 0
         self._last: dict[str, tuple[float, float]] = {}
-        self.place = PlaceBelief()
+        self._rule = PositionRule()
         self._fix: tuple[datetime, float] | None = None  # a fix's own time, and when it was first heard
         self._stands: tuple[object, float] | None = None  # a place, and since when it has been said
 
-    def tell(self, heard: float, report: Report) -> None:
+    def add_report(self, heard: float, report: GpsReport) -> None:
         """Files one report."""
         self.heard, self.mode = heard, report.mode
         if report.mode < 2:
@@ -50,7 +48,7 @@ class Receiver:
         if report.mode < 3:
             self._last.pop(ALTITUDE, None)
         if report.time is not None:
-            self.trust.tell(heard, report.time)
+            self.trust.add_fix_time(heard, report.time)
             if self._fix is None or self._fix[0] != report.time:
                 self._fix = report.time, heard
             heard = self._fix[1]  # gpsd may repeat a fix: its age is the fix's, not the report's
@@ -68,6 +66,11 @@ class Receiver:
             said |= {LATITUDE: report.latitude, LONGITUDE: report.longitude}
         self._last |= {leaf: (heard, value) for leaf, value in said.items() if value is not None}
 
+    @property
+    def place(self) -> PlaceBelief:
+        """Where it is believed to be."""
+        return self._rule.place
+
     def fixed(self, now: float) -> bool:
         """Whether it has a fix now."""
         return self.mode >= 2 and now - self.heard <= LIMIT
@@ -78,13 +81,13 @@ class Receiver:
             return {}, dict.fromkeys(LEAVES, "stale" if self.mode >= 2 else "not_available")
         values: dict[str, object] = {}
         quality: dict[str, Reason] = {}
-        place = self._position(now)
         for leaf in LEAVES:
-            outcome = place[leaf] if leaf in place else self._outcome(now, leaf)
+            outcome = self._outcome(now, leaf)
             if isinstance(outcome, str):
                 quality[leaf] = outcome
             else:
                 values[leaf] = outcome
+        self._rule.apply(now, values, quality)
         return values, quality
 
     def _outcome(self, now: float, leaf: str) -> float | Reason:
@@ -92,15 +95,3 @@ class Receiver:
             return "not_available"
         heard, value = self._last[leaf]
         return settle(leaf, value) if now - heard <= LIMIT else "stale"
-
-    def _position(self, now: float) -> Mapping[str, float | Reason]:
-        """Both or neither; not a place that cannot be reached in the time, nor 0°, 0°, which stands for nowhere."""
-        outcomes = {leaf: self._outcome(now, leaf) for leaf in POSITION}
-        latitude, longitude = outcomes.values()
-        if isinstance(latitude, str) or isinstance(longitude, str):
-            reason = latitude if isinstance(latitude, str) else longitude
-            return dict.fromkeys(POSITION, reason)
-        nowhere = abs(latitude) < _NOWHERE and abs(longitude) < _NOWHERE
-        if nowhere or self.place.choose(now, [(latitude, longitude)]) is None:
-            return dict.fromkeys(POSITION, "implausible")
-        return outcomes

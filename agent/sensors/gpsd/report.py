@@ -11,7 +11,7 @@ SIMULATED = 8
 _LONGEST_DEVICE = 128
 
 
-class Report(NamedTuple):
+class GpsReport(NamedTuple):
     """What one TPV says. mode: 0 unknown, 1 no fix, 2 position, 3 altitude too.
 
     In degrees, m above sea level, km/h; error: m; course: degrees from north.
@@ -28,7 +28,7 @@ class Report(NamedTuple):
     course: float | None = None
 
 
-def parse(line: bytes) -> Report | None:
+def parse(line: bytes) -> GpsReport | None:
     """The report in a line; None for every other class of object, and for what is no JSON object at all."""
     try:
         found = json.loads(line)
@@ -41,7 +41,7 @@ def parse(line: bytes) -> Report | None:
         mode = 0
     speed = _number(found.get("speed"))
     altitude = _number(found.get("altMSL"))
-    return Report(
+    return GpsReport(
         device=str(found.get("device", ""))[:_LONGEST_DEVICE],
         mode=mode,
         time=_time(found.get("time")),

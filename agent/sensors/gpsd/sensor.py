@@ -14,8 +14,8 @@ from agent.sensors import Memory, Reading
 from agent.sensors.beliefs import recall_all
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import settle
-from agent.sensors.gpsd.receiver import ALTITUDE, LEAVES, MOST_ERROR, SPEED, Receiver
-from agent.sensors.gpsd.report import Report, parse
+from agent.sensors.gpsd.receiver import ALTITUDE, LEAVES, MOST_ERROR, SPEED, GpsReceiver
+from agent.sensors.gpsd.report import GpsReport, parse
 from agent.sensors.plausibility import PlaceBelief
 from agent.sensors.since_last import Since
 from agent.sensors.uptime import uptime
@@ -41,8 +41,8 @@ _CONNECT = 5.0
 class GpsdSensor:
     """Implements agent.sensors.Listening and Remembering. path: "host:port" or "host", 127.0.0.1:2947 where None.
 
-    `Reading.time` is given only as trust.py allows. Raises Misconfigured for a path that is no host and port; a gpsd
-    that is not there yet is waited for, its leaves being `error`. synchronised: whether the kernel vouches for the
+    `Reading.time` is given only as time_trust.py allows. Raises Misconfigured for a path that is no host and port; a
+    gpsd that is not there yet is waited for, its leaves being `error`. synchronised: whether the kernel vouches for the
     machine's clock.
     """
 
@@ -58,7 +58,7 @@ class GpsdSensor:
         self._address = parse_address(path or DEFAULT)
         self._earliest, self._synchronised = earliest, synchronised
         self.heard: float | None = None
-        self._receivers: dict[str, Receiver] = {}
+        self._receivers: dict[str, GpsReceiver] = {}
         self._chosen = ""
         self._since = Since()
         self._remembered = PlaceBelief()
@@ -71,7 +71,7 @@ class GpsdSensor:
         at = uptime()
         with self._lock:
             receiver = self._choose(at)
-            interval = self._since.take(at)
+            interval = self._since.end_interval(at)
             if receiver is None:
                 return Reading({}, dict.fromkeys(LEAVES, "error" if self._link.failing else "not_available"))
             values, quality = receiver.snapshot(at)
@@ -96,7 +96,7 @@ class GpsdSensor:
         """Ends the thread, which closes the connection."""
         self._link.close()
 
-    def _choose(self, now: float) -> Receiver | None:
+    def _choose(self, now: float) -> GpsReceiver | None:
         """The receiver chosen before while it has a fix, else one that has, else the one heard last."""
         chosen = self._receivers.get(self._chosen)
         if chosen is None or not chosen.fixed(now):
@@ -128,20 +128,20 @@ class GpsdSensor:
             for report in reports:
                 self._file(report)
 
-    def _file(self, report: Report) -> None:
+    def _file(self, report: GpsReport) -> None:
         if report.device not in self._receivers:
             if len(self._receivers) >= MAX_RECEIVERS:
                 del self._receivers[min(self._receivers, key=lambda name: self._receivers[name].heard)]
-            self._receivers[report.device] = Receiver(earliest=self._earliest)
+            self._receivers[report.device] = GpsReceiver(earliest=self._earliest)
             self._receivers[report.device].place.held = self._remembered.held
         now = uptime()
-        self._receivers[report.device].tell(now, report)
+        self._receivers[report.device].add_report(now, report)
         if report.device == self._chosen or len(self._receivers) == 1:
             self._account(now, report)
         if self.heard is None:
             self.heard = now
 
-    def _account(self, now: float, report: Report) -> None:
+    def _account(self, now: float, report: GpsReport) -> None:
         """What happens between two reads, as far as the receiver has a fix."""
         if report.mode < 2 or (report.error or 0.0) > MOST_ERROR:
             return

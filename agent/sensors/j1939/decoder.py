@@ -14,8 +14,8 @@ from collections.abc import Iterable
 
 from agent.sensors.can_frame import Frame
 from agent.sensors.fields import ACTIVE_FAULTS, REASONS, Reason
-from agent.sensors.j1939.faults import DM1_LIMIT, DM1_PGN, FORGOTTEN_AFTER, Dm1, FaultReports, decode_dm1
-from agent.sensors.j1939.signals import CORNERS, PGNS, SIGNALS, TIRE_PGN, TIRE_PRESSURE, Signal, corners
+from agent.sensors.j1939.faults import DM1_LIMIT, DM1_PGN, FORGOTTEN_AFTER, Dm1, FaultReports, decode_dm1, lamps
+from agent.sensors.j1939.signals import CORNERS, PGNS, SIGNALS, TIRE_PGN, TIRE_PRESSURE, TOTALS, Signal, corners
 from agent.sensors.j1939.transport_protocol import TP_CM, TP_DT, Reassembler
 from agent.sensors.odometer import OdometerBelief, Rank, unit_rank
 from agent.sensors.plausibility import (
@@ -27,13 +27,15 @@ from agent.sensors.plausibility import (
     PositionRule,
     disagreements,
 )
-from agent.sensors.since_last import Since, counts
+from agent.sensors.since_last import Interval, Since, counts
 
 ODOMETER = "odometer_reading"
 MAX_TYRES = 256
 """Pairs of place and source that are kept; the one unheard longest gives way."""
 
 _NO_LOCATION = 0xFF
+_TYRE = "tyre "
+"""Before the location of a tyre whose corner is not known yet."""
 _BY_LEAF: dict[str, list[Signal]] = {}
 for _signal in SIGNALS:
     _BY_LEAF.setdefault(_signal.leaf, []).append(_signal)
@@ -87,13 +89,24 @@ class Decoder:
         if pgn != TIRE_PGN:
             self._heard[pgn][source] = (now, data)
         elif data and data[0] != _NO_LOCATION:
+            pressure = TIRE_PRESSURE.decode(data, CORNERS[0])
+            if not isinstance(pressure, str):
+                self.since.value(now, _TYRE + str(data[0]), pressure, rank=(0, source), limit=TIRE_PRESSURE.limit)
             self._tyres.pop((data[0], source), None)  # so that the first in the dict is the one unheard longest
             self._tyres[data[0], source] = (now, data)
             if len(self._tyres) > MAX_TYRES:
                 del self._tyres[next(iter(self._tyres))]
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
-        """(leaf → value, leaf → why not) for every leaf that J1939 can give; the two never share a leaf."""
+        """What is true at a moment.
+
+        Args:
+            now: seconds, on the time line of `feed`.
+
+        Returns:
+            (leaf → value, leaf → why not) for every wire leaf that J1939 can give; the two never share a leaf. Leaves
+            of `custom` (totals, second tank, lamps) are among the values where they are known, and else nowhere.
+        """
         found = {leaf: self._found(now, signals) for leaf, signals in _BY_LEAF.items()} | self._tyre_pressures(now)
         _pair(found)
         found[ODOMETER] = self._odometer(now)
@@ -108,7 +121,20 @@ class Decoder:
                 quality[leaf] = chosen or _worst(outcome for outcome in outcomes if isinstance(outcome, str))
         self.position.apply(now, values, quality)
         self._faults(now, values, quality)
+        for signal in TOTALS:
+            if said := [each for each in self._found(now, [signal]) if isinstance(each, Heard)]:
+                values[signal.leaf] = said[0].value
         return values, quality
+
+    def end_interval(self, now: float) -> Interval | None:
+        """See agent.sensors.can_sensor.BusDecoder. Which tyre stands at which corner is known only now."""
+        interval = self.since.end_interval(now)
+        if interval is None:
+            return None
+        place = corners({location for location, _ in self._tyres})
+        tyres = {leaf: interval.spreads.get(_TYRE + str(location)) for leaf, location in place.items()}
+        others = {leaf: spread for leaf, spread in interval.spreads.items() if not leaf.startswith(_TYRE)}
+        return interval._replace(spreads=others | {leaf: spread for leaf, spread in tyres.items() if spread})
 
     def _found(self, now: float, signals: Iterable[Signal]) -> list[Heard | Reason]:
         """What each source says by each signal, the preferred first."""
@@ -174,6 +200,7 @@ class Decoder:
             for source, dm1 in fresh.items()
             for fault in dm1.faults
         ]
+        values |= lamps(fresh.values())
 
 
 def _counts(silent: float, last: Dm1 | None) -> bool:

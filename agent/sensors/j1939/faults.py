@@ -1,8 +1,10 @@
 """Reads DM1, the active diagnostic trouble codes of one control unit (SAE J1939-73 §5.7.1)."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from agent.sensors.can_frame import Frame
+from agent.sensors.fields import LAMPS
 from agent.sensors.j1939.transport_protocol import TP_CM
 
 DM1_PGN = 65226
@@ -46,6 +48,24 @@ def decode_dm1(data: bytes) -> Dm1 | None:
     codes = (data[at : at + 4] for at in range(2, len(data) - 3, 4))
     faults = tuple(_fault(code) for code in codes if code not in _NONE)
     return Dm1(lamps & 3, lamps >> 2 & 3, lamps >> 4 & 3, lamps >> 6 & 3, faults)
+
+
+def lamps(reports: Collection[Dm1]) -> dict[str, bool]:
+    """Which warning lamps the control units ask for.
+
+    Args:
+        reports: the newest DM1 of each unit that reports faults, none of them missing.
+
+    Returns:
+        Leaf (agent.sensors.fields.LAMPS) → on: true where any unit asks for it, false where all that can say so do
+        not; left out where none of them says anything.
+    """
+    found: dict[str, bool] = {}
+    for place, leaf in enumerate(LAMPS):
+        states = [report[place] for report in reports if report[place] in (0, 1)]
+        if states:
+            found[leaf] = 1 in states
+    return found
 
 
 def _fault(code: bytes) -> Fault:

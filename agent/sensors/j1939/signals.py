@@ -6,7 +6,7 @@ says that a foot is on the pedal), so those two leaves stay with other sensors.
 
 from dataclasses import dataclass
 
-from agent.sensors.fields import PSI_PER_KPA, TIRES, Reason, settle
+from agent.sensors.fields import PSI_PER_KPA, TIRES, Reason, is_custom, settle
 
 TIRE_PGN = 65268
 LEAST_LIMIT = 5.0
@@ -52,7 +52,8 @@ class Signal:
         number = self.raw(data)
         if isinstance(number, str):
             return number
-        return settle(leaf or self.leaf, (number * self.scale + self.offset) * self.factor)
+        value = (number * self.scale + self.offset) * self.factor
+        return round(value, 3) if is_custom(self.leaf) else settle(leaf or self.leaf, value)
 
 
 _RESERVED: dict[int, Reason] = {0xFF: "not_available", 0xFE: "error"}
@@ -91,10 +92,21 @@ SIGNALS: tuple[Signal, ...] = (
 )
 """Where two feed one leaf, the one that stands first is preferred."""
 
+TOTALS: tuple[Signal, ...] = (
+    # LFC: fuel used in the engine's life
+    Signal(65257, 250, 5, 32, 0.5, 0, "L", "custom.total_fuel_used", period=10),
+    # HOURS: hours that the engine ran in its life
+    Signal(65253, 247, 1, 32, 0.05, 0, "h", "custom.engine_hours", period=10),
+    # DD1: fuel level, second or right tank
+    Signal(65276, 38, 7, 8, 0.4, 0, "%", "custom.fuel_level_2"),
+)
+"""What the wire has no field of its own for; of several sources the lowest address is taken, the engine's before
+all."""
+
 TIRE_PRESSURE = Signal(TIRE_PGN, 241, 2, 8, 4, 0, "kPa", "", period=10, factor=PSI_PER_KPA)
 """TIRE: one tyre a frame; which one stands in its first byte (SPN 929), see `corners`."""
 
-PGNS: frozenset[int] = frozenset(signal.pgn for signal in (*SIGNALS, TIRE_PRESSURE))
+PGNS: frozenset[int] = frozenset(signal.pgn for signal in (*SIGNALS, *TOTALS, TIRE_PRESSURE))
 
 CORNERS = tuple(f"{TIRES}.{corner}" for corner in ("front_left", "front_right", "rear_left", "rear_right"))
 

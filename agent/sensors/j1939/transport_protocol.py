@@ -24,7 +24,7 @@ _RTS, _CTS, _END, _BAM, _ABORT = 16, 17, 19, 32, 255
 _PER_PACKET = 7
 
 
-class Message(NamedTuple):
+class J1939Message(NamedTuple):
     """A message put together: what a single frame would have said, but longer than 8 bytes."""
 
     pgn: int
@@ -72,7 +72,7 @@ class Reassembler:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def feed(self, now: float, frame: Frame) -> Message | None:
+    def feed(self, now: float, frame: Frame) -> J1939Message | None:
         """The message that this frame completes, or None. `now`: seconds on any time line that runs evenly."""
         pgn = frame.pgn
         if pgn == TP_DT:
@@ -135,7 +135,7 @@ class Reassembler:
         del session.data[(following - 1) * _PER_PACKET :]  # asked again from there
         session.expected = following
 
-    def _data(self, now: float, frame: Frame) -> Message | None:
+    def _data(self, now: float, frame: Frame) -> J1939Message | None:
         key = (frame.source, frame.destination)
         session = self._sessions.get(key)
         if session is None:
@@ -155,7 +155,7 @@ class Reassembler:
             return None
         del self._sessions[key]
         self.counts["completed"] += 1
-        return Message(session.pgn, *key, bytes(session.data[: session.size]))
+        return J1939Message(session.pgn, *key, bytes(session.data[: session.size]))
 
     def _close(self, key: tuple[int, int], pgn: int, why: str) -> None:
         if key in self._sessions and self._sessions[key].pgn == pgn:

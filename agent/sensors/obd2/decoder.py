@@ -1,4 +1,4 @@
-"""Keeps what each control unit answered last, and says what of it is true at a moment.
+"""Keeps what each control unit answered last, and says what of it is true at a moment. Identifiers of 11 or 29 bits.
 
 Promises: never raises, whatever the bytes; a value is younger than its limit, else the leaf has a reason. Of several
 control units that answer, the one with the lowest identifier (7E8, the engine) is preferred; one that contradicts it is
@@ -11,9 +11,10 @@ from agent.sensors.can_frame import Frame
 from agent.sensors.fields import Reason
 from agent.sensors.obd2.isotp import IsoTp
 from agent.sensors.obd2.pids import PIDS, SUPPORTED, Pid, answers, supported
+from agent.sensors.obd2.trouble_codes import MONITOR_STATUS, TroubleCodes
 from agent.sensors.odometer import OdometerBelief, Rank
 from agent.sensors.plausibility import Disagreement, Heard, disagreements
-from agent.sensors.since_last import Since, counts
+from agent.sensors.since_last import Interval, Since, counts
 
 ODOMETER = "odometer_reading"
 ALLOWED_GAPS = 3.0
@@ -27,12 +28,15 @@ _OURS = tuple(pid for pid in PIDS.values() if pid.leaf)
 class Obd2Decoder:
     """One bus. `feed` it in the order heard; `snapshot` at any time.
 
-    answered: when anything answered last, or None. known: for each bitmap PID answered so far, the PIDs some unit has.
+    answered: when anything answered last, or None. extended: whether that was by 29 bits; None before.
+    known: for each bitmap PID answered so far, the PIDs some unit has.
     """
 
     def __init__(self) -> None:
         self.disagreements: Counter[Disagreement] = Counter()
         self.answered: float | None = None
+        self.extended: bool | None = None
+        self.trouble = TroubleCodes()
         self.known: dict[int, set[int]] = {}
         self.isotp = IsoTp()
         self._gaps: dict[tuple[int, int], float] = {}  # (PID, unit) → seconds between its last two answers
@@ -50,8 +54,12 @@ class Obd2Decoder:
         payload = self.isotp.feed(now, frame)
         if payload is None:
             return
+        if self.trouble.feed(now, frame.can_id, payload):
+            self.answered, self.extended = now, frame.extended
         for pid, data in answers(payload):
-            self.answered = now
+            self.answered, self.extended = now, frame.extended
+            if pid == MONITOR_STATUS:
+                self.trouble.lamp(now, frame.can_id, data)
             if pid in PIDS:
                 if frame.can_id in self._heard[pid]:
                     self._gaps[pid, frame.can_id] = now - self._heard[pid][frame.can_id][0]
@@ -61,7 +69,15 @@ class Obd2Decoder:
                 self.known.setdefault(pid, set()).update(supported(pid, data))
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
-        """(leaf → value, leaf → why not) for every leaf that OBD-II can give; the two never share a leaf."""
+        """What is true at a moment.
+
+        Args:
+            now: seconds, on the time line of `feed`.
+
+        Returns:
+            (leaf → value, leaf → why not) for every leaf that OBD-II can give; the two never share a leaf. Trouble
+            codes and the lamp are among the values where they are known, and else nowhere.
+        """
         values: dict[str, object] = {}
         quality: dict[str, Reason] = {}
         for pid in _OURS:
@@ -70,7 +86,11 @@ class Obd2Decoder:
                 quality[pid.leaf] = outcome
             else:
                 values[pid.leaf] = outcome
-        return values, quality
+        return values | self.trouble.snapshot(now), quality
+
+    def end_interval(self, now: float) -> Interval | None:
+        """See agent.sensors.can_sensor.BusDecoder."""
+        return self.since.end_interval(now)
 
     def _account(self, now: float, pid: Pid, unit: int, data: bytes) -> None:
         if not pid.leaf or not counts(pid.leaf) or isinstance(value := pid.decode(data), str):

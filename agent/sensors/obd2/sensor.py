@@ -1,7 +1,7 @@
-"""`type = "obd2"`: mode 01 over a van's CAN bus by python-can.
+"""`type = "obd2"`: modes 01, 03 and 07 over a van's CAN bus by python-can.
 
-It asks on 7DF and hears 7E8 to 7EF (see asker.py for how often). With `?ask=no` behind the path it only listens, for a
-bus on which another device asks already; then it sends nothing.
+It asks on 7DF and hears 7E8 to 7EF, or the same by 29 bits (see asker.py for how often). With `?ask=no` behind the path
+it only listens, for a bus on which another device asks already; then it sends nothing.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from agent.sensors.can_address import CAPTURE, parse_address
 from agent.sensors.can_sensor import BusSensor
 from agent.sensors.obd2.asker import Asker
 from agent.sensors.obd2.decoder import Obd2Decoder
-from agent.sensors.obd2.isotp import FIRST_ANSWER
+from agent.sensors.obd2.isotp import EXTENDED_ANSWER, FIRST_ANSWER
 
 if TYPE_CHECKING:
     from can.typechecking import CanFilter
@@ -31,5 +31,8 @@ class Obd2Sensor(BusSensor):
 
 
 def _filters() -> "list[CanFilter]":
-    """The eight identifiers of answers."""
-    return [{"can_id": FIRST_ANSWER, "can_mask": 0x7F8, "extended": False}]
+    """The identifiers of answers."""
+    return [
+        {"can_id": FIRST_ANSWER, "can_mask": 0x7F8, "extended": False},
+        {"can_id": EXTENDED_ANSWER, "can_mask": 0x1FFFFF00, "extended": True},
+    ]

@@ -38,6 +38,8 @@ export interface Options {
   /** Events of nobody, and nothing stored. */
   noCookies?: boolean;
   noPageView?: boolean;
+  /** Lets the server know this browser again by its own cookie (`[beacon] cookie_days`). */
+  cookie?: boolean;
   /** A page view at each route of the history API. */
   spa?: boolean;
   /** `#/cart` is part of the page. */

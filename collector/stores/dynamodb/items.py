@@ -7,7 +7,7 @@ order key itself (`every-sample`) is not stored.
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from collector.history import Version, start
@@ -164,20 +164,50 @@ def claim_item(truck_id: str, content: str, order_key: str, *, now_ms: int) -> I
     return {**sample_key(truck_id, _CLAIM + content), "place": text(order_key), "expires": expires}
 
 
-def version_item(truck_id: str, version: Version, rev: int, opening: Item) -> Item:
-    """`opening`: the body of its opening sample. What follows it is added by acts.version_acts."""
+def version_item(truck_id: str, version: Version, rev: int, opening: Item, before: str | None) -> Item:
+    """`opening`: the body of its opening sample. before: order key of the version that precedes it, None: the first.
+
+    Where it ends is not stored: that is where the next one begins.
+    """
     item = {**sample_key(truck_id, version.order_key), **_tracked(version.order_key, version.key), "rev": number(rev)}
-    end = {"end": text(version.end)} if version.end is not None else {}
-    return {**item, **end, **opening}
+    return {**item, **place_in_chain(before), **opening}
 
 
-def link(order_key: str) -> Item:
-    """How a version's item names the one that follows it: enough to tell whether it is the one that was read."""
-    return {"B": hashlib.sha256(order_key.encode()).digest()[:9]}
+def place_in_chain(before: str | None) -> Item:
+    """The attribute by which a version names the one that precedes it: enough to tell whether that is the one read."""
+    return {"first": {"BOOL": True}} if before is None else {"prev": {"B": _link(before)}}
 
 
-def read_version(item: Item) -> Version:
-    return Version(item["order_key"]["S"], tracked_key(item), item["end"]["S"] if "end" in item else None)
+def precedes(before: Item | None, item: Item) -> bool:
+    """Whether a version is the one before another, by what their items say. before: None for the start of history.
+
+    Until release 0.2 the earlier of two named the later; a pair that nothing has come between since says so still.
+    """
+    if before is None:
+        return "first" in item
+    if "prev" in item:
+        return bytes(item["prev"]["B"]) == _link(before["order_key"]["S"])
+    return "next" in before and bytes(before["next"]["B"]) == _link(item["order_key"]["S"])
+
+
+def _link(order_key: str) -> bytes:
+    return hashlib.sha256(order_key.encode()).digest()[:9]
+
+
+def read_version(item: Item, following: Item | None) -> Version:
+    """following: the item of the version after it, None where it is the current one."""
+    end = start(following["order_key"]["S"]) if following else None
+    return Version(item["order_key"]["S"], tracked_key(item), end)
+
+
+def with_following(found: Iterable[Item]) -> Iterator[tuple[Item, Item | None]]:
+    """Each item with the one after it, which is asked for with it."""
+    coming = iter(found)
+    item = next(coming, None)
+    while item is not None:
+        following = next(coming, None)
+        yield item, following
+        item = following
 
 
 def _tracked(order_key: str, key: str) -> Item:

@@ -8,14 +8,15 @@ from typing import Any
 
 from collector.clicks.sessions import SessionPart, sessions
 from collector.completeness.ledger import StreamLedger
-from collector.history import Version, start
-from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
+from collector.history import Version
+from collector.rows import Counter, DeadLetter, StoredClick, StoredSample, StoredSince
 from collector.stores.dynamodb import click_counters, items, scanned_clicks
 from collector.stores.dynamodb.alerts import DynamoDbAlertReader
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.ledger_items import LEDGER, joined, ledgers_of, piece_count, piece_key, read_ledger
 from collector.stores.dynamodb.retries import Calls, NoTable
 from collector.stores.dynamodb.tables import TABLES
+from contract.codec import parse
 from contract.errors import Misconfigured, Retryable
 
 HEAD, STATUS = "head", "status"
@@ -85,7 +86,8 @@ class DynamoDbReader(DynamoDbAlertReader):
             if _follow_on(rows):
                 break
             self._calls.pause(attempt)
-        return ((items.read_version(item), items.read_sample(item)) for item in rows)
+        pairs = items.with_following(rows)
+        return ((items.read_version(item, following), items.read_sample(item)) for item, following in pairs)
 
     def version_count(self, truck_id: str) -> int:
         pages = self._calls.pages("query", **self._query("truck_history", truck_id, ">=", ""), Select="COUNT")
@@ -93,13 +95,17 @@ class DynamoDbReader(DynamoDbAlertReader):
 
     def version_at(self, truck_id: str, instant: str) -> tuple[Version, StoredSample] | None:
         # '$' sorts just after '#': of several versions that start at one instant this finds the last.
-        found: Item | None = None
+        return self._version_before(truck_id, instant + "$")
+
+    def _version_before(self, truck_id: str, order_key: str) -> tuple[Version, StoredSample] | None:
+        """The last version that opens before an order key, with its end and its opening sample."""
         for attempt in range(_LOOKS):
-            found = self._last_before("truck_history", truck_id, instant + "$")
-            if not found or "end" not in found or found["end"]["S"] > instant:
+            found = self._last_before("truck_history", truck_id, order_key)
+            following = next(self._range("truck_history", truck_id, order_key, first=1), None)
+            if following is None or items.precedes(found, following):
                 break
-            self._calls.pause(attempt)  # its successor is being written
-        return (items.read_version(found), items.read_sample(found)) if found else None
+            self._calls.pause(attempt)  # one of them is being written
+        return (items.read_version(found, following), items.read_sample(found)) if found else None
 
     def ledgers(self, truck_id: str) -> dict[str, StreamLedger]:
         arguments = self._arguments("trucks", "#truck_id = :truck_id", {"truck_id": text(truck_id)})
@@ -151,10 +157,7 @@ class DynamoDbReader(DynamoDbAlertReader):
 
     def version_before_samples(self, truck_id: str) -> tuple[Version, StoredSample] | None:
         earliest = next(self._samples(truck_id, items.FIRST_PLACE, first=1), None)
-        if earliest is None:
-            return None
-        found = self._last_before("truck_history", truck_id, earliest["order_key"]["S"])
-        return (items.read_version(found), items.read_sample(found)) if found else None
+        return self._version_before(truck_id, earliest["order_key"]["S"]) if earliest else None
 
     def sample_counts(self, truck_id: str) -> tuple[int, int]:
         """Retained samples with a stream_id, and how many different (stream_id, seq) they have."""
@@ -165,13 +168,13 @@ class DynamoDbReader(DynamoDbAlertReader):
     def samples(self, truck_id: str) -> Iterator[StoredSample]:
         return (items.read_sample(item) for item in self._samples(truck_id, items.FIRST_PLACE))
 
-    def samples_after(self, mark: str | None) -> Received[tuple[str, StoredSample]]:
+    def samples_after(self, mark: str | None) -> StoredSince[tuple[str, StoredSample]]:
         """All of them: the tables keep no order of storing. On AWS the lake is built from the archive instead."""
         rows = ((truck_id, sample) for truck_id in self.truck_ids() for sample in self.samples(truck_id))
-        return Received(rows, True, None)
+        return StoredSince(rows, True, None)
 
-    def clicks_after(self, mark: str | None, since_ms: int) -> Received[StoredClick]:
-        return Received(self.clicks(), True, None)
+    def clicks_after(self, mark: str | None, since_ms: int) -> StoredSince[StoredClick]:
+        return StoredSince(self.clicks(), True, None)
 
     def click_counts(self) -> Iterator[tuple[Counter, int]]:
         tally: Tally[Counter] = Tally()
@@ -200,6 +203,11 @@ class DynamoDbReader(DynamoDbAlertReader):
     def identified_users(self) -> Iterator[tuple[str, str, str]]:
         return ((c.user_id, c.customer_id, c.timestamp) for c in self.clicks() if c.user_id and c.customer_id)
 
+    def browser_users(self) -> Iterator[tuple[str, str]]:
+        named = (click for click in self.clicks() if click.user_id and '"browser_id":' in click.text)
+        pairs = {(parse(click.text).get("browser_id"), click.user_id) for click in named}
+        return ((browser, user) for browser, user in pairs if browser and user)
+
     def recountable_from(self) -> str:
         """The first minute whose counters can be held against stored events."""
         return click_counters.recountable_from(self._clock())
@@ -211,6 +219,9 @@ class DynamoDbReader(DynamoDbAlertReader):
     def clicks_of_session(self, session_id: str) -> Iterator[StoredClick]:
         """Reads every event: the table is keyed by event_id alone."""
         return (click for click in self.clicks() if click.session_id == session_id)
+
+    def purchases(self) -> Iterator[StoredClick]:
+        return (click for click in self.clicks() if click.counter.event_type == "purchase")
 
     def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
         """Which of these events are stored."""
@@ -279,16 +290,8 @@ class DynamoDbReader(DynamoDbAlertReader):
 
 
 def _follow_on(rows: Sequence[Item]) -> bool:
-    """Does each version end where the next begins, and name it as the next; and the last not end at all."""
-    places = [item["order_key"]["S"] for item in rows]
-    ends = [item["end"]["S"] if "end" in item else None for item in rows]
-    links = [
-        (item["next"]["B"], items.link(place)["B"])
-        for item, place in zip(rows, places[1:], strict=False)
-        if "next" in item
-    ]
-    starts = [start(place) for place in places[1:]]
-    return ends == [*starts, *([None] if rows else [])] and all(bytes(said) == found for said, found in links)
+    """Is each version preceded by the one that it says."""
+    return all(items.precedes(before, item) for before, item in zip([None, *rows], rows, strict=False))
 
 
 def _names(counter: Counter) -> tuple[str | None, ...]:

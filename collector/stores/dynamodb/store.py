@@ -31,11 +31,12 @@ _FEWEST_VERSIONS = 6
 class Seen:
     """What was read of a truck's history for a plan.
 
-    before: order key → the version found before it, None if none. revs: order key → `rev` of each version. torn: what
-    was read is no snapshot, since a version that must stand between two others was not there, or one version was read
-    twice and had changed meanwhile.
+    current: order key of the version that the head says is the current one. before: order key → the version found
+    before it, None if none. revs: order key → `rev` of each version. torn: what was read is no snapshot, since a
+    version that must stand between two others was not there, or one version was read twice and had changed meanwhile.
     """
 
+    current: str | None = None
     before: dict[str, Item | None] = field(default_factory=dict)
     revs: dict[str, int] = field(default_factory=dict)
     torn: bool = False
@@ -48,12 +49,10 @@ class Seen:
                 # Two late runs of one chunk may read one version. The later rev alone would be confirmed, while the
                 # earlier run was planned from the state before it.
                 self.torn |= self.revs.setdefault(each["order_key"]["S"], rev) != rev
-        if before is None:
-            self.torn |= item is None or "first" not in item  # where the head knows a version there is one
-        elif (item is None) != ("next" not in before):
-            self.torn = True
-        elif item is not None:
-            self.torn |= bytes(before["next"]["B"]) != items.link(item["order_key"]["S"])["B"]
+        if item is not None:
+            self.torn |= not items.precedes(before, item)
+        else:  # where the head knows a version there is one, and none stands after it
+            self.torn |= before is None or before["order_key"]["S"] != self.current
 
 
 class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
@@ -63,6 +62,8 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
     """
 
     chunk = 30
+    read_on = 0
+    """Each is paid for."""
     most_versions: int | None = 88
     """With the head and a ledger 90 items; lower for a chunk that has more ledgers, or samples too large for that."""
     too_late_ms: int | None = 35 * DAY_MS
@@ -188,39 +189,41 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
 
     def head(self, truck_id: str, streams: Collection[str] = ()) -> TruckHead:
         """The fence and, read with it, the ledgers of some streams. What is read after it belongs to it."""
-        self._seen[truck_id] = Seen()
-        self._sizes = {truck_id: {}}
         item = self._get("trucks", part_key(truck_id, HEAD))
+        self._seen[truck_id] = Seen(item["current"]["S"] if item and "current" in item else None)
+        self._sizes = {truck_id: {}}
         inline = item["ledgers"]["M"] if item else {}
         asked = {each: self._ledger_item(truck_id, each) for each in streams if each not in inline}
         return read_head(item, {stream_id: each for stream_id, each in asked.items() if each}, streams)
 
     def version_before(self, truck_id: str, order_key: str) -> Version | None:
-        """The last version that opened before an order key."""
+        """The last version that opened before an order key; where it ends is not looked up."""
         found = self._last_before("truck_history", truck_id, order_key)
         if found:
             self._sizes.setdefault(truck_id, {})[found["order_key"]["S"]] = items.size(found)
         self._seen.setdefault(truck_id, Seen()).before[order_key] = found
-        return items.read_version(found) if found else None
+        return items.read_version(found, None) if found else None
 
     def versions_from(self, truck_id: str, order_key: str) -> Iterator[Version]:
         """The versions that open at an order key and after it, ascending, read as they are asked for.
 
         What stands before them is confirmed with them where `version_before` of the same order key was asked for.
         """
-        found = self._range("truck_history", truck_id, order_key, first=2)
+        pairs = items.with_following(self._range("truck_history", truck_id, order_key, first=3))
         before = self._seen.setdefault(truck_id, Seen()).before
         if order_key not in before:
-            return map(items.read_version, found)
-        return self._noted(truck_id, before[order_key], found)
+            return (items.read_version(item, following) for item, following in pairs)
+        return self._noted(truck_id, before[order_key], pairs)
 
-    def _noted(self, truck_id: str, before: Item | None, found: Iterator[Item]) -> Iterator[Version]:
+    def _noted(
+        self, truck_id: str, before: Item | None, pairs: Iterator[tuple[Item, Item | None]]
+    ) -> Iterator[Version]:
         seen = self._seen.setdefault(truck_id, Seen())
-        for item in found:
+        for item, following in pairs:
             seen.follows(before, item)
             self._sizes.setdefault(truck_id, {})[item["order_key"]["S"]] = items.size(item)
             before = item
-            yield items.read_version(item)
+            yield items.read_version(item, following)
         seen.follows(before, None)
 
     def points_from(self, truck_id: str, order_key: str) -> Iterator[Point]:
@@ -326,6 +329,15 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         shard = lambda: random.randrange(click_counters.SHARDS)  # noqa: E731
         click_counters.settle_rivals(self._calls, names, known, shard, now_ms=self.now_ms())
         return said
+
+    def clicks_kept_from(self) -> str:
+        """ "": an event's age is judged by `clicks_too_old_ms`."""
+        return ""
+
+    def drop_clicks(self, before: str, at_most: int) -> int:
+        """0: events expire by themselves."""
+        del before, at_most
+        return 0
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep each; one that is already there is counted, once for each delivery that has a name."""

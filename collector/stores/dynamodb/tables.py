@@ -8,7 +8,7 @@ EXPIRES = "expires"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class DynamoTable:
     """One table of a store with prefix PREFIX is called `PREFIX-<name>`; keys are (attribute, type) pairs."""
 
     name: str
@@ -33,15 +33,15 @@ class Table:
         }
 
 
-TABLES: tuple[Table, ...] = (
-    Table("samples", ("truck_id", "S"), ("order_key", "S"), EXPIRES),
-    Table("trucks", ("truck_id", "S"), ("part", "S")),
-    Table("truck_history", ("truck_id", "S"), ("order_key", "S")),
-    Table("clicks", ("event_id", "S"), None, EXPIRES),
-    Table("click_counts", ("counter", "S"), ("shard", "N")),
-    Table("dead_letters", ("id", "S"), ("part", "N")),
-    Table("alerts", ("subject", "S"), ("key", "S")),
-    Table("alert_outbox", ("id", "S")),
+TABLES: tuple[DynamoTable, ...] = (
+    DynamoTable("samples", ("truck_id", "S"), ("order_key", "S"), EXPIRES),
+    DynamoTable("trucks", ("truck_id", "S"), ("part", "S")),
+    DynamoTable("truck_history", ("truck_id", "S"), ("order_key", "S")),
+    DynamoTable("clicks", ("event_id", "S"), None, EXPIRES),
+    DynamoTable("click_counts", ("counter", "S"), ("shard", "N")),
+    DynamoTable("dead_letters", ("id", "S"), ("part", "N")),
+    DynamoTable("alerts", ("subject", "S"), ("key", "S")),
+    DynamoTable("alert_outbox", ("id", "S")),
 )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from collector.history import Steps
 from collector.stores.dynamodb.items import (
     Item,
-    link,
     number,
     part_key,
+    place_in_chain,
     sample_key,
     size,
     text,
@@ -34,19 +34,18 @@ def at_rev(rev: int) -> Item:
 def version_acts(table: str, truck_id: str, steps: Steps, rev: int, openings: Mapping[str, Item]) -> list[Item]:
     """What changes history. openings: order key → body of the opening sample, of the versions to put.
 
-    Whatever is written, or followed by another version than before, gets this act's `rev`.
+    Whatever is written, or preceded by another version than before, gets this act's `rev`. A version that only ends
+    is not written: where it ends is where the next one begins.
     """
-    follows = dict(steps.follows)
+    preceded = dict(steps.preceded)
     made: list[Item] = []
     for version in steps.put:
-        item = version_item(truck_id, version, rev, openings[version.order_key])
-        if follower := follows.get(version.order_key):
-            item["next"] = link(follower)
-        if version.order_key == steps.first:
-            item["first"] = {"BOOL": True}
+        order_key = version.order_key
+        item = version_item(truck_id, version, rev, openings[order_key], preceded.pop(order_key))
         made.append({"Put": {"TableName": table, "Item": item}})
-    for order_key, attributes in _changes(steps, follows).items():
-        made.append({"Update": _update(table, sample_key(truck_id, order_key), {"rev": number(rev), **attributes})})
+    for order_key, before in preceded.items():
+        attributes = {"rev": number(rev), "first": None, "prev": None, **place_in_chain(before)}
+        made.append({"Update": _update(table, sample_key(truck_id, order_key), attributes)})
     made.extend({"Delete": {"TableName": table, "Key": sample_key(truck_id, order_key)}} for order_key in steps.remove)
     return made
 
@@ -66,29 +65,8 @@ def weigh(transaction: Sequence[Item], sizes: dict[str, int]) -> int:
     return weight
 
 
-def _changes(steps: Steps, follows: Mapping[str, str | None]) -> dict[str, dict[str, Item | None]]:
-    """Order key → attributes to change, None to remove one, of versions that are there and stay."""
-    ends = dict(steps.close)
-    ours = [*ends, *steps.touch, *(key for key in (steps.first, steps.no_longer_first) if key)]
-    gone = {*steps.remove, *(version.order_key for version in steps.put)}
-    changes: dict[str, dict[str, Item | None]] = {order_key: {} for order_key in ours if order_key not in gone}
-    for order_key, attributes in changes.items():
-        if order_key in ends:
-            attributes["end"] = _text(ends[order_key])
-        if order_key in follows:
-            follower = follows[order_key]
-            attributes["next"] = link(follower) if follower else None
-        if order_key in (steps.first, steps.no_longer_first):
-            attributes["first"] = {"BOOL": True} if order_key == steps.first else None
-    return changes
-
-
-def _text(value: str | None) -> Item | None:
-    return None if value is None else text(value)
-
-
 def _update(table: str, key: Item, attributes: Mapping[str, Item | None]) -> Item:
-    """An update of an item that must be there."""
+    """An update of an item that must be there. attributes: None removes one."""
     given = {name: value for name, value in attributes.items() if value is not None}
     gone = [f"#{name}" for name, value in attributes.items() if value is None]
     expression = "SET " + ", ".join(f"#{name} = :{name}" for name in given)

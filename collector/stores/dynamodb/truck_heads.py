@@ -142,7 +142,7 @@ def _place(kept: Kept, changed: Mapping[str, StreamLedger]) -> _Placed:
 
 
 def _ranges(ledger: StreamLedger) -> int:
-    return len(ledger.settled.pairs) + len(ledger.conflicts.pairs) + len(ledger.pending.pairs)
+    return len(ledger.accounted.pairs) + len(ledger.conflicts.pairs) + len(ledger.pending.pairs)
 
 
 def _silent_longest(inline: Mapping[str, str], changed: Mapping[str, StreamLedger]) -> str | None:

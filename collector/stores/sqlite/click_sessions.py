@@ -3,8 +3,12 @@
 An event that comes after all others of its session prolongs the last part; any other has the whole session made anew.
 A very long session that events come into out of order is marked instead (part 0), and made when it is read: a stranger
 may send as many events of one session as he likes, and each must not cost a reading of all others.
+
+A part whose events were dropped (collector.stores.sqlite.click_dropping) is settled: it stays as it is, and what comes
+later belongs to parts after it.
 """
 
+import heapq
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +23,10 @@ LONGEST = 2_000
 _COLUMNS = "session_id, part, first, last, events, count, purchases, depth, user_id, customer_id, is_bot"
 _PUT = f"INSERT OR REPLACE INTO session_parts ({_COLUMNS}) VALUES ({', '.join('?' * 11)})"
 _LAST = f"""
-    SELECT {_COLUMNS}, (SELECT sum(events) FROM session_parts WHERE session_id = p.session_id) FROM session_parts p
+    SELECT {_COLUMNS}, dropped,
+        (SELECT sum(events) FROM session_parts WHERE session_id = p.session_id AND dropped = 0),
+        EXISTS (SELECT 1 FROM session_parts WHERE session_id = p.session_id AND part = 0)
+    FROM session_parts p
     WHERE session_id IN (SELECT value FROM json_each(?))
         AND part = (SELECT max(part) FROM session_parts WHERE session_id = p.session_id)"""
 
@@ -35,57 +42,83 @@ def update(db: sqlite3.Connection, added: Sequence[StoredClick], removed: Iterab
     if not names:
         return
     known = {row[0]: row for row in db.execute(_LAST, [json.dumps(names)])}
-    put: list[SessionPart] = []
+    made: list[SessionPart] = []
     for name in names:
         row, events = known.get(name), by_id.get(name, [])
-        if row is not None and row[1] == 0:
-            continue  # marked already
-        before = _part(row[:-1]) if row else None
+        *columns, is_settled, count, is_marked = row or (0, 0, 0)
+        if is_marked:
+            continue
+        before = _part(columns) if columns and not is_settled else None
         if name not in spoiled and (before is None or prolongs(before, events)):
-            put += parts_of_session(name, events, before)
-        elif row is not None and row[-1] > LONGEST:
-            db.execute("DELETE FROM session_parts WHERE session_id = ?", [name])
-            put.append(SessionPart(name, 0, "", ""))
+            made += parts_of_session(name, events, before, after=columns[1] if is_settled else 0)
+        elif (count or 0) > LONGEST:
+            db.execute("DELETE FROM session_parts WHERE session_id = ? AND dropped = 0", [name])
+            made.append(SessionPart(name, 0, "", ""))
         else:
-            db.execute("DELETE FROM session_parts WHERE session_id = ?", [name])
-            put += parts_of_session(name, _events(db, name))
-    db.executemany(_PUT, map(_row, put))
+            db.execute("DELETE FROM session_parts WHERE session_id = ? AND dropped = 0", [name])
+            made += _made_anew(db, name)
+    put(db, made)
 
 
 def read(db: sqlite3.Connection, since: str, until: str) -> Iterator[SessionPart]:
     """The parts that begin at `since` or later and before `until`, by their beginning."""
-    marked = db.execute("SELECT session_id FROM session_parts WHERE part = 0").fetchall()
-    made = [part for (name,) in marked for part in parts_of_session(name, _events(db, name))]
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM session_parts WHERE part > 0 AND first >= ? AND first < ? ORDER BY first",
-        [since, until],
+    chosen = [part for name in marked(db) for part in _made_anew(db, name) if since <= part.first < until]
+    kept, dropped = (
+        db.execute(
+            f"SELECT {_COLUMNS} FROM session_parts"
+            " WHERE dropped = ? AND part > 0 AND first >= ? AND first < ? ORDER BY first",
+            [which, since, until],
+        )
+        for which in (0, 1)
     )
-    if not made:
-        return map(_part, rows)
-    chosen = [part for part in made if since <= part.first < until]
-    return iter(sorted([*map(_part, rows), *chosen], key=lambda part: part.first))
+    return heapq.merge(
+        map(_part, dropped),
+        map(_part, kept),
+        sorted(chosen, key=lambda part: part.first),
+        key=lambda part: part.first,
+    )
+
+
+def marked(db: sqlite3.Connection) -> list[str]:
+    """The sessions that are made when they are read."""
+    return [row[0] for row in db.execute("SELECT session_id FROM session_parts WHERE dropped = 0 AND first = ''")]
+
+
+def last_dropped_part(db: sqlite3.Connection, session_id: str) -> tuple[int, str]:
+    """`(number, time of its last event)` of the last part whose events were dropped; `(0, "")` where none were."""
+    row = db.execute(
+        "SELECT part, last FROM session_parts WHERE session_id = ? AND dropped = 1 ORDER BY part DESC LIMIT 1",
+        [session_id],
+    ).fetchone()
+    return row or (0, "")
+
+
+def events_of(db: sqlite3.Connection, session_id: str) -> Iterator[StoredClick]:
+    """The events of a session after its settled parts, ascending in time."""
+    return map(
+        read_click,
+        db.execute(
+            f"SELECT {CLICK} FROM clicks WHERE session_id = ? AND timestamp > ? ORDER BY timestamp, event_id",
+            [session_id, last_dropped_part(db, session_id)[1]],
+        ),
+    )
+
+
+def put(db: sqlite3.Connection, parts: Iterable[SessionPart]) -> None:
+    """Store parts that are not settled, in place of those of the same number."""
+    db.executemany(_PUT, map(_row, parts))
 
 
 def rebuild(db: sqlite3.Connection) -> None:
     """Make the table anew from the events."""
-    db.execute("DELETE FROM session_parts")
-    rows = db.execute(f"SELECT {CLICK} FROM clicks WHERE session_id IS NOT NULL ORDER BY session_id")
-    mine: list[StoredClick] = []
-    for event in map(read_click, rows):
-        if mine and mine[0].session_id != event.session_id:
-            _put_session(db, mine)
-            mine = []
-        mine.append(event)
-    _put_session(db, mine)
+    db.execute("DELETE FROM session_parts WHERE dropped = 0")
+    names = db.execute("SELECT DISTINCT session_id FROM clicks WHERE session_id IS NOT NULL").fetchall()
+    for (name,) in names:
+        put(db, _made_anew(db, name))
 
 
-def _put_session(db: sqlite3.Connection, events: Sequence[StoredClick]) -> None:
-    if events:
-        db.executemany(_PUT, map(_row, parts_of_session(events[0].session_id or "", events)))
-
-
-def _events(db: sqlite3.Connection, session_id: str) -> Iterator[StoredClick]:
-    return map(read_click, db.execute(f"SELECT {CLICK} FROM clicks WHERE session_id = ?", [session_id]))
+def _made_anew(db: sqlite3.Connection, session_id: str) -> list[SessionPart]:
+    return parts_of_session(session_id, events_of(db, session_id), after=last_dropped_part(db, session_id)[0])
 
 
 def _part(row: Sequence[Any]) -> SessionPart:

@@ -8,12 +8,12 @@ in one transaction. `erase_traces` then writes the file anew, since SQLite keeps
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
-from collector.stores.sqlite import click_sessions
+from collector.stores.forgetting import NamedIds
+from collector.stores.sqlite import click_dropping, click_sessions
 from collector.stores.sqlite.schema import COUNT_PAGES, connect
 from contract.codec import Json, canonical, parse
 from contract.errors import Retryable
@@ -22,46 +22,37 @@ from contract.forgotten import GONE, Forgotten, Span, without_position
 _PATIENCE_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What the shop events say of a customer.
+def named_ids(path: Path) -> list[NamedIds]:
+    """Who did each event of a store file; sessions whose events were dropped count too.
 
-    event_ids: of the events that are its. user_ids, session_ids: those that only it has used; a browser_id counts as a
-    user_id.
-    """
+    Args:
+        path: the store's file.
 
-    event_ids: tuple[str, ...]
-    user_ids: tuple[str, ...]
-    session_ids: tuple[str, ...]
-
-
-def person(path: Path, customer_id: str) -> Person:
-    """Find a customer's events: those that name it, and those without a name of users that turned out to be it.
-
-    A browser that several customers signed in with is the newest one's, as in the warehouse's `identity`.
+    Returns:
+        A row an event, and one for each name that is kept of dropped ones.
     """
     with closing(connect(path, readonly=True)) as db:
         rows = db.execute(
-            "SELECT event_id, json_extract(text, '$.user_id'), json_extract(text, '$.browser_id'), session_id,"
-            " json_extract(text, '$.customer_id') FROM clicks ORDER BY timestamp, event_id"
+            "SELECT '', NULL, user_id, NULL, session_id, customer_id FROM session_parts WHERE dropped = 1 UNION ALL"
+            " SELECT said, NULL, user_id, NULL, NULL, customer_id FROM dropped_identities"
         ).fetchall()
-    newest = {user: customer for _, user, _, _, customer in rows if user is not None and customer is not None}
-    mine: list[tuple[str | None, ...]] = []
-    others: list[tuple[str | None, ...]] = []
-    for row in rows:
-        _, user, _, _, customer = row
-        is_mine = customer == customer_id or (customer is None and newest.get(user) == customer_id)
-        (mine if is_mine else others).append(row)
-
-    def own(*columns: int) -> tuple[str, ...]:
-        used = {str(row[column]) for row in mine for column in columns if row[column] is not None}
-        return tuple(sorted(used - {str(row[column]) for row in others for column in columns}))
-
-    return Person(tuple(str(row[0]) for row in mine), own(1, 2), own(3))
+        rows += db.execute(
+            "SELECT timestamp, event_id, json_extract(text, '$.user_id'), json_extract(text, '$.browser_id'),"
+            " session_id, json_extract(text, '$.customer_id') FROM clicks"
+        ).fetchall()
+    return [NamedIds(*row) for row in rows]
 
 
-def forget_person(path: Path, event_ids: Sequence[str], identifiers: Iterable[str], marks: Forgotten) -> dict[str, int]:
+def forget_person(
+    path: Path, event_ids: Sequence[str], identifiers: Collection[str], marks: Forgotten
+) -> dict[str, int]:
     """Rewrite a person's events, and dead letters that hold one of its identifiers; one transaction.
+
+    Args:
+        path: the store's file.
+        event_ids: of `person_of`; those of other stores are left out.
+        identifiers: what names the person.
+        marks: what was forgotten, for what comes again.
 
     Returns:
         `{clicks, click_rivals, dead_letters}`: how many rows were rewritten.
@@ -72,8 +63,10 @@ def forget_person(path: Path, event_ids: Sequence[str], identifiers: Iterable[st
     done = {"clicks": 0, "click_rivals": 0, "dead_letters": 0}
     with closing(connect(path)) as db, _writing(db):
         for event_id in event_ids:
-            (text,) = db.execute("SELECT text FROM clicks WHERE event_id = ?", [event_id]).fetchone()
-            kept = marks.scrubbed_click(parse(text))
+            found = db.execute("SELECT text FROM clicks WHERE event_id = ?", [event_id]).fetchone()
+            if found is None:  # another store has it
+                continue
+            kept = marks.scrubbed_click(parse(found[0]))
             who = [kept.get(name) for name in ("session_id", "user_id", "customer_id", "page")]
             db.execute(
                 "UPDATE clicks SET session_id = ?, user_id = ?, customer_id = ?, page = ?, text = ? WHERE event_id = ?",
@@ -89,8 +82,7 @@ def forget_person(path: Path, event_ids: Sequence[str], identifiers: Iterable[st
                 )
                 done["click_rivals"] += 1
         click_sessions.rebuild(db)
-        db.execute("DELETE FROM page_counts")
-        db.execute(COUNT_PAGES)
+        _forget_dropped(db, identifiers, marks)
         for identifier in identifiers:
             done["dead_letters"] += db.execute(
                 "UPDATE dead_letters SET payload = ?, reason = 'forgotten'"
@@ -100,8 +92,43 @@ def forget_person(path: Path, event_ids: Sequence[str], identifiers: Iterable[st
     return done
 
 
+def _forget_dropped(db: sqlite3.Connection, identifiers: Collection[str], marks: Forgotten) -> None:
+    """Take a person out of what is kept of dropped events, and count pages anew."""
+    for identifier in identifiers:
+        for table, columns in (
+            ("session_parts", ("session_id", "user_id", "customer_id")),
+            ("dropped_identities", ("user_id", "customer_id")),
+            ("dropped_browsers", ("browser_id", "user_id")),
+            ("clicks_dropping", ("session_id",)),
+        ):
+            for column in columns:
+                db.execute(
+                    f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {column} = ?",
+                    [marks.pseudonym(identifier), identifier],
+                )
+    kept_from = click_dropping.kept_from(db)
+    pages = db.execute("SELECT DISTINCT page FROM page_counts WHERE minute < ?", [kept_from]).fetchall()
+    for (page,) in pages:
+        if (scrubbed := str(marks.scrubbed_click({"page": page})["page"])) != page:
+            old = db.execute(
+                "DELETE FROM page_counts WHERE page = ? AND minute < ? RETURNING minute, event_type, count, bots",
+                [page, kept_from],
+            ).fetchall()
+            db.executemany(
+                "INSERT INTO page_counts VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET count = count + excluded.count, bots = bots + excluded.bots",
+                [(minute, scrubbed, *counted) for minute, *counted in old],
+            )
+    db.execute("DELETE FROM page_counts WHERE minute >= ?", [kept_from])
+    db.execute(COUNT_PAGES, [kept_from])
+
+
 def forget_positions(path: Path, span: Span) -> dict[str, int]:
     """Rewrite a truck's samples of a span without their positions, and its dead letters that came within it.
+
+    Args:
+        path: the store's file.
+        span: truck and time.
 
     Returns:
         `{samples, dead_letters}`: how many rows were rewritten.
@@ -126,7 +153,15 @@ def forget_positions(path: Path, span: Span) -> dict[str, int]:
 
 
 def positions_left(path: Path, span: Span) -> int:
-    """How many samples of a span still have a position."""
+    """How many samples of a span still have a position.
+
+    Args:
+        path: the store's file.
+        span: truck and time.
+
+    Returns:
+        0 after `forget_positions`.
+    """
     with closing(connect(path, readonly=True)) as db:
         query = (
             "SELECT count(*) FROM samples WHERE truck_id = ? AND order_key >= ? AND order_key < ?"
@@ -135,18 +170,26 @@ def positions_left(path: Path, span: Span) -> int:
         return int(db.execute(query, [*span]).fetchone()[0])
 
 
-def events(path: Path, customer_id: str) -> list[dict[str, Json]]:
-    """A customer's events as they came, ascending in time: for an export of what is held."""
+def events(path: Path, event_ids: Collection[str]) -> list[dict[str, Json]]:
+    """Events as they came: for an export of what is held.
+
+    Args:
+        path: the store's file.
+        event_ids: which; what is not there is left out.
+
+    Returns:
+        The events' documents.
+    """
     with closing(connect(path, readonly=True)) as db:
-        found = [
-            parse(db.execute("SELECT text FROM clicks WHERE event_id = ?", [event_id]).fetchone()[0])
-            for event_id in person(path, customer_id).event_ids
-        ]
-    return sorted(found, key=lambda event: (event["timestamp"], event["event_id"]))
+        found = [db.execute("SELECT text FROM clicks WHERE event_id = ?", [each]).fetchone() for each in event_ids]
+    return [parse(row[0]) for row in found if row]
 
 
 def erase_traces(path: Path) -> None:
     """Write a SQLite file anew, so that nothing of what was overwritten is left in it or beside it.
+
+    Args:
+        path: the store's file.
 
     Raises:
         Retryable: readers or writers held the file for too long; what was rewritten stays so, and this may be repeated.
@@ -166,6 +209,43 @@ def erase_traces(path: Path) -> None:
             raise Retryable(
                 f"{path} could not be written anew ({error}): run the same `milepost forget` again"
             ) from None
+
+
+class SqliteForgetting:
+    """The `StoreForgetting` of a store file. What stands in the file itself, the search of the data directory reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def named_ids(self) -> list[NamedIds]:
+        return named_ids(self.path)
+
+    def adopt_markers(self, marks: Forgotten) -> None:
+        """Nothing to do: this store's writers read the data directory's own."""
+
+    def publish_markers(self, marks: Forgotten) -> None:
+        """Nothing to do: they are asked at each record."""
+
+    def forget_person(self, event_ids: Sequence[str], identifiers: Collection[str], marks: Forgotten) -> dict[str, int]:
+        return forget_person(self.path, event_ids, identifiers, marks)
+
+    def forget_positions(self, span: Span, marks: Forgotten) -> dict[str, int]:
+        del marks
+        return forget_positions(self.path, span)
+
+    def positions_left(self, span: Span) -> int:
+        return positions_left(self.path, span)
+
+    def events(self, event_ids: Collection[str]) -> list[dict[str, Json]]:
+        return events(self.path, event_ids)
+
+    def occurrences(self, identifiers: Collection[str]) -> list[dict[str, Json]]:
+        del identifiers
+        return []
+
+    def out_of_reach(self, now_ms: int) -> list[dict[str, Json]]:
+        del now_ms
+        return []
 
 
 class _writing:

@@ -8,11 +8,11 @@ from pathlib import Path
 from collector.clicks.sessions import SessionPart
 from collector.completeness.ledger import StreamLedger
 from collector.history import Version
-from collector.rows import Counter, DeadLetter, Received, StoredClick, StoredSample
-from collector.stores.sqlite import click_sessions
+from collector.rows import Counter, DeadLetter, StoredClick, StoredSample, StoredSince
+from collector.stores.sqlite import click_dropping, click_sessions
 from collector.stores.sqlite.alerts import SqliteAlertReader
 from collector.stores.sqlite.click_rows import CLICK, read_click
-from collector.stores.sqlite.schema import connect
+from collector.stores.sqlite.schema import BROWSERS, connect
 from collector.stores.sqlite.storing_order import span
 
 _SAMPLE = "s.order_key, s.key, s.stream_id, s.seq, s.content, s.received_ms, s.by_arrival, s.text, s.estimated"
@@ -116,21 +116,21 @@ class SqliteReader(SqliteAlertReader):
         rows = self._db.execute(f"SELECT {_SAMPLE} FROM samples s WHERE truck_id = ? ORDER BY order_key", [truck_id])
         return (_sample(row) for row in rows)
 
-    def samples_after(self, mark: str | None) -> Received[tuple[str, StoredSample]]:
+    def samples_after(self, mark: str | None) -> StoredSince[tuple[str, StoredSample]]:
         start, end, text = span(self._db, "samples", mark)
         rows = self._db.execute(
             f"SELECT s.truck_id, {_SAMPLE} FROM samples s WHERE s.rowid > ? AND s.rowid <= ? ORDER BY s.rowid",
             [start, end],
         )
-        return Received(((row[0], _sample(row[1:])) for row in rows), not start, text)
+        return StoredSince(((row[0], _sample(row[1:])) for row in rows), not start, text)
 
-    def clicks_after(self, mark: str | None, since_ms: int) -> Received[StoredClick]:
+    def clicks_after(self, mark: str | None, since_ms: int) -> StoredSince[StoredClick]:
         start, end, text = span(self._db, "clicks", mark)
         rows = self._db.execute(
             f"SELECT {CLICK} FROM clicks WHERE rowid <= ? AND (rowid > ? OR received_ms >= ?) ORDER BY rowid",
             [end, start, since_ms],
         )
-        return Received(map(read_click, rows), not start, text)
+        return StoredSince(map(read_click, rows), not start, text)
 
     def click_counts(self) -> Iterator[tuple[Counter, int]]:
         rows = self._db.execute(
@@ -141,10 +141,15 @@ class SqliteReader(SqliteAlertReader):
         )
 
     def item_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str | None, str, int, int]]:
+        """Whole days from their own table; only the minutes before and after them one by one."""
+        first, end = since[:10] if since.endswith("T00:00:00.000Z") or not since else since[:10] + "~", until[:10]
+        columns = "item_id, item_name, event_type, count, bots"
         rows = self._db.execute(
-            "SELECT nullif(item_id, ''), nullif(item_name, ''), event_type, sum(count), sum(bots) FROM click_counts"
-            " WHERE minute >= ? AND minute < ? GROUP BY 1, 2, 3",
-            [since, until],
+            "SELECT nullif(item_id, ''), nullif(item_name, ''), event_type, sum(count), sum(bots) FROM ("
+            f" SELECT {columns} FROM day_counts WHERE day >= ? AND day < ?"
+            f" UNION ALL SELECT {columns} FROM click_counts WHERE minute >= ? AND minute < ?"
+            f" UNION ALL SELECT {columns} FROM click_counts WHERE minute >= ? AND minute < ?) GROUP BY 1, 2, 3",
+            [first, end, since, min(first, until), max(end, min(first, until)), until],
         )
         return iter(rows)
 
@@ -168,22 +173,34 @@ class SqliteReader(SqliteAlertReader):
         return click_sessions.read(self._db, since, until)
 
     def events_of_no_session(self, since: str, until: str) -> tuple[int, int]:
+        """Of events that were dropped whole minutes are known."""
         return self._db.execute(  # type: ignore[no-any-return]
-            "SELECT count(*), ifnull(sum(is_bot), 0) FROM clicks"
-            " WHERE session_id IS NULL AND timestamp >= ? AND timestamp < ?",
-            [since, until],
+            "SELECT sum(events), sum(bots) FROM (SELECT count(*) AS events, ifnull(sum(is_bot), 0) AS bots FROM clicks"
+            " WHERE session_id IS NULL AND timestamp >= ? AND timestamp < ? UNION ALL"
+            " SELECT ifnull(sum(events), 0), ifnull(sum(bots), 0) FROM dropped_of_no_session"
+            " WHERE minute >= ? AND minute < ?)",
+            [since, until, f"{since[:16]}:00.000Z" if since else "", until],
         ).fetchone()
 
     def identified_users(self) -> Iterator[tuple[str, str, str]]:
         rows = self._db.execute(
-            "SELECT user_id, customer_id, min(timestamp) FROM clicks INDEXED BY clicks_by_customer"
-            " WHERE customer_id IS NOT NULL AND user_id IS NOT NULL GROUP BY 1, 2"
+            "SELECT user_id, customer_id, min(said) FROM (SELECT user_id, customer_id, min(timestamp) AS said"
+            " FROM clicks INDEXED BY clicks_by_customer WHERE customer_id IS NOT NULL AND user_id IS NOT NULL"
+            " GROUP BY 1, 2 UNION ALL SELECT user_id, customer_id, said FROM dropped_identities) GROUP BY 1, 2"
+        )
+        return iter(rows)
+
+    def browser_users(self) -> Iterator[tuple[str, str]]:
+        rows = self._db.execute(
+            "SELECT DISTINCT json_extract(text, '$.browser_id') AS browser_id, user_id"
+            f" FROM clicks INDEXED BY clicks_by_browser WHERE {BROWSERS} AND browser_id IS NOT NULL"
+            " UNION SELECT browser_id, user_id FROM dropped_browsers"
         )
         return iter(rows)
 
     def recountable_from(self) -> str:
-        """All events are kept, so every counter can be held against them."""
-        return ""
+        """Of minutes before it events may have been dropped."""
+        return click_dropping.kept_from(self._db)
 
     def clicks(self) -> Iterator[StoredClick]:
         return map(read_click, self._db.execute(f"SELECT {CLICK} FROM clicks ORDER BY timestamp, event_id"))
@@ -191,6 +208,13 @@ class SqliteReader(SqliteAlertReader):
     def clicks_of_session(self, session_id: str) -> Iterator[StoredClick]:
         rows = self._db.execute(
             f"SELECT {CLICK} FROM clicks WHERE session_id = ? ORDER BY timestamp, event_id", [session_id]
+        )
+        return map(read_click, rows)
+
+    def purchases(self) -> Iterator[StoredClick]:
+        rows = self._db.execute(
+            f"SELECT {CLICK} FROM clicks INDEXED BY clicks_of_purchases"
+            " WHERE event_type = 'purchase' ORDER BY timestamp"
         )
         return map(read_click, rows)
 

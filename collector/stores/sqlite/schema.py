@@ -141,13 +141,13 @@ def _sessions_and_robots_are_counted(db: Database) -> None:
         " PRIMARY KEY (session_id, part)) WITHOUT ROWID"
     )
     db.execute("CREATE INDEX session_parts_by_first ON session_parts (first)")
-    click_sessions.rebuild(db.conn)
 
 
 COUNT_PAGES = (
     "INSERT INTO page_counts SELECT minute, ifnull(page, ''), event_type, sum(count), sum(count * is_bot) FROM clicks"
-    " GROUP BY 1, 2, 3 HAVING sum(count) > 0"
+    " WHERE minute >= ? GROUP BY 1, 2, 3 HAVING sum(count) > 0"
 )
+"""Takes the minute to begin with."""
 
 
 def _pages_are_counted(db: Database) -> None:
@@ -157,7 +157,62 @@ def _pages_are_counted(db: Database) -> None:
         "CREATE TABLE page_counts (minute TEXT NOT NULL, page TEXT NOT NULL, event_type TEXT NOT NULL,"
         " count INTEGER NOT NULL, bots INTEGER NOT NULL, PRIMARY KEY (minute, page, event_type)) WITHOUT ROWID"
     )
-    db.execute(COUNT_PAGES)
+    db.execute(COUNT_PAGES, [""])
+
+
+def _old_events_may_go(db: Database) -> None:
+    """Parts of sessions whose events were dropped are settled; what else was known by those events is kept apart."""
+    db.execute("ALTER TABLE session_parts ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0")
+    db.execute("DROP INDEX session_parts_by_first")
+    db.execute("CREATE INDEX session_parts_by_first ON session_parts (dropped, first)")
+    db.execute(
+        "CREATE TABLE dropped_of_no_session (minute TEXT PRIMARY KEY, events INTEGER NOT NULL, bots INTEGER NOT NULL)"
+        " WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE dropped_identities (user_id TEXT NOT NULL, customer_id TEXT NOT NULL, said TEXT NOT NULL,"
+        " PRIMARY KEY (user_id, customer_id)) WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE clicks_dropping (session_id TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL,"
+        " PRIMARY KEY (session_id, first)) WITHOUT ROWID"
+    )
+    if not db.execute("SELECT EXISTS (SELECT 1 FROM session_parts)").fetchone()[0]:
+        click_sessions.rebuild(db.conn)  # of a file from before sessions were kept
+
+
+COUNT_DAYS = (
+    "INSERT INTO day_counts SELECT substr(minute, 1, 10), item_id, item_name, event_type, sum(count), sum(bots)"
+    " FROM click_counts GROUP BY 1, 2, 3, 4"
+)
+
+
+def _items_are_counted_by_day(db: Database) -> None:
+    """The sums of `click_counts`: a shop's whole time has a row there for nearly every event."""
+    db.execute(
+        "CREATE TABLE day_counts (day TEXT NOT NULL, item_id TEXT NOT NULL, item_name TEXT NOT NULL,"
+        " event_type TEXT NOT NULL, count INTEGER NOT NULL, bots INTEGER NOT NULL,"
+        " PRIMARY KEY (day, item_id, item_name, event_type)) WITHOUT ROWID"
+    )
+    db.execute(COUNT_DAYS)
+
+
+def _purchases_are_found(db: Database) -> None:
+    db.execute("CREATE INDEX clicks_of_purchases ON clicks (timestamp) WHERE event_type = 'purchase'")
+
+
+BROWSERS = "user_id IS NOT NULL AND instr(text, '\"browser_id\":') > 0"
+"""The condition of the index `clicks_by_browser`: only events that the shop's cookie came with."""
+
+
+def _browsers_are_found(db: Database) -> None:
+    db.execute(
+        f"CREATE INDEX clicks_by_browser ON clicks (json_extract(text, '$.browser_id'), user_id) WHERE {BROWSERS}"
+    )
+    db.execute(
+        "CREATE TABLE dropped_browsers (browser_id TEXT NOT NULL, user_id TEXT NOT NULL,"
+        " PRIMARY KEY (browser_id, user_id)) WITHOUT ROWID"
+    )
 
 
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
@@ -168,6 +223,10 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _alerts,
     _sessions_and_robots_are_counted,
     _pages_are_counted,
+    _old_events_may_go,
+    _items_are_counted_by_day,
+    _purchases_are_found,
+    _browsers_are_found,
 )
 VERSION = len(MIGRATIONS)
 _PATIENCE = 30.0

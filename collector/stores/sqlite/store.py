@@ -7,8 +7,6 @@ kept all the same, since it is part of what every store promises.
 import json
 import math
 import sqlite3
-import time
-from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
@@ -16,13 +14,13 @@ from pathlib import Path
 
 from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Version
-from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
+from collector.rows import DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
-from collector.stores.sqlite import click_sessions
+from collector.stores.sqlite import click_counters, click_dropping, click_sessions
 from collector.stores.sqlite.alerts import SqliteAlerts
 from collector.stores.sqlite.click_rows import CLICK, PUT, click_row, read_click
 from collector.stores.sqlite.reader import SqliteReader
-from collector.stores.sqlite.schema import COUNT_PAGES
+from contract import machine_clock
 from contract.errors import Retryable
 
 _SAMPLE_ROW = attrgetter(
@@ -33,7 +31,8 @@ _SAMPLE_ROW = attrgetter(
 class SqliteStore(SqliteAlerts, SqliteReader):
     """The `Store` on a SQLite file, which is made if it is not there. Use it from one thread at a time."""
 
-    chunk = 1_000
+    chunk = 10_000
+    read_on = 30
     most_versions: int | None = None
     too_late_ms: int | None = None
     clicks_too_old_ms: int | None = None
@@ -61,7 +60,7 @@ class SqliteStore(SqliteAlerts, SqliteReader):
             raise Retryable(f"the store could not be written: {error}") from error
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return machine_clock.now_ms()
 
     def remember_policy(self, text: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('track', ?)", [text])
@@ -192,13 +191,14 @@ class SqliteStore(SqliteAlerts, SqliteReader):
         """True for each event that was not there. Of several deliveries of one event that of the lowest rank counts."""
         stored = self._stored_clicks([click.event_id for click in clicks])
         before = dict(stored)
+        kept_from = self.clicks_kept_from()
         fresh = []
         rivals: list[StoredClick] = []
         for click in clicks:
             known = stored.get(click.event_id)
             fresh.append(known is None)
-            if known is None or click.rank < known.rank:
-                stored[click.event_id] = click
+            if known is None or (click.rank < known.rank and min(click.timestamp, known.timestamp) >= kept_from):
+                stored[click.event_id] = click  # but what was counted before `kept_from` is settled
             if known is not None and known.content and known.content != click.content:
                 rivals.append(max(known, click, key=lambda each: each.rank))
         changed = [click for event_id, click in stored.items() if before.get(event_id) is not click]
@@ -208,19 +208,7 @@ class SqliteStore(SqliteAlerts, SqliteReader):
             [(each.event_id, each.content, each.received_ms, each.text) for each in rivals],
         )
         losers = [before[click.event_id] for click in changed if click.event_id in before]
-        tally: Tally[tuple[Counter, bool]] = Tally()
-        pages: Tally[tuple[str, str, str, bool]] = Tally()
-        for sign, those in ((1, changed), (-1, losers)):
-            for click in those:
-                tally[click.counter, click.is_bot] += sign * click.count
-                minute, kind = click.counter.minute, click.counter.event_type
-                pages[minute, click.page or "", kind, click.is_bot] += sign * click.count
-        self._count(tally)
-        self._db.executemany(
-            "INSERT INTO page_counts VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET count = count + excluded.count, bots = bots + excluded.bots",
-            [(*names, count, count if is_bot else 0) for (*names, is_bot), count in pages.items() if count],
-        )
+        click_counters.count(self._db, changed, losers)
         click_sessions.update(self._db, changed, losers)
         return fresh
 
@@ -229,17 +217,6 @@ class SqliteStore(SqliteAlerts, SqliteReader):
             f"SELECT {CLICK} FROM clicks WHERE event_id IN (SELECT value FROM json_each(?))", [json.dumps(event_ids)]
         )
         return {click.event_id: click for click in map(read_click, rows)} if event_ids else {}
-
-    def _count(self, tally: Tally[tuple[Counter, bool]]) -> None:
-        self._db.executemany(
-            "INSERT INTO click_counts (minute, item_id, item_name, event_type, count, bots) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET count = count + excluded.count, bots = bots + excluded.bots",
-            [
-                (of.minute, of.item_id or "", of.item_name or "", of.event_type, count, count if is_bot else 0)
-                for (of, is_bot), count in tally.items()
-                if count
-            ],
-        )
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep each; one that is already there is counted."""
@@ -251,14 +228,14 @@ class SqliteStore(SqliteAlerts, SqliteReader):
     def remove_dead_letter(self, id: str) -> None:
         self._db.execute("DELETE FROM dead_letters WHERE id = ?", [id])
 
+    def clicks_kept_from(self) -> str:
+        return click_dropping.kept_from(self._db)
+
+    def drop_clicks(self, before: str, at_most: int) -> int:
+        with self.unit():
+            return click_dropping.drop(self._db, before, at_most)
+
     def replace_click_counts(self) -> None:
-        """Count all stored events anew, and make their sessions anew."""
-        self._db.execute("DELETE FROM click_counts")
-        self._db.execute(
-            "INSERT INTO click_counts (minute, item_id, item_name, event_type, count, bots)"
-            " SELECT minute, ifnull(item_id, ''), ifnull(item_name, ''), event_type, sum(count), sum(count * is_bot)"
-            " FROM clicks GROUP BY 1, 2, 3, 4 HAVING sum(count) > 0"
-        )
-        self._db.execute("DELETE FROM page_counts")
-        self._db.execute(COUNT_PAGES)
+        """Count the stored events anew, and make their sessions anew; what was dropped stays counted as it was."""
+        click_counters.replace(self._db, self.clicks_kept_from())
         click_sessions.rebuild(self._db)

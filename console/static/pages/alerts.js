@@ -1,5 +1,5 @@
 import { get, me, post } from "../api.js";
-import { h, table, tile } from "../dom.js";
+import { files, h, table, tile } from "../dom.js";
 import { number, time } from "../format.js";
 
 const REFRESH_MS = 5000;
@@ -23,21 +23,21 @@ export async function alerts(page) {
         tile(number(of("info")), "for your information"), tile(number(going.filter((row) => row.acknowledged).length), "acknowledged")),
       h("section", { class: "card" }, h("h2", {}, "Going on"), rows(going, "Nothing needs anybody.")),
       h("section", { class: "card" }, h("h2", {}, "Over, newest first"), rows(over, "No alert is over yet. `milepost alerts rules` lists what is watched."),
-        found.next ? h("p", {}, h("button", { type: "button", onclick: () => { most = Math.min(500, most + 100); draw(); } }, "Show more")) : null)));
+        found.next ? h("p", {}, h("button", { type: "button", onclick: () => { most = Math.min(500, most + 100); draw(); } }, "Show more")) : null, files("/alerts?limit=500", ["csv", "xlsx"]))));
     if (focused) document.getElementById(focused)?.focus();
     timer = setTimeout(() => draw().catch(() => {}), REFRESH_MS);
   }
   const rows = (found, empty) => table([
     { name: "severity", cell: (row) => h("span", { class: `severity ${row.severity}` }, row.severity) },
     { name: "what", cell: what },
-    { name: "about", cell: (row) => (["late_order"].includes(row.kind) ? row.subject : h("a", { href: `/truck/${encodeURIComponent(row.subject)}?at=${encodeURIComponent(row.end || row.samples.at(-1)?.[0] || row.start)}` }, row.subject)) },
+    { name: "about", cell: (row) => (["late_order", "dead_letters", "conversion"].includes(row.kind) ? row.subject : h("a", { href: `/truck/${encodeURIComponent(row.subject)}?at=${encodeURIComponent(row.end || row.samples.at(-1)?.[0] || row.start)}` }, row.subject)) },
     { name: "from", cell: (row) => time(row.start) }, { name: "until", cell: (row) => (row.end ? time(row.end) : "now") },
     { name: "acknowledged", cell: acknowledged },
   ], found, empty);
   function what(row) {
     const details = h("details", { open: opened.has(row.id), ontoggle: (event) => (event.target.open ? opened.add(row.id) : opened.delete(row.id)) },
       h("summary", {}, `${row.title}${row.evidence ? `: ${row.evidence}` : ""}`),
-      row.samples.length ? h("ol", { class: "seen" }, row.samples.map(([at, value]) => h("li", {}, time(at), ` ${value}`))) : h("p", { class: "quiet" }, "Last heard ", time(row.start), ", while other trucks went on reporting."));
+      row.samples.length ? h("ol", { class: "seen" }, row.samples.map(([at, value]) => h("li", {}, time(at), ` ${value}`))) : h("p", { class: "quiet" }, row.kind === "silent" ? ["Last heard ", time(row.start), ", while other trucks went on reporting."] : ""));
     return details;
   }
   function acknowledged(row) {

@@ -1,28 +1,30 @@
 import { get, say } from "../api.js";
-import { h, state } from "../dom.js";
+import { h, painted, state } from "../dom.js";
 import { ago, number } from "../format.js";
-import { fit, openMap, truckFeatures, whenLoaded } from "../map.js";
 import { go } from "../app.js";
+import { lateness, travel } from "../travel.js";
+import { inUnit, unitOf } from "../units.js";
 
-const HOURS = 24;
 const REFRESH_MS = 2000;
 const MANY = 500;
 const LIST_MS = 5000;
 const ORDER = { moving: 0, idle: 1, stopped: 2, silent: 3 };
 
 export async function fleet(page) {
+  const query = new URLSearchParams(location.search);
+  let at = query.get("at"), knownThen = Boolean(query.get("known_at"));
+  const first = at ? Promise.resolve() : get("/fleet");
+  first.catch(() => {}); // told where it is waited for
   const list = h("ul");
   const counts = h("p", { class: "quiet", role: "status" });
   const search = h("input", { type: "search", placeholder: "Find a truck", "aria-label": "Find a truck", oninput: () => drawList() });
-  const slider = h("input", { type: "range", min: "0", max: String(HOURS * 60), value: String(HOURS * 60), "aria-label": "Past instant", oninput: () => travel() });
-  const shown = h("output", {}, "now");
-  const now = h("button", { type: "button", onclick: () => { slider.value = slider.max; travel(); } }, "Now");
   const box = h("div", { class: "map", role: "application", "aria-label": "Map of the fleet" });
   page.replaceChildren(h("div", { class: "fleet" },
     h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, counts), list),
-    h("div", { class: "mapbox" }, box, h("div", { class: "travel" }, slider, shown, now))));
-  const map = openMap(box, (truckId) => go(`/truck/${encodeURIComponent(truckId)}`));
-  let rows = [], fitted = false, listDue = 0, timer = 0, stopped = false, at = null;
+    h("div", { class: "mapbox" }, box, travel(goTo, at, knownThen))));
+  const items = new Map(); // truck_id → its line in the list
+  let map = null, places = null; // the map, and the module that draws on it: after the list, since it takes a second
+  let rows = [], fitted = false, listDue = 0, timer = 0, stopped = false;
 
   // changed: only these rows are new to the map; all of them where it is left out.
   function draw(changed) {
@@ -45,16 +47,21 @@ export async function fleet(page) {
     const found = rows.filter((row) => row.truck_id.toLowerCase().includes(words))
       .sort((a, b) => Boolean(b.attention) - Boolean(a.attention) || ORDER[a.state] - ORDER[b.state] || (a.truck_id < b.truck_id ? -1 : 1));
     const none = words ? "No truck has that name." : ["No trucks yet. Start some with ", h("code", {}, "milepost up --trucks 5"), "."];
-    list.replaceChildren(...(found.length ? found.slice(0, 300).map(item) : [h("li", {}, h("p", { class: "empty", style: "padding:12px" }, none))]));
+    const nodes = found.length ? found.slice(0, 300).map(item) : [h("li", {}, h("p", { class: "empty", style: "padding:12px" }, none))];
+    // A node that stays keeps the focus, and a click that began on it; one that moves is given the focus back.
+    const focused = list.contains(document.activeElement) ? document.activeElement : null;
+    if (nodes.length !== list.children.length || nodes.some((node, place) => node !== list.children[place])) list.replaceChildren(...nodes);
+    if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
 
   function drawMap(changed) {
-    whenLoaded(map, () => {
+    if (!map) return;
+    places.whenLoaded(map, () => {
       const source = map.getSource("trucks");
-      if (changed && fitted) source.updateData({ add: truckFeatures(changed).features, remove: changed.filter((row) => row.latitude === null).map((row) => row.truck_id) });
-      else source.setData(truckFeatures(rows));
+      if (changed && fitted) source.updateData({ add: places.truckFeatures(changed).features, remove: changed.filter((row) => row.latitude === null).map((row) => row.truck_id) });
+      else source.setData(places.truckFeatures(rows));
       if (!fitted && rows.length) {
-        fit(map, rows.filter((row) => row.latitude !== null).map((row) => [row.longitude, row.latitude]));
+        places.fit(map, rows.filter((row) => row.latitude !== null).map((row) => [row.longitude, row.latitude]));
         fitted = true;
       }
     });
@@ -62,14 +69,18 @@ export async function fleet(page) {
 
   function item(row) {
     const moment = at ? new Date(at) : Date.now();
-    return h("li", {}, h("a", { href: `/truck/${encodeURIComponent(row.truck_id)}${at ? `?at=${at}` : ""}` },
-      h("b", {}, row.truck_id), state(row),
-      h("small", {}, row.attention ? h("span", { class: "care" }, `⚠ ${row.attention} · `) : null,
-        `${number(row.speed_kmh)} km/h · fuel ${number(row.fuel_level)} % · ${ago(row.sampled_at, moment)}`)));
+    const late = lateness(row.sampled_at, row.received_at);
+    const node = items.get(row.truck_id) || h("li", {}, h("a", {}));
+    items.set(row.truck_id, node);
+    node.firstChild.setAttribute("href", `/truck/${encodeURIComponent(row.truck_id)}${at ? `?at=${at}${knownThen ? `&known_at=${at}` : ""}` : ""}`);
+    node.firstChild.replaceChildren(h("b", {}, row.truck_id), state(row),
+      h("small", {}, row.attention ? h("span", { class: "care" }, `⚠ ${row.attention} · `) : null, late ? h("span", { class: "care" }, `${late} · `) : null,
+        `${number(inUnit("speed", row.speed_kmh))} ${unitOf("speed")} · fuel ${number(row.fuel_level)} % · ${ago(row.sampled_at, moment)}`));
+    return node;
   }
 
   // Now: everything once, then only what changed, by an open stream, or by asking where none is to be had.
-  let cursor = "", stream = null, known = new Map();
+  let cursor = "", stream = null, known = new Map(), attempts = at ? 1 : 0;
 
   function take(change) {
     if (change.whole) known = new Map();
@@ -84,14 +95,14 @@ export async function fleet(page) {
     clearTimeout(timer);
     try {
       if (at) {
-        const asked = at;
-        const found = await get(`/fleet?at=${encodeURIComponent(asked)}`);
-        if (asked !== at || stopped) return;
+        const asked = [at, knownThen];
+        const found = await get(`/fleet?at=${encodeURIComponent(at)}${knownThen ? `&known_at=${encodeURIComponent(at)}` : ""}`);
+        if (asked[0] !== at || asked[1] !== knownThen || stopped) return;
         rows = found.trucks;
         draw();
         return;
       }
-      if (!cursor) take({ whole: true, ...(await get("/fleet")) });
+      if (!cursor) take({ whole: true, ...(await (attempts++ ? get("/fleet") : first)) });
       else take(await get(`/changes?since=${cursor}`));
       if (!stream && !stopped) listen();
     } catch (error) {
@@ -112,16 +123,25 @@ export async function fleet(page) {
     };
   }
 
-  function travel() {
-    const back = HOURS * 60 - Number(slider.value);
-    at = back ? new Date(Date.now() - back * 60000).toISOString() : null;
-    shown.textContent = at ? new Date(at).toLocaleString(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit" }) : "now";
+  function goTo(instant, asKnownThen) {
+    [at, knownThen] = [instant, asKnownThen];
+    history.replaceState(null, "", at ? `/?at=${at}${knownThen ? `&known_at=${at}` : ""}` : "/");
     if (!at && stream) {
       rows = [...known.values()];
       draw();
     } else refresh();
   }
 
+  async function showMap() {
+    await painted();
+    const module = await import("../map.js");
+    if (stopped) return;
+    places = module;
+    map = places.openMap(box, (truckId) => go(`/truck/${encodeURIComponent(truckId)}`));
+    drawMap();
+  }
+
   await refresh();
-  return () => { stopped = true; clearTimeout(timer); stream?.close(); map.remove(); };
+  showMap();
+  return () => { stopped = true; clearTimeout(timer); stream?.close(); map?.remove(); };
 }

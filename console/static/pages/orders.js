@@ -1,5 +1,5 @@
 import { get } from "../api.js";
-import { h, table, tile } from "../dom.js";
+import { files, h, table, tile } from "../dom.js";
 import { money, number, time } from "../format.js";
 
 const OPEN = ["placed", "packed", "loaded", "failed"];
@@ -17,6 +17,6 @@ export async function orders(page) {
       { name: "customer", cell: (row) => row.customer_id }, { name: "total", number: true, cell: (row) => (row.total ? money(row.total, row.currency) : "") },
       { name: "truck", cell: (row) => (row.truck_id ? h("a", { href: `/truck/${encodeURIComponent(row.truck_id)}` }, row.truck_id) : "") },
       { name: "placed", cell: (row) => time(row.placed_at) }, { name: "promised", cell: (row) => time(row.promised_at) },
-    ], rows, ["No orders yet. A shop posts them to ", h("code", {}, "/v1/orders"), "."]))));
+    ], rows, ["No orders yet. A shop posts them to ", h("code", {}, "/v1/orders"), "."]), rows.length ? files("/orders", ["csv", "xlsx"]) : null)));
   return () => {};
 }

@@ -1,5 +1,5 @@
 import { get } from "../api.js";
-import { h, table, tile } from "../dom.js";
+import { files, h, table, tile } from "../dom.js";
 import { number, ranges, time } from "../format.js";
 
 const REFRESH_MS = 5000;
@@ -26,7 +26,8 @@ export async function pipeline(page) {
       h("section", { class: "card" }, h("h2", {}, "Refused, newest first"), table([
         { name: "received", cell: (row) => time(row.received_at) }, { name: "door", cell: (row) => row.source }, { name: "field", cell: (row) => row.field },
         { name: "reason", cell: (row) => row.reason },
-      ], found.dead_letters.slice(-100).reverse(), "Nothing was refused."))));
+      ], found.dead_letters.slice(-100).reverse(), "Nothing was refused."), found.refused ? files("/dead-letters?limit=500", ["csv", "xlsx"]) : null),
+      h("p", {}, h("a", { href: "/runs" }, "Runs of the simulator"))));
     timer = setTimeout(() => draw().catch(() => {}), REFRESH_MS);
   }
   await draw();

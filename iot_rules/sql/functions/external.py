@@ -7,7 +7,7 @@ from contract import codec
 from iot_rules.errors import FunctionFailed
 from iot_rules.sql.functions.registry import function
 from iot_rules.sql.scope import Scope
-from iot_rules.sql.values import Value, adopt, depth
+from iot_rules.sql.values import Value, depth, from_python
 
 _ARITIES = {
     "aws_lambda": (2, 2),
@@ -25,7 +25,7 @@ def _ask(name: str, values: list[Value], scope: Scope) -> Value:
     if resolver is None:
         raise FunctionFailed(f"{name}() calls out, and no resolver for it is configured here")
     try:
-        answer = adopt(resolver(values))
+        answer = from_python(resolver(values))
     except (ValueError, RecursionError) as error:
         raise FunctionFailed(f"{name}() answered what is no JSON: {error}") from None
     if depth(answer) > codec.MAX_DEPTH:

@@ -20,15 +20,15 @@ def _abs(values: list[Value], scope: Scope) -> Value:
     """abs(Decimal): Int of an Int, else Decimal. Page: iot-func-abs."""
     number = to_number(values[0])
     if isinstance(number, Decimal):
-        return numbers.settle(abs(number))
-    return UNDEFINED if number is UNDEFINED else numbers.settle(abs(number))
+        return numbers.into_range(abs(number))
+    return UNDEFINED if number is UNDEFINED else numbers.into_range(abs(number))
 
 
 def _rounded(name: str, rounding: str) -> None:
     def apply(values: list[Value], scope: Scope) -> Value:
         number = to_number(values[0])
         if isinstance(number, Decimal):
-            return numbers.settle(int(number.to_integral_value(rounding)))
+            return numbers.into_range(int(number.to_integral_value(rounding)))
         return number
 
     apply.__doc__ = f"{name}(Decimal): the nearest Int, {rounding}. Page: iot-func-{name}."
@@ -48,8 +48,8 @@ def _trunc(values: list[Value], scope: Scope) -> Value:
     if number is UNDEFINED or places is UNDEFINED or isinstance(number, int):
         return number if places is not UNDEFINED else UNDEFINED
     places = max(0, min(MAX_DIGITS, places))
-    settled = numbers.settle(number.quantize(Decimal(1).scaleb(-places), ROUND_DOWN, _ROOMY))
-    return _stripped(settled) if isinstance(settled, Decimal) else settled
+    fitted = numbers.into_range(number.quantize(Decimal(1).scaleb(-places), ROUND_DOWN, _ROOMY))
+    return _stripped(fitted) if isinstance(fitted, Decimal) else fitted
 
 
 def _stripped(number: Decimal) -> int | Decimal:
@@ -80,7 +80,7 @@ def _bitwise(name: str, combine: Callable[[int, int], int]) -> None:
         left, right = to_int(values[0]), to_int(values[1])
         if left is UNDEFINED or right is UNDEFINED:
             return UNDEFINED
-        return numbers.settle(combine(left, right))
+        return numbers.into_range(combine(left, right))
 
     apply.__doc__ = f"{name}(Int, Int): other numbers and Strings are rounded down. Page: iot-func-{name}."
     function(name, 2, 2)(apply)
@@ -100,7 +100,7 @@ def _bitnot(values: list[Value], scope: Scope) -> Value:
     if number is UNDEFINED:
         return UNDEFINED
     digits = (1 << max(1, number.bit_length())) - 1
-    return numbers.settle(number ^ digits if number >= 0 else ~number)
+    return numbers.into_range(number ^ digits if number >= 0 else ~number)
 
 
 # -- double precision

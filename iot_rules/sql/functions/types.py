@@ -23,7 +23,7 @@ def cast(value: Value, keyword: str) -> Value:
     if number is UNDEFINED:
         return UNDEFINED
     if kind == "int":
-        return numbers.settle(number if isinstance(number, int) else int(number.to_integral_value(ROUND_FLOOR)))
+        return numbers.into_range(number if isinstance(number, int) else int(number.to_integral_value(ROUND_FLOOR)))
     if kind == "double":
         return _double(number)
     return Decimal(number)

@@ -21,7 +21,7 @@ from agent.buffer import Predecessor
 from agent.buffer.recovery import ASIDES_KEPT
 from agent.buffer.schema import PAGE_SIZE
 from agent.buffer.sqlite import SqliteBuffer
-from agent.errors import Damaged
+from agent.errors import BufferDamaged
 from agent.timing.clock import Moment
 from contract.ranges import Ranges
 from tests.budget import budget
@@ -213,7 +213,7 @@ def test_what_is_held_is_neither_gone_nor_thinned_whatever_a_damaged_table_says(
         database.execute("UPDATE samples SET body = x'00' WHERE seq = 20")
     database.close()
     with SqliteBuffer(victim.path, "T1") as buffer:
-        with suppress(Damaged):
+        with suppress(BufferDamaged):
             buffer.resend(Ranges.of([(1, COUNT)]))
             buffer.pending(after=0, through=COUNT, limit=COUNT)
         buffer.repair()
@@ -229,7 +229,7 @@ def test_damage_found_while_running_is_repaired_in_place(victim: Original) -> No
         assert len(rows) == COUNT - SENT - DRAFTS
         victim_row = rows[30]
         buffer._file.db.execute("UPDATE samples SET body = ? WHERE seq = ?", (b"{}", victim_row.seq))
-        with pytest.raises(Damaged):
+        with pytest.raises(BufferDamaged):
             buffer.pending(after=0, through=COUNT, limit=COUNT)
         buffer.repair()
         assert buffer.stream_id == victim.stream_id

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.buffer import Predecessor, Row
+from agent.buffer import BufferRow, Predecessor
 from agent.buffer.inspection import glance
 from agent.buffer.sqlite import SqliteBuffer
 from contract import topics
@@ -21,7 +21,7 @@ DOCUMENT = {"sampled_at": "2026-01-31T12:00:00.000Z", "time_quality": "ntp", "ve
 AT = "2026-01-31T12:00:01.000Z"
 
 
-def _fill(buffer: SqliteBuffer, count: int) -> list[Row]:
+def _fill(buffer: SqliteBuffer, count: int) -> list[BufferRow]:
     return [buffer.append(DOCUMENT) for _ in range(count)]
 
 

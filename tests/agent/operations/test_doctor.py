@@ -14,7 +14,7 @@ from cryptography import x509
 from agent.buffer.sqlite import SqliteBuffer
 from agent.operations.doctor import connection, examine, machine, sensors
 from agent.operations.doctor.certificate import valid_until
-from agent.operations.doctor.finding import Finding
+from agent.operations.doctor.finding import DoctorFinding
 from agent.operations.lock_owner import holder
 from agent.settings import AgentSettings, SensorSettings
 from agent.transport.endpoint import Tls
@@ -40,7 +40,7 @@ def _secure(folder: Path, broker: Broker, tls: Tls) -> AgentSettings:
     )
 
 
-def _only(findings: Iterator[Finding]) -> Finding:
+def _only(findings: Iterator[DoctorFinding]) -> DoctorFinding:
     found = list(findings)
     assert len(found) == 1, found
     return found[0]
@@ -174,7 +174,7 @@ def test_can_interfaces_as_the_kernel_shows_them(tmp_path: Path, monkeypatch: py
         (tmp_path / name / "operstate").write_text(f"{state}\n")
         (tmp_path / name / "statistics" / "rx_packets").write_text(f"{frames}\n")
 
-    def look(path: str) -> Finding:
+    def look(path: str) -> DoctorFinding:
         return _only(sensors.sensors(_settings(tmp_path, sensors=(SensorSettings(type="j1939", path=path),))))
 
     assert look("can0").state == look("socketcan:can0").state == "ok"
@@ -227,7 +227,7 @@ def test_what_is_no_gpsd_and_what_is_not_there_fail(tmp_path: Path) -> None:
     assert _gpsd(tmp_path, port).state == "failed"
 
 
-def _gpsd(tmp_path: Path, port: int) -> Finding:
+def _gpsd(tmp_path: Path, port: int) -> DoctorFinding:
     sensor = SensorSettings(type="gpsd", path=f"127.0.0.1:{port}")
     return _only(sensors.sensors(_settings(tmp_path, sensors=(sensor,))))
 
@@ -235,7 +235,7 @@ def _gpsd(tmp_path: Path, port: int) -> Finding:
 def test_every_failure_has_a_remedy_and_one_broken_check_does_not_end_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(settings: AgentSettings) -> Iterator[Finding]:
+    def broken(settings: AgentSettings) -> Iterator[DoctorFinding]:
         raise RuntimeError("oops")
         yield
 

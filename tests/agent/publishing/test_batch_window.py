@@ -29,7 +29,7 @@ def test_the_first_goes_at_once_the_next_after_a_part_of_the_time_and_then_after
 def test_it_stays_open_until_all_have_gone() -> None:
     watch = Watch(share=1)
     watch.gathering.emptied()
-    watch.gathering.hurry()
+    watch.gathering.open_now()
     assert watch.wait_after(0) == watch.wait_after(1000) == 0
 
 
@@ -46,8 +46,8 @@ def test_each_connection_begins_anew() -> None:
 def test_a_shorter_setting_holds_for_what_waits_already() -> None:
     watch = Watch(share=1)
     watch.gathering.emptied()
-    watch.gathering.adopt(10)
+    watch.gathering.set_seconds(10)
     assert watch.wait_after(0) == 10
-    watch.gathering.adopt(0)
+    watch.gathering.set_seconds(0)
     assert watch.wait_after(0) == 0
     assert watch.gathering.alone

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent.json_state_file import JsonStateFile
-from agent.publishing.data_budget import Budget
+from agent.publishing.data_budget import DataBudget
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -16,9 +16,9 @@ class Day:
         self.now, self.daily, self.file = NOON, daily, JsonStateFile(folder / "budget")
         self.budget = self.start()
 
-    def start(self) -> Budget:
+    def start(self) -> DataBudget:
         """As after a restart."""
-        return Budget(self.daily, 60, self.file, lambda: self.now)
+        return DataBudget(self.daily, 60, self.file, lambda: self.now)
 
 
 def test_the_backlog_leaves_what_the_live_samples_of_the_day_will_need(tmp_path: Path) -> None:

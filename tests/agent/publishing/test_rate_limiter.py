@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.publishing.rate_limiter import RateLimiter
-from agent.transport import Limits
+from agent.transport import BrokerLimits
 
 
 @given(st.lists(st.tuples(st.integers(100, 131_072), st.sampled_from([0.0, 0.0, 0.0, 0.05, 5.0])), max_size=400))
@@ -41,7 +41,7 @@ def test_a_slow_pace_is_slow_and_not_a_halt(publishes: float) -> None:
 
 
 def test_without_limits_nothing_waits() -> None:
-    free = Limits().of_own_broker()
+    free = BrokerLimits().of_own_broker()
     now = [0.0]
     pace = RateLimiter(free.publishes_per_second, free.bytes_per_second, free.payload, lambda: now[0])
     for _ in range(10_000):

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from agent.buffer.sqlite import SqliteBuffer
 from agent.publishing.batch_window import BatchWindow
-from agent.publishing.send_queue import LIVE_AT_MOST, OutgoingMessage, SendQueue
-from agent.transport import Limits
+from agent.publishing.in_flight import OutgoingMessage
+from agent.publishing.send_queue import LIVE_AT_MOST, SendQueue
+from agent.transport import BrokerLimits
 from contract.ranges import Ranges
 
 PAYLOAD = 131_072
@@ -23,11 +24,11 @@ class Bench:
     send_interval: seconds that live samples wait for each other, the whole of it from the first on.
     """
 
-    def __init__(self, folder: Path, limits: Limits | None = None, *, send_interval: float = 0) -> None:
+    def __init__(self, folder: Path, limits: BrokerLimits | None = None, *, send_interval: float = 0) -> None:
         self.now = 0.0
         self.buffer = SqliteBuffer(folder / "b.db", "T1")
         self.gathering = BatchWindow(send_interval, lambda: self.now, lambda: 1)
-        self.lanes = SendQueue(self.buffer, limits or Limits(), lambda: self.now, self.gathering)
+        self.lanes = SendQueue(self.buffer, limits or BrokerLimits(), lambda: self.now, self.gathering)
         self.token = 0
         self.arrived: list[int] = []
 
@@ -42,7 +43,7 @@ class Bench:
         if parcel is None:
             return None
         self.token += 1
-        self.lanes.took(self.token, parcel)
+        self.lanes.sent(self.token, parcel)
         return self.token, parcel
 
     def take_all(self) -> list[tuple[int, OutgoingMessage]]:
@@ -150,7 +151,7 @@ def test_live_samples_wait_for_each_other_and_overtake_the_backlog_together(tmp_
 
 def test_live_samples_together_stay_within_the_limits_of_a_message(tmp_path: Path) -> None:
     """In records and in bytes; what does not fit goes in the next one, at once too."""
-    bench = Bench(tmp_path, Limits(records=10, batch_bytes=4000), send_interval=300)
+    bench = Bench(tmp_path, BrokerLimits(records=10, batch_bytes=4000), send_interval=300)
     bench.lanes.connected(PAYLOAD)
     bench.sample()
     bench.deliver_all()
@@ -271,7 +272,7 @@ def test_what_was_refused_waits_also_across_reconnects(bench: Bench) -> None:
 def test_whatever_happens_everything_arrives(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Samples, deliveries in any order, refusals, losses and asks in any mixture: in the end nothing is pending."""
     gathers = data.draw(st.sampled_from([0, 30]))
-    bench = Bench(tmp_path_factory.mktemp("lanes"), Limits(window=8, records=4), send_interval=gathers)
+    bench = Bench(tmp_path_factory.mktemp("lanes"), BrokerLimits(window=8, records=4), send_interval=gathers)
     travelling: list[int] = []
     bench.lanes.connected(PAYLOAD)
     for _ in range(data.draw(st.integers(1, 60))):
@@ -295,7 +296,7 @@ def test_whatever_happens_everything_arrives(tmp_path_factory: pytest.TempPathFa
         elif action == "wait":
             bench.now += data.draw(st.sampled_from([0.5, 70.0]))
         elif action == "hurry":
-            bench.gathering.hurry()
+            bench.gathering.open_now()
     for token in travelling:
         bench.deliver(token)
     for _ in range(4):
@@ -304,3 +305,14 @@ def test_whatever_happens_everything_arrives(tmp_path_factory: pytest.TempPathFa
     assert bench.buffer.counts().pending == 0
     assert set(bench.arrived) == set(range(1, bench.buffer.highest_seq + 1))
     bench.buffer.close()
+
+
+def test_after_a_repair_no_sweep_of_former_refusals_is_waited_for(bench: Bench) -> None:
+    bench.sample(3)
+    bench.lanes.connected(PAYLOAD)
+    for token, _ in bench.take_all():
+        bench.lanes.refused(token)
+    bench.lanes.restart()
+    bench.deliver_all()
+    bench.now += 3600
+    assert bench.lanes.wait() == float("inf")

@@ -29,8 +29,7 @@ def _asked(page: MetricsPage) -> dict[str, float]:
 
 
 def test_a_running_agent_shows_every_figure(broker: Broker, page: MetricsPage, tmp_path: Path) -> None:
-    truck = Truck(tmp_path, broker)
-    truck.agent.show = page.show
+    truck = Truck(tmp_path, broker, show=page.show)
     truck.start()
     try:
         figures: dict[str, float] = wait_for(

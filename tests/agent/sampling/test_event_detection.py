@@ -1,7 +1,7 @@
 """What thinning spares."""
 
 from agent.sampling.event_detection import BANDS, EXACT, Events
-from collector.history.policy import DEFAULT_TRACK
+from collector.history.tracking_policy import DEFAULT_TRACK
 
 
 def test_events_are_what_the_collector_tracks_by_default() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.buffer import Row
+from agent.buffer import BufferRow
 from agent.buffer.sqlite import SqliteBuffer
 from agent.sampling.held_samples import HELD_AT_MOST
 from agent.sampling.recorder import PATIENCE_SECONDS, Recorder
@@ -41,7 +41,7 @@ class Drive:
         self.buffer = SqliteBuffer(self.folder / "b.db", "T1")
         self.recorder = Recorder(self, self.clock, self.buffer)
 
-    def take(self) -> Taken:
+    def sample(self) -> Taken:
         """As a sampler does."""
         return Taken(self.clock.moment(), self.clock.truth if self.fix else None, {"vehicle_speed": 80})
 
@@ -50,7 +50,7 @@ class Drive:
         for _ in range(ticks):
             for row in self.recorder.tick():
                 self.truth[row.seq] = self.clock.truth
-            self.recorder.settle(connected=self.connected)
+            self.recorder.date_waiting(connected=self.connected)
             self._look()
             self.clock.passes(seconds)
 
@@ -241,7 +241,7 @@ class Refusing(SqliteBuffer):
 
     full = False
 
-    def append(self, *args: Any, **more: Any) -> Row:
+    def append(self, *args: Any, **more: Any) -> BufferRow:
         if self.full:
             raise Retryable("disk full")
         return super().append(*args, **more)
@@ -253,7 +253,7 @@ def test_memory_holds_what_the_disk_refuses_bounded_and_in_order(ram: Path) -> N
     numbers = iter(range(10**6))
 
     class Source:
-        def take(self) -> Taken:
+        def sample(self) -> Taken:
             return Taken(clock.moment(), None, {"vehicle_speed": next(numbers), "quality": {}})
 
     with Refusing(ram / "b.db", "T1") as buffer:

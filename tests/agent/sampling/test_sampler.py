@@ -46,7 +46,7 @@ def test_ticks_are_the_same_after_a_restart_and_differ_between_trucks() -> None:
 
 def test_a_sample_is_what_the_collector_takes() -> None:
     clock = FastClock()
-    document = Sampler("T1", [CountingSensor()], clock).take().document
+    document = Sampler("T1", [CountingSensor()], clock).sample().document
     head = {"schema_version": 1, "truck_id": "T1", "stream_id": "s", "seq": 1, "sampled_at": "2026-01-31T12:00:00.000Z"}
     sample = read_sample(
         {**head, "time_quality": "ntp", **document},
@@ -60,7 +60,7 @@ def test_a_sample_is_what_the_collector_takes() -> None:
 
 def test_a_sensor_that_knows_the_time_says_so_and_the_moment_is_of_the_tick() -> None:
     fix = datetime(2026, 2, 1, 8, 30, 0, 123000, tzinfo=UTC)
-    taken = Sampler("T1", [CountingSensor(), CountingSensor(fix)], FastClock()).take()
+    taken = Sampler("T1", [CountingSensor(), CountingSensor(fix)], FastClock()).sample()
     assert taken.fix == fix
     assert (taken.moment.boot, taken.moment.wall.year) == ("boot", 2026)
 
@@ -69,11 +69,11 @@ def test_a_sensor_that_raises_costs_only_its_own_values() -> None:
     broken, other = CountingSensor(), Fixed(Reading({"vehicle_speed": 80}, {}))
     broken.failing = True
     sampler = Sampler("T1", [broken, other], FastClock())
-    document = sampler.take().document
+    document = sampler.sample().document
     assert document["vehicle_speed"] == 80
     assert document["engine_diagnostics"]["engine_rpm"] is None
     broken.failing = False
-    assert sampler.take().document["engine_diagnostics"]["engine_rpm"] == 1
+    assert sampler.sample().document["engine_diagnostics"]["engine_rpm"] == 1
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,9 @@ def test_a_sensor_that_raises_costs_only_its_own_values() -> None:
     ],
 )
 def test_a_value_that_the_collector_would_refuse_becomes_null_with_its_reason(leaf: str, value: object) -> None:
-    document = Sampler("T1", [Fixed(Reading({leaf: value, "fuel_consumption": 2.5}, {}))], FastClock()).take().document
+    document = (
+        Sampler("T1", [Fixed(Reading({leaf: value, "fuel_consumption": 2.5}, {}))], FastClock()).sample().document
+    )
     assert document["quality"][leaf] == "implausible"
     assert document["fuel_consumption"] == 2.5
     whole = {"truck_id": "T1", "stream_id": "s", "seq": 1, "sampled_at": "2026-01-31T12:00:00.000Z", **document}

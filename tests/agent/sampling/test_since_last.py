@@ -16,8 +16,8 @@ from agent.sampling.sampler import Sampler
 from agent.sampling.since_last import MOST_BYTES, fitted, group, joined
 from agent.sensors import Reading, Sensor
 from agent.sensors.replay import ReplaySensor
-from agent.sensors.since_last import SPEED, Driven, Interval, Manoeuvre, Spread
-from collector.history import Policy
+from agent.sensors.since_last import SPEED, Driven, FieldSpread, Interval, Manoeuvre
+from collector.history import TrackingPolicy
 from collector.ingest.history_writer import HistoryWriter
 from collector.rows import StoredSample
 from collector.stores.dynamodb import items
@@ -77,13 +77,13 @@ def _units(sample: dict[str, Any]) -> int:
 def _stored(sample: dict[str, Any]) -> StoredSample:
     """The row that ingest makes of it."""
     read = read_sample(sample, received_ms=1_780_300_860_000, date_by_arrival=False)
-    return HistoryWriter._row(HistoryWriter(None, Policy.of()), read, None, 1_780_300_860_000)  # type: ignore[arg-type]
+    return HistoryWriter._row(HistoryWriter(None, TrackingPolicy.of()), read, None, 1_780_300_860_000)  # type: ignore[arg-type]
 
 
 def _crowded() -> Interval:
-    spreads = {f"engine_diagnostics.{name}": Spread(1.237, 98.765, 43.21) for name in ("engine_rpm", "fuel_level")}
-    spreads |= {f"engine_diagnostics.{name}": Spread(11.117, 14.987, 12.345) for name in ("battery_voltage",)}
-    spreads |= {SPEED: Spread(0.13, 88.91, 51.37)}
+    spreads = {f"engine_diagnostics.{name}": FieldSpread(1.237, 98.765, 43.21) for name in ("engine_rpm", "fuel_level")}
+    spreads |= {f"engine_diagnostics.{name}": FieldSpread(11.117, 14.987, 12.345) for name in ("battery_voltage",)}
+    spreads |= {SPEED: FieldSpread(0.13, 88.91, 51.37)}
     manoeuvres = tuple(Manoeuvre("braking", 3.3 * number, 3.0 + number / 7) for number in range(6))
     codes = {(100 + number * 37, number, number): (50.1 + number, 2.2 * number) for number in range(5)}
     return Interval(60.0, 4000, spreads, {SPEED: Driven(40.1, 19.9, 0.8123)}, 0.0123, manoeuvres, codes)
@@ -91,7 +91,7 @@ def _crowded() -> Interval:
 
 def test_means_go_first_then_what_history_does_not_track_and_what_happened_stays() -> None:
     names = ("gps_location.speed", "gps_location.altitude", "environmental_conditions.temperature", "fuel_consumption")
-    more = {name: Spread(1.37 + number, 87.13 - number, 43.19) for number, name in enumerate(names)}
+    more = {name: FieldSpread(1.37 + number, 87.13 - number, 43.19) for number, name in enumerate(names)}
     small, left_out = fitted(_crowded()._replace(spreads={**_crowded().spreads, **more}), {})
     assert left_out == ("mean", "min", "max")
     found = group(small, START)
@@ -157,20 +157,20 @@ def test_it_can_be_switched_off_while_it_runs() -> None:
     sensor = OneInterval()
     sensor.interval = _crowded()
     sampler = Sampler("T1", [sensor], TruckClock(START))
-    assert sampler.take().interval
+    assert sampler.sample().interval
     sampler.since_last = False
-    assert sampler.take().interval is None
+    assert sampler.sample().interval is None
 
 
 def test_several_sensors_are_one_account() -> None:
-    bus = Interval(60, 10, {SPEED: Spread(1, 2, 1.5)}, {SPEED: Driven(1, 2, 3)}, None, (), {(1, 2, 0): (5, 4)})
+    bus = Interval(60, 10, {SPEED: FieldSpread(1, 2, 1.5)}, {SPEED: Driven(1, 2, 3)}, None, (), {(1, 2, 0): (5, 4)})
     receiver = Interval(
-        50, 5, {SPEED: Spread(8, 9, 8.5)}, {}, 0.5, (Manoeuvre("cornering", 3, 4),), {(1, 2, 0): (9, 1)}
+        50, 5, {SPEED: FieldSpread(8, 9, 8.5)}, {}, 0.5, (Manoeuvre("cornering", 3, 4),), {(1, 2, 0): (9, 1)}
     )
     one = joined([bus, receiver])
     assert one
     assert (one.seconds, one.readings, one.litres) == (60, 15, 0.5)
-    assert (one.spreads[SPEED], one.driven[SPEED]) == (Spread(1, 2, 1.5), Driven(1, 2, 3))
+    assert (one.spreads[SPEED], one.driven[SPEED]) == (FieldSpread(1, 2, 1.5), Driven(1, 2, 3))
     assert (one.manoeuvres, one.codes) == (receiver.manoeuvres, {(1, 2, 0): (9, 1)})
     assert joined([]) is None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sensors.can_address import Address, parse_address
+from agent.sensors.can_address import CanAddress, parse_address
 from contract.errors import Misconfigured
 
 pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
@@ -15,19 +15,19 @@ pytest.importorskip("can", reason="python-can is not installed: pip install 'mil
 @pytest.mark.parametrize(
     ("path", "address"),
     [
-        ("can0", Address("socketcan", "can0")),
-        ("can0?", Address("socketcan", "can0")),
-        ("socketcan:can1", Address("socketcan", "can1")),
-        ("slcan:/dev/ttyACM0?bitrate=500000", Address("slcan", "/dev/ttyACM0", {"bitrate": 500_000})),
+        ("can0", CanAddress("socketcan", "can0")),
+        ("can0?", CanAddress("socketcan", "can0")),
+        ("socketcan:can1", CanAddress("socketcan", "can1")),
+        ("slcan:/dev/ttyACM0?bitrate=500000", CanAddress("slcan", "/dev/ttyACM0", {"bitrate": 500_000})),
         (
             "udp_multicast:ff15::6d?hop_limit=1&fd=no",
-            Address("udp_multicast", "ff15::6d", {"hop_limit": 1, "fd": False}),
+            CanAddress("udp_multicast", "ff15::6d", {"hop_limit": 1, "fd": False}),
         ),
-        ("capture:../a.log.gz?speed=2.5", Address("capture", "../a.log.gz", {}, {"speed": 2.5})),
-        ("can0?ask=no", Address("socketcan", "can0", {}, {"ask": False})),
+        ("capture:../a.log.gz?speed=2.5", CanAddress("capture", "../a.log.gz", {}, {"speed": 2.5})),
+        ("can0?ask=no", CanAddress("socketcan", "can0", {}, {"ask": False})),
     ],
 )
-def test_a_path_is_interface_channel_and_options(path: str, address: Address) -> None:
+def test_a_path_is_interface_channel_and_options(path: str, address: CanAddress) -> None:
     assert parse_address("j1939", path) == address
 
 

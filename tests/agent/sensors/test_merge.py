@@ -5,6 +5,7 @@ import pytest
 from agent.sensors import Reading
 from agent.sensors.fields import LEAVES
 from agent.sensors.merge import merge
+from contract.telemetry import Telemetry
 
 RPM = "engine_diagnostics.engine_rpm"
 FAULTS = "vehicle_health_and_maintenance.active_faults"
@@ -123,3 +124,16 @@ def test_a_sensor_may_give_the_reason_of_a_whole_group() -> None:
 def test_a_reading_refuses_what_the_wire_does_not_have(values: dict, quality: dict) -> None:
     with pytest.raises(ValueError):
         Reading(values, quality)
+
+
+def test_own_signals_are_a_group_of_their_own_and_what_is_too_many_is_said() -> None:
+    one = Reading({"custom.a": 1.5, "custom.b": None}, {"custom.c": "stale"})
+    two = Reading({"custom.a": 2.5, "custom.b": True} | {f"custom.n{n}": n for n in range(40)}, {})
+    document, quality = merge([one, two])
+    assert {name: document["custom"][name] for name in "abc"} == {"a": 1.5, "b": True, "c": None}
+    assert quality["custom.c"] == "stale"
+    assert len(document["custom"]) == 32
+    left_out = [name for name in quality if name.startswith("custom.n")]
+    assert len(left_out) == 43 - 32
+    Telemetry.model_validate({"truck_id": "T1", **document, "quality": quality})
+    assert "custom" not in merge([Reading({}, {})])[0]

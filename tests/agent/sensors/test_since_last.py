@@ -72,13 +72,13 @@ def _windows(
     due, at = EVERY, 0.0
     for at, frame in _frames(path):
         while at > due:
-            if interval := decoder.since.take(due):
+            if interval := decoder.since.end_interval(due):
                 found.append((due, interval))
             due += EVERY
         decoder.feed(at, frame)
         for leaf, value in by_hand(frame):
             readings.setdefault(leaf, []).append((at, value))
-    if interval := decoder.since.take(at):
+    if interval := decoder.since.end_interval(at):
         found.append((at, interval))
     return found, readings
 
@@ -163,19 +163,19 @@ def test_a_hard_braking_is_told_with_its_peak_and_when() -> None:
         at = tick / 10
         kmh -= 2.16 if 4.0 <= at < 5.5 else 0.2
         since.value(at, SPEED, max(0.0, kmh))
-    interval = since.take(10.0)
+    interval = since.end_interval(10.0)
     assert interval
     assert [each.kind for each in interval.manoeuvres] == ["braking"]
     assert interval.manoeuvres[0].peak == pytest.approx(6.0, abs=0.3)
     assert 10.0 - interval.manoeuvres[0].ago == pytest.approx(4.75, abs=0.8)
-    assert since.take(20.0) is None or not since.take(20.0)
+    assert since.end_interval(20.0) is None or not since.end_interval(20.0)
 
 
 def test_a_speed_that_leaps_is_no_manoeuvre() -> None:
     since = Since()
     for tick in range(60):
         since.value(tick / 10, SPEED, 80.0 if tick % 20 == 10 else 0.0)
-    interval = since.take(6.0)
+    interval = since.end_interval(6.0)
     assert interval
     assert not interval.manoeuvres
 
@@ -186,7 +186,7 @@ def test_a_fast_bend_is_cornering() -> None:
     for second in range(12):
         since.value(float(second), GPS_SPEED, 50.0)
         since.course(float(second), (350 + 20.0 * min(second, 6)) % 360, 50.0)
-    interval = since.take(12.0)
+    interval = since.end_interval(12.0)
     assert interval
     assert [each.kind for each in interval.manoeuvres] == ["cornering"]
     assert interval.manoeuvres[0].peak == pytest.approx(4.85, abs=0.01)
@@ -198,7 +198,7 @@ def test_the_better_source_alone_counts() -> None:
     since.value(0.1, RPM, 600.0, rank=(0, 0))
     since.value(0.2, RPM, 9_000.0, rank=(0, 39))
     since.value(0.3, RPM, 700.0, rank=(0, 0))
-    interval = since.take(1.0)
+    interval = since.end_interval(1.0)
     assert interval
     assert interval.spreads[RPM][:2] == (600.0, 700.0)
 
@@ -208,7 +208,7 @@ def test_what_nobody_observed_is_in_no_integral() -> None:
     since = Since()
     since.value(0.0, SPEED, 80.0)
     since.value(3600.0, SPEED, 80.0)
-    interval = since.take(3601.0)
+    interval = since.end_interval(3601.0)
     assert interval
     assert interval.driven[SPEED].kilometres == pytest.approx(80 * 6 / 3600)
     assert interval.seconds == pytest.approx(6)
@@ -219,10 +219,10 @@ def test_a_trouble_code_that_came_and_went_is_told_with_first_and_last() -> None
     for at in (10.0, 11.0, 12.0):
         since.code(at, (97, 3, 0))
     since.value(12.0, RPM, 600.0)
-    interval = since.take(60.0)
+    interval = since.end_interval(60.0)
     assert interval
     assert interval.codes == {(97, 3, 0): (50.0, 48.0)}
-    after = since.take(120.0)
+    after = since.end_interval(120.0)
     assert after is None or not after.codes
 
 
@@ -246,7 +246,7 @@ def test_whatever_comes_the_account_is_bounded_and_true(
             since.code(now, (int(first), int(second), third))
         else:
             since.course(now, first, second)
-    interval = since.take(now)
+    interval = since.end_interval(now)
     if interval is None:
         return
     assert 0 <= interval.seconds <= now + 1e-6

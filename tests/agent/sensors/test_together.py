@@ -35,7 +35,7 @@ def test_bus_receiver_and_thermometer_make_one_sample(recording: Callable[[str],
         taken: list[dict[str, Any]] = []
 
         def complete() -> bool:
-            document: dict[str, Any] = sampler.take().document
+            document: dict[str, Any] = sampler.sample().document
             taken.append(document)
             return set(document["quality"]) == {
                 "vehicle_health_and_maintenance.brake_status",

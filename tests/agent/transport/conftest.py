@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from agent.transport import Connected, Delivered, Event, Limits, Lost, Message, Refused, Transport
+from agent.transport import BrokerLimits, Connected, Delivered, Event, Lost, Message, Refused, Transport
 from agent.transport.backoff import Backoff
-from agent.transport.endpoint import Line
+from agent.transport.endpoint import EndpointLine
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.pki import Authority
 
-OWN = Limits().of_own_broker()
+OWN = BrokerLimits().of_own_broker()
 
 
-def make_transport(kind: str, line: Line, limits: Limits | None = None) -> Transport:
+def make_transport(kind: str, line: EndpointLine, limits: BrokerLimits | None = None) -> Transport:
     """A transport by the name that the setting has for it, with a short back-off."""
     backoff = Backoff(0.05, 0.2)
     if kind == "paho-3.1.1":
@@ -87,7 +87,7 @@ def record(kind: str) -> Iterator[Callable[..., Recorder]]:
     """Started transports, closed at the end."""
     made: list[Recorder] = []
 
-    def make(line: Line, limits: Limits | None = None) -> Recorder:
+    def make(line: EndpointLine, limits: BrokerLimits | None = None) -> Recorder:
         made.append(Recorder(make_transport(kind, line, limits)))
         return made[-1]
 
@@ -109,9 +109,9 @@ class Road:
         self.authority, self.broker = authority, broker
         self.tls = authority.issue("T1")
 
-    def line(self, **more: Any) -> Line:
+    def line(self, **more: Any) -> EndpointLine:
         """T1's way there."""
-        return Line("127.0.0.1", self.broker.port, "T1", more.pop("tls", self.tls), **more)
+        return EndpointLine("127.0.0.1", self.broker.port, "T1", more.pop("tls", self.tls), **more)
 
 
 @pytest.fixture

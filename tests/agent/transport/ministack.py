@@ -2,7 +2,7 @@
 
 import json
 
-from agent.transport.endpoint import Line, Tls
+from agent.transport.endpoint import EndpointLine, Tls
 from tests.provisioning import aws
 
 THING = "${iot:Connection.Thing.ThingName}"
@@ -33,7 +33,7 @@ POLICY = {
 class Ministack(aws.Ministack):
     """Provisioning's, which also registers trucks."""
 
-    def register(self, truck_id: str) -> Line:
+    def register(self, truck_id: str) -> EndpointLine:
         """A thing with a certificate and the policy, and its line here."""
         iot = self.client("iot")
         iot.create_thing(thingName=truck_id)
@@ -45,4 +45,4 @@ class Ministack(aws.Ministack):
         ca.write_bytes((self.folder / "ca.pem").read_bytes())
         certificate.write_text(made["certificatePem"])
         key.write_text(made["keyPair"]["PrivateKey"])
-        return Line("localhost", self.mqtt_port, truck_id, Tls(ca, certificate, key))
+        return EndpointLine("localhost", self.mqtt_port, truck_id, Tls(ca, certificate, key))

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent.transport import Connected, Delivered, Limits, Lost, Message, Refused
-from agent.transport.endpoint import Line
+from agent.transport import BrokerLimits, Connected, Delivered, Lost, Message, Refused
+from agent.transport.endpoint import EndpointLine
 from tests.agent.live import wait_for
 from tests.agent.transport.conftest import Recorder, make_transport
 from tests.agent.transport.ministack import Ministack
@@ -26,15 +26,15 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
 
 
 @pytest.fixture(scope="module")
-def line(ministack: Ministack) -> Line:
+def line(ministack: Ministack) -> EndpointLine:
     """The line of T1, which has a certificate, a policy and a thing."""
     return ministack.register("T1")
 
 
 @pytest.fixture
-def truck(line: Line) -> Iterator[Recorder]:
+def truck(line: EndpointLine) -> Iterator[Recorder]:
     """T1's transport within IoT Core's own limits, connected."""
-    one = Recorder(make_transport("aws", line, Limits()))
+    one = Recorder(make_transport("aws", line, BrokerLimits()))
     one.until(Connected)
     yield one
     one.transport.close()
@@ -49,7 +49,7 @@ def test_the_policy_decides_and_a_refusal_is_no_delivery(truck: Recorder) -> Non
     assert (truck.tokens(), truck.refused(), truck.count(Lost)) == ([1, 3], [(2, 135)], 0)
 
 
-def test_another_trucks_name_does_not_connect(line: Line) -> None:
+def test_another_trucks_name_does_not_connect(line: EndpointLine) -> None:
     """The policy ties the client id to the certificate's thing."""
     impostor = Recorder(make_transport("aws", replace(line, client_id="T2")))
     with pytest.raises(AssertionError):

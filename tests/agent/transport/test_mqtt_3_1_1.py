@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.transport import Connected, Delivered, Limits, Message
-from agent.transport.endpoint import Line
+from agent.transport import BrokerLimits, Connected, Delivered, Message
+from agent.transport.endpoint import EndpointLine
 from tests.agent.live import Broker, Listener, wait_for
 from tests.agent.process import Process
 from tests.agent.transport.conftest import Recorder, make_transport
@@ -25,7 +25,7 @@ def guarded(tmp_path: Path, make_broker: Callable[..., Broker]) -> Broker:
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_a_name_and_a_password_let_a_truck_in_by_both_versions(guarded: Broker, protocol: str) -> None:
-    line = Line("127.0.0.1", guarded.port, TRUCK, protocol=protocol, username=TRUCK, password="s3cret")  # type: ignore[arg-type]
+    line = EndpointLine("127.0.0.1", guarded.port, TRUCK, protocol=protocol, username=TRUCK, password="s3cret")  # type: ignore[arg-type]
     one = Recorder(make_transport("paho", line))
     try:
         one.until(Connected)
@@ -36,7 +36,7 @@ def test_a_name_and_a_password_let_a_truck_in_by_both_versions(guarded: Broker, 
 
 
 def test_a_wrong_password_lets_nobody_in(guarded: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    line = Line("127.0.0.1", guarded.port, TRUCK, protocol="3.1.1", username=TRUCK, password="wrong")
+    line = EndpointLine("127.0.0.1", guarded.port, TRUCK, protocol="3.1.1", username=TRUCK, password="wrong")
     one = Recorder(make_transport("paho", line))
     try:
         wait_for(lambda: "connect_failed" in caplog.text)
@@ -48,8 +48,8 @@ def test_a_wrong_password_lets_nobody_in(guarded: Broker, caplog: pytest.LogCapt
 
 
 def test_what_a_3_1_1_broker_denies_counts_as_delivered_which_is_why_gap_repair_asks(guarded: Broker) -> None:
-    line = Line("127.0.0.1", guarded.port, TRUCK, protocol="3.1.1", username=TRUCK, password="s3cret")
-    one = Recorder(make_transport("paho", line, Limits()))
+    line = EndpointLine("127.0.0.1", guarded.port, TRUCK, protocol="3.1.1", username=TRUCK, password="s3cret")
+    one = Recorder(make_transport("paho", line, BrokerLimits()))
     try:
         one.until(Connected)
         one.transport.publish(Message(1, "fleet/another/telemetry", b"{}"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import uvicorn
 
 from collector.beacon import BeaconSettings, create_app
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_store
@@ -15,7 +15,7 @@ from standalone.group_commit_writer import Writer
 
 def main(port: int, folder: Path) -> None:
     settings = CollectorSettings(data_dir=folder)
-    policy, store = Policy.of(settings.track), open_store(settings.store_url)
+    policy, store = TrackingPolicy.of(settings.track), open_store(settings.store_url)
     vouch_for_policy(store, policy)
     with Writer(store, Ingest(store, policy)) as writer:
         app = create_app(writer.submit, settings=BeaconSettings())

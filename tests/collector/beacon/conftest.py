@@ -13,7 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from collector.beacon import BeaconSettings, create_app
-from contract.http_listener import HttpListener, Limits
+from contract.http_connections import ListenerLimits
+from contract.http_listener import HttpListener
 from tests.collector.beacon.fakes import FakeWriter
 
 KEYS = {"key-of-truck-1": "T1", "key-of-truck-2": "T2"}
@@ -24,7 +25,7 @@ def serve(app: ASGIApp) -> Iterator[str]:
     """Run an application until the end of the block; yields its base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none")
-    server = HttpListener(config, Limits())
+    server = HttpListener(config, ListenerLimits())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     deadline = time.monotonic() + 10

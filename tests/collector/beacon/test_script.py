@@ -50,12 +50,12 @@ REPORTER = """<script>
 class Shop:
     """A web shop of test pages, with the beacon behind another host name."""
 
-    def __init__(self, writer: FakeWriter) -> None:
+    def __init__(self, writer: FakeWriter, settings: BeaconSettings) -> None:
         self.writer = writer
         self.pages: dict[str, str] = {}
         self.on_page: dict[str, Callable[[], None]] = {}
         self.reports: dict[str, Any] = {}
-        self.app = create_app(writer.submit, settings=BeaconSettings())
+        self.app = create_app(writer.submit, settings=settings)
         self.app.router.routes += [
             Route("/report", self._report, methods=["POST"]),
             Route("/shop/{page}", self._page, methods=["GET"]),
@@ -87,8 +87,9 @@ class Shop:
 
 
 @pytest.fixture
-def shop() -> Shop:
-    return Shop(FakeWriter())
+def shop(request: pytest.FixtureRequest) -> Shop:
+    """Of other settings by indirect parametrization."""
+    return Shop(FakeWriter(), getattr(request, "param", BeaconSettings()))
 
 
 @pytest.fixture

@@ -1,12 +1,21 @@
 """beacon.js where a browser shows a page later, again, or lets it keep nothing: in a real Chromium with a profile."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from collector.beacon import BeaconSettings
+from collector.history import TrackingPolicy
+from collector.ingest import Ingest
+from collector.queries.clicks import clicks
+from collector.stores.factory import open_store
+from contract.ingest_items import Item
+from tests.collector.beacon.conftest import serve
 from tests.collector.beacon.test_script import CHROMIUM, Shop, shop, visit
 
 __all__ = ["shop", "visit"]
@@ -129,3 +138,58 @@ def test_the_outbox_leaves_the_shop_most_of_its_storage(shop: Shop, visit: Calla
     shop.until(lambda: "waiting" in shop.reports)
     assert shop.reports["chars"] < 250_000
     assert shop.reports["waiting"] == 401
+
+
+COOKIE = '<script src="/beacon.js" data-cookie></script>'
+
+
+@pytest.mark.parametrize("shop", [BeaconSettings(cookie_days=395)], indirect=True)
+def test_a_browser_whose_storage_was_cleared_is_the_same_person_by_the_servers_cookie(
+    shop: Shop, visit: Callable[[str], None], tmp_path: Path
+) -> None:
+    """As Safari does after seven days without a visit. The page and the beacon share a host."""
+    shop.pages["first"] = f"""{COOKIE}<script>
+      milepost.track('view', {{item_id: 'I1'}});
+      report('cookies', document.cookie);
+      when(function () {{ return milepost.debug().waiting === 0; }}, function () {{ location = '/shop/second'; }});
+    </script>"""
+    shop.pages["second"] = f"""<script>localStorage.clear(); sessionStorage.clear();</script>
+      {COOKIE}<script>milepost.track('view', {{item_id: 'I2'}});</script>"""
+    visit("first")
+    shop.until(lambda: len(shop.events("view")) == 2)
+    shop.until(lambda: len(shop.events("page_view")) == 2)
+    items = [item for item in shop.writer.items if isinstance(item.record, dict)]
+    assert len({item.record["user_id"] for item in items}) == 2
+    assert len({item.seen["browser_id"] for item in items}) == 1
+    assert shop.reports["cookies"] == ""  # no script can read it
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    Ingest(store, TrackingPolicy.of()).ingest(items)
+    rows = clicks(store, "session")
+    assert [row["user_type"] for row in rows] == ["new", "returning"]
+    customer = {"event_id": "C", "event_type": "identify", "user_id": rows[1]["user_id"], "customer_id": "C1"}
+    Ingest(store, TrackingPolicy.of()).ingest([Item("click", "http:clicks", customer, items[-1].received_ms)])
+    assert [row["customer_id"] for row in clicks(store, "session")] == ["C1", "C1"]
+    store.close()
+
+
+@pytest.mark.parametrize("shop", [BeaconSettings(cookie_days=395, sites=("https://shop.example",))], indirect=True)
+def test_whoever_forbids_tracking_gets_no_cookie(shop: Shop) -> None:
+    event = {"event_id": "1", "event_type": "click", "user_id": "u"}
+    page = {"sec-fetch-site": "same-site", "origin": "https://shop.example"}
+    with serve(shop.app) as url, httpx.Client(base_url=url) as client:
+
+        def cookie(headers: dict[str, str], record: dict[str, str] = event) -> str | None:
+            return client.post("/v1/clicks", json=record, headers={**page, **headers}).headers.get("set-cookie")
+
+        assert cookie({"dnt": "1"}) is None
+        assert cookie({"sec-gpc": "1"}) is None
+        assert cookie({"sec-fetch-site": "cross-site"}) is None
+        assert cookie({}, {"event_id": "2", "event_type": "click"}) is None  # nobody has agreed to be known
+        given = str(cookie({}))
+        assert re.fullmatch(
+            r"milepost_id=[0-9a-f]{32}; Max-Age=34128000; Path=/v1/clicks; HttpOnly; Secure; SameSite=Lax", given
+        )
+        again = cookie({"cookie": f"other=1; {given.partition(';')[0]}"})
+        assert again == given
+        answer = client.post("/v1/clicks", json=event, headers=page)
+        assert answer.headers["access-control-allow-credentials"] == "true"

@@ -196,8 +196,8 @@ def test_the_ledger_tells_every_numbers_story(examples: int) -> None:
             now += wait
             stream = _act(stream, model, act, what, now)
             assert _set(stream.missing()) == set(model.holes)
-            assert _set(stream.settled) | _set(stream.missing()) >= set(range(1, stream.highest + 1))
-            assert not _set(stream.settled) & _set(stream.missing())
+            assert _set(stream.accounted) | _set(stream.missing()) >= set(range(1, stream.highest + 1))
+            assert not _set(stream.accounted) & _set(stream.missing())
             assert _set(stream.late(now, GRACE)) == model.late(now)
             assert _set(stream.lost()) == model.lost()
             assert (stream.highest, stream.heard_ms) == (model.highest, model.heard)

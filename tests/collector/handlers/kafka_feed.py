@@ -67,9 +67,9 @@ def click_records(events: Sequence[dict[str, Json]]) -> list[Record]:
     return [record for record, _ in records_of_items(items)]
 
 
-def put(place: KafkaAddress, topic: str, records: Sequence[Record]) -> None:
+def put(address: KafkaAddress, topic: str, records: Sequence[Record]) -> None:
     """Until Kafka has them, also while a broker is away: they may then be there twice."""
-    stream = KafkaStream(place, topic, deadline=10)
+    stream = KafkaStream(address, topic, deadline=10)
     for start in range(0, len(records), 2000):
         while True:
             try:
@@ -80,29 +80,29 @@ def put(place: KafkaAddress, topic: str, records: Sequence[Record]) -> None:
     stream.close()
 
 
-def feed(place: KafkaAddress, wanted: list[dict[str, Any]], events: list[dict[str, Any]], seed: int) -> None:
+def feed(address: KafkaAddress, wanted: list[dict[str, Any]], events: list[dict[str, Any]], seed: int) -> None:
     """All of it twice, in a random order."""
     chance = Random(seed)
     telemetry = [telemetry_record(sample) for sample in wanted] * 2
     chance.shuffle(telemetry)
     doubled = events * 2
     chance.shuffle(doubled)
-    put(place, f"{place.prefix}-telemetry", telemetry)
+    put(address, f"{address.prefix}-telemetry", telemetry)
     shop = [record for start in range(0, len(doubled), 5) for record in click_records(doubled[start : start + 5])]
-    put(place, f"{place.prefix}-clicks", shop)
+    put(address, f"{address.prefix}-clicks", shop)
 
 
 @dataclass
 class Workers:
     """`milepost collect` as processes on one data directory; ended with the test."""
 
-    place: KafkaAddress
+    address: KafkaAddress
     folder: Path
     running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def start(self) -> None:
         """One more."""
-        url = f"kafka://{self.place.brokers}/{self.place.prefix}"
+        url = f"kafka://{self.address.brokers}/{self.address.prefix}"
         argv = [sys.executable, "-m", "milepost", "collect", "--stream", url, "--data-dir", str(self.folder)]
         with (self.folder.parent / "workers.log").open("ab") as log:
             self.running.append(
@@ -116,18 +116,28 @@ class Workers:
         self.running.pop(index).kill()
         self.start()
 
+    def revive(self) -> None:
+        """As whoever watches over them does: one that found no broker at its start is started again."""
+        for index, each in enumerate(list(self.running)):
+            if each.poll() == 3:
+                self.running.pop(index)
+                self.start()
+                self.running.insert(index, self.running.pop())
+
     def wait(self, seconds: float) -> None:
         """Until nothing is left to take."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            assert all(each.poll() is None for each in self.running), (self.folder.parent / "workers.log").read_text()
+            self.revive()
+            said = (self.folder.parent / "workers.log").read_text()[-2000:]
+            assert all(each.poll() is None for each in self.running), said
             try:
-                if not any(lag(self.place).values()):
+                if not any(lag(self.address).values()):
                     return
             except Unreachable:
                 pass
             time.sleep(0.5)
-        raise AssertionError(f"{lag(self.place)} left: " + (self.folder.parent / "workers.log").read_text()[-2000:])
+        raise AssertionError(f"{lag(self.address)} left: " + (self.folder.parent / "workers.log").read_text()[-2000:])
 
     def stop(self) -> list[int]:
         """In good order; their exit codes."""

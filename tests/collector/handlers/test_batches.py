@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from collector import queries
 from collector.cli import app as cli
 from collector.handlers import bootstrap, telemetry
-from collector.handlers.batch import take
+from collector.handlers.batch import process
 from collector.rebuild import verify
 from collector.stores import Store
 from collector.stores.factory import open_store
@@ -89,9 +89,9 @@ def test_a_batch_is_taken_and_nothing_is_reported(invoke: Invoke, store_url: str
 
 
 def telemetry_policy() -> Any:
-    from collector.history import Policy
+    from collector.history import TrackingPolicy
 
-    return Policy.of()
+    return TrackingPolicy.of()
 
 
 def test_a_poison_record_in_the_middle_is_dead_lettered_at_once(invoke: Invoke, store_url: str) -> None:
@@ -154,11 +154,11 @@ def test_a_truck_that_cannot_be_written_now_holds_up_only_itself(store_url: str)
     records = batch()
     store, ingest = bootstrap.store(), bootstrap.ingest()
     with failing(store, "put_samples", lambda truck: Retryable("throttled") if truck == "T1" else None):
-        outcome = take(records, kind="telemetry", store=store, ingest=ingest)
+        outcome = process(records, kind="telemetry", store=store, ingest=ingest)
     own = [number_of(record) for record in records if record["kinesis"]["partitionKey"] == "T1"]
     assert outcome.failed == own
     assert [received(store_url, f"T{t}") for t in range(3)] == [[[1, 30]], [], [[1, 30]]]
-    again = take(records, kind="telemetry", store=store, ingest=ingest)
+    again = process(records, kind="telemetry", store=store, ingest=ingest)
     assert again.failed == []
     assert again.counts == {"accepted": 30, "duplicate": 60, "rejected": 0, "failed": 0}
     assert received(store_url, "T1") == [[1, 30]]
@@ -171,7 +171,7 @@ def test_no_time_left_reports_what_was_not_tried(store_url: str) -> None:
     clock = iter([60.0, 60.0, 4.0, 4.0])
     first = iter([True])
     with failing(store, "put_samples", lambda _: Retryable("throttled") if next(first, False) else None):
-        outcome = take(records, kind="telemetry", store=store, ingest=ingest, left=lambda: next(clock))
+        outcome = process(records, kind="telemetry", store=store, ingest=ingest, left=lambda: next(clock))
     assert outcome.failed == [number_of(record) for record in records if record["kinesis"]["partitionKey"] != "T0"]
 
 
@@ -271,10 +271,10 @@ def test_an_invocation_that_runs_out_of_time_reports_the_rest_and_the_next_one_e
         ended[0] += 1
         return 60.0 if ended[0] < 3 else 1.0
 
-    outcome = take(records, kind="telemetry", store=bootstrap.store(), ingest=bootstrap.ingest(), left=left)
+    outcome = process(records, kind="telemetry", store=bootstrap.store(), ingest=bootstrap.ingest(), left=left)
     done = {f"T{truck}" for truck in range(8) if received(store_url, f"T{truck}")}
     assert 0 < len(done) < 8
     assert outcome.failed == [number_of(each) for each in records if each["kinesis"]["partitionKey"] not in done]
-    outcome = take(records, kind="telemetry", store=bootstrap.store(), ingest=bootstrap.ingest())
+    outcome = process(records, kind="telemetry", store=bootstrap.store(), ingest=bootstrap.ingest())
     assert outcome.failed == []
     assert [received(store_url, f"T{truck}") for truck in range(8)] == [[[1, 100]]] * 8

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from collector.handlers import clicks, telemetry
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.rebuild import verify
 from collector.stores.dynamodb import create_tables
 from collector.stores.dynamodb.lean_client import LeanClient
@@ -108,7 +108,7 @@ def test_throttled_and_killed_anywhere_it_makes_the_one_history(faults: Faults, 
     store = open_store(os.environ["MILEPOST_STORE"])
     assert [ledger.received.as_lists() for ledger in store.ledgers("T1").values()] == [[[1, 60]]]
     assert store.sample_counts("T1") == (60, 60)
-    assert verify(store, Policy.of()) == []
+    assert verify(store, TrackingPolicy.of()) == []
     origins = {each.reason.rsplit(" [", 1)[1] for each in store.dead_letters()}
     assert origins == {f"{SHARD}:{number_of(each)}]" for each in bad}
     assert {each.payload for each in store.dead_letters()} == {_sent(each) for each in bad}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from collector.history import Point, Policy, define
+from collector.history import Point, TrackingPolicy, define
 from collector.ingest.stream_puts import put_items
 from collector.rebuild import verify
 from collector.stores.dynamodb import DynamoDbStore, create_tables
@@ -29,7 +29,7 @@ from tests.local_aws import ministack
 from tests.milepost_process import REPOSITORY
 
 NOW_MS = time.time_ns() // 1_000_000 // 60_000 * 60_000
-EVERY = Policy.of("every-sample")
+EVERY = TrackingPolicy.of("every-sample")
 
 
 class Cloud:
@@ -163,7 +163,7 @@ def test_shop_events_of_a_stream_that_is_split_and_merged(examples: int, tmp_pat
         counted[counter.item_id] += count
     assert counted == expected
     assert len(list(cloud.store.clicks())) == len(events)
-    assert verify(cloud.store, Policy.of()) == []
+    assert verify(cloud.store, TrackingPolicy.of()) == []
     assert list(cloud.store.dead_letters()) == []
     print(f"\n{len(events)} events in {len(shards)} shards twice, {cloud.killed} SIGKILLs: each counted once")
 

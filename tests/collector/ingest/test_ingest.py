@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from collector import queries
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.ingest.history_writer import HistoryWriter
 from contract import timestamps
@@ -207,10 +207,10 @@ def test_an_odd_record_is_kept_and_can_be_read(collector: Collector, kept: bytes
 class Choking(HistoryWriter):
     """An applier with a bug: it chokes on one truck."""
 
-    def take(self, truck_id: str, samples: Any, received_ms: Any) -> list[bool]:
+    def write(self, truck_id: str, samples: Any, received_ms: Any) -> list[bool]:
         if truck_id == "BAD":
             raise RuntimeError("a bug")
-        return super().take(truck_id, samples, received_ms)
+        return super().write(truck_id, samples, received_ms)
 
 
 def test_a_bug_of_ours_buries_one_record_and_no_other(collector: Collector) -> None:
@@ -243,20 +243,20 @@ def test_nothing_in_nothing_out(collector: Collector) -> None:
 def test_an_empty_store_takes_a_policy_and_keeps_it(tmp_path: Path) -> None:
     Collector(tmp_path / "m.db").close()
     with pytest.raises(Misconfigured, match="milepost rebuild"):
-        Collector(tmp_path / "m.db", Policy.of("every-sample"))
+        Collector(tmp_path / "m.db", TrackingPolicy.of("every-sample"))
 
 
 def test_a_rebuild_under_another_policy_stops_those_who_still_have_the_old_one(collector: Collector) -> None:
     """A running `milepost up` must not mix two policies' keys into one history; its senders keep their records."""
     with collector.store.unit():
-        collector.store.remember_policy(Policy.of("every-sample").text)
+        collector.store.remember_policy(TrackingPolicy.of("every-sample").text)
     with pytest.raises(Retryable, match="policy"):
         collector.take(sample())
     assert not queries.trucks(collector.store)
 
 
 def test_vouching_twice_is_no_harm(collector: Collector) -> None:
-    vouch_for_policy(collector.store, Policy.of())
+    vouch_for_policy(collector.store, TrackingPolicy.of())
 
 
 def test_an_old_click_is_taken_however_late_it_comes(collector: Collector) -> None:

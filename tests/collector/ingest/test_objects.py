@@ -144,3 +144,34 @@ def test_a_bucket_that_is_not_there_is_named(collector: Collector, tmp_path: Pat
     client = ministack.client(ministack.shared(), "s3")
     with pytest.raises(Unreachable, match="s3://nowhere-at-all"):
         _take(collector, S3Objects("s3://nowhere-at-all/x", client), tmp_path)
+
+
+def test_a_table_s_export_is_read_without_its_manifests_and_with_every_digit(
+    bucket: Bucket, collector: Collector, tmp_path: Path
+) -> None:
+    """As `aws dynamodb export-table-to-point-in-time` writes it, in DYNAMODB_JSON."""
+    at = "AWSDynamoDB/01717171717171-a1b2c3d4"
+    item = {
+        "Item_ID": {"S": "A13"},
+        "Item_Name": {"S": "Boots"},
+        "Click_Counts": {"N": "3"},
+        "Timestamp": {"S": "2024-06-01T10:00:00Z"},
+        "price": {"N": "12.50"},
+        "tags": {"L": [{"S": "new"}, {"NULL": True}]},
+        "more": {"M": {"shop": {"BOOL": True}, "sizes": {"NS": ["41", "42"]}}},
+    }
+    lines = dump({"Item": item}) + "\n" + dump({"Item": {**item, "Item_ID": {"S": "B7"}}}) + "\nno line of an export\n"
+    bucket.put(f"old/{at}/data/abcdefg.json.gz", gzip.compress(lines.encode()))
+    bucket.put(f"old/{at}/manifest-files.json", b'{"itemCount":2,"dataFileS3Key":"x"}')
+    bucket.put(f"old/{at}/manifest-summary.json", b'{"version":"2020-06-30"}')
+    done = list(ingest_objects(collector.ingest, bucket.under("old/"), "clicks", tmp_path, exported=True))[-1]
+    assert done == {"accepted": 2, "duplicate": 0, "rejected": 1}
+    counted = [(counter.item_id, count) for counter, count in collector.store.click_counts()]
+    assert counted == [("A13", 3), ("B7", 3)]
+    [event, _] = [json.loads(click.text) for click in collector.store.clicks()]
+    assert (event["price"], event["tags"], event["more"]) == (12.5, ["new", None], {"shop": True, "sizes": [41, 42]})
+    plain = {"Item_ID": "A13", "Item_Name": "Boots", "Click_Counts": 3, "Timestamp": "2024-06-01T10:00:00Z",
+             "price": 12.5, "tags": ["new", None], "more": {"shop": True, "sizes": [41, 42]}}  # fmt: skip
+    bucket.put("plain/one.json", dump(plain).encode())
+    again = list(ingest_objects(collector.ingest, bucket.under("plain/"), "clicks", tmp_path))[-1]
+    assert again == {"accepted": 0, "duplicate": 1, "rejected": 0}, "the same record by both ways"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector import queries
-from collector.history import Point, Policy, define
+from collector.history import Point, TrackingPolicy, define
 from collector.queries import complete
 from contract.click_records import read_click
 from contract.codec import Json, parse
@@ -43,7 +43,7 @@ def samples(draw: st.DrawFn) -> dict[str, Json]:
     return record
 
 
-def _expected(records: Sequence[dict[str, Json]], policy: Policy) -> list[tuple[str, str | None]]:
+def _expected(records: Sequence[dict[str, Json]], policy: TrackingPolicy) -> list[tuple[str, str | None]]:
     """Start and end of each version, by the definition."""
     read = [read_sample(record, received_ms=RECEIVED_MS, date_by_arrival=False) for record in records]
     versions = define(Point(each.order_key, policy.key(each.record, each.order_key)) for each in read)
@@ -99,8 +99,8 @@ def _check_ledger(shared: Collector, truck: str, records: Sequence[dict[str, Jso
 
 @budget(60, 3_000)
 def test_every_policy_makes_the_history_of_its_own_definition(tmp_path: Path, examples: int) -> None:
-    every = Collector(tmp_path / "every.db", Policy.of("every-sample"))
-    tracked = Collector(tmp_path / "speed.db", Policy.of({"vehicle_speed": {"step": 0.3}}))
+    every = Collector(tmp_path / "every.db", TrackingPolicy.of("every-sample"))
+    tracked = Collector(tmp_path / "speed.db", TrackingPolicy.of({"vehicle_speed": {"step": 0.3}}))
 
     @settings(max_examples=examples)
     @given(st.lists(st.tuples(st.integers(0, 5), st.decimals(0, 2, places=1)), min_size=1, max_size=15))

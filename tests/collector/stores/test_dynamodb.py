@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from collector import queries
-from collector.history import Policy
+from collector.history import TrackingPolicy
 from collector.ingest import Ingest, vouch_for_policy
 from collector.rebuild import rebuild, verify
 from collector.stores import Change
@@ -273,7 +273,7 @@ def test_rebuild_makes_right_what_is_retained_and_leaves_the_rest(filled: Cloud,
     table = f"{filled.prefix}-truck_history"
     *_, old, worn = (each for each in filled.items("truck_history"))
     filled.client.delete_item(TableName=table, Key={name: worn[name] for name in ("truck_id", "order_key")})
-    filled.client.put_item(TableName=table, Item={**old, "end": {"S": "2024-05-31T00:00:00.000Z"}})
+    filled.client.put_item(TableName=table, Item={**old, "prev": {"B": b"of another"}})
     assert [fault["truck_id"] for fault in filled.faults()] == ["T1"]
     late = put(_ago(1.5, seq=6), BRAKES, "cold")
     assert statuses(filled.take(late)) == ["rejected"]
@@ -287,7 +287,7 @@ def test_rebuild_makes_right_what_is_retained_and_leaves_the_rest(filled: Cloud,
 
 
 def test_another_policy_is_refused_until_rebuild_and_touches_only_what_is_retained(filled: Cloud) -> None:
-    every = Policy.of("every-sample")
+    every = TrackingPolicy.of("every-sample")
     with pytest.raises(Misconfigured, match="milepost rebuild"):
         vouch_for_policy(filled.store, every)
     filled.now += 15 * 86_400  # the first of the five has expired
@@ -300,7 +300,7 @@ def test_another_policy_is_refused_until_rebuild_and_touches_only_what_is_retain
 
 
 def test_a_rebuild_that_died_leaves_a_store_that_takes_nothing(filled: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    every = Policy.of("every-sample")
+    every = TrackingPolicy.of("every-sample")
 
     def die(*_: Any) -> None:
         raise KeyboardInterrupt

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from collector.history import Point, Policy, define
+from collector.history import Point, TrackingPolicy, define
 from collector.ingest import Ingest
 from collector.rebuild import verify
 from collector.stores.dynamodb import DynamoDbStore
@@ -21,7 +21,7 @@ from tests.promises.schedule import Conductor, Killed
 from tests.promises.torn_dynamodb import MOST_BYTES, TornClient
 from tests.promises.worlds import TornWorld
 
-EVERY = Policy.of("every-sample")
+EVERY = TrackingPolicy.of("every-sample")
 LATE = 1_000
 
 

@@ -72,6 +72,93 @@ def test_any_order_batching_and_rivalry_gives_what_all_events_give(
         store.close()
 
 
+drops = st.integers(0, 6).map(lambda step: timestamps.from_ms(NOON_MS + step * SILENCE_MS // 2))
+
+
+def views(store: SqliteStore) -> dict[str, object]:
+    return {
+        "sessions": sorted(store.session_parts("", "~"), key=lambda part: (part.first, part.name)),
+        "of no session": store.events_of_no_session("", "~"),
+        "customers": sorted(store.identified_users()),
+        "items": sorted(repr(row) for row in store.item_counts("", "~") if row[-2]),
+        "minutes": sorted(repr(row) for row in store.minute_counts("", "~") if row[-2]),
+        "pages": sorted(repr(row) for row in store.page_counts("", "~") if row[-2]),
+    }
+
+
+@given(st.lists(st.lists(events, max_size=6) | drops, max_size=10), st.integers(1, 3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@pytest.mark.parametrize("longest", [2_000, 2])
+def test_what_is_counted_of_dropped_events_stays_whatever_comes_after(
+    longest: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[list[StoredClick] | str],
+    at_most: int,
+) -> None:
+    """Beside a store that drops nothing; events of dropped times come to neither, as ingest refuses them."""
+    monkeypatch.setattr(click_sessions, "LONGEST", longest)
+    folder = tmp_path_factory.mktemp("store")
+    dropping, keeping = SqliteStore(folder / "a.db"), SqliteStore(folder / "b.db")
+    try:
+        for step in steps:
+            if isinstance(step, str):
+                while dropping.drop_clicks(step, at_most):
+                    assert views(dropping) == views(keeping)
+                continue
+            kept_from = dropping.clicks_kept_from()
+            settled = {click.event_id for click in keeping.clicks() if click.timestamp < kept_from}
+            batch = [each for each in step if each.timestamp >= kept_from and each.event_id not in settled]
+            for store in (dropping, keeping):
+                with store.unit():
+                    store.put_clicks(batch)
+        assert views(dropping) == views(keeping)
+        with dropping.unit():
+            dropping.replace_click_counts()
+        assert views(dropping) == views(keeping)
+        left = {click.event_id for click in dropping.clicks()}
+        young = {click.event_id for click in keeping.clicks() if click.timestamp >= dropping.clicks_kept_from()}
+        assert young <= left
+    finally:
+        dropping.close()
+        keeping.close()
+
+
+def test_events_leave_the_store_once_nothing_can_prolong_their_session(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "milepost.db")
+    with store.unit():
+        store.put_clicks([event(n, session, "view", n * SILENCE_MS, 1, "a") for n, session in enumerate("sts")])
+        store.put_clicks([event(9, None, "view", 0, 1, "a")])
+    while store.drop_clicks(timestamps.from_ms(NOON_MS + 2 * SILENCE_MS), 1):
+        pass
+    assert [click.event_id for click in store.clicks()] == ["e1", "e2"]  # e1: an event just after would prolong it
+    assert list(store._db.execute("SELECT * FROM clicks_dropping")) == []
+    store.close()
+
+
+moments = st.integers(0, 4 * 24 * 60).map(lambda minute: timestamps.from_ms(NOON_MS + minute * 60_000))
+midnights = st.integers(1, 5).map(lambda day: f"2026-01-0{day}T00:00:00.000Z")
+
+
+def test_items_of_a_span_are_those_of_its_minutes(tmp_path: Path) -> None:
+    """Though whole days come from a table of their own."""
+    store = SqliteStore(tmp_path / "milepost.db")
+    with store.unit():
+        hours = range(0, 100, 3)
+        store.put_clicks([event(hour, "s", "view", hour * 3_600_000, hour % 4, "a") for hour in hours])
+        store.put_clicks([event(hour, "s", "view", hour * 3_600_000 + 60_000, 3, "b") for hour in hours])
+
+    @given(moments | midnights | st.just(""), moments | midnights | st.just("~"))
+    def agree(since: str, until: str) -> None:
+        minutes = [row for row in store.minute_counts(since, until) if row[3]]
+        items = [row for row in store.item_counts(since, until) if row[3]]
+        assert sum(row[3] for row in items) == sum(row[3] for row in minutes)
+        assert sum(row[4] for row in items) == sum(row[4] for row in minutes)
+
+    agree()
+    store.close()
+
+
 def test_a_unit_that_fails_changes_no_session(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "milepost.db")
 

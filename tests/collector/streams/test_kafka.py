@@ -1,6 +1,9 @@
 """KafkaStream and its settings on Apache Kafka: brokers that are away or killed, TLS and SASL, what is misspelt."""
 
+import gc
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +18,11 @@ from tests import kafka
 from tests.processes import free_port
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[LocalKafka]:
-    """One of the test's own, to be killed."""
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """One of these tests' own, to be killed; each leaves it running."""
     kafka.require()
-    with LocalKafka(tmp_path) as running:
+    with LocalKafka(tmp_path_factory.mktemp("kafka")) as running:
         yield running
 
 
@@ -29,9 +32,9 @@ def records(start: int, count: int) -> list[Record]:
 
 def test_a_broker_that_is_killed_has_what_it_acknowledged_and_takes_the_rest_again(broker: LocalKafka) -> None:
     """Away: Retryable within the deadline. Back: the same stream goes on, and what was acknowledged is there."""
-    place = kafka.made(broker.address)
-    topic = f"{place.prefix}-telemetry"
-    stream = KafkaStream(place, topic, deadline=2)
+    address = kafka.made(broker.address)
+    topic = f"{address.prefix}-telemetry"
+    stream = KafkaStream(address, topic, deadline=2)
     assert stream.put(records(0, 100)) == [None] * 100
     broker.kill()
     began = time.monotonic()
@@ -45,23 +48,52 @@ def test_a_broker_that_is_killed_has_what_it_acknowledged_and_takes_the_rest_aga
             break
         except Retryable:
             time.sleep(0.2)
-    found = {int(data) for _, data in kafka.read(place, topic, 110)}
+    found = {int(data) for _, data in kafka.read(address, topic, 110)}
     assert found >= set(range(110))
+
+
+def test_a_broker_that_is_killed_while_its_lag_is_asked_for_ends_no_process(broker: LocalKafka) -> None:
+    """It is told as out of reach, from any thread, also while Python collects its garbage; then the lag is there."""
+    address = kafka.made(broker.address)
+    KafkaStream(address, f"{address.prefix}-clicks").put(records(0, 30))
+    stop, said = threading.Event(), Counter[str]()
+
+    def look() -> None:
+        while not stop.is_set():
+            try:
+                said[str(lag(address)[f"{address.prefix}-clicks"])] += 1
+            except Unreachable:
+                said["out of reach"] += 1
+            gc.collect()
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    broker.kill()
+    time.sleep(1)
+    broker.start()
+    time.sleep(1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert said.keys() == {"30", "out of reach"}
+    assert lag(address)[f"{address.prefix}-clicks"] == 30
 
 
 def test_no_broker_is_told_with_its_address() -> None:
     """Before anything is taken."""
-    place = KafkaAddress.of(f"kafka://127.0.0.1:{free_port()}/x", KafkaSettings())
+    address = KafkaAddress.of(f"kafka://127.0.0.1:{free_port()}/x", KafkaSettings())
     with pytest.raises(Unreachable, match=r"no Kafka at 127\.0\.0\.1:\d+"):
-        make_topics(place)
+        make_topics(address)
 
 
 def test_what_no_worker_has_taken_is_the_lag() -> None:
     """All of a topic that nobody has read yet; none of one that is empty."""
-    place = kafka.made(kafka.shared())
-    stream = KafkaStream(place, f"{place.prefix}-clicks")
+    address = kafka.made(kafka.shared())
+    stream = KafkaStream(address, f"{address.prefix}-clicks")
     stream.put(records(0, 30))
-    assert lag(place) == {f"{place.prefix}-telemetry": 0, f"{place.prefix}-clicks": 30}
+    assert lag(address) == {f"{address.prefix}-telemetry": 0, f"{address.prefix}-clicks": 30}
 
 
 @pytest.mark.parametrize(
@@ -108,9 +140,9 @@ def test_mutual_tls_and_a_password_are_spoken_as_set(tmp_path: Path) -> None:
         right = KafkaSettings(
             ca=ca, certificate=chain, key=key, mechanism="PLAIN", username="milepost", password=SecretStr("s3cret")
         )
-        place = KafkaAddress.of(url, right)
-        make_topics(place)
-        stream = KafkaStream(place, "secret-telemetry", deadline=10)
+        address = KafkaAddress.of(url, right)
+        make_topics(address)
+        stream = KafkaStream(address, "secret-telemetry", deadline=10)
         assert stream.put(records(0, 5)) == [None] * 5
         wrong = KafkaAddress.of(url, right.model_copy(update={"password": SecretStr("guess")}))
         with pytest.raises((Unreachable, Retryable)):

@@ -9,7 +9,7 @@ import pytest
 
 from contract import topics
 from provisioning import certificate_authority, secure_files
-from provisioning.broker.denial_log import Refusals
+from provisioning.broker.denial_log import DenialLog
 from provisioning.registry.sqlite import LocalRegistry
 from standalone.child_processes import trim
 from tests.provisioning.mosquitto import MOSQUITTO, Broker, Files, Peer, until
@@ -33,7 +33,7 @@ class Watch:
     def __init__(self, broker: Broker, truck: Peer, files: Files, caplog: pytest.LogCaptureFixture) -> None:
         self.broker, self.truck, self.files, self._caplog = broker, truck, files, caplog
         self.clock = Time()
-        self.refusals = Refusals(broker.folder / "mosquitto.log", self.clock)
+        self.refusals = DenialLog(broker.folder / "mosquitto.log", self.clock)
 
     def told(self) -> list[str]:
         self.refusals.look()
@@ -133,7 +133,7 @@ def test_a_log_that_is_cut_meanwhile_loses_no_refusal(watch: Watch) -> None:
 def test_nobody_floods_the_log_under_many_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "mosquitto.log"
     file.touch()
-    refusals = Refusals(file, Time())
+    refusals = DenialLog(file, Time())
     line = "1: Denied PUBLISH from c{} (d0, q1, r0, m1, 'x', ... (2 bytes))\n"
     file.write_text("".join(line.format(number) for number in range(5000)))
     refusals.look()

@@ -98,7 +98,7 @@ def test_a_clock_that_cannot_be_right_makes_no_ca_unless_it_is_confirmed(
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return datetime(year, 6, 1, tzinfo=UTC)
 
-    monkeypatch.setattr("provisioning.registry.sqlite_authority.datetime", Clock)
+    monkeypatch.setattr("provisioning.registry.sqlite_certificate_authority.datetime", Clock)
     monkeypatch.setattr("provisioning.registry.authority_files.datetime", Clock)
     with pytest.raises(Misconfigured, match=f"{year}-06-01.*--clock-is-right"):
         LocalRegistry(tmp_path, ProvisioningSettings()).init()

@@ -85,6 +85,16 @@ def test_a_server_key_of_another_certificate_is_replaced(tmp_path: Path) -> None
     assert certificate_authority.matches((folder / "server.key").read_bytes(), (folder / "server.pem").read_text())
 
 
+def test_a_ca_with_the_key_of_another_is_refused_at_once_and_nothing_is_made(tmp_path: Path) -> None:
+    _registry(tmp_path).close()
+    folder = tmp_path / "provisioning"
+    (folder / "ca.key").write_bytes(certificate_authority.new_key()[0])
+    before = (folder / "server.pem").read_bytes()
+    with pytest.raises(Misconfigured, match=r"ca\.key is not the key of ca\.pem"):
+        _registry(tmp_path)
+    assert (folder / "server.pem").read_bytes() == before
+
+
 def test_a_ca_without_its_key_is_refused_also_without_a_registry(tmp_path: Path) -> None:
     _registry(tmp_path).close()
     for name in ("ca.key", "registry.db"):

@@ -1,5 +1,6 @@
 """The lake holds exactly what the store holds, whatever was built before and wherever a build was killed."""
 
+import contextlib
 import datetime
 import fcntl
 import os
@@ -19,12 +20,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.stores.factory import open_reader
-from contract.errors import Retryable, Unreachable
+from collector.stores.factory import open_reader, open_store
+from contract.errors import Misconfigured, Retryable, Unreachable
 from tests.milepost_process import REPOSITORY, environment
 from tests.warehouse.fleet import Fleet, drive
 from warehouse.lake import catalog, schema
-from warehouse.lake.schema import Column, Table
+from warehouse.lake.build import Lake
+from warehouse.lake.schema import LakeColumn, LakeTable
 
 START = "2024-06-01T23:50:00.000Z"
 SPEEDS = [0, 50, 60, 0, 0, 0, 70, 30, 0, 0, 40, 50, 60, 0, 0, 0, 0, 0, 0, 20]
@@ -228,28 +230,60 @@ def test_a_write_that_fails_leaves_the_lake_as_it_was(fleet: Fleet) -> None:
     assert fleet.check()["ok"]
 
 
-def test_a_lake_that_was_moved_is_made_anew(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_lake_that_was_moved_is_settled_over_its_files(fleet: Fleet, tmp_path: Path) -> None:
     fleet.take(drive("T1", START, SPEEDS))
+    fleet.click(_clicks(10))
     fleet.build()
-    held = fleet.lake_rows()["telemetry"]
+    held = fleet.lake_rows()
     moved = tmp_path / "elsewhere"
     moved.mkdir()
     (tmp_path / "lake").rename(moved / "lake")
     for name in ("milepost.db", "milepost.db-wal", "milepost.db-shm"):
         if (tmp_path / name).exists():
             (moved / name).write_bytes((tmp_path / name).read_bytes())
+    files = sorted((moved / "lake").rglob("*.parquet"))
     other = Fleet(moved)
-    other.build()
-    assert other.lake_rows()["telemetry"] == held
+    other.lake.adapt_location()
+    assert other.lake_rows() == held
+    assert other.check()["ok"]
+    assert sorted((moved / "lake").rglob("*.parquet")) == files  # none was written anew
+    other.take(drive("T2", START, SPEEDS))
+    assert other.build()["tables"]["telemetry"]["rows"] == 2 * len(SPEEDS)
+    assert other.check()["ok"]
     other.close()
+
+
+def test_a_moved_lake_that_lacks_a_file_says_so(fleet: Fleet, tmp_path: Path) -> None:
+    fleet.take(drive("T1", START, SPEEDS))
+    fleet.build()
+    (tmp_path / "lake").rename(tmp_path / "moved")
+    next((tmp_path / "moved").rglob("telemetry/**/*.parquet")).unlink()
+    with pytest.raises(Misconfigured, match="lacks a file"):
+        Lake(tmp_path / "moved").adapt_location()
+
+
+def test_events_that_the_store_dropped_stay_in_the_lake(fleet: Fleet) -> None:
+    fleet.click(_clicks(30), received="2024-06-04T00:00:00.000Z")
+    fleet.build()
+    held = fleet.lake_rows()["click"]
+    with contextlib.closing(open_store(fleet.url)) as store:
+        while store.drop_clicks("2024-06-03T00:00:00.000Z", 100):
+            pass
+        assert len(list(store.clicks())) == 10
+    for options in ({}, {"whole": True}):
+        fleet.build(**options)
+        assert fleet.lake_rows()["click"] == held
+        assert fleet.check()["ok"]
+    (late,) = fleet.click([{**_clicks(1)[0], "event_id": "late"}], received="2024-06-04T00:00:00.000Z")
+    assert (late.status, late.field) == ("rejected", "timestamp")
 
 
 def test_a_column_that_is_new_is_null_in_older_files(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
     fleet.build()
     older = schema.TELEMETRY
-    cargo = Column("cargo_temperature", "double", "cargo temperature, °C", ("cargo_temperature",))
-    newer = Table(older.name, older.comment, (*older.columns, cargo), older.key, older.sort)
+    cargo = LakeColumn("cargo_temperature", "double", "cargo temperature, °C", ("cargo_temperature",))
+    newer = LakeTable(older.name, older.comment, (*older.columns, cargo), older.key, older.sort)
     for module in ("build.schema", "tables"):
         monkeypatch.setattr(f"warehouse.lake.{module}.TELEMETRY", newer)
     monkeypatch.setattr("warehouse.lake.tables.TABLES", (newer,))
@@ -285,8 +319,8 @@ def test_duckdb_and_pyiceberg_read_it_as_iceberg(fleet: Fleet) -> None:
 
 
 def test_no_store_makes_empty_tables(tmp_path: Path) -> None:
-    from warehouse.lake.build import Lake, Sources
+    from warehouse.lake.build import Lake, LakeSources
 
     assert open_reader(f"sqlite:///{tmp_path / 'none.db'}") is None
-    made = Lake(tmp_path / "lake").build(Sources())
+    made = Lake(tmp_path / "lake").build(LakeSources())
     assert made["build"] == 1

@@ -33,7 +33,7 @@ def test_any_order_any_builds_the_same_marts(order: random.Random, builds: int) 
         example.fill(one)
         one.build_marts(terms=example.TERMS)
         expected = everything(one)
-        assert {name for name, rows in expected.items() if not rows} == example.EMPTY
+        assert [name for name, rows in expected.items() if not rows] == []
         samples, clicks = ([*part, *order.sample(part, 10)] for part in (example.samples(), example.clicks()))
         order.shuffle(samples)
         order.shuffle(clicks)

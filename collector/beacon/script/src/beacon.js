@@ -21,7 +21,7 @@ export function start(options, early = []) {
   const {recall, remember, forget} = storage;
   consent = consent || storage.consented();
   const warn = (...words) => options.debug && console.warn('milepost:', ...words);
-  const outbox = openOutbox({storage, endpoint, allowed: () => consent, warn});
+  const outbox = openOutbox({storage, endpoint, cookie: options.cookie, allowed: () => consent, warn});
   const who = () => (silent() ? {} : identity(storage, Date.now()));
   const here = () => ({page: plain(location.href, hashRoutes), ...query(options.keepQuery, hashRoutes)});
   let from = document.referrer;

@@ -14,7 +14,7 @@ const ATTEMPT_MS = 30 * 1000;
 const PREFIX = OWN + 'event.'; // one key per event: tabs share the outbox and overwrite nothing
 
 /* allowed(): whether anything may be sent. */
-export function openOutbox({storage, endpoint, allowed, warn}) {
+export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
   const {read, write, keys} = storage;
   const memory = {}; // where there is no storage: no consent, opted out, blocked or full
   const beaconed = {}; // sent as the page went, not acknowledged: no second beacon
@@ -83,9 +83,9 @@ export function openOutbox({storage, endpoint, allowed, warn}) {
     const abort = new AbortController();
     const limit = setTimeout(() => abort.abort(), ATTEMPT_MS);
     sending = true;
-    // text/plain, so that the browser need not ask permission first; the server wants no cookies.
+    // text/plain, so that the browser need not ask permission first.
     fetch(endpoint, {
-      method: 'POST', body: next.body(), headers: {'Content-Type': 'text/plain'}, credentials: 'omit',
+      method: 'POST', body: next.body(), headers: {'Content-Type': 'text/plain'}, credentials: cookie ? 'include' : 'omit',
       keepalive: next.light, signal: abort.signal,
     }).then(async (response) => {
       if (response.ok) return settle(next.keys, (await response.json()).receipts);

@@ -45,7 +45,7 @@ def samples(recording: Callable[[str], Path]) -> dict[str, list[Taken]]:
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             for name, sampler in samplers.items():
-                taken[name].append(sampler.take())
+                taken[name].append(sampler.sample())
             time.sleep(0.1)
     finally:
         for closing in (*sensors.values(), *fakes.values()):
@@ -107,8 +107,8 @@ def test_a_receiver_with_the_right_date_dates_the_samples(tmp_path: Path) -> Non
     sensor = GpsdSensor(f"127.0.0.1:{fake.port}", interval=1)
     sampler = Sampler("t1", [sensor], SystemClock())
     try:
-        expect(lambda: sampler.take().fix is not None, 30)
-        sample = sampler.take()
+        expect(lambda: sampler.sample().fix is not None, 30)
+        sample = sampler.sample()
         assert sample.fix is not None
         assert abs(sample.fix - datetime.now(UTC)) < timedelta(seconds=30)
         assert sample.document["gps_location"] == {"latitude": 52.1, "longitude": 5.2, "altitude": 15.5, "speed": 35.93}

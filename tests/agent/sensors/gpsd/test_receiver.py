@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from agent.sensors import Reading
-from agent.sensors.gpsd.receiver import ALTITUDE, LATITUDE, LEAVES, LIMIT, LONGITUDE, SPEED, Receiver
-from agent.sensors.gpsd.report import Report, parse
+from agent.sensors.gpsd.receiver import ALTITUDE, LATITUDE, LEAVES, LIMIT, LONGITUDE, SPEED, GpsReceiver
+from agent.sensors.gpsd.report import GpsReport, parse
 from agent.timing.trusted_time import EARLIEST
 
 TRUTH = datetime(2026, 11, 21, 10, tzinfo=UTC)
 UNSET = datetime(1970, 1, 1, 0, 2, tzinfo=UTC)
-PARKED = Report("gps", 3, TRUTH, 52.1, 5.2, 15.5, 36.0)
+PARKED = GpsReport("gps", 3, TRUTH, 52.1, 5.2, 15.5, 36.0)
 FIX = {LATITUDE: 52.1, LONGITUDE: 5.2, ALTITUDE: 15.5, SPEED: 36.0}
 
 
-def receiver(*reports: Report, step: float = 0.0) -> Receiver:
-    one = Receiver()
+def receiver(*reports: GpsReport, step: float = 0.0) -> GpsReceiver:
+    one = GpsReceiver()
     for number, report in enumerate(reports):
-        one.tell(number * step, report)
+        one.add_report(number * step, report)
     return one
 
 
@@ -42,7 +42,7 @@ def test_without_a_fix_there_is_no_position_at_once(mode: int) -> None:
 def test_a_report_without_speed_keeps_the_one_before_until_it_is_stale() -> None:
     one = receiver(PARKED)
     for second in range(1, 8):
-        one.tell(second, at(second)._replace(speed=None))
+        one.add_report(second, at(second)._replace(speed=None))
     assert SPEED in one.snapshot(LIMIT)[0]
     assert one.snapshot(7)[1] == {SPEED: "stale"}
 
@@ -67,7 +67,7 @@ def test_a_leap_across_the_country_is_implausible_until_it_stays() -> None:
     one, seen = receiver(PARKED), []
     one.snapshot(0)
     for second in range(1, 100):
-        one.tell(second, at(second)._replace(latitude=48.0))
+        one.add_report(second, at(second)._replace(latitude=48.0))
         seen.append(one.snapshot(second)[1].get(LATITUDE))
     assert set(seen[:60]) == {"implausible"}
     assert seen[61:] == [None] * len(seen[61:])
@@ -105,7 +105,7 @@ NO_FIX = {"bu303-nofix", "skytraq", "tn200", "GPSmap-76S"}
 """The last was switched to its simulator mode: gpsd gives it status 8."""
 
 
-def reports(path: Path) -> Iterator[Report]:
+def reports(path: Path) -> Iterator[GpsReport]:
     for line in path.read_bytes().splitlines():
         report = parse(line)
         if report is not None:
@@ -114,13 +114,13 @@ def reports(path: Path) -> Iterator[Report]:
 
 def played(path: Path, clock: datetime, *, laps: int = 3, earliest: datetime = EARLIEST) -> Iterator[Reading]:
     """A log round and round as gpsfake does it, at the very pace of its own times: the most credible it can be."""
-    one, now, before = Receiver(earliest=earliest), 0.0, None
+    one, now, before = GpsReceiver(earliest=earliest), 0.0, None
     for _ in range(laps):
         for report in reports(path):
             if report.time is not None:
                 step = (report.time - before).total_seconds() if before else 0.0
                 now, before = now + (step if 0 < step < 10 else 0.001), report.time
-            one.tell(now, report)
+            one.add_report(now, report)
             time = one.trust.time(now, clock + timedelta(seconds=now), synchronised=False) if one.fixed(now) else None
             yield Reading(*one.snapshot(now), time)
 
@@ -159,7 +159,7 @@ def test_an_honest_receiver_is_believed_in_its_own_time(recording: Callable[[str
     assert all(timedelta(0) <= time - start < timedelta(seconds=200) for time in dated)
 
 
-def at(second: float) -> Report:
+def at(second: float) -> GpsReport:
     """PARKED, so many seconds later."""
     assert PARKED.time is not None
     return PARKED._replace(time=PARKED.time + timedelta(seconds=second))
@@ -168,7 +168,7 @@ def at(second: float) -> Report:
 def test_a_fix_that_is_repeated_ages_from_when_it_was_first_heard() -> None:
     one = receiver(PARKED)
     for second in range(1, 10):
-        one.tell(second, PARKED)
+        one.add_report(second, PARKED)
     assert set(one.snapshot(9)[1].values()) == {"stale"}
 
 
@@ -176,7 +176,7 @@ def test_without_a_time_a_place_that_stands_while_the_truck_moves_is_an_old_one(
     moving = PARKED._replace(time=None, speed=47.0)
     one = receiver(moving)
     for second in range(1, 10):
-        one.tell(second, moving)
+        one.add_report(second, moving)
     assert one.snapshot(9)[1][LATITUDE] == "stale"
 
 

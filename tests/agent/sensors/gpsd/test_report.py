@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sensors.gpsd.report import Report, parse
+from agent.sensors.gpsd.report import GpsReport, parse
 from agent.sensors.gpsd.sensor import MAX_LINE, Lines
 
 TPV = {
@@ -24,19 +24,19 @@ TPV = {
 }
 
 
-def report(**changed: object) -> Report | None:
+def report(**changed: object) -> GpsReport | None:
     return parse(json.dumps(TPV | changed).encode())
 
 
 def test_a_report_in_the_units_of_the_wire() -> None:
     time = datetime(2026, 11, 21, 10, 0, 0, 250_000, tzinfo=UTC)
-    assert report() == Report("/dev/ttyACM0", 3, time, 52.1, 5.2, 15.5, 36.0)
+    assert report() == GpsReport("/dev/ttyACM0", 3, time, 52.1, 5.2, 15.5, 36.0)
 
 
 def test_the_first_reports_of_a_fix_lack_speed_and_time() -> None:
     """As gpsd 3.22 printed it for gp-320fw-2019-04-06-overflow.log."""
     line = b'{"class":"TPV","mode":2,"lat":48.149961667,"lon":11.584666667,"magvar":3.3}'
-    assert parse(line) == Report("", 2, None, 48.149961667, 11.584666667, None, None)
+    assert parse(line) == GpsReport("", 2, None, 48.149961667, 11.584666667, None, None)
 
 
 def test_the_height_above_the_ellipsoid_is_no_altitude() -> None:

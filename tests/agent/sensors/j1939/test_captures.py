@@ -13,7 +13,7 @@ from agent.sensors.can_frame import Frame
 from agent.sensors.candump import Candump
 from agent.sensors.j1939.faults import DM1_PGN, decode_dm1
 from agent.sensors.j1939.signals import SIGNALS, Signal
-from agent.sensors.j1939.transport_protocol import TP_CM, Message, Reassembler
+from agent.sensors.j1939.transport_protocol import TP_CM, J1939Message, Reassembler
 from agent.sensors.replay import open_recording
 
 TRUCK = "j1939/css_truck_idle_11111111.log"
@@ -47,7 +47,7 @@ class Capture:
     pgns: Counter[int] = field(default_factory=Counter)
     sources: set[int] = field(default_factory=set)
     announced: Counter[str] = field(default_factory=Counter)
-    messages: list[Message] = field(default_factory=list)
+    messages: list[J1939Message] = field(default_factory=list)
     dm1_frames: list[Frame] = field(default_factory=list)
     measured: defaultdict[tuple[int, int], list[float]] = field(default_factory=lambda: defaultdict(list))
     counts: Counter[str] = field(default_factory=Counter)
@@ -169,18 +169,18 @@ def test_single_frame_dm1_has_no_code(capture: Capture, figures: dict[str, Any])
 EC1 = bytes.fromhex("5014BB7A44B6201CD16022E1E02EE1C044FFFF7509C0440341DC7DE17A440000FFFF")
 
 
-def messages(path: Path) -> list[Message]:
+def messages(path: Path) -> list[J1939Message]:
     return parsed(path).messages
 
 
 def test_a_sample_broadcast(recording: Callable[[str], Path]) -> None:
-    assert messages(recording("j1939/pretty_j1939_multipacket_bam.txt")) == [Message(65251, 0, 255, EC1)]
+    assert messages(recording("j1939/pretty_j1939_multipacket_bam.txt")) == [J1939Message(65251, 0, 255, EC1)]
 
 
 def test_a_sample_connection_on_two_interface_names(recording: Callable[[str], Path]) -> None:
     found = messages(recording("j1939/pretty_j1939_multipacket_cts.txt"))
     piece = bytes.fromhex("2334567890FF23")
-    assert found == [Message(65260, 0x49, 0, (piece * 4)[:22])]
+    assert found == [J1939Message(65260, 0x49, 0, (piece * 4)[:22])]
 
 
 def test_two_interleaved_samples_whose_time_goes_back(recording: Callable[[str], Path]) -> None:

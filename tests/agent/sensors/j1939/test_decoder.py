@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from agent.sensors import Reading
 from agent.sensors.can_frame import Frame
-from agent.sensors.fields import ACTIVE_FAULTS, TIRES
+from agent.sensors.fields import ACTIVE_FAULTS, LAMPS, TIRES, is_custom
 from agent.sensors.j1939.decoder import MAX_TYRES, Decoder
-from agent.sensors.j1939.signals import PGNS, SIGNALS
+from agent.sensors.j1939.signals import PGNS, SIGNALS, TOTALS
 from agent.sensors.odometer import OdometerBelief, Rank
 
 RPM = "engine_diagnostics.engine_rpm"
@@ -165,6 +165,7 @@ LEAVES = (
     | {ACTIVE_FAULTS}
     | {f"{TIRES}.{corner}" for corner in ("front_left", "front_right", "rear_left", "rear_right")}
 )
+BEYOND = {signal.leaf for signal in TOTALS} | set(LAMPS)
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), OUR_FRAMES | ANY_FRAMES), max_size=40))
@@ -174,7 +175,9 @@ def test_whatever_is_heard_each_leaf_has_a_value_or_a_reason(heard: list[tuple[f
         one.feed(now, each)
     values, quality = one.snapshot(60.0)
     Reading(values, quality)
-    assert set(values) | set(quality) == LEAVES
+    assert {leaf for leaf in (*values, *quality) if not is_custom(leaf)} == LEAVES
+    assert {leaf for leaf in values if is_custom(leaf)} <= BEYOND
+    assert not any(is_custom(leaf) for leaf in quality), "what is not known beyond the wire is left out"
     assert not set(values) & set(quality)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.sensors import Reading
-from agent.sensors.can_address import Address
+from agent.sensors.can_address import CanAddress
 from agent.sensors.can_frame import Frame
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import ACTIVE_FAULTS, Reason
@@ -19,7 +19,6 @@ from agent.sensors.j1939.sensor import J1939Sensor
 from agent.sensors.merge import merge
 from agent.sensors.odometer import OdometerBelief
 from agent.sensors.plausibility import Disagreement
-from agent.sensors.since_last import Since
 from contract.telemetry import Telemetry
 from tests.agent.sensors.waiting import expect
 
@@ -182,12 +181,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.disagreements: Counter[Disagreement] = Counter()
-        self.since = Since()
         self.beliefs: dict[str, OdometerBelief] = {}
         self.heard: list[Frame] = []
 
     def feed(self, now: float, frame: Frame) -> None:
         self.heard.append(frame)
+
+    def end_interval(self, now: float) -> None:
+        """Nothing is accounted for."""
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         return {}, {RPM: "stale"}
@@ -196,15 +197,15 @@ class Recorder:
 def test_an_interface_that_vanishes_is_an_error_and_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     lives = [Flaky(engine_speed(1)), Flaky(), Flaky(engine_speed(2), engine_speed(3))]
 
-    def open_bus(self: Address, filters: object = None) -> Flaky:
+    def open_bus(self: CanAddress, filters: object = None) -> Flaky:
         if not lives:
             raise OSError(19, "No such device")
         return lives.pop(0)
 
-    monkeypatch.setattr(Address, "open", open_bus)
+    monkeypatch.setattr(CanAddress, "open", open_bus)
     monkeypatch.setattr("agent.sensors.device_thread.FIRST_WAIT", 0.01)
     recorder = Recorder()
-    one = BusSensor(Address("socketcan", "can0"), recorder)
+    one = BusSensor(CanAddress("socketcan", "can0"), recorder)
     try:
         expect(lambda: len(recorder.heard) == 3 and not lives)
         expect(lambda: one.read(NOW).quality == {RPM: "error"})
@@ -213,11 +214,11 @@ def test_an_interface_that_vanishes_is_an_error_and_is_opened_again(monkeypatch:
 
 
 def test_a_read_does_not_wait_for_a_bus_that_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_bus(self: Address, filters: object = None) -> Flaky:
+    def open_bus(self: CanAddress, filters: object = None) -> Flaky:
         time.sleep(1)
         return Flaky()
 
-    monkeypatch.setattr(Address, "open", open_bus)
+    monkeypatch.setattr(CanAddress, "open", open_bus)
     one = J1939Sensor("virtual:x", interval=60)
     before = time.monotonic()
     assert one.read(NOW).values == {}
@@ -245,5 +246,5 @@ def test_filters_pass_every_frame_of_ours(recording: Callable[[str], Path]) -> N
 
 
 def test_links_are_named_for_people() -> None:
-    assert str(Address("socketcan", "can0")) == "socketcan:can0"
+    assert str(CanAddress("socketcan", "can0")) == "socketcan:can0"
     assert isinstance(Link("x", lambda _: None).failing, bool)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensors.can_frame import GLOBAL, Frame
-from agent.sensors.j1939.transport_protocol import MAX_BYTES, TP_CM, TP_DT, Message, Reassembler
+from agent.sensors.j1939.transport_protocol import MAX_BYTES, TP_CM, TP_DT, J1939Message, Reassembler
 
 PGN = 65226
 BAM, RTS, CTS, END, ABORT = 32, 16, 17, 19, 255
@@ -34,7 +34,7 @@ def session(payload: bytes, source: int, destination: int = GLOBAL) -> list[Fram
     return [announce(payload, source, destination), *(packet(payload, n, source, destination) for n in numbers)]
 
 
-def play(reassembler: Reassembler, frames: list[Frame], start: float = 0.0, step: float = 0.01) -> list[Message]:
+def play(reassembler: Reassembler, frames: list[Frame], start: float = 0.0, step: float = 0.01) -> list[J1939Message]:
     heard = (reassembler.feed(start + step * at, frame) for at, frame in enumerate(frames))
     return [message for message in heard if message is not None]
 
@@ -45,11 +45,11 @@ NODES = st.tuples(st.integers(0, 253), st.sampled_from([GLOBAL, 0, 3, 73]))
 
 
 def test_a_broadcast_is_put_together() -> None:
-    assert play(Reassembler(), session(PAYLOAD, 0)) == [Message(PGN, 0, GLOBAL, PAYLOAD)]
+    assert play(Reassembler(), session(PAYLOAD, 0)) == [J1939Message(PGN, 0, GLOBAL, PAYLOAD)]
 
 
 def test_a_connection_is_put_together() -> None:
-    assert play(Reassembler(), session(PAYLOAD, 0x49, 0)) == [Message(PGN, 0x49, 0, PAYLOAD)]
+    assert play(Reassembler(), session(PAYLOAD, 0x49, 0)) == [J1939Message(PGN, 0x49, 0, PAYLOAD)]
 
 
 def test_the_longest_message_is_put_together() -> None:

@@ -41,17 +41,19 @@ def answer(pid: int) -> bytes:
 
 
 def ask_for(seconds: float, *, unit: Callable[[int], bytes | None], step: float = 0.02) -> list[tuple[float, int]]:
-    """(when, which) of all questions to a unit that answers at once."""
+    """(when, which) of all mode 01 questions to a unit that answers at once by 11 bits."""
     decoder = Obd2Decoder()
     asker = Asker(decoder)
     asked, now = [], 0.0
     while now < seconds:
         frame = asker.next(now)
-        if frame is not None:
-            assert (frame.can_id, frame.extended, frame.data[:2], len(frame.data)) == (0x7DF, False, b"\x02\x01", 8)
+        if frame is not None and frame.data[1] == 1:
+            assert (frame.data[0], len(frame.data)) == (2, 8)
+            assert (frame.can_id, frame.extended) in ((0x7DF, False), (0x18DB33F1, True))
+            assert decoder.answered is None or not frame.extended
             asked.append((now, frame.data[2]))
             data = unit(frame.data[2])
-            if data is not None:
+            if data is not None and not frame.extended:
                 decoder.feed(now, Frame(0x7E8, data, extended=False))
         now += step
     return asked
@@ -74,7 +76,7 @@ def test_each_parameter_is_asked_at_its_period() -> None:
 
 def test_only_what_units_have_is_asked_for() -> None:
     asked = {pid for _, pid in ask_for(60, unit=van)}
-    assert asked == {0x00, 0x20, 0x40, 0x05, 0x0C, 0x0D, 0x2F, 0x33, 0x42, 0x46}
+    assert asked == {0x00, 0x20, 0x40, 0x01, 0x05, 0x0C, 0x0D, 0x2F, 0x33, 0x42, 0x46}
 
 
 def test_what_a_unit_has_is_asked_before_anything_else() -> None:
@@ -103,7 +105,7 @@ def test_a_van_that_wakes_up_is_asked_again() -> None:
         frame = asker.next(now)
         if frame is not None:
             asked.append(now)
-            if awake[0] and frame.data[2] in HAS:
+            if awake[0] and not frame.extended and frame.data[1] == 1 and frame.data[2] in HAS:
                 decoder.feed(now, Frame(0x7E8, answer(frame.data[2]), extended=False))
     assert len([now for now in asked if 140 < now < 150]) > 20
 
@@ -124,7 +126,7 @@ def unit(bus: Any) -> Iterator[list[int]]:
     def run() -> None:
         while not stop.is_set():
             message = bus.recv(0.05)
-            if message is None or message.arbitration_id != 0x7DF:
+            if message is None or message.arbitration_id != 0x7DF or message.data[1] != 1:
                 continue
             asked.append(message.data[2])
             if message.data[2] in HAS:

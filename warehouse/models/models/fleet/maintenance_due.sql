@@ -5,8 +5,8 @@ MODEL (
   description 'What is due on a truck as of its newest sample: one row per truck and item.',
   column_descriptions (
     truck_id = 'the truck',
-    item = 'service, brakes, fault, tyre_fl, tyre_fr, tyre_rl, tyre_rr, battery, coolant or oil',
-    reason = 'service: the interval of the register is used up. brakes, transmission (item fault): the status of the current version asks for service. fault: active faults in the current version. tyre: mean of the newest day 10 % or more under the highest daily mean of the 28 days before. battery: under 9.6 V (19.2 V in a 24 V truck) in an hour of the last 7 days. coolant: over 110 °C in 3 hours or more of the last 7 days. oil: under 15 psi with the engine over 500 rpm throughout, in 3 hours or more of the last 7 days',
+    item = 'service, brakes, transmission, fault, tyre_fl, tyre_fr, tyre_rl, tyre_rr, battery, coolant or oil',
+    reason = 'what is wrong; its limits stand in the table "When maintenance is due" above. A service that was recorded (milepost fleet service) clears what began before it',
     since = 'when it began, UTC',
     evidence = 'the figure that says so'
   ),
@@ -15,20 +15,31 @@ MODEL (
 
 WITH newest AS (
   SELECT truck_id, MAX(hour) AS hour, MAX(day) AS day FROM marts.truck_hour GROUP BY truck_id
-), recent AS (
-  SELECT truck_hour.*
+), recent AS ( -- hours before the newest, by days ago
+  SELECT truck_hour.*, DATE_DIFF('DAY', truck_hour.day, newest.day) AS days_ago
   FROM marts.truck_hour AS truck_hour
   JOIN newest ON newest.truck_id = truck_hour.truck_id
-  WHERE truck_hour.day > newest.day - INTERVAL '7' DAY
 ), current_version AS (
   SELECT * FROM lake.truck_version WHERE is_current
 ), odometer AS (
   SELECT truck_id, MAX(last_odometer) AS km, MAX(end_at) AS at FROM base.truck_run GROUP BY truck_id
+), serviced AS ( -- the odometer at a service that does not say it: the highest of the runs that began before
+  SELECT service.truck_id, COALESCE(MAX(service.odometer), MAX(run.last_odometer)) AS km
+  FROM lake.truck_service AS service
+  LEFT JOIN base.truck_run AS run ON run.truck_id = service.truck_id AND run.start_at <= service.serviced_at
+  WHERE service.item = 'service'
+  GROUP BY service.truck_id
 ), service AS (
-  SELECT vehicle.truck_id, odometer.km, odometer.at, vehicle.last_service_km, vehicle.service_every_km
+  SELECT
+    vehicle.truck_id, odometer.km, odometer.at, vehicle.service_every_km,
+    CASE
+      WHEN serviced.km > COALESCE(vehicle.last_service_km, 0.0) THEN serviced.km
+      ELSE COALESCE(vehicle.last_service_km, 0.0)
+    END AS last_km
   FROM base.vehicle AS vehicle
   JOIN odometer ON odometer.truck_id = vehicle.truck_id
-  WHERE vehicle.valid_to IS NULL AND odometer.km - COALESCE(vehicle.last_service_km, 0) >= vehicle.service_every_km
+  LEFT JOIN serviced ON serviced.truck_id = vehicle.truck_id
+  WHERE vehicle.valid_to IS NULL
 ), tyre AS (
   SELECT truck_id, day, 'tyre_fl' AS item, AVG(tire_pressure_front_left_mean) AS psi FROM marts.truck_hour GROUP BY truck_id, day
   UNION ALL
@@ -39,49 +50,75 @@ WITH newest AS (
   SELECT truck_id, day, 'tyre_rr', AVG(tire_pressure_rear_right_mean) FROM marts.truck_hour GROUP BY truck_id, day
 ), leaking AS (
   SELECT
-    tyre.truck_id, tyre.item,
+    tyre.truck_id, tyre.item, limits.tyre_limit,
     MAX(CASE WHEN tyre.day = newest.day THEN tyre.psi END) AS now_psi,
-    MAX(CASE WHEN tyre.day < newest.day AND tyre.day >= newest.day - INTERVAL '28' DAY THEN tyre.psi END) AS best_psi,
+    MAX(CASE WHEN tyre.day < newest.day AND DATE_DIFF('DAY', tyre.day, newest.day) <= limits.tyre_days THEN tyre.psi END) AS best_psi,
     MAX(newest.day) AS day
   FROM tyre
   JOIN newest ON newest.truck_id = tyre.truck_id
-  GROUP BY tyre.truck_id, tyre.item
+  CROSS JOIN lake.maintenance_limit AS limits
+  LEFT JOIN lake.truck_service AS done ON done.truck_id = tyre.truck_id AND done.item = tyre.item
+  WHERE done.serviced_at IS NULL OR tyre.day > CAST(done.serviced_at AS DATE)
+  GROUP BY tyre.truck_id, tyre.item, limits.tyre_limit
+), bad_hour AS (
+  SELECT recent.truck_id, recent.hour, 'battery' AS item, limits.battery_hours AS needed
+  FROM recent
+  CROSS JOIN lake.maintenance_limit AS limits
+  WHERE days_ago < limits.battery_days
+    AND ((battery_voltage_max < 18 AND battery_voltage_min < limits.battery_limit)
+      OR (battery_voltage_max >= 18 AND battery_voltage_min < 2 * limits.battery_limit))
+  UNION ALL
+  SELECT recent.truck_id, recent.hour, 'coolant', limits.coolant_hours
+  FROM recent
+  CROSS JOIN lake.maintenance_limit AS limits
+  WHERE days_ago < limits.coolant_days AND engine_temperature_max > limits.coolant_limit
+  UNION ALL
+  SELECT recent.truck_id, recent.hour, 'oil', limits.oil_hours
+  FROM recent
+  CROSS JOIN lake.maintenance_limit AS limits
+  WHERE days_ago < limits.oil_days AND oil_pressure_min < limits.oil_limit AND engine_rpm_min > 500
 ), due AS (
   SELECT truck_id, 'service' AS item, 'the service interval is used up' AS reason, at AS since,
-    CAST(CAST(FLOOR(km - COALESCE(last_service_km, 0)) AS BIGINT) AS VARCHAR) || ' km of ' || CAST(CAST(FLOOR(service_every_km) AS BIGINT) AS VARCHAR) AS evidence
+    CAST(CAST(FLOOR(km - last_km) AS BIGINT) AS VARCHAR) || ' km of ' || CAST(CAST(FLOOR(service_every_km) AS BIGINT) AS VARCHAR) AS evidence
   FROM service
+  CROSS JOIN lake.maintenance_limit AS limits
+  WHERE km - last_km >= limits.service_limit * service_every_km
   UNION ALL
   SELECT truck_id, 'brakes', 'the brake status asks for service', effective_start_date, brake_status
   FROM current_version
   WHERE NOT LOWER(brake_status) IN ('ok', 'good', 'normal', 'operational')
   UNION ALL
-  SELECT version.truck_id, 'fault', 'active faults, or the transmission asks for service', version.effective_start_date,
-    'transmission ' || COALESCE(version.transmission_status, 'unknown') || ', faults ' || CAST(COUNT(fault.spn) AS VARCHAR)
+  SELECT truck_id, 'transmission', 'the transmission asks for service', effective_start_date, transmission_status
+  FROM current_version
+  WHERE NOT LOWER(transmission_status) IN ('ok', 'good', 'normal', 'operational')
+  UNION ALL
+  SELECT version.truck_id, 'fault', 'active faults', version.effective_start_date, CAST(COUNT(fault.spn) AS VARCHAR) || ' faults'
   FROM current_version AS version
-  LEFT JOIN lake.version_fault AS fault ON fault.truck_id = version.truck_id AND fault.order_key = version.order_key
-  GROUP BY version.truck_id, version.effective_start_date, version.transmission_status
-  HAVING COUNT(fault.spn) > 0 OR NOT LOWER(version.transmission_status) IN ('ok', 'good', 'normal', 'operational')
+  JOIN lake.version_fault AS fault ON fault.truck_id = version.truck_id AND fault.order_key = version.order_key
+  CROSS JOIN lake.maintenance_limit AS limits
+  GROUP BY version.truck_id, version.effective_start_date, limits.fault_limit
+  HAVING COUNT(fault.spn) >= limits.fault_limit
   UNION ALL
   SELECT truck_id, item, 'pressure falls slowly', CAST(day AS TIMESTAMP),
     CAST(CAST(FLOOR(now_psi) AS BIGINT) AS VARCHAR) || ' psi, was ' || CAST(CAST(FLOOR(best_psi) AS BIGINT) AS VARCHAR)
   FROM leaking
-  WHERE now_psi <= 0.9 * best_psi
+  WHERE now_psi <= tyre_limit * best_psi
   UNION ALL
-  SELECT truck_id, 'battery', 'voltage breaks down', MIN(hour), CAST(COUNT(*) AS VARCHAR) || ' hours'
-  FROM recent
-  WHERE (battery_voltage_max < 18 AND battery_voltage_min < 9.6) OR (battery_voltage_max >= 18 AND battery_voltage_min < 19.2)
-  GROUP BY truck_id
-  UNION ALL
-  SELECT truck_id, 'coolant', 'the engine runs hot', MIN(hour), CAST(COUNT(*) AS VARCHAR) || ' hours'
-  FROM recent
-  WHERE engine_temperature_max > 110
-  GROUP BY truck_id
-  HAVING COUNT(*) >= 3
-  UNION ALL
-  SELECT truck_id, 'oil', 'oil pressure is low', MIN(hour), CAST(COUNT(*) AS VARCHAR) || ' hours'
-  FROM recent
-  WHERE oil_pressure_min < 15 AND engine_rpm_min > 500
-  GROUP BY truck_id
-  HAVING COUNT(*) >= 3
+  SELECT
+    bad_hour.truck_id, bad_hour.item,
+    CASE
+      WHEN bad_hour.item = 'battery' THEN 'voltage breaks down'
+      WHEN bad_hour.item = 'coolant' THEN 'the engine runs hot'
+      ELSE 'oil pressure is low'
+    END,
+    MIN(bad_hour.hour), CAST(COUNT(*) AS VARCHAR) || ' hours'
+  FROM bad_hour
+  LEFT JOIN lake.truck_service AS done ON done.truck_id = bad_hour.truck_id AND done.item = bad_hour.item
+  WHERE done.serviced_at IS NULL OR bad_hour.hour >= done.serviced_at
+  GROUP BY bad_hour.truck_id, bad_hour.item, bad_hour.needed
+  HAVING COUNT(*) >= bad_hour.needed
 )
-SELECT truck_id, item, reason, since, evidence FROM due
+SELECT due.truck_id, due.item, due.reason, due.since, due.evidence
+FROM due
+LEFT JOIN lake.truck_service AS done ON done.truck_id = due.truck_id AND done.item = due.item
+WHERE done.serviced_at IS NULL OR done.serviced_at < due.since OR due.item LIKE 'tyre%' OR due.item = 'service'

@@ -2,7 +2,7 @@ MODEL (
   name marts.route_day,
   kind FULL,
   grain (truck_id, day),
-  description 'Stored route plans against what was driven, per truck and UTC day; of a plan that was made again the newest version counts. Empty while no plan is stored.',
+  description 'Stored route plans against what was driven, per truck and UTC day; of a plan that was made again the newest version counts.',
   column_descriptions (
     day = 'UTC day of the plan',
     truck_id = 'the truck',

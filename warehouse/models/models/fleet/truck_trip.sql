@@ -67,13 +67,23 @@ WITH body AS (
   FROM body
   JOIN base.trip_leg AS first_leg ON first_leg.truck_id = body.truck_id AND first_leg.leg_no = body.first_leg
   JOIN base.trip_leg AS last_leg ON last_leg.truck_id = body.truck_id AND last_leg.leg_no = body.last_leg
+), followed AS ( -- trips of a truck do not overlap: a refuel is of the last one that began before it, if it had not ended
+  SELECT
+    truck_id, at, points,
+    MAX(trip_no) OVER (PARTITION BY truck_id ORDER BY at, nth, trip_no ROWS UNBOUNDED PRECEDING) AS trip_no,
+    MAX(trip_end) OVER (PARTITION BY truck_id ORDER BY at, nth, trip_no ROWS UNBOUNDED PRECEDING) AS trip_end
+  FROM (
+    SELECT truck_id, at, 0 AS nth, level_after - level_before AS points, CAST(NULL AS BIGINT) AS trip_no, CAST(NULL AS TIMESTAMP) AS trip_end
+    FROM marts.fuel_event
+    WHERE kind = 'refuel'
+    UNION ALL
+    SELECT truck_id, trip_start, 1, CAST(NULL AS DOUBLE), trip_no, trip_end FROM ends
+  ) AS moment
 ), refuelled AS (
-  SELECT ends.truck_id, ends.trip_no, SUM(fuel_event.level_after - fuel_event.level_before) AS points
-  FROM ends
-  JOIN marts.fuel_event AS fuel_event
-    ON fuel_event.truck_id = ends.truck_id AND fuel_event.kind = 'refuel'
-    AND fuel_event.at > ends.trip_start AND fuel_event.at <= ends.trip_end
-  GROUP BY ends.truck_id, ends.trip_no
+  SELECT truck_id, trip_no, SUM(points) AS points
+  FROM followed
+  WHERE NOT points IS NULL AND at <= trip_end
+  GROUP BY truck_id, trip_no
 ), sourced AS (
   SELECT
     ends.*,

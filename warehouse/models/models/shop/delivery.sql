@@ -41,7 +41,7 @@ WITH faulty AS (
     ON version.truck_id = placed.truck_id AND version.effective_start_date <= placed.loaded_at
     AND (version.effective_end_date IS NULL OR placed.loaded_at < version.effective_end_date)
   LEFT JOIN faulty ON faulty.truck_id = version.truck_id AND faulty.order_key = version.order_key
-  LEFT JOIN lake.planned_stop AS planned ON planned.order_id = placed.order_id
+  LEFT JOIN lake.planned_stop AS planned ON planned.order_id = placed.order_id AND planned.is_newest
 )
 SELECT
   order_id, customer_id, truck_id, placed_at, loaded_at, delivered_at, promised_at, late_min, truck_health, state,

@@ -1,0 +1,24 @@
+"""What a report tells to wait is not asked for, so a report follows as soon as nothing waits any more."""
+
+from pathlib import Path
+
+from agent.buffer.sqlite import SqliteBuffer
+from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.publishing.test_slow_line import SAMPLE
+from tests.agent.trucks import TRUCK, Truck
+
+
+def test_a_report_follows_when_what_waited_is_sent(broker: Broker, listener: Listener, tmp_path: Path) -> None:
+    buffer = SqliteBuffer(tmp_path / "waiting.db", TRUCK)
+    for _ in range(300):
+        buffer.append(SAMPLE)
+    truck = Truck(tmp_path, broker, buffer=buffer, speed=1, settings={"interval": 3600})
+    truck.start()
+    try:
+        wait_for(lambda: listener.of("report"))
+        assert listener.of("report")[0]["pending"] == [[1, 300]]
+        wait_for(lambda: listener.of("report")[-1]["pending"] == [])
+        assert set(listener.samples()) >= set(range(1, 301))
+    finally:
+        truck.end()
+    assert len(listener.of("report")) <= 3  # the last at its end
