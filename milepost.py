@@ -135,7 +135,7 @@ def up(  # noqa: PLR0913 - one parameter an option
     from rich.console import Console
 
     from collector.cli_options import settings_of
-    from contract.stop_signals import stop_event
+    from contract.process_signals import stop_event
     from standalone.balanced_run import balanced
     from standalone.live_view import show_summary
     from standalone.up import Asked, one_machine, run_beside

@@ -11,8 +11,8 @@ from collector.streams.kafka import KafkaAddress, KafkaSettings, make_topics
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
 from contract.forgotten import Forgotten
+from contract.process_signals import stop_event
 from contract.settings import load
-from contract.stop_signals import stop_event
 
 
 def collect(

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from contract import atomic_file
-from contract.stop_signals import stop_event
+from contract.process_signals import stop_event
 
 STATE = "builds.json"
 

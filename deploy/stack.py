@@ -29,7 +29,7 @@ from contract.cli_options import AsJson
 from contract.cli_tables import show
 from contract.errors import MilepostError, Misconfigured
 from contract.ports import free_port
-from contract.stop_signals import stop_event
+from contract.process_signals import stop_event
 from deploy import builds, local_kafka, local_postgresql
 from deploy.stack_parts import PREFIX, Ports, commands, mosquitto_conf, prometheus_command, prometheus_yml
 from deploy.stack_status import STATE, parts_of, status

@@ -61,7 +61,7 @@ def trucks(  # noqa: PLR0913 - one parameter an option
     config: Config = None,
 ) -> None:
     """Drive virtual trucks until they are stopped: the real agent for each, or thousands in one event loop."""
-    from contract.stop_signals import stop_event
+    from contract.process_signals import stop_event
     from simulator.trucks import FleetRun
 
     _log_to_stderr()
@@ -137,7 +137,7 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
     config: Config = None,
 ) -> None:
     """Post shop events to a real beacon, and orders to the same server, each until it has its receipt."""
-    from contract.stop_signals import stop_event
+    from contract.process_signals import stop_event
     from simulator.shoppers import Shop
     from simulator.trucks import truck_ids
 
@@ -180,7 +180,7 @@ def events(  # noqa: PLR0913 - one parameter an option
     config: Config = None,
 ) -> None:
     """Put shop events into a stream or a file at a steady rate, for whoever reads it; no server of ours is needed."""
-    from contract.stop_signals import stop_event
+    from contract.process_signals import stop_event
     from simulator.event_producer import Producer, open_sink
 
     own = settings.load("simulator", SimulatorSettings, config)

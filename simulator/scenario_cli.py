@@ -34,7 +34,7 @@ def scenario(  # noqa: PLR0913 - one parameter an option
     """
     import logging
 
-    from contract.stop_signals import stop_event
+    from contract.process_signals import stop_event
     from simulator.scenario.file import gallery, load
     from simulator.scenario.scenario_run import play
 

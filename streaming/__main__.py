@@ -14,8 +14,8 @@ from collector.streams.kafka import KafkaAddress, KafkaSettings
 from contract.errors import MilepostError, Misconfigured
 from contract.forgotten import Forgotten
 from contract.log_format import configure_logging
+from contract.process_signals import stop_event
 from contract.settings import load
-from contract.stop_signals import stop_event
 from streaming.settings import StreamedDataDir, StreamedMoney, StreamingSettings
 
 log = logging.getLogger(__name__)

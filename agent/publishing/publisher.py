@@ -151,7 +151,7 @@ class Publisher:
         self._transport.start(self._events.put, will=will, subscribe=listen)
 
     def wake(self) -> None:
-        """Make a sleeping `turn` return; safe in a signal handler and from any thread."""
+        """Make a sleeping `turn` return; safe from any thread."""
         self._events.put(None)
 
     def sleep(self, longest: float) -> None:

@@ -23,6 +23,7 @@ from agent.timing.clock import SystemClock
 from agent.transport import BrokerLimits, Transport
 from agent.transport.endpoint import ALPN, EndpointLine, Tls
 from contract.errors import Misconfigured
+from contract.process_signals import told
 
 if TYPE_CHECKING:
     from agent.runtime.metrics_page import MetricsPage
@@ -132,13 +133,13 @@ def serve(
     transport = open_transport(settings)
     agent: Agent | None = None
 
-    def end(*_: object) -> None:
+    def end() -> None:
         stop.set()
         wakened.put(None)
         if agent:
             agent.wake()
 
-    def hang_up(*_: object) -> None:
+    def hang_up() -> None:
         if agent:
             agent.hang_up()
 
@@ -146,8 +147,7 @@ def serve(
         stack.enter_context(closing(pulse))
         page = _page(stack, metrics)
         sensors = stack.enter_context(open_sensors(settings))
-        for number, handler in {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: hang_up}.items():
-            stack.callback(signal.signal, number, signal.signal(number, handler))
+        stack.enter_context(told({signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: hang_up}))
         held = HeldSamples(NeverStoredCounts(settings.lost_file))
         sampler = Sampler(settings.truck_id, sensors, clock, since_last=settings.since_last)
         start = DisklessStart(sampler, clock, held, pulse)

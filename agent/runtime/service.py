@@ -95,11 +95,11 @@ class Agent:
         return self._uplink.tally
 
     def wake(self) -> None:
-        """Make `run` look at its stop event now; safe in a signal handler and from any thread."""
+        """Make `run` look at its stop event now; safe from any thread."""
         self._uplink.wake()
 
     def hang_up(self) -> None:
-        """Read the settings again, soon; safe in a signal handler and from any thread."""
+        """Read the settings again, soon; safe from any thread."""
         self._hung_up.set()
         self._uplink.wake()
 
