@@ -65,7 +65,7 @@ class Gateway:
         """At once, with all that runs in it."""
         self._process.kill()
         self._process.wait()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 90
         while self._cgroup.exists() and time.monotonic() < deadline:  # the dead leave a little later
             for each, _, _ in os.walk(self._cgroup, topdown=False):
                 try:

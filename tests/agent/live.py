@@ -7,8 +7,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from contract import leashed_process
+from tests.waiting import until
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 SETTINGS = """
@@ -30,16 +29,6 @@ persistence true
 persistence_location {folder}/
 persistent_client_expiration 1d
 """
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """Wait until a condition holds and return what it said; fail at the deadline."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not within {seconds:g} s: {getattr(condition, '__doc__', None) or condition}")
 
 
 class Broker:
@@ -66,7 +55,7 @@ class Broker:
             self.process = leashed_process.start(
                 [MOSQUITTO, "-c", str(self.config)], death_signal=signal.SIGKILL, stdout=log, stderr=log
             )
-        wait_for(self._listens)
+        until(self._listens)
 
     def _listens(self) -> bool:
         try:
@@ -102,7 +91,7 @@ class Listener:
         client.on_subscribe = lambda *_: self.ready.set()
         client.connect("127.0.0.1", port, clean_start=False, properties=_keep_session())
         client.loop_start()
-        assert self.ready.wait(10)
+        assert self.ready.wait(90)
 
     def _on_message(self, client: Client, _: object, message: MQTTMessage) -> None:
         self.messages.append((message.topic, bytes(message.payload), message.retain))

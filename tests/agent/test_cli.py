@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from agent.buffer.sqlite import SqliteBuffer
 from agent.cli import app
-from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.live import Broker, Listener
 from tests.agent.trucks import TRUCK, write_candump
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_once_stores_sends_and_prints_one_sample(broker: Broker, listener: Liste
     document = json.loads(output)
     assert (code, document["sent"], document["outcome"]) == (0, True, "sent")
     assert document["sample"]["engine_diagnostics"]["engine_rpm"] == 650
-    wait_for(lambda: listener.of("telemetry") == [document["sample"]])
+    until(lambda: listener.of("telemetry") == [document["sample"]])
     code, output, _ = _run("status", "--config", config, "--json")
     status = json.loads(output)
     assert (code, status["highest_seq"], status["pending"], status["sent"]) == (0, 1, 0, 1)
@@ -120,8 +121,8 @@ def test_status_shows_which_control_units_contradict_each_other(config: Path) ->
     config.write_text(text.replace("[agent]\n", "[agent]\ninterval = 0.2\ntime_patience = 0\n"))
     agent = subprocess.Popen([sys.executable, "-m", "agent", "--config", str(config)], stderr=subprocess.PIPE)
     try:
-        wait_for(config.with_name("buffer.db").exists)
-        wait_for(lambda: (answer := _run("status", "--config", config, "--json"))[0] == 0 and "differs" in answer[1])
+        until(config.with_name("buffer.db").exists)
+        until(lambda: (answer := _run("status", "--config", config, "--json"))[0] == 0 and "differs" in answer[1])
         [told] = json.loads(_run("status", "--config", config, "--json")[1])["disagreements"]
         output = _run("status", "--config", config)[1]
     finally:

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.agent.live import MOSQUITTO, wait_for
+from tests.agent.live import MOSQUITTO
 from tests.agent.process import Process
 from tests.agent.trucks import TRUCK
 from tests.standalone.up import Up
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not MOSQUITTO, reason="mosquitto is not installed: apt-get install mosquitto")
 EXACT = ("committed", "published", "marked")
@@ -52,7 +53,7 @@ def _kill_something(agent: Process, box: Up, chance: random.Random, number: int)
         time.sleep(chance.uniform(0.3, 1.0))
         before = box.ready()
         box.kill_broker()
-        wait_for(lambda: box.ready() != before, 20)
+        until(lambda: box.ready() != before)
     elif number % 5 == 2:
         agent.kill()
         agent.start("tests.agent.kamikaze", chance.choice(EXACT), str(chance.randrange(1, 60)))
@@ -87,11 +88,11 @@ def test_each_number_arrives_exactly_once_whatever_is_killed(agent: Process, box
         seen = agent.glance()
         assert seen is None or seen.highest_seq >= highest, "a number was given out twice"
         highest = seen.highest_seq if seen else 0
-    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq > highest + 10, 30)
+    until(lambda: (seen := agent.glance()) and seen.highest_seq > highest + 10)
     agent.terminate()
     agent.configure(interval=3600)  # no new samples: only what is missing goes over the line
     agent.start()
-    wait_for(lambda: _settled(agent, box), PATIENCE)
+    until(lambda: _settled(agent, box), PATIENCE)
     tally = agent.terminate()
     last = agent.glance()
     assert last
@@ -118,9 +119,9 @@ def test_a_kill_at_an_exact_moment(agent: Process, box: Up, moment: str) -> None
     assert seen
     assert seen.highest_seq >= 1
     agent.start()
-    wait_for(lambda: (now := agent.glance()) and now.highest_seq > seen.highest_seq and not now.pending, 30)
+    until(lambda: (now := agent.glance()) and now.highest_seq > seen.highest_seq and not now.pending)
     agent.terminate()
     last = agent.glance()
     assert last
-    wait_for(lambda: _row(box).get("received") == last.highest_seq, 20)
+    until(lambda: _row(box).get("received") == last.highest_seq)
     assert [_row(box)[kind] for kind in ("holes", "gone", "conflicts")] == [[]] * 3

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from contract import timestamps
-from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.live import Broker, Listener
 from tests.agent.process import Process
 from tests.standalone.up import MILEPOST, Up
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -58,21 +59,21 @@ def _refused(agent: Process) -> bool:
 
 
 def test_a_full_disk_costs_nothing_and_stops_nothing(agent: Process, small_disk: Path, listener: Listener) -> None:
-    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 10, 30)
+    until(lambda: (seen := agent.glance()) and seen.sent >= 10)
     _fill(small_disk / "ballast")
-    wait_for(lambda: _refused(agent), 60)
+    until(lambda: _refused(agent))
     stopped = agent.glance()
     assert stopped
     time.sleep(3)
     assert agent.process
     assert agent.process.poll() is None
     (small_disk / "ballast").unlink()
-    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq >= stopped.highest_seq + 40, 30)
+    until(lambda: (seen := agent.glance()) and seen.highest_seq >= stopped.highest_seq + 40)
     tally = agent.terminate()
     last = agent.glance()
     assert last
     assert (tally["not_stored"], tally["sampled"], tally["pending"]) == (0, last.highest_seq, 0)
-    wait_for(lambda: sorted(listener.samples()) == list(range(1, last.highest_seq + 1)))
+    until(lambda: sorted(listener.samples()) == list(range(1, last.highest_seq + 1)))
     times = [
         timestamps.to_datetime(json.loads(*contents)["sampled_at"])
         for _, contents in sorted(listener.samples().items())
@@ -86,65 +87,65 @@ def test_a_full_disk_costs_nothing_and_stops_nothing(agent: Process, small_disk:
 
 def test_what_never_found_a_place_is_said(agent: Process, small_disk: Path, listener: Listener) -> None:
     """Stopped while the disk is full: what memory held has no number, and the last report and the tally count it."""
-    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    until(lambda: (seen := agent.glance()) and seen.sent >= 5)
     _fill(small_disk / "ballast")
-    wait_for(lambda: _refused(agent), 60)
+    until(lambda: _refused(agent))
     time.sleep(1)
     tally = agent.terminate()
     assert tally["not_stored"] > 5
     assert "samples_never_stored" in agent.log.read_text()
-    wait_for(lambda: sum(run["count"] for run in listener.of("report")[-1]["never_stored"]) == tally["not_stored"])
+    until(lambda: sum(run["count"] for run in listener.of("report")[-1]["never_stored"]) == tally["not_stored"])
     (small_disk / "ballast").unlink()
     agent.start()
     before = tally["sampled"]
-    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq > before and not seen.pending, 30)
+    until(lambda: (seen := agent.glance()) and seen.highest_seq > before and not seen.pending)
 
 
 def test_a_start_on_a_full_disk_samples_in_memory_and_stores_all_of_it_later(
     agent: Process, small_disk: Path, listener: Listener
 ) -> None:
     """As after a power cut on a card that somebody has filled: ready for systemd, alarmed, and nothing is lost."""
-    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    until(lambda: (seen := agent.glance()) and seen.sent >= 5)
     before = agent.terminate()["sampled"]
     _fill(small_disk / "ballast")
     agent.start()
-    wait_for(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text(), 30)
+    until(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text())
     time.sleep(1)
     assert agent.process
     assert agent.process.poll() is None
     (small_disk / "ballast").unlink()
-    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq >= before + 20, 30)
+    until(lambda: (seen := agent.glance()) and seen.highest_seq >= before + 20)
     tally = agent.terminate()
     assert tally["not_stored"] == 0
     total = before + tally["sampled"]
-    wait_for(lambda: sorted(listener.samples()) == list(range(1, total + 1)))
+    until(lambda: sorted(listener.samples()) == list(range(1, total + 1)))
 
 
 def test_status_and_doctor_say_what_a_full_disk_keeps_in_memory(agent: Process, small_disk: Path) -> None:
     """While it runs, and after a start on the full disk; no longer once there is room."""
-    wait_for(lambda: agent.glance(), 30)
+    until(lambda: agent.glance())
     agent.terminate()
     agent.configure(0.3)  # so that its own samples do not fill the small disk
     agent.start()
-    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    until(lambda: (seen := agent.glance()) and seen.sent >= 5)
     assert _ask(agent, "status")["held_in_memory"] is None
     _fill(small_disk / "ballast")
-    wait_for(lambda: _refused(agent), 60)
+    until(lambda: _refused(agent))
     assert agent.process
     _says_what_it_holds(agent)
     agent.terminate()
     agent.start()
-    wait_for(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text(), 30)
+    until(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text())
     _says_what_it_holds(agent)
     (small_disk / "ballast").unlink()
-    wait_for(lambda: (seen := agent.glance()) and not seen.pending and "started_at" in seen.notes, 30)
-    wait_for(lambda: _ask(agent, "status")["held_in_memory"] is None, 30)
+    until(lambda: (seen := agent.glance()) and not seen.pending and "started_at" in seen.notes)
+    until(lambda: _ask(agent, "status")["held_in_memory"] is None)
     assert not [each for each in _ask(agent, "doctor")["checks"] if "in memory" in each["found"]]
 
 
 def _says_what_it_holds(agent: Process) -> None:
     assert agent.process
-    held = wait_for(lambda: (said := _ask(agent, "status")) and said["held_in_memory"])
+    held = until(lambda: (said := _ask(agent, "status")) and said["held_in_memory"])
     assert (held["pid"], held["count"] >= 1, bool(held["reason"])) == (agent.process.pid, True, True)
     disk = [each for each in _ask(agent, "doctor")["checks"] if each["check"] == "disk"]
     assert [each["state"] for each in disk] == ["failed", "failed"], disk
@@ -165,9 +166,9 @@ def test_a_new_truck_starts_on_a_full_disk(agent: Process, small_disk: Path, lis
     agent.log.write_text("a page of the log, for what it is to say\n")
     _fill(small_disk / "ballast")
     agent.start()
-    wait_for(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text(), 30)
+    until(lambda: "started_without_a_buffer held_in_memory=yes" in agent.log.read_text())
     (small_disk / "ballast").unlink()
-    wait_for(lambda: (seen := agent.glance()) and seen.highest_seq >= 10, 30)
+    until(lambda: (seen := agent.glance()) and seen.highest_seq >= 10)
     assert agent.terminate()["not_stored"] == 0
 
 
@@ -175,24 +176,24 @@ def test_what_is_lost_by_a_start_on_a_full_disk_is_told_by_the_next_one(
     agent: Process, small_disk: Path, listener: Listener
 ) -> None:
     """The count's file has its size from the first start on, so that the full disk takes it."""
-    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    until(lambda: (seen := agent.glance()) and seen.sent >= 5)
     agent.terminate()
     _fill(small_disk / "ballast")
     agent.start()
-    wait_for(lambda: "started_without_a_buffer" in agent.log.read_text(), 30)
+    until(lambda: "started_without_a_buffer" in agent.log.read_text())
     time.sleep(1)
     lost = agent.terminate()["not_stored"]
     assert lost > 5
     (small_disk / "ballast").unlink()
     agent.start()
-    wait_for(lambda: sum(run["count"] for run in listener.of("report")[-1]["never_stored"]) == lost, 30)
+    until(lambda: sum(run["count"] for run in listener.of("report")[-1]["never_stored"]) == lost)
 
 
 def test_a_file_size_limit_is_a_full_disk_too(tmp_path: Path, broker: Broker) -> None:
     """RLIMIT_FSIZE, as a quota does it: writes fail with EFBIG, not ENOSPC."""
     process = Process(tmp_path / "truck", broker.url, interval=0.05)
     process.start(prefix=("prlimit", "--fsize=6000"))
-    wait_for(lambda: "started_without_a_buffer held_in_memory=yes" in process.log.read_text(), 30)
+    until(lambda: "started_without_a_buffer held_in_memory=yes" in process.log.read_text())
     time.sleep(1)
     assert process.terminate()["not_stored"] > 0
 
@@ -202,13 +203,13 @@ def test_the_audit_of_a_running_milepost_counts_as_lost_what_had_no_place(
 ) -> None:
     up = Up(tmp_path / "data", ["--trucks", "0", "--shoppers", "0", "--broker", broker.url])
     up.start()
-    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 5, 30)
+    until(lambda: (seen := agent.glance()) and seen.sent >= 5)
     _fill(small_disk / "ballast")
-    wait_for(lambda: _refused(agent), 60)
+    until(lambda: _refused(agent))
     time.sleep(0.5)
     lost = agent.terminate()["not_stored"]
     assert lost
-    audit = wait_for(lambda: (found := _audit(up)) and found["trucks"] and found["lost"] and found, 20)
+    audit = until(lambda: (found := _audit(up)) and found["trucks"] and found["lost"] and found)
     up.end()
     assert (audit["lost"], audit["trucks"][0]["never_stored"]) == (lost, lost)
 

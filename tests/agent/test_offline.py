@@ -10,8 +10,9 @@ import pytest
 from agent.buffer.sqlite import SqliteBuffer
 from agent.transport import BrokerLimits, Message
 from contract.codec import Json
-from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.live import Broker, Listener
 from tests.agent.trucks import TRUCK, Truck
+from tests.waiting import until
 
 TWO_DAYS = 2880
 SAMPLE: dict[str, Json] = {
@@ -51,17 +52,17 @@ def test_live_within_seconds_and_the_backlog_within_the_limits(broker: Broker, t
 
     transport.publish = record  # type: ignore[method-assign]
     truck.start()
-    wait_for(lambda: truck.tally.sampled >= 2)
+    until(lambda: truck.tally.sampled >= 2)
     broker.start()
     listener = Listener(broker.port)
-    wait_for(lambda: truck.tally.connections == 1)
+    until(lambda: truck.tally.connections == 1)
     connected, newest = time.monotonic(), truck.buffer.highest_seq
-    wait_for(lambda: [one for one in listener.of("telemetry") if one["seq"] > newest])
+    until(lambda: [one for one in listener.of("telemetry") if one["seq"] > newest])
     live = time.monotonic() - connected
-    wait_for(lambda: truck.tally.sent >= TWO_DAYS + 2, 60)
+    until(lambda: truck.tally.sent >= TWO_DAYS + 2)
     drained = time.monotonic() - connected
     highest = truck.stop().sampled + TWO_DAYS
-    wait_for(lambda: sorted(listener.samples()) == list(range(1, highest + 1)))
+    until(lambda: sorted(listener.samples()) == list(range(1, highest + 1)))
     data = [json.loads(body) for topic, body, _ in listener.messages if "/telemetry" in topic]
     batches = [message for message in data if "records" in message]
     busiest = _busiest(sent)

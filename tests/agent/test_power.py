@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.live import Broker, wait_for
+from tests.agent.live import Broker
 from tests.agent.process import Process
+from tests.waiting import until
 
 STRACE = shutil.which("strace")
 CALLS = "pwrite64,write,fdatasync,fsync,sendto,sendmsg"
@@ -66,7 +67,7 @@ def test_nothing_is_published_before_the_sync_of_its_commit_has_returned(agent: 
     trace = tmp_path / "trace"
     agent.start(prefix=("strace", *TRACE, "-o", str(trace)))
     try:
-        wait_for(lambda: (seen := agent.glance()) and seen.sent >= 20, 60)
+        until(lambda: (seen := agent.glance()) and seen.sent >= 20)
     finally:
         time.sleep(0.1)
         assert agent.process

@@ -8,10 +8,11 @@ from pathlib import Path
 from agent.buffer.sqlite import SqliteBuffer
 from agent.timing.clock import Moment
 from contract.ranges import Ranges
-from tests.agent.live import Broker, wait_for
+from tests.agent.live import Broker
 from tests.agent.process import Process
 from tests.agent.trucks import TRUCK
 from tests.standalone.up import Up
+from tests.waiting import until
 
 COUNT = 700
 MORE = "time_patience = 0\nbuffer_limit = 1\n"
@@ -35,14 +36,14 @@ def test_a_kept_sample_that_the_broker_forgot_is_asked_for_and_arrives(
     kept = _months_away(truck.buffer)
     assert COUNT / 10 < kept.count < COUNT / 2
     truck.start()
-    wait_for(lambda: (seen := truck.glance()) and not seen.pending)
+    until(lambda: (seen := truck.glance()) and not seen.pending)
     truck.terminate()
     box = Up(tmp_path / "data", ["--trucks", "0", "--shoppers", "0"])
     try:
         truck = Process(tmp_path / "truck", box.start()["mqtt"], interval=3600, more=MORE)
         truck.start()
-        wait_for(lambda: box.ask("audit")["trucks"], 30)
-        wait_for(lambda: not (row := box.ask("audit")["trucks"][0])["holes"] and row["received"] >= kept.count, 90)
+        until(lambda: box.ask("audit")["trucks"])
+        until(lambda: not (row := box.ask("audit")["trucks"][0])["holes"] and row["received"] >= kept.count)
         audit = box.ask("audit")
     finally:
         truck.kill()

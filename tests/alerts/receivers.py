@@ -92,5 +92,5 @@ def serving(server: Any) -> Iterator[Any]:
         yield server
     finally:
         server.shutdown()
-        thread.join(5)
+        thread.join(60)
         server.server_close()

@@ -2,22 +2,12 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from contract import timestamps
 from tests.alerts.receivers import SECRET, WebhookServer, serving
 from tests.standalone.up import Up
-
-
-def wait_for(found: Callable[[], Any], seconds: float = 40) -> Any:
-    """What `found` gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.1)
-    return answer
+from tests.waiting import until
 
 
 def test_a_receiver_that_was_down_over_a_kill_is_told_once(tmp_path: Path) -> None:
@@ -37,15 +27,15 @@ def test_a_receiver_that_was_down_over_a_kill_is_told_once(tmp_path: Path) -> No
         up = Up(tmp_path / "data", ["--trucks", "0", "--shoppers", "0", "--config", str(tmp_path / "milepost.toml")])
         up.start()
         ingest(120, 5, 3, 1)
-        wait_for(lambda: server.refused)
+        until(lambda: server.refused)
         [alert] = up.ask("alerts", "list", "--open")
         up.kill()
         up.start()
         server.is_down = False
-        wait_for(lambda: server.messages)
+        until(lambda: server.messages)
         assert up.ask("alerts", "ack", alert["id"], "--note", "on my way")["acknowledged"]["note"] == "on my way"
         ingest(90, 0)
-        wait_for(lambda: len(server.messages) == 2)
+        until(lambda: len(server.messages) == 2)
         [listed] = up.ask("alerts", "list")
         assert (listed["id"], listed["end"] is not None) == (alert["id"], True)
         assert listed["acknowledged"]["note"] == "on my way"

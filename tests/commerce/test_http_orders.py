@@ -36,10 +36,10 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[httpx.Cli
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     headers = {"authorization": f"Bearer {KEY}"} if request.param else {}
-    with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", headers=headers) as found:
+    with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", headers=headers, timeout=60) as found:
         yield found
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     listener.close()
     database.close()
 

@@ -75,7 +75,7 @@ def serving(folder: Path, settings: ConsoleSettings, trusted: tuple[Network, ...
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 

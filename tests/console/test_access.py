@@ -30,7 +30,7 @@ def url(collector: Collector, tmp_path: Path) -> Iterator[str]:
 
 def signed_in(url: str, name: str) -> dict[str, str]:
     """The headers of somebody who has signed in."""
-    answer = httpx.post(f"{url}/api/v1/sign-in", json={"name": name, "password": PASSWORD}, headers=OWN)
+    answer = httpx.post(f"{url}/api/v1/sign-in", json={"name": name, "password": PASSWORD}, headers=OWN, timeout=60)
     assert answer.status_code == 200
     cookie = answer.headers["set-cookie"]
     assert all(each in cookie.lower() for each in ("httponly", "samesite=strict", "secure"))
@@ -38,7 +38,7 @@ def signed_in(url: str, name: str) -> dict[str, str]:
 
 
 def status(url: str, path: str, headers: dict[str, str], method: str = "GET") -> int:
-    return httpx.request(method, f"{url}{path}", headers=headers).status_code
+    return httpx.request(method, f"{url}{path}", headers=headers, timeout=60).status_code
 
 
 def test_a_stranger_sees_the_page_and_nothing_in_it(url: str) -> None:
@@ -82,7 +82,7 @@ def test_a_session_ends_where_its_owner_ends_it(url: str) -> None:
 
 def test_a_wrong_password_says_nothing_and_is_not_tried_for_ever(url: str) -> None:
     answers = [
-        httpx.post(f"{url}/api/v1/sign-in", json={"name": name, "password": "no"}, headers=OWN)
+        httpx.post(f"{url}/api/v1/sign-in", json={"name": name, "password": "no"}, headers=OWN, timeout=60)
         for name in ("vera", "nobody", *["vera"] * 9)
     ]
     assert len({answer.text for answer in answers[:10]}) == 1
@@ -95,6 +95,6 @@ def test_a_proxys_word_counts_only_where_it_is_trusted(collector: Collector, tmp
     with serving(tmp_path, settings) as url:
         assert status(url, "/api/v1/me", said) == 401
     with serving(tmp_path, settings, (ipaddress.ip_network("127.0.0.1/32"),)) as url:
-        assert httpx.get(f"{url}/api/v1/me", headers=said).json()["role"] == "operator"
-        assert httpx.get(f"{url}/api/v1/me", headers={**said, "x-role": "root"}).json()["role"] == "viewer"
+        assert httpx.get(f"{url}/api/v1/me", headers=said, timeout=60).json()["role"] == "operator"
+        assert httpx.get(f"{url}/api/v1/me", headers={**said, "x-role": "root"}, timeout=60).json()["role"] == "viewer"
         assert status(url, "/api/v1/me", ELSEWHERE) == 401

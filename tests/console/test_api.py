@@ -25,7 +25,7 @@ def test_every_answer_fits_the_document_and_no_route_is_missing_in_it(url: str) 
     for path, operations in paths.items():
         content = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         if schema := content.get("application/json", {}).get("schema"):
-            answer = httpx.get(url + path.replace("{truck_id}", "T2").replace("{session_id}", "s"))
+            answer = httpx.get(url + path.replace("{truck_id}", "T2").replace("{session_id}", "s"), timeout=60)
             if path.endswith(
                 ("/trips", "/stops", "/fuel")
             ):  # tests/console/test_downloads.py has them with a warehouse
@@ -36,24 +36,24 @@ def test_every_answer_fits_the_document_and_no_route_is_missing_in_it(url: str) 
 
 
 def test_lists_come_in_pages(url: str) -> None:
-    whole = httpx.get(f"{url}/api/v1/alerts").json()
+    whole = httpx.get(f"{url}/api/v1/alerts", timeout=60).json()
     assert (len(whole["alerts"]) >= 2, whole["next"]) == (True, None)
-    first = httpx.get(f"{url}/api/v1/alerts?limit=1").json()
-    second = httpx.get(f"{url}/api/v1/alerts?limit=1&from={first['next']}").json()
+    first = httpx.get(f"{url}/api/v1/alerts?limit=1", timeout=60).json()
+    second = httpx.get(f"{url}/api/v1/alerts?limit=1&from={first['next']}", timeout=60).json()
     assert [*first["alerts"], *second["alerts"]] == whole["alerts"][:2]
-    assert httpx.get(f"{url}/api/v1/alerts?limit=501").status_code == 422
-    assert httpx.get(f"{url}/api/v1/alerts?from=-1").status_code == 422
+    assert httpx.get(f"{url}/api/v1/alerts?limit=501", timeout=60).status_code == 422
+    assert httpx.get(f"{url}/api/v1/alerts?from=-1", timeout=60).status_code == 422
 
 
 def test_the_stream_gives_everything_once_and_then_what_changed(url: str, collector: Collector) -> None:
-    with httpx.stream("GET", f"{url}/api/v1/events") as answer:
+    with httpx.stream("GET", f"{url}/api/v1/events", timeout=60) as answer:
         lines = (line for line in answer.iter_lines() if line.startswith("data: "))
         first = json.loads(next(lines).removeprefix("data: "))
         assert (first["whole"], [row["truck_id"] for row in first["trucks"]]) == (True, ["T1", "T2"])
         collector.take(placed(11))
         second = json.loads(next(lines).removeprefix("data: "))
         assert (second["whole"], [row["truck_id"] for row in second["trucks"]]) == (False, ["T1"])
-    again = httpx.get(f"{url}/api/v1/changes", params={"since": first["cursor"]}).json()
+    again = httpx.get(f"{url}/api/v1/changes", params={"since": first["cursor"]}, timeout=60).json()
     assert again == second
 
 
@@ -70,7 +70,7 @@ def test_a_thousand_streams_are_bounded_and_an_honest_truck_is_stored_and_shown_
         assert (answers.count(b"200"), answers.count(b"503")) == (MOST_STREAMS, 1_000 - MOST_STREAMS)
         before = httpx.get(f"{url}/api/v1/changes", timeout=30).json()["cursor"]
         collector.take(placed(30, truck_id="T7"))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not (rows := httpx.get(f"{url}/api/v1/changes", params={"since": before}, timeout=30).json()["trucks"]):
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -78,7 +78,7 @@ def test_a_thousand_streams_are_bounded_and_an_honest_truck_is_stored_and_shown_
     finally:
         for stream in streams:
             stream.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while True:  # the places of those who left are free again
         with httpx.stream("GET", f"{url}/api/v1/events", timeout=30) as answer:
             if answer.status_code == 200:
@@ -97,7 +97,7 @@ def test_a_read_that_takes_too_long_is_ended(collector: Collector, tmp_path: obj
 
 
 def test_metrics_name_no_truck_and_count_what_is_there(url: str) -> None:
-    text = httpx.get(f"{url}/metrics").text
+    text = httpx.get(f"{url}/metrics", timeout=60).text
     assert "T1" not in text
     assert "T2" not in text
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))

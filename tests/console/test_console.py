@@ -21,21 +21,24 @@ CHROMIUM = shutil.which("chromium")
 
 
 def test_the_fleet_now_and_then(url: str) -> None:
-    now = {row["truck_id"]: row for row in httpx.get(f"{url}/api/v1/fleet").json()["trucks"]}
+    now = {row["truck_id"]: row for row in httpx.get(f"{url}/api/v1/fleet", timeout=60).json()["trucks"]}
     assert (now["T1"]["state"], now["T1"]["latitude"]) == ("silent", 52.509)
     assert now["T2"]["attention"].startswith("brake: worn")
     then = timestamps.from_ms(RECEIVED_MS - 3_600_000 + 4 * 60_000)
-    past = {row["truck_id"]: row for row in httpx.get(f"{url}/api/v1/fleet", params={"at": then}).json()["trucks"]}
+    past = {
+        row["truck_id"]: row
+        for row in httpx.get(f"{url}/api/v1/fleet", params={"at": then}, timeout=60).json()["trucks"]
+    }
     assert (past["T1"]["sampled_at"], past["T1"]["latitude"]) == (then, 52.504)
     assert past["T1"]["state"] != "silent"
     early = timestamps.from_ms(RECEIVED_MS - 3_700_000)
-    assert httpx.get(f"{url}/api/v1/fleet", params={"at": early}).json()["trucks"] == []
+    assert httpx.get(f"{url}/api/v1/fleet", params={"at": early}, timeout=60).json()["trucks"] == []
 
 
 def test_any_past_state_is_what_the_history_command_says(url: str, collector: Collector) -> None:
     """Fifty instants, each with a time of knowing: the page's answer is `milepost history --at --known-at`."""
     chance = random.Random(11)
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:
         for _ in range(50):
             at = timestamps.from_ms(RECEIVED_MS - 3_700_000 + chance.randrange(900_000))
             known_at = timestamps.from_ms(RECEIVED_MS + chance.randrange(-1, 2))
@@ -49,15 +52,15 @@ def test_any_past_state_is_what_the_history_command_says(url: str, collector: Co
 
 
 def test_what_is_known_already_is_not_sent_again(url: str) -> None:
-    first = httpx.get(f"{url}/api/v1/pipeline")
-    again = httpx.get(f"{url}/api/v1/pipeline", headers={"if-none-match": first.headers["etag"]})
+    first = httpx.get(f"{url}/api/v1/pipeline", timeout=60)
+    again = httpx.get(f"{url}/api/v1/pipeline", headers={"if-none-match": first.headers["etag"]}, timeout=60)
     assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
     assert first.json()["refused"] == 1
 
 
 def test_the_fleet_is_not_sent_again_while_nothing_changed(url: str) -> None:
-    first = httpx.get(f"{url}/api/v1/fleet")
-    again = httpx.get(f"{url}/api/v1/fleet", headers={"if-none-match": first.headers["etag"]})
+    first = httpx.get(f"{url}/api/v1/fleet", timeout=60)
+    again = httpx.get(f"{url}/api/v1/fleet", headers={"if-none-match": first.headers["etag"]}, timeout=60)
     assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
 
 
@@ -85,7 +88,7 @@ def test_the_view_reads_only_what_is_new_and_gives_what_a_whole_read_gives(colle
 
 @pytest.mark.parametrize(("path", "status"), [("/trucks/T9", 404), ("/fleet?at=noon", 422), ("/nothing", 404)])
 def test_what_cannot_be_answered_says_so(url: str, path: str, status: int) -> None:
-    assert httpx.get(f"{url}/api/v1{path}").status_code == status
+    assert httpx.get(f"{url}/api/v1{path}", timeout=60).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -93,13 +96,13 @@ def test_what_cannot_be_answered_says_so(url: str, path: str, status: int) -> No
 )
 @pytest.mark.parametrize("path", ["/", "/api/v1/fleet", "/static/app.js"])
 def test_who_comes_through_a_proxy_or_another_name_sees_nothing(url: str, path: str, headers: dict[str, str]) -> None:
-    answer = httpx.get(f"{url}{path}", headers=headers)
+    answer = httpx.get(f"{url}{path}", headers=headers, timeout=60)
     assert (answer.status_code, b"T1" in answer.content) == (403, False)
 
 
 @pytest.mark.parametrize("name", ["../api.py", "..%2f..%2fapi.py", "vendor/../../api.py", "%2e%2e/api.py"])
 def test_no_other_file_is_served(url: str, name: str) -> None:
-    assert b"import" not in httpx.get(f"{url}/static/{name}").content
+    assert b"import" not in httpx.get(f"{url}/static/{name}", timeout=60).content
 
 
 def test_what_was_vendored_is_what_npm_gave() -> None:

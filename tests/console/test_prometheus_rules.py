@@ -18,6 +18,6 @@ def test_promtool_runs_the_rules() -> None:
 
 
 def test_every_rule_names_a_metric_that_is_there(url: str) -> None:
-    text = httpx.get(f"{url}/metrics").text
+    text = httpx.get(f"{url}/metrics", timeout=60).text
     known = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert set(re.findall(r"milepost_\w+", "\n".join(re.findall("expr: .*", RULES.read_text())))) <= known

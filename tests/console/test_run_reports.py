@@ -30,7 +30,7 @@ def console(tmp_path: Path) -> Iterator[str]:
         time.sleep(0.01)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
 
 
 def test_a_run_is_listed_and_shown(console: str) -> None:

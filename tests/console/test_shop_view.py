@@ -108,10 +108,10 @@ def test_an_event_is_seen_with_what_was_refused_of_it_and_a_session_step_by_step
 ) -> None:
     collector.take(click(event_id="new", session_id="s", price="cheap"), kind="click")
     collector.take({"event_type": 7, "event_id": [1]}, kind="click", source="http:clicks")
-    newest = httpx.get(f"{url}/api/v1/shop/newest", params={"limit": 1}).json()
+    newest = httpx.get(f"{url}/api/v1/shop/newest", params={"limit": 1}, timeout=60).json()
     assert newest["events"][0]["event_id"] == "new"
     assert "price" in newest["events"][0]["refused"]
     assert newest["refused"][0]["field"] == "event_id"
-    steps = httpx.get(f"{url}/api/v1/sessions/s").json()
+    steps = httpx.get(f"{url}/api/v1/sessions/s", timeout=60).json()
     assert [step["event_type"] for step in steps] == ["click", "click"]
-    assert httpx.get(f"{url}/api/v1/sessions/nobody").status_code == 404
+    assert httpx.get(f"{url}/api/v1/sessions/nobody", timeout=60).status_code == 404

@@ -41,7 +41,7 @@ def test_every_page_asks_nobody_else(url: str, tmp_path: Path) -> None:
 )
 def test_who_comes_through_a_proxy_or_another_name_sees_nothing(url: str, headers: dict[str, str]) -> None:
     for path in ("/", "/_stcore/health", "/basemap/land.geojson"):
-        assert httpx.get(f"{url}{path}", headers=headers).status_code == 403
+        assert httpx.get(f"{url}{path}", headers=headers, timeout=60).status_code == 403
     if "host" not in headers:
         with (
             pytest.raises(InvalidStatus),

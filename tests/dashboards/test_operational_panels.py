@@ -79,20 +79,20 @@ def prometheus(url: str, tmp_path: Path) -> Iterator[str]:  # noqa: F811
     with subprocess.Popen(command) as process:
         address = f"http://127.0.0.1:{port}"
         try:
-            deadline = time.monotonic() + 40
+            deadline = time.monotonic() + 90
             while len(asked(address, "count_over_time(milepost_trucks[1m]) > 2")) == 0:
                 assert time.monotonic() < deadline, "Prometheus read nothing"
                 time.sleep(0.3)
             yield address
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def asked(address: str, query: str) -> list[Mapping[str, Any]]:
     """What a query answers now; nothing while Prometheus starts."""
     try:
-        answer = httpx.get(f"{address}/api/v1/query", params={"query": query}, timeout=10)
+        answer = httpx.get(f"{address}/api/v1/query", params={"query": query}, timeout=60)
     except httpx.TransportError:
         return []
     if answer.status_code == 503:

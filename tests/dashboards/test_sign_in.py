@@ -51,7 +51,9 @@ def url(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _sign_in(url: str, password: str, **headers: str) -> httpx.Response:
-    return httpx.post(f"{url}/sign-in", data={"name": "vera", "password": password}, headers={**ELSEWHERE, **headers})
+    return httpx.post(
+        f"{url}/sign-in", data={"name": "vera", "password": password}, headers={**ELSEWHERE, **headers}, timeout=60
+    )
 
 
 def _stream(url: str, headers: dict[str, str]) -> None:
@@ -62,9 +64,9 @@ def _stream(url: str, headers: dict[str, str]) -> None:
 
 def test_a_stranger_gets_the_form_and_nothing_else(url: str) -> None:
     for path in ("/", "/trips", "/_stcore/health", "/basemap/land.geojson"):
-        answer = httpx.get(f"{url}{path}", headers=ELSEWHERE)
+        answer = httpx.get(f"{url}{path}", headers=ELSEWHERE, timeout=60)
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
-    assert "password" in httpx.get(f"{url}/sign-in", headers=ELSEWHERE).text
+    assert "password" in httpx.get(f"{url}/sign-in", headers=ELSEWHERE, timeout=60).text
     with pytest.raises(InvalidStatus):
         _stream(url, {"x-forwarded-for": "203.0.113.9"})
     with pytest.raises(InvalidStatus):
@@ -77,14 +79,14 @@ def test_the_right_password_opens_the_pages_until_sign_out(url: str) -> None:
     cookie = answer.headers["set-cookie"]
     assert {"HttpOnly", "Secure", "SameSite=strict"} <= set(cookie.split("; "))
     let_in = {"x-forwarded-for": "203.0.113.9", "cookie": cookie.partition(";")[0]}
-    assert httpx.get(f"{url}/_stcore/health", headers=let_in).text == "ok"
+    assert httpx.get(f"{url}/_stcore/health", headers=let_in, timeout=60).text == "ok"
     _stream(url, let_in)
-    httpx.get(f"{url}/sign-out", headers=let_in)
-    assert httpx.get(f"{url}/_stcore/health", headers=let_in).status_code == 303
+    httpx.get(f"{url}/sign-out", headers=let_in, timeout=60)
+    assert httpx.get(f"{url}/_stcore/health", headers=let_in, timeout=60).status_code == 303
 
 
 def test_this_machine_needs_no_password(url: str) -> None:
-    assert httpx.get(f"{url}/_stcore/health").text == "ok"
+    assert httpx.get(f"{url}/_stcore/health", timeout=60).text == "ok"
 
 
 def test_wrong_passwords_other_sites_and_guessers_are_refused(url: str) -> None:

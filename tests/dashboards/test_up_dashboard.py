@@ -38,7 +38,7 @@ def test_pages_and_marts_come_with_it_and_go_with_it(up: Up) -> None:
     found = re.search(r"http://\S+(?=/)", log.read_text())
     assert found
     url = found[0]
-    assert httpx.get(f"{url}/_stcore/health").text == "ok"
+    assert httpx.get(f"{url}/_stcore/health", timeout=60).text == "ok"
     _until(marts.exists)
     assert query("SELECT build FROM build", up.folder)[0]["build"] >= 1
     children = json.loads((up.folder / "children.json").read_text())["children"]
@@ -47,4 +47,4 @@ def test_pages_and_marts_come_with_it_and_go_with_it(up: Up) -> None:
     assert up.process
     assert up.process.returncode == 0
     with pytest.raises(httpx.ConnectError):
-        httpx.get(url)
+        httpx.get(url, timeout=60)

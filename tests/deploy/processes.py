@@ -17,7 +17,7 @@ def below(pid: int) -> list[tuple[int, str]]:
 
 def left_of(begun: list[tuple[int, str]]) -> list[int]:
     """Which of these still run ten seconds later."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         left = [pid for pid, at in begun if (stat := fields(pid)) and stat[0] != "Z" and stat[19] == at]
         if not left:

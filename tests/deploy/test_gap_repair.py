@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from deploy.ministack import Ministack, deploy, environment
 from standalone.child_processes import Child, Children
 from standalone.mosquitto_supervisor import MosquittoSupervisor
 from tests.local_aws import ministack
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not Path("/usr/sbin/mosquitto").exists(), reason="mosquitto is not installed")
 PARAMETERS = {"BatchingWindow": "0", "ResendAfter": "1", "RepairEvery": "rate(1 minute)"}
@@ -68,15 +69,6 @@ class Fleet:
         """The scheduled function, now."""
         answer = self.cloud.client("lambda").invoke(FunctionName="milepost-repair", Payload=b"{}")
         return dict(json.loads(answer["Payload"].read()))
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """What the condition says as soon as it says something."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.2)
-    return found
 
 
 @pytest.fixture

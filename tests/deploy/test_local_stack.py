@@ -39,7 +39,7 @@ def running(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def told(folder: Path) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def ask(folder: Path, *command: str) -> Any:
 
 def stored(folder: Path, at_least: int) -> int:
     """How many samples of the truck are in history's ledger, as soon as they are so many."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     while (found := sum(row["received"] for row in ask(folder, "audit")["trucks"])) < at_least:
         assert time.monotonic() < deadline, (folder / "log").read_text()
         time.sleep(0.2)
@@ -71,7 +71,7 @@ def stored(folder: Path, at_least: int) -> int:
 
 def end(process: subprocess.Popen[bytes]) -> int:
     process.send_signal(signal.SIGINT)
-    return process.wait(10)
+    return process.wait(60)
 
 
 def test_it_balances(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_nothing_of_it_outlives_a_kill(tmp_path: Path) -> None:
         begun = below(process.pid)
         assert len(begun) >= 5, "trucks, mosquitto, ministack and two functions"
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert not left_of(begun)
     asked = subprocess.run([*MILEPOST, "trucks", "--data-dir", str(tmp_path)], capture_output=True, check=False)
     assert asked.returncode == 3

@@ -128,7 +128,7 @@ def runtime(built: Path, tmp_path: Path, function: str, **variables: str) -> Ite
 
 def wait_for(port: int) -> None:
     """Until the emulator listens; it starts the runtime at the first invocation."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -33,16 +33,16 @@ def test_it_trains_serves_and_ends(tmp_path: Path) -> None:
         url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
         while True:
             try:
-                assert httpx.get(f"{url}/ping").status_code == 200
+                assert httpx.get(f"{url}/ping", timeout=60).status_code == 200
                 break
             except httpx.TransportError:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         answer = httpx.post(
-            f"{url}/invocations", json={"items": ["phone"], "n": 1}, headers={"x-forwarded-for": "1.2.3.4"}
+            f"{url}/invocations", json={"items": ["phone"], "n": 1}, headers={"x-forwarded-for": "1.2.3.4"}, timeout=60
         )
         assert (answer.status_code, answer.json()["items"]) == (200, ["case"])
-        assert httpx.get(f"{url}/v1/recommendations").status_code == 404
+        assert httpx.get(f"{url}/v1/recommendations", timeout=60).status_code == 404
     finally:
         serving.terminate()
     assert serving.wait(30) in (0, -15)

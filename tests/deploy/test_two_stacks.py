@@ -46,7 +46,7 @@ def _history(stack: Ministack, prefix: str, truck_id: str) -> list[Any]:
 
 
 def _eventually(stack: Ministack, prefix: str, truck_id: str) -> list[Any]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (found := _history(stack, prefix, truck_id)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return found

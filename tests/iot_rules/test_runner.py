@@ -130,7 +130,7 @@ def test_lambda_is_invoked_with_the_output(run: Any, aws: Aws) -> None:
 
 
 def _eventually(get: Callable[[], Any]) -> bytes:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         try:
             body: bytes = get()["Body"].read()

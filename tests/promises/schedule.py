@@ -74,7 +74,7 @@ class Conductor:
             else:
                 self.events.pop(picked - len(able))()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         if self._faults:
             raise self._faults[0]
         assert all(actor.ended for actor in actors), "actors wait for each other"

@@ -36,7 +36,7 @@ class Ministack(ministack.Ministack):
 
     def __enter__(self) -> "Ministack":
         super().__enter__()
-        ca = urllib.request.urlopen(f"{self.url}/_ministack/iot/ca.pem", timeout=10).read()
+        ca = urllib.request.urlopen(f"{self.url}/_ministack/iot/ca.pem", timeout=60).read()
         (self.folder / "ca.pem").write_bytes(ca)
         wait_for_handshake(self.mqtt_port, ssl.create_default_context(cafile=self.folder / "ca.pem"))
         return self

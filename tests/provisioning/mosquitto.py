@@ -6,11 +6,9 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -20,18 +18,10 @@ from provisioning.broker.access_reconciler import Gatekeeper
 from provisioning.registry import Certificate
 from provisioning.registry.sqlite import LocalRegistry
 from tests.processes import free_port
+from tests.waiting import until
 
 SIMULATED = "TRUCK-001"  # may publish without an identity, on the loopback listener
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-
-
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Wait until a condition holds and return what it said; fail at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s"
-        time.sleep(0.005)
-    return found
 
 
 class Broker:
@@ -56,7 +46,7 @@ class Broker:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         self._end()
 
     @property
@@ -90,7 +80,7 @@ class Broker:
     def _end(self) -> None:
         if self.process:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(60)
 
 
 def _listens(port: int) -> bool:

@@ -28,7 +28,8 @@ from contract.errors import MilepostError, Rejected, Unreachable
 from provisioning import certificate_authority
 from provisioning.registry import authority_files
 from tests.provisioning.depot import Depot, enrolled, office, proof
-from tests.provisioning.mosquitto import MOSQUITTO, until
+from tests.provisioning.mosquitto import MOSQUITTO
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 
@@ -107,12 +108,12 @@ def test_no_live_truck_is_cut_off_while_the_ca_is_changed(depot: Depot, tmp_path
             proof(truck.address)(current(truck.wallet))
             assert truck.move() == 0  # it trusts the new server's certificate, and is told of the new CA alone
         mark = [truck.acknowledged for truck in trucks]
-        until(lambda: all(truck.acknowledged > was + 3 for truck, was in zip(trucks, mark, strict=True)), 60)
+        until(lambda: all(truck.acknowledged > was + 3 for truck, was in zip(trucks, mark, strict=True)))
         for truck in trucks:
             truck.stop.set()
         for driver in drivers:
             driver.join()
-        until(lambda: all(truck.acknowledged == truck.sent for truck in trucks), 60)
+        until(lambda: all(truck.acknowledged == truck.sent for truck in trucks))
     assert [truck.refused for truck in trucks] == [0] * count
     assert {truck.wallet.ca_file.read_text() for truck in trucks} == {depot.registry.authority()}
     assert not any(certificate_authority.vouches_for(depot.registry.authority(), pem) for pem in old)
@@ -184,7 +185,7 @@ def test_a_certificate_that_ends_while_it_is_connected_ends_the_connection(depot
     until(lambda: truck.client.is_connected())
     (certificate,) = depot.registry.get("T1").active
     end = datetime.fromisoformat(certificate.not_after)
-    until(lambda: not truck.client.is_connected(), 30)
+    until(lambda: not truck.client.is_connected())
     assert timedelta(0) <= datetime.now(UTC) - end < timedelta(seconds=5)  # two, and a loaded machine
     truck.client.loop_stop()
 

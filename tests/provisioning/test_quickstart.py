@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.provisioning.mosquitto import MOSQUITTO, until
+from tests.provisioning.mosquitto import MOSQUITTO
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/quickstart.md"
@@ -96,7 +97,7 @@ def test_the_page_brings_the_first_sample_in_under_ten_commands_and_then_a_fleet
         for command in _milepost("The box"):
             if command.startswith("milepost up"):
                 running.append(box.start(command))
-                until(lambda: (box.folder / "milepost-data/up.json").exists() or running[0].poll() is not None, 30)
+                until(lambda: (box.folder / "milepost-data/up.json").exists() or running[0].poll() is not None)
                 assert running[0].poll() is None, running[0].communicate()
             else:
                 box.run(command)
@@ -105,7 +106,7 @@ def test_the_page_brings_the_first_sample_in_under_ten_commands_and_then_a_fleet
         for command in _milepost("The gateway"):
             gateway.run(command)
         (history,) = _milepost("See it")
-        until(lambda: json.loads(box.run(f"{history} --json")), 20)
+        until(lambda: json.loads(box.run(f"{history} --json")))
         assert "T1" in box.run(history)
         (status,) = json.loads(box.run("milepost provision status --json"))
         assert (status["truck_id"], status["state"]) == ("T1", "active")

@@ -24,7 +24,8 @@ from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.aws import Ministack
 from tests.provisioning.depot import Depot, enrolled
-from tests.provisioning.mosquitto import MOSQUITTO, Peer, until
+from tests.provisioning.mosquitto import MOSQUITTO, Peer
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,19 +105,19 @@ type = "gpsd"
     argv = [sys.executable, "-m", "agent", "--config", str(settings)]
     agent = subprocess.Popen(argv, cwd=ROOT, stderr=(tmp_path / "agent.log").open("wb"))
     try:
-        until(lambda: [one.id for one in depot.registry.get("T1").active] != [first.id], 20)
-        until(lambda: len(depot.registry.get("T1").active) == 1, 20)
+        until(lambda: [one.id for one in depot.registry.get("T1").active] != [first.id])
+        until(lambda: len(depot.registry.get("T1").active) == 1)
         renewed = depot.registry.get("T1").active[0]
         collector = Peer(depot.broker.port, "collector")
         collector.connect()
         collector.subscribe("fleet/T1/telemetry")
-        until(lambda: len(collector.heard) > 2, 30)
+        until(lambda: len(collector.heard) > 2)
         assert wallet.current
         assert wallet.current.certificate == renewed.pem
         assert agent.poll() is None
     finally:
         agent.terminate()
-        agent.wait(20)
+        agent.wait(60)
 
 
 def killed_at_every_step(wallet: Wallet, registry: Registry, truck_id: str) -> int:

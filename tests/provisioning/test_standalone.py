@@ -15,7 +15,8 @@ import pytest
 from contract import topics
 from tests.processes import free_port
 from tests.provisioning.machine import Machine, process_list
-from tests.provisioning.mosquitto import MOSQUITTO, Peer, until
+from tests.provisioning.mosquitto import MOSQUITTO, Peer
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 SECONDS = 30.0
@@ -90,7 +91,7 @@ def test_only_who_has_an_identity_is_a_truck_and_what_was_refused_is_in_the_log(
 
 def test_metrics_tell_what_ends_and_what_the_doors_bound(box: Machine) -> None:
     with Up(box, "--trucks", 0, "--shoppers", 0) as up:
-        answer = httpx.get(f"{up.ready['http']}/metrics", timeout=10).text
+        answer = httpx.get(f"{up.ready['http']}/metrics", timeout=60).text
     found = dict(line.rsplit(" ", 1) for line in answer.splitlines() if not line.startswith("#"))
     assert 800 < float(found['milepost_certificate_days_left{of="server"}']) <= 825
     assert float(found['milepost_certificate_days_left{of="ca"}']) > 3000
@@ -115,7 +116,7 @@ def test_http_telemetry_needs_a_key_as_mqtt_needs_an_identity(box: Machine) -> N
 def post(url: str, body: bytes, *, key: str | None = None) -> int:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -12,7 +12,8 @@ import pytest
 
 from tests.processes import free_port
 from tests.provisioning.machine import Machine, Onlooker, readable_by_others
-from tests.provisioning.mosquitto import MOSQUITTO, until
+from tests.provisioning.mosquitto import MOSQUITTO
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ def test_from_nothing_to_the_first_sample_and_no_secret_on_the_way(tmp_path: Pat
         box.run("provision", "init", "--host", "127.0.0.1", *ports)
         up = box.start("up", "--trucks", 0, "--shoppers", 0, "--port", 0)
         try:
-            until(lambda: (box.folder / "milepost-data/up.json").exists() or up.poll() is not None, 60)
+            until(lambda: (box.folder / "milepost-data/up.json").exists() or up.poll() is not None)
             assert up.poll() is None, up.communicate()
             box.run("provision", "truck", "add", "T1", "--file", tmp_path / "gateway/T1.json")
             secrets |= _secrets(box, gateway)
@@ -35,7 +36,7 @@ def test_from_nothing_to_the_first_sample_and_no_secret_on_the_way(tmp_path: Pat
             assert enrolled["confirmed"]
             once = gateway.run("agent", "once")
             assert once["sent"], once
-            (version,) = until(lambda: box.run("history", "T1"), 20)
+            (version,) = until(lambda: box.run("history", "T1"))
             assert version["truck_id"] == "T1"
             secrets |= _secrets(box, gateway)
             _renew_and_retire(box, gateway)
@@ -72,11 +73,11 @@ def _renew_and_retire(box: Machine, gateway: Machine) -> None:
     agent = gateway.start("agent", "run")
     log = box.folder / "milepost-data/broker/mosquitto.log"
     seen = log.read_text().count(" as T1 (p")
-    until(lambda: log.read_text().count(" as T1 (p") > seen, 20)
+    until(lambda: log.read_text().count(" as T1 (p") > seen)
     time.sleep(0.5)
     box.run("provision", "truck", "retire", "T1", "--yes")
-    until(lambda: "Client T1 been disconnected" in log.read_text() or "Client T1 disconnected" in log.read_text(), 5)
-    until(lambda: "certificate verify failed" in log.read_text(), 10)
+    until(lambda: "Client T1 been disconnected" in log.read_text() or "Client T1 disconnected" in log.read_text())
+    until(lambda: "certificate verify failed" in log.read_text())
     agent.terminate()
     agent.communicate(timeout=20)
     assert gateway.run("agent", "once")["sent"] is False

@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,14 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from contract import topics
 from contract.ranges import Ranges
 from tests import processes
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Until the condition holds; fails after the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
+from tests.waiting import until
 
 
 class FlakyBeacon:
@@ -51,12 +43,12 @@ class FlakyBeacon:
 
     def __enter__(self) -> "FlakyBeacon":
         self._thread.start()
-        wait_until(lambda: self._server.started)
+        until(lambda: self._server.started)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._thread.join(5)
+        self._thread.join(60)
 
     @property
     def url(self) -> str:
@@ -116,12 +108,12 @@ class Broker:
 
     def start(self) -> None:
         self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(self._config)], stderr=subprocess.DEVNULL)
-        wait_until(self._answers)
+        until(self._answers)
 
     def stop(self) -> None:
         """In good order: it remembers the subscriber's session."""
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _answers(self) -> bool:
         with socket.socket() as probe:
@@ -142,7 +134,7 @@ class Cloud:
         self.client.reconnect_delay_set(1, 1)
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self._subscribed.wait(10)
+        assert self._subscribed.wait(60)
 
     def _take(self, client: Client, _: Any, message: MQTTMessage) -> None:
         truck_id, *kind = message.topic.split("/")[1:]
@@ -184,7 +176,7 @@ def beacon() -> Iterator[FlakyBeacon]:
 @pytest.fixture
 def wait() -> Callable[..., None]:
     """`wait_until`, for tests that cannot import this file."""
-    return wait_until
+    return until
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_no_order_is_lost_to_a_server_that_fails(tmp_path: Path, wait: Any) -> N
     shop = Shop(count=4, url=url, outbox=tmp_path / sent_ledger.OUTBOX, rate=50.0, drain=30.0, seed=1, trucks=TRUCKS)
     shop.run(threading.Event(), seconds=2)
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     books = sent_ledger.orders(tmp_path)
     assert len(books.states) > 5
     assert (books.open, books.rejected) == (0, 0)

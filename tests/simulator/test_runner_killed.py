@@ -43,7 +43,7 @@ def test_service_broker_and_trucks_end_with_a_killed_runner(tmp_path: Path) -> N
     finally:
         runner.kill()
         runner.communicate()
-    until = time.monotonic() + 15
+    until = time.monotonic() + 90
     while left := {name: pid for name, pid in pids.items() if _runs(pid)}:
         if time.monotonic() > until:
             for pid in left.values():

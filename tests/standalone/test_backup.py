@@ -25,7 +25,7 @@ from tests.standalone.up import MILEPOST, Up
 def test_what_was_acknowledged_is_in_a_backup_of_the_running_service(up: Up, tmp_path: Path) -> None:
     url = up.start("--trucks", "1", "--shoppers", "1", "--speedup", "60")["http"]
     sample = {"truck_id": "B-1", "sampled_at": "2026-01-01T00:00:00Z", "vehicle_speed": 1}
-    assert httpx.post(f"{url}/v1/telemetry", json=sample).json()["receipts"][0]["status"] == "accepted"
+    assert httpx.post(f"{url}/v1/telemetry", json=sample, timeout=60).json()["receipts"][0]["status"] == "accepted"
     done = up.ask("backup", str(tmp_path / "backup"))
     assert done["files"] > 2
     up.kill()
@@ -93,9 +93,9 @@ def test_orders_in_postgresql_are_of_the_same_instant_and_come_back_on_an_empty_
                 return
             line = {"item_id": "I1", "quantity": 1, "price": 2}
             order = {"order_id": f"O-{number}", "customer_id": "C", "currency": "EUR", "lines": [line]}
-            assert httpx.post(f"{http}/v1/orders", json=order).status_code == 201
+            assert httpx.post(f"{http}/v1/orders", json=order, timeout=60).status_code == 201
             click = {"event_id": f"O-{number}", "event_type": "purchase", "item_id": "I1"}
-            assert httpx.post(f"{http}/v1/clicks", json=click).status_code == 200
+            assert httpx.post(f"{http}/v1/clicks", json=click, timeout=60).status_code == 200
 
     seller = threading.Thread(target=sell)
     seller.start()
@@ -145,9 +145,9 @@ def test_restored_on_an_empty_machine_every_store_agrees(up: Up, tmp_path: Path,
     url = up.start(*QUIET, *here)["http"]
     sample = {"truck_id": "B-1", "sampled_at": "2026-01-01T00:00:00Z", "stream_id": "s", "seq": 1, "vehicle_speed": 1}
     order = {"order_id": "O-1", "currency": "EUR", "lines": [{"item_id": "I1", "price": 1, "quantity": 1}]}
-    assert httpx.post(f"{url}/v1/telemetry", json=sample).status_code == 200
-    assert httpx.post(f"{url}/v1/clicks", json=CLICK).status_code == 200
-    assert httpx.post(f"{url}/v1/orders", json=order).status_code == 201
+    assert httpx.post(f"{url}/v1/telemetry", json=sample, timeout=60).status_code == 200
+    assert httpx.post(f"{url}/v1/clicks", json=CLICK, timeout=60).status_code == 200
+    assert httpx.post(f"{url}/v1/orders", json=order, timeout=60).status_code == 201
     up.ask("lake", "build", *here)
     up.ask("backup", str(tmp_path / "backup"), *here)
     up.end()

@@ -15,6 +15,7 @@ import pytest
 from contract.errors import Misconfigured
 from standalone import child_processes
 from standalone.child_processes import Child, Children, lock, reap, trim
+from tests.waiting import until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 # Says so when it is ready to ignore SIGTERM.
@@ -36,13 +37,6 @@ spawned = [family.spawn(argv, name=f"c{n}", log=folder / f"{n}.log") for n, argv
 print(json.dumps([child.pid for child in spawned]), flush=True)
 time.sleep(60)
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not within the deadline"
-        time.sleep(0.01)
 
 
 def runs(pid: int) -> bool:

@@ -21,7 +21,7 @@ from contract import timestamps
 from contract.ingest_items import Item
 from standalone.click_retention import expired, first_kept_day, keep_within
 from standalone.group_commit_writer import Writer
-from tests.provisioning.mosquitto import until
+from tests.waiting import until
 
 DAY = 86_400_000
 NOW = 200 * DAY
@@ -77,9 +77,9 @@ def test_the_running_loop_removes_old_refused_clicks_and_keeps_the_trucks(url: s
         def left() -> list[str]:
             return writer.call(lambda store: [one.id for one in store.dead_letters()]).result()
 
-        until(lambda: left() == ["mqtt0", "mqtt1", "mqtt2"], 10)
+        until(lambda: left() == ["mqtt0", "mqtt1", "mqtt2"])
         stop.set()
-        thread.join(5)
+        thread.join(60)
     store.close()
 
 
@@ -103,9 +103,9 @@ def test_old_counted_events_go_and_stay_counted_and_a_repeat_is_refused_with_a_l
         arguments = (writer, partial(open_reader, url), BeaconSettings(click_days=30))
         thread = threading.Thread(target=keep_within, args=arguments, kwargs={"stop": stop})
         thread.start()
-        until(lambda: writer.call(lambda store: [one.event_id for one in store.clicks()]).result() == ["young"], 10)
+        until(lambda: writer.call(lambda store: [one.event_id for one in store.clicks()]).result() == ["young"])
         stop.set()
-        thread.join(5)
+        thread.join(60)
         assert post(writer, "http:clicks") == ["rejected", "duplicate"]
         assert post(writer, "file:clicks") == ["rejected", "duplicate"]
         assert writer.call(seen).result() == before

@@ -19,8 +19,8 @@ from standalone.kafka_offsets import OFFSETS, note_used
 from tests import kafka
 from tests.milepost_process import REPOSITORY, finish, start
 from tests.processes import free_port
-from tests.provisioning.mosquitto import until
 from tests.standalone.up import Up
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -47,23 +47,23 @@ def test_after_a_restore_what_kafka_has_is_read_again_and_counted_once(tmp_path:
                 "vehicle_speed": 1,
                 "sampled_at": instant(),
             }
-            assert httpx.post(f"{url}/v1/clicks", json=click).status_code == 200
-            assert httpx.post(f"{url}/v1/telemetry", json=sample).status_code == 200
+            assert httpx.post(f"{url}/v1/clicks", json=click, timeout=60).status_code == 200
+            assert httpx.post(f"{url}/v1/telemetry", json=sample, timeout=60).status_code == 200
 
     accepted(range(10))
-    until(lambda: counted(up) == (10, 10), 60)
+    until(lambda: counted(up) == (10, 10))
     pid = worker_of(up.folder)
     os.kill(pid, signal.SIGSTOP)  # what comes now waits in Kafka
     accepted(range(10, 20))
     up.ask("backup", str(tmp_path / "backup"))
     os.kill(pid, signal.SIGCONT)
     accepted(range(20, 30))
-    until(lambda: counted(up) == (30, 30), 60)
+    until(lambda: counted(up) == (30, 30))
     up.end()
     assert up.ask("restore", str(tmp_path / "backup"), "--replace")["stream_again"]
     assert counted(up)[0] < 30
     up.start(*stream)
-    until(lambda: counted(up) == (30, 30), 60)
+    until(lambda: counted(up) == (30, 30))
     assert not (up.folder / OFFSETS).exists()
     assert len(up.ask("history", "K-1")) >= 1
     (row,) = up.ask("audit")["trucks"]
@@ -111,8 +111,8 @@ def test_up_balances_through_kafka_with_worker_and_broker_killed(tmp_path: Path,
     topics = [f"{url.rpartition('/')[2]}-{what}" for what in ("telemetry", "clicks")]
     wanted = {*(f'milepost_stream_lag_records{{topic="{topic}"}}' for topic in topics),
               "milepost_stream_worker_restarts_total 1.0"}  # fmt: skip
-    deadline = time.monotonic() + 20
-    while missing := [line for line in wanted if line not in httpx.get(page).text]:
+    deadline = time.monotonic() + 90
+    while missing := [line for line in wanted if line not in httpx.get(page, timeout=60).text]:
         assert time.monotonic() < deadline, missing
         time.sleep(0.2)
     broker.kill()

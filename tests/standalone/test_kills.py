@@ -54,7 +54,7 @@ def test_killing_the_broker_at_random_moments(up: Up, kills: int) -> None:
         time.sleep(moments.uniform(0.5, 4.0))
         before = up.ready()
         up.kill_broker()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 90
         while up.ready() == before:
             assert time.monotonic() < deadline, "the broker was not restarted"
             time.sleep(0.05)

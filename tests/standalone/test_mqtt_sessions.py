@@ -21,9 +21,10 @@ from contract.ingest_items import Item, Receipt
 from iot_rules.engine import Rules, load_documents
 from standalone.mqtt_sessions import MqttSessions
 from tests.agent.conftest import broker, make_broker  # noqa: F401 - fixtures
-from tests.agent.live import Broker, wait_for
+from tests.agent.live import Broker
 from tests.contract.examples import sample
 from tests.standalone.up import Up
+from tests.waiting import until
 
 NOW = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
@@ -94,13 +95,13 @@ def test_a_live_sample_does_not_wait_for_backlog_that_the_store_has_not_taken(br
         with _truck(broker.url) as truck:
             for seq in range(1, 301, 2):
                 _send(truck, topics.batch("T1"), _batch(range(seq, seq + 2)))
-            wait_for(lambda: uplink.is_behind)
+            until(lambda: uplink.is_behind)
             _send(truck, topics.telemetry("T1"), json.dumps(_record(1000)).encode())
-            wait_for(lambda: store.taken == [1000])
-        wait_for(lambda: uplink.figures()["backlog_unacknowledged"] == 100)
+            until(lambda: store.taken == [1000])
+        until(lambda: uplink.figures()["backlog_unacknowledged"] == 100)
         assert uplink.figures()["live_unacknowledged"] == 0
         store.go_on()
-        wait_for(lambda: len(store.taken) == 301)
+        until(lambda: len(store.taken) == 301)
         assert sorted(store.taken) == [*range(1, 301), 1000]
     finally:
         uplink.stop()
@@ -117,7 +118,7 @@ def test_what_waits_in_the_session_of_an_earlier_release_is_stored_and_nothing_c
     earlier.on_subscribe = lambda *_: subscribed.append(True)
     earlier.connect("127.0.0.1", broker.port, clean_start=False, properties=forever)
     earlier.loop_start()
-    wait_for(lambda: subscribed)
+    until(lambda: subscribed)
     earlier.disconnect()
     earlier.loop_stop()
     store = SlowStore()
@@ -126,10 +127,10 @@ def test_what_waits_in_the_session_of_an_earlier_release_is_stored_and_nothing_c
         _send(truck, topics.telemetry("T1"), json.dumps(_record(51)).encode())
         uplink = _uplink(broker.url, store)
         try:
-            wait_for(lambda: set(range(1, 52)) <= set(store.taken))
+            until(lambda: set(range(1, 52)) <= set(store.taken))
             _send(truck, topics.batch("T1"), _batch(range(52, 60)))
             _send(truck, topics.telemetry("T1"), json.dumps(_record(60)).encode())
-            wait_for(lambda: {59, 60} <= set(store.taken))
+            until(lambda: {59, 60} <= set(store.taken))
         finally:
             uplink.stop()
     assert sorted(store.taken) == list(range(1, 61))
@@ -154,16 +155,16 @@ def test_both_sessions_survive_kills_of_the_collector(broker: Broker, tmp_path: 
                         up.kill()
                 sent.wait_for_publish(10)
                 ready = up.start()
-        wait_for(lambda: up.ask("audit")["trucks"][0]["received"] == kills * 1000, 60)
+        until(lambda: up.ask("audit")["trucks"][0]["received"] == kills * 1000)
         audit = up.ask("audit")
         assert audit["trucks"][0]["holes"] == []
         assert audit["lost"] == 0
         assert up.ask("verify") == []
-        found = httpx.get(f"{ready['http']}/healthz").json()["uplink"]
+        found = httpx.get(f"{ready['http']}/healthz", timeout=60).json()["uplink"]
         assert found == {
             "live_connected": 1, "live_unacknowledged": 0, "backlog_connected": 1, "backlog_unacknowledged": 0,
         }  # fmt: skip
-        metrics = httpx.get(f"{ready['http']}/metrics").text
+        metrics = httpx.get(f"{ready['http']}/metrics", timeout=60).text
         assert 'milepost_uplink_connected{session="backlog"} 1.0' in metrics
     finally:
         if up.process and up.process.poll() is None:

@@ -61,7 +61,7 @@ class Proxies:
             client.close()
         for process in self._started:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
     def _new(self) -> tuple[Path, int]:
         folder = self._folder / f"proxy-{len(self._started)}"
@@ -72,8 +72,10 @@ class Proxies:
         homes = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
         with (folder / "log").open("ab") as log:
             self._started.append(subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **homes}))
-        self._clients.append(httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"host": "shop.example"}))
-        deadline = time.monotonic() + 10
+        self._clients.append(
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"host": "shop.example"}, timeout=60)
+        )
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
                 self._clients[-1].get("/nothing")
@@ -143,7 +145,7 @@ def test_through_a_proxy_that_forwards_everything_nothing_of_this_machine_is_ope
         pytest.skip("this proxy is not installed")
     url = up.start(*QUIET)["http"]
     for path in FOR_THIS_MACHINE:
-        assert httpx.get(f"{url}{path}").status_code in (200, 404), path
+        assert httpx.get(f"{url}{path}", timeout=60).status_code in (200, 404), path
     sample = {"truck_id": "T1", "sampled_at": "2026-01-01T00:00:00Z", "vehicle_speed": 1}
     order = {"order_id": "O-1", "customer_id": "C-1", "lines": []}
     visitor = (proxies.caddy if is_caddy else proxies.nginx)(CARELESS[name].replace("URL", url))
@@ -164,6 +166,6 @@ def test_whoever_sends_a_body_over_the_limit_sees_the_answer(up: Up, nginx: Prox
     shop = nginx(f"client_max_body_size 10m; location / {{ proxy_pass {url}; proxy_set_header Host $host; }}")
     for _ in range(5):
         for headers in ({}, {"connection": "close"}):
-            answer = httpx.post(f"{url}/v1/clicks", content=b" " * 3_000_000, headers=headers)
+            answer = httpx.post(f"{url}/v1/clicks", content=b" " * 3_000_000, headers=headers, timeout=60)
             assert answer.status_code == 413, headers
         assert shop.post("/v1/clicks", content=b" " * 3_000_000).status_code == 413

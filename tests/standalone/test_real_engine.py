@@ -25,14 +25,14 @@ def sample(up: Up, tmp_path: Path) -> dict[str, Any]:
     )
     agent = subprocess.Popen([*MILEPOST, "agent", "run", "--config", str(config)], stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not up.ask("history", "IDLE-1"):
             assert time.monotonic() < deadline, "no history from the replay"
             time.sleep(0.2)
         time.sleep(2)
     finally:
         agent.terminate()
-        assert agent.wait(10) == 0
+        assert agent.wait(60) == 0
     assert up.ask("audit")["trucks"][0]["holes"] == []
     found: dict[str, Any] = up.ask("history", "IDLE-1")[-1]["sample"]
     return found

@@ -19,10 +19,11 @@ import pytest
 from agent.enrollment.csr import new_key, signing_request
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.mosquitto import MOSQUITTO, until
+from tests.provisioning.mosquitto import MOSQUITTO
 from tests.standalone.box import SETTINGS, SHOP, Box, client, connected, now
 from tests.standalone.test_attacks import provisioned
 from tests.standalone.up import Up
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 DESCRIPTORS = 1024  # the usual limit of a service, and no more to be had: a door has 384 places
@@ -224,13 +225,13 @@ def guessed_tokens(box: Box, source: str, stack: contextlib.ExitStack) -> None:
 
 def enroll(box: Box, source: str, fields: dict[str, str]) -> int:
     transport = httpx.HTTPTransport(local_address=source, verify=careless())
-    with httpx.Client(transport=transport, timeout=10) as attacker:
+    with httpx.Client(transport=transport, timeout=60) as attacker:
         return attacker.post(f"{box.ready['enroll']}/v1/enroll", json=fields).status_code
 
 
 def odd_enrollments(box: Box, source: str, stack: contextlib.ExitStack) -> None:
     bodies = (b"", b"[]", b"[" * 30_000, b'{"token":"\\ud800","csr":"x"}', b"\xff", b"x" * 40_000)
-    with httpx.Client(transport=httpx.HTTPTransport(local_address=source, verify=careless()), timeout=10) as attacker:
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=source, verify=careless()), timeout=60) as attacker:
         for body in bodies:
             assert attacker.post(f"{box.ready['enroll']}/v1/enroll", content=body).status_code in (400, 413)
 
@@ -283,7 +284,7 @@ def test_honest_clients_are_served_meanwhile_and_the_attacker_is_named(box: Box,
         told = box.health()
     assert (told["code"], told["status"]) == (200, "ok")
     assert told["http"]["open"] <= told["http"]["limit"]
-    until(lambda: any(attack.told in line and f"peer={source}" in line for line in box.said.splitlines()), 15)
+    until(lambda: any(attack.told in line and f"peer={source}" in line for line in box.said.splitlines()))
     now_ready = box.up.ready()
     assert now_ready
     assert now_ready["broker_pid"] == broker
@@ -338,7 +339,7 @@ def test_a_broker_whose_places_are_all_taken_is_not_taken_for_one_that_hangs(tmp
         now_ready = box.up.ready()
         assert now_ready
         assert now_ready["broker_pid"] == box.ready["broker_pid"]
-        until(lambda: box.health()["code"] == 200, 30)
+        until(lambda: box.health()["code"] == 200)
         with box.served():
             time.sleep(0.5)
         box.holds_all_that_was_sent()

@@ -11,8 +11,9 @@ from iot_rules.engine import Rules, load_documents
 from standalone.mqtt_sessions import MqttSessions
 from tests.agent.conftest import broker, make_broker  # noqa: F401 - fixtures
 from tests.agent.fakes import FastClock
-from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.live import Broker, Listener
 from tests.agent.trucks import Truck
+from tests.waiting import until
 
 
 class Unvouched(FastClock):
@@ -37,7 +38,7 @@ def test_samples_of_a_clock_two_hours_ahead_are_dated_by_the_cloud(broker: Broke
     truck = Truck(tmp_path, broker, clock=clock, settings={"interval": 1})
     truck.start()
     try:
-        wait_for(lambda: len(listener.samples()) >= 3)
+        until(lambda: len(listener.samples()) >= 3)
     finally:
         truck.end()
         collector.stop()

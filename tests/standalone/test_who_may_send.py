@@ -14,9 +14,9 @@ from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from standalone.supervised_loops import Loops
 from tests import kafka
-from tests.provisioning.mosquitto import until
 from tests.standalone.test_attacks import QUIET, provisioned
 from tests.standalone.up import Up
+from tests.waiting import until
 
 CLICK = {"event_id": "E1", "event_type": "click", "item_id": "I1"}
 SITE = "https://shop.example"
@@ -44,7 +44,7 @@ def test_only_the_shops_pages_and_its_servers_send_clicks(shop: str) -> None:
         "a wrong key": {"authorization": "Bearer key-of-another-server-1"},
         "its server": {"authorization": "Bearer key-of-the-shops-server"},
     }.items():
-        answer = httpx.post(f"{shop}/v1/clicks", json=CLICK, headers={**ELSEWHERE, **headers})
+        answer = httpx.post(f"{shop}/v1/clicks", json=CLICK, headers={**ELSEWHERE, **headers}, timeout=60)
         answers[name] = answer.status_code
         allowed = answer.headers.get("access-control-allow-origin")
         assert allowed == (SITE if headers.get("origin") == SITE else None), name
@@ -64,10 +64,10 @@ def test_a_retired_trucks_key_stops_working_at_once(up: Up, tmp_path: Path) -> N
     url = up.start(*QUIET, "--config", str(config))["http"]
     sample = {"truck_id": "T1", "sampled_at": "2026-01-01T00:00:00Z", "vehicle_speed": 1}
     headers = {"authorization": "Bearer key-of-truck-number-1"}
-    assert httpx.post(f"{url}/v1/telemetry", json=sample, headers=headers).status_code == 200
+    assert httpx.post(f"{url}/v1/telemetry", json=sample, headers=headers, timeout=60).status_code == 200
     registry.retire("T1")
     registry.close()
-    assert httpx.post(f"{url}/v1/telemetry", json=sample, headers=headers).status_code == 401
+    assert httpx.post(f"{url}/v1/telemetry", json=sample, headers=headers, timeout=60).status_code == 401
     assert "telemetry_key_refused peer=127.0.0.1" in up.end()
 
 
@@ -78,11 +78,11 @@ def test_every_address_is_served_by_a_certificate_of_ones_own_and_never_without(
     url = up.start(*QUIET, "--config", str(config), "--host", "0.0.0.0")["http"]
     assert url.startswith("https://127.0.0.1:")
     context = ssl.create_default_context(cafile=str(ca))
-    with httpx.Client(verify=context, headers=ELSEWHERE) as visitor:
+    with httpx.Client(verify=context, headers=ELSEWHERE, timeout=60) as visitor:
         assert visitor.post(f"{url}/v1/clicks", json=CLICK).status_code == 200
         assert visitor.get(f"{url}/metrics").status_code == 403
     with pytest.raises(httpx.TransportError):
-        httpx.get(url.replace("https", "http") + "/healthz")
+        httpx.get(url.replace("https", "http") + "/healthz", timeout=60)
     up.end()
     bare = Up(tmp_path / "bare")
     with pytest.raises(AssertionError, match="without encryption"):
@@ -107,5 +107,5 @@ def test_a_loop_that_fails_or_ends_is_told_and_begins_again() -> None:
     assert [why for name, why in loops.failing().items() if "looks_after" in name] == ["it ended"]
     assert loops.failures == 2
     stop.set()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()

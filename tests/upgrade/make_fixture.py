@@ -102,7 +102,7 @@ def _offline(gateway: Path, milepost: list[str], environment: dict[str, str]) ->
     agent = subprocess.Popen([*milepost, "agent", "run"], cwd=gateway, env=environment, stderr=subprocess.DEVNULL)
     time.sleep(6)
     agent.terminate()
-    agent.wait(20)
+    agent.wait(60)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ import pytest
 
 from tests.processes import free_port
 from tests.provisioning.machine import Machine
-from tests.provisioning.mosquitto import MOSQUITTO, until
+from tests.provisioning.mosquitto import MOSQUITTO
 from tests.upgrade.make_fixture import ASKED, HTTPS, MQTT
+from tests.waiting import until
 
 FIXTURE = Path(__file__).parent / "release-0.1.tar.gz"
 OLD_MODULES = ("agent", "milepost", "simulator.cli", "deploy.package")
@@ -67,7 +68,7 @@ def up(installed: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     def start(*options: object) -> "subprocess.Popen[str]":
         process = box.start("up", "--port", 0, *options)
         started.append(process)
-        until(lambda: (box.folder / "milepost-data/up.json").exists() or process.poll() is not None, 30)
+        until(lambda: (box.folder / "milepost-data/up.json").exists() or process.poll() is not None)
         assert process.poll() is None, process.communicate()
         return process
 
@@ -128,7 +129,7 @@ def test_a_gateway_sends_what_waits_and_renews(installed: Path, up: Callable[...
 
 
 def _until_stored(box: Machine, stream_id: str, highest: int) -> dict[str, Any] | None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         (row,) = (row for row in box.run("audit")["trucks"] if row["stream_id"] == stream_id)
         if row["received"] == row["highest_seq"] >= highest:

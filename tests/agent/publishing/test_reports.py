@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from agent.buffer.sqlite import SqliteBuffer
-from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.live import Broker, Listener
 from tests.agent.publishing.test_slow_line import SAMPLE
 from tests.agent.trucks import TRUCK, Truck
+from tests.waiting import until
 
 
 def test_a_report_follows_when_what_waited_is_sent(broker: Broker, listener: Listener, tmp_path: Path) -> None:
@@ -15,9 +16,9 @@ def test_a_report_follows_when_what_waited_is_sent(broker: Broker, listener: Lis
     truck = Truck(tmp_path, broker, buffer=buffer, speed=1, settings={"interval": 3600})
     truck.start()
     try:
-        wait_for(lambda: listener.of("report"))
+        until(lambda: listener.of("report"))
         assert listener.of("report")[0]["pending"] == [[1, 300]]
-        wait_for(lambda: listener.of("report")[-1]["pending"] == [])
+        until(lambda: listener.of("report")[-1]["pending"] == [])
         assert set(listener.samples()) >= set(range(1, 301))
     finally:
         truck.end()

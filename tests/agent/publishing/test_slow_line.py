@@ -11,9 +11,10 @@ from paho.mqtt.client import Client, MQTTMessage
 from agent.buffer.sqlite import SqliteBuffer
 from contract.codec import Json
 from tests.agent.fakes import FastClock
-from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.live import Broker, Listener
 from tests.agent.slow_line import SlowLine
 from tests.agent.trucks import TRUCK, Truck
+from tests.waiting import until
 
 SAMPLE: dict[str, Json] = {"sampled_at": "2026-01-31T12:00:00.000Z", "time_quality": "ntp", "note": "x" * 600}
 INTERVAL_S = 60
@@ -48,8 +49,8 @@ def drain(folder: Path, broker: Broker, waiting: int, seconds: float, **line: An
     truck = Truck(folder, broker, buffer=buffer, clock=clock, port=slow.port, settings=settings)
     truck.start()
     try:
-        wait_for(lambda: set(range(1, waiting + 1)) <= listener.samples().keys(), seconds)
-        wait_for(lambda: max(listener.samples()) > waiting, 30)
+        until(lambda: set(range(1, waiting + 1)) <= listener.samples().keys(), seconds)
+        until(lambda: max(listener.samples()) > waiting)
         delivered = {seq: next(iter(texts)) for seq, texts in listener.samples().items()}
         live = {seq: json.loads(text) for seq, text in delivered.items() if seq > waiting}
         late = [listener.came[seq] - datetime.fromisoformat(sample["sampled_at"]) for seq, sample in live.items()]

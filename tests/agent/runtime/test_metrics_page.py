@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.runtime.metrics_page import CONTENT_TYPE, FIGURES, MetricsPage
 from contract.errors import Misconfigured
-from tests.agent.live import Broker, wait_for
+from tests.agent.live import Broker
 from tests.agent.trucks import Truck
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def page() -> Iterator[MetricsPage]:
 
 
 def _asked(page: MetricsPage) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/metrics", timeout=60) as answer:
         assert answer.headers["Content-Type"] == CONTENT_TYPE
         text = answer.read().decode()
     return {sample.name: sample.value for family in text_string_to_metric_families(text) for sample in family.samples}
@@ -32,7 +33,7 @@ def test_a_running_agent_shows_every_figure(broker: Broker, page: MetricsPage, t
     truck = Truck(tmp_path, broker, show=page.show)
     truck.start()
     try:
-        figures: dict[str, float] = wait_for(
+        figures: dict[str, float] = until(
             lambda: (seen := _asked(page)).get("milepost_agent_samples_sent_total") and seen
         )
     finally:
@@ -59,4 +60,4 @@ def test_a_port_that_is_taken_is_said(page: MetricsPage) -> None:
 
 def test_what_is_not_there_is_404(page: MetricsPage) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"http://127.0.0.1:{page.port}/other", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{page.port}/other", timeout=60)

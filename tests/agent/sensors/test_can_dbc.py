@@ -12,12 +12,12 @@ from agent.sensors.can_frame import Frame
 from agent.sensors.candump import Candump
 from agent.sensors.j1939.decoder import Decoder
 from contract.errors import Misconfigured
-from tests.agent.sensors.waiting import expect
 
 can = pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
 pytest.importorskip("cantools", reason="cantools is not installed: pip install 'milepost[agent-can]'")
 
 from agent.sensors.can_dbc import DbcDecoder, DbcSensor, _mapped  # noqa: E402 - behind the skip
+from tests.waiting import until  # noqa: E402
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 RPM, SPEED = "engine_diagnostics.engine_rpm", "vehicle_speed"
@@ -159,11 +159,11 @@ def bus(request: pytest.FixtureRequest) -> Iterator[Any]:
 def test_a_live_bus_is_read_and_accounted_for(dbc: Path, bus: Any, request: pytest.FixtureRequest) -> None:
     sensor = DbcSensor(f"virtual:{request.node.name}", interval=60, dbc=dbc, map=MAP)
     try:
-        expect(lambda: len(can.interfaces.virtual.channels[request.node.name]) == 2)
+        until(lambda: len(can.interfaces.virtual.channels[request.node.name]) == 2)
         for tenths in (20, -30, 10):
             data = tenths.to_bytes(2, "little", signed=True) + bytes(6)
             bus.send(can.Message(arbitration_id=419, data=data, is_extended_id=False))
-        expect(lambda: sensor.counts["frames"] == 3)
+        until(lambda: sensor.counts["frames"] == 3)
         reading = sensor.read(NOW)
         assert reading.values["custom.cargo_temperature"] == 1.0
         assert reading.interval

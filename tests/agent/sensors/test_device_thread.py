@@ -7,7 +7,7 @@ import pytest
 
 from agent.sensors.device_thread import Link
 from agent.transport.backoff import Backoff
-from tests.agent.sensors.waiting import expect
+from tests.waiting import until
 
 QUICK = 0.001
 
@@ -23,7 +23,7 @@ def test_a_device_that_cannot_be_opened_is_tried_again() -> None:
         raise OSError("no such device")
 
     one = link(serve)
-    expect(lambda: one.failures > 5)
+    until(lambda: one.failures > 5)
     assert one.failing
     one.close()
 
@@ -39,7 +39,7 @@ def test_a_device_that_comes_back_is_not_failing() -> None:
         threading.Event().wait(0.01)
 
     one = link(serve)
-    expect(lambda: len(tries) > 3)
+    until(lambda: len(tries) > 3)
     assert not one.failing
     one.close()
 
@@ -55,7 +55,7 @@ def test_an_outage_is_told_once_and_its_end_too(caplog: pytest.LogCaptureFixture
         one.alive()
 
     one = link(serve)
-    expect(lambda: len(tries) > 20)
+    until(lambda: len(tries) > 20)
     one.close()
     events = [record.message.split()[0] for record in caplog.records]
     assert events == ["sensor.link.down", "sensor.link.up", "sensor.link.down"]
@@ -67,7 +67,7 @@ def test_closing_does_not_wait_for_the_back_off() -> None:
 
     one = Link("a device", serve, backoff=Backoff(1000, 1000))
     one.start()
-    expect(lambda: one.failures)
+    until(lambda: one.failures)
     one.close()
     one.close()
     assert not any(thread.name == "sensor a device" for thread in threading.enumerate())

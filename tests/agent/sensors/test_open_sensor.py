@@ -11,7 +11,7 @@ import pytest
 from agent.sensors import KINDS, open_sensor
 from agent.sensors.replay import ReplaySensor
 from contract.errors import Misconfigured
-from tests.agent.sensors.waiting import expect
+from tests.waiting import until
 
 
 def test_replay_opens_a_recording(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_path_that_names_no_device_is_refused_with_what_would(kind: str, path:
 def test_a_device_that_is_not_there_yet_is_no_reason_not_to_start(kind: str, path: str) -> None:
     sensor = open_sensor(kind, path, interval=60)
     try:
-        expect(lambda: set(sensor.read(datetime.now(UTC)).quality.values()) == {"error"})
+        until(lambda: set(sensor.read(datetime.now(UTC)).quality.values()) == {"error"})
         assert sensor.read(datetime.now(UTC)).values == {}
     finally:
         sensor.close()

@@ -12,7 +12,7 @@ from agent.sampling.sampler import Sampler
 from agent.sensors import open_sensor
 from agent.timing.clock import SystemClock
 from tests.agent.sensors.gpsd.daemon import Server
-from tests.agent.sensors.waiting import expect
+from tests.waiting import until
 
 pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
 
@@ -43,7 +43,7 @@ def test_bus_receiver_and_thermometer_make_one_sample(recording: Callable[[str],
                 "vehicle_health_and_maintenance.tire_pressure",
             }
 
-        expect(complete)
+        until(complete)
     sample = taken[-1]
     assert sample["gps_location"] == {"latitude": 52.1, "longitude": 5.2, "altitude": 15.5, "speed": 36.0}
     assert sample["odometer_reading"] == 13832.875

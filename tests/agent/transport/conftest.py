@@ -10,8 +10,9 @@ import pytest
 from agent.transport import BrokerLimits, Connected, Delivered, Event, Lost, Message, Refused, Transport
 from agent.transport.backoff import Backoff
 from agent.transport.endpoint import EndpointLine
-from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.live import Broker, Listener
 from tests.agent.pki import Authority
+from tests.waiting import until
 
 OWN = BrokerLimits().of_own_broker()
 
@@ -49,9 +50,9 @@ class Recorder:
         """How many events of a kind there have been; tokens for Delivered."""
         return sum(len(event.tokens) if isinstance(event, Delivered) else 1 for event in self.of(kind))
 
-    def until(self, kind: type, number: int = 1, seconds: float = 15) -> None:
+    def until(self, kind: type, number: int = 1, seconds: float = 90) -> None:
         """Wait for the n-th event of a kind."""
-        wait_for(lambda: self.count(kind) >= number, seconds)
+        until(lambda: self.count(kind) >= number, seconds)
 
     def tokens(self) -> list[int]:
         """What was delivered, in order."""

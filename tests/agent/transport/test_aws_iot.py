@@ -9,9 +9,9 @@ import pytest
 
 from agent.transport import BrokerLimits, Connected, Delivered, Lost, Message, Refused
 from agent.transport.endpoint import EndpointLine
-from tests.agent.live import wait_for
 from tests.agent.transport.conftest import Recorder, make_transport
 from tests.agent.transport.ministack import Ministack
+from tests.waiting import until
 
 for needed, remedy in (("ministack", "'ministack[full]'"), ("boto3", "boto3"), ("awscrt", "'milepost[agent-aws]'")):
     if importlib.util.find_spec(needed) is None:
@@ -68,7 +68,7 @@ def test_basic_ingest_reaches_the_rule_without_the_broker(ministack: Ministack, 
     ministack.client("iot").create_topic_rule(ruleName="milepost_telemetry", topicRulePayload=rule)
     truck.transport.publish(Message(9, "$aws/rules/milepost_telemetry/fleet/T1/telemetry", b'{"seq":7}'))
     truck.until(Delivered)
-    found = wait_for(lambda: ministack.client("sqs").receive_message(QueueUrl=queue).get("Messages"))
+    found = until(lambda: ministack.client("sqs").receive_message(QueueUrl=queue).get("Messages"))
     assert json.loads(found[0]["Body"]) == {"seq": 7, "truck_id": "T1"}
 
 

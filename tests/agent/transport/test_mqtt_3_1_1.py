@@ -8,10 +8,11 @@ import pytest
 
 from agent.transport import BrokerLimits, Connected, Delivered, Message
 from agent.transport.endpoint import EndpointLine
-from tests.agent.live import Broker, Listener, wait_for
+from tests.agent.live import Broker, Listener
 from tests.agent.process import Process
 from tests.agent.transport.conftest import Recorder, make_transport
 from tests.agent.trucks import TRUCK
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_wrong_password_lets_nobody_in(guarded: Broker, caplog: pytest.LogCapt
     line = EndpointLine("127.0.0.1", guarded.port, TRUCK, protocol="3.1.1", username=TRUCK, password="wrong")
     one = Recorder(make_transport("paho", line))
     try:
-        wait_for(lambda: "connect_failed" in caplog.text)
+        until(lambda: "connect_failed" in caplog.text)
     finally:
         one.transport.close()
     assert one.count(Connected) == 0
@@ -61,7 +62,7 @@ def test_what_a_3_1_1_broker_denies_counts_as_delivered_which_is_why_gap_repair_
 def test_a_whole_agent_sends_by_3_1_1(tmp_path: Path, broker: Broker, listener: Listener) -> None:
     agent = Process(tmp_path / "truck", broker.url, more='time_patience = 0\nprotocol = "3.1.1"\n')
     agent.start()
-    wait_for(lambda: (seen := agent.glance()) and seen.sent >= 10, 30)
+    until(lambda: (seen := agent.glance()) and seen.sent >= 10)
     tally = agent.terminate()
-    wait_for(lambda: sorted(listener.samples()) == list(range(1, tally["sampled"] + 1)))
-    wait_for(lambda: [message["state"] for message in listener.of("status")] == ["online", "offline"])
+    until(lambda: sorted(listener.samples()) == list(range(1, tally["sampled"] + 1)))
+    until(lambda: [message["state"] for message in listener.of("status")] == ["online", "offline"])

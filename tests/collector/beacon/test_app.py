@@ -62,7 +62,7 @@ def test_a_fault_of_ours_is_a_500_as_json() -> None:
         raise ZeroDivisionError
 
     with serve(create_app(FakeWriter().submit, settings=BeaconSettings(), stats=broken)) as url:
-        answer = httpx.get(f"{url}/healthz", trust_env=False)
+        answer = httpx.get(f"{url}/healthz", trust_env=False, timeout=60)
     assert answer.status_code == 500
     assert "again" in answer.json()["error"]
 

@@ -152,7 +152,7 @@ def test_a_chunked_oversize_is_refused_and_not_read_on(base_url: str, writer: Fa
     def pieces() -> Iterator[bytes]:
         yield from [b" " * 70_000] * 16
 
-    with httpx.Client(base_url=base_url, trust_env=False) as client:
+    with httpx.Client(base_url=base_url, trust_env=False, timeout=60) as client:
         assert client.post("/v1/clicks", content=pieces()).status_code == 413
 
 

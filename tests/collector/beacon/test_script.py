@@ -77,7 +77,7 @@ class Shop:
         found = {item.record["event_id"]: item.record for item in self.writer.items if isinstance(item.record, dict)}
         return [event for event in found.values() if event_type in (None, event["event_type"])]
 
-    def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 90.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert "error" not in self.reports, self.reports

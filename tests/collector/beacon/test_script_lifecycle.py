@@ -176,7 +176,7 @@ def test_a_browser_whose_storage_was_cleared_is_the_same_person_by_the_servers_c
 def test_whoever_forbids_tracking_gets_no_cookie(shop: Shop) -> None:
     event = {"event_id": "1", "event_type": "click", "user_id": "u"}
     page = {"sec-fetch-site": "same-site", "origin": "https://shop.example"}
-    with serve(shop.app) as url, httpx.Client(base_url=url) as client:
+    with serve(shop.app) as url, httpx.Client(base_url=url, timeout=60) as client:
 
         def cookie(headers: dict[str, str], record: dict[str, str] = event) -> str | None:
             return client.post("/v1/clicks", json=record, headers={**page, **headers}).headers.get("set-cookie")

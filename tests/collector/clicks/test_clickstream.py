@@ -62,10 +62,10 @@ def beacon(tmp_path: Path) -> Iterator[str]:
     argv = [sys.executable, "-m", "tests.collector.beacon.beacon_process", str(port), str(tmp_path)]
     process = subprocess.Popen(argv, cwd=REPOSITORY)
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"{url}/healthz", trust_env=False)
+            httpx.get(f"{url}/healthz", trust_env=False, timeout=60)
             break
         except httpx.TransportError:
             time.sleep(0.05)

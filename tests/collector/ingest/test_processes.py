@@ -98,7 +98,7 @@ def _kill_while_ingesting(folder: Path, arguments: Sequence[str | Path], chance:
     database = folder / "milepost.db-wal"
     before = database.stat().st_size if database.exists() else 0
     process = start(*arguments, MILEPOST_TRACK=TRACK)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while process.poll() is None and time.monotonic() < deadline:
         if database.exists() and database.stat().st_size > before + chance.randrange(400_000):
             break

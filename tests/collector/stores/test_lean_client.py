@@ -87,7 +87,7 @@ def _server(*answers: Callable[[socket.socket], object]) -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     listener.close()
-    thread.join(10)
+    thread.join(60)
 
 
 def _says(status: str, body: bytes, **headers: str) -> Callable[[socket.socket], None]:

@@ -40,7 +40,7 @@ def test_a_broker_that_is_killed_has_what_it_acknowledged_and_takes_the_rest_aga
     began = time.monotonic()
     with pytest.raises(Retryable, match="send all again later"):
         stream.put(records(100, 10))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     broker.start()
     for _ in range(20):
         try:

@@ -12,7 +12,8 @@ from provisioning import certificate_authority, secure_files
 from provisioning.broker.denial_log import DenialLog
 from provisioning.registry.sqlite import LocalRegistry
 from standalone.child_processes import trim
-from tests.provisioning.mosquitto import MOSQUITTO, Broker, Files, Peer, until
+from tests.provisioning.mosquitto import MOSQUITTO, Broker, Files, Peer
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 

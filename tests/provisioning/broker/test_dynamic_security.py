@@ -19,7 +19,8 @@ from provisioning.broker.access_reconciler import CUT_OFF_SECONDS
 from provisioning.certificate_authority import Authority
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
-from tests.provisioning.mosquitto import MOSQUITTO, SIMULATED, Broker, Files, Peer, until
+from tests.provisioning.mosquitto import MOSQUITTO, SIMULATED, Broker, Files, Peer
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 
@@ -133,7 +134,7 @@ def test_no_certificate_no_connection(broker: Broker) -> None:
 def test_plain_text_on_the_tls_port_is_refused(broker: Broker) -> None:
 
     def greet() -> tuple[bytes, None]:
-        with socket.create_connection(("127.0.0.1", broker.tls_port), timeout=5) as plain:
+        with socket.create_connection(("127.0.0.1", broker.tls_port), timeout=60) as plain:
             plain.sendall(bytes.fromhex("100c 0004 4d515454 04 02 000a 0000"))
             answer = plain.recv(64)
             return b"" if answer.startswith(b"\x15") else answer, None  # a TLS alert is no answer
@@ -172,7 +173,7 @@ def test_a_revoked_certificate_is_refused_also_by_a_resumed_session(broker: Brok
     context.load_cert_chain(a.certificate, a.key)
 
     def greet(session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
-        plain = socket.create_connection(("127.0.0.1", broker.tls_port), timeout=5)
+        plain = socket.create_connection(("127.0.0.1", broker.tls_port), timeout=60)
         with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as line:
             line.sendall(bytes.fromhex("100d 0004 4d515454 04 02 000a 0001 41"))
             return line.recv(4), line.session
@@ -295,7 +296,7 @@ def test_an_import_under_way_restarts_nothing_and_holds_up_no_retirement(
         time.sleep(0.4)
     assert truck.lost
     assert broker.restarts == 0
-    until(lambda: _may_publish(broker, last, "T5-29"), 30)  # 180 trucks, on a machine that does other work
+    until(lambda: _may_publish(broker, last, "T5-29"))  # 180 trucks, on a machine that does other work
     until(lambda: broker.restarts == 1)
 
 

@@ -204,7 +204,7 @@ def test_garbage_gets_an_answer_that_says_nothing(depot: Depot, body: bytes, sta
 
     context = ssl.create_default_context(cadata=depot.registry.authority())
     body = body.replace(b"CERTIFICATE", json.dumps(depot.registry.authority())[1:-1].encode())
-    connection = http.client.HTTPSConnection("127.0.0.1", depot.server.port, context=context, timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", depot.server.port, context=context, timeout=60)
     connection.request("POST", "/v1/enroll", body)
     response = connection.getresponse()
     assert response.status == status

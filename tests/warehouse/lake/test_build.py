@@ -130,7 +130,7 @@ def test_killed_anywhere_and_run_again(fleet: Fleet, kills: int) -> None:
         build = subprocess.Popen(
             command, env=environment(), cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         stage = fleet.folder / "lake" / ".stage"
         while build.poll() is None and not stage.exists() and time.monotonic() < deadline:
             time.sleep(0.002)

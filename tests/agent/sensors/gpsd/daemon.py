@@ -79,7 +79,7 @@ class Gpsfake:
         group = self._process.pid
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+            self._process.wait(60)
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
-        self._process.wait(5)
+        self._process.wait(60)

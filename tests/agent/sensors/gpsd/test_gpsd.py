@@ -15,8 +15,8 @@ from agent.sensors.gpsd.receiver import LATITUDE, LONGITUDE
 from agent.sensors.gpsd.sensor import GpsdSensor
 from agent.timing.clock import SystemClock
 from tests.agent.sensors.gpsd.daemon import GPSFAKE, WHY, Gpsfake
-from tests.agent.sensors.waiting import expect
 from tests.processes import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(GPSFAKE is None, reason=WHY)
 
@@ -41,7 +41,7 @@ def samples(recording: Callable[[str], Path]) -> dict[str, list[Taken]]:
     samplers = {name: Sampler("t1", [sensor], SystemClock()) for name, sensor in sensors.items()}
     taken: dict[str, list[Taken]] = {name: [] for name in LOGS}
     try:
-        expect(lambda: all(sensor._receivers for sensor in sensors.values()), 30)
+        until(lambda: all(sensor._receivers for sensor in sensors.values()))
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             for name, sampler in samplers.items():
@@ -107,7 +107,7 @@ def test_a_receiver_with_the_right_date_dates_the_samples(tmp_path: Path) -> Non
     sensor = GpsdSensor(f"127.0.0.1:{fake.port}", interval=1)
     sampler = Sampler("t1", [sensor], SystemClock())
     try:
-        expect(lambda: sampler.sample().fix is not None, 30)
+        until(lambda: sampler.sample().fix is not None)
         sample = sampler.sample()
         assert sample.fix is not None
         assert abs(sample.fix - datetime.now(UTC)) < timedelta(seconds=30)
@@ -127,9 +127,9 @@ def test_a_gpsd_that_is_killed_and_started_again_is_found_again(
         for _ in range(2):
             fake = Gpsfake(log, port=port)
             try:
-                expect(lambda: {LATITUDE, LONGITUDE} <= sensor.read(datetime.now(UTC)).values.keys(), 30)
+                until(lambda: {LATITUDE, LONGITUDE} <= sensor.read(datetime.now(UTC)).values.keys())
             finally:
                 fake.close()
-            expect(lambda: sensor._link.failing)
+            until(lambda: sensor._link.failing)
     finally:
         sensor.close()

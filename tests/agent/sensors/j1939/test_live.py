@@ -1,6 +1,7 @@
 """A truck's bus end to end: a real capture on a virtual bus, at its own pace × n, through the live sensor."""
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,12 +21,12 @@ from agent.sensors.merge import merge
 from agent.sensors.odometer import OdometerBelief
 from agent.sensors.plausibility import Disagreement
 from contract.telemetry import Telemetry
-from tests.agent.sensors.waiting import expect
 
 can = pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
 
 from agent.sensors.can_playback import CaptureBus  # noqa: E402
 from agent.sensors.can_sensor import BUS_OFF, BusSensor  # noqa: E402 - behind the skip
+from tests.waiting import until  # noqa: E402
 
 TRUCK = "j1939/css_truck_idle_11111111.log"
 KEY_ON = "j1939/css_24v_keyon_FCBF0606_2058.log"
@@ -45,7 +46,7 @@ def bus(request: pytest.FixtureRequest) -> Iterator[Any]:
 @pytest.fixture
 def sensor(bus: Any, request: pytest.FixtureRequest) -> Iterator[J1939Sensor]:
     one = J1939Sensor(f"virtual:{request.node.name}", interval=60)
-    expect(lambda: len(can.interfaces.virtual.channels[request.node.name]) == 2)
+    until(lambda: len(can.interfaces.virtual.channels[request.node.name]) == 2)
     yield one
     one.close()
 
@@ -74,7 +75,7 @@ def test_a_capture_at_pace_decodes_to_its_figures(
         if sent % 2000 == 1999:
             readings.append(sensor.read(NOW))
     play.shutdown()
-    expect(lambda: sensor.counts["frames"] == sent)
+    until(lambda: sensor.counts["frames"] == sent)
     reading = sensor.read(NOW)
     for leaf, title in (
         (RPM, "PGN 61444 SA 0 rpm"),
@@ -100,9 +101,9 @@ def test_a_recording_by_its_own_address_needs_no_bus(
     (codes,) = capture_stats[KEY_ON]["dm1_multipacket"]
     one = J1939Sensor(f"capture:{recording(KEY_ON)}?speed=20", interval=60)
     try:
-        expect(lambda: one.read(NOW).values.get(RPM) == 0.0)
-        expect(lambda: one.read(NOW).values.get("engine_diagnostics.battery_voltage") == 22.35)
-        expect(lambda: len(one.read(NOW).values.get(ACTIVE_FAULTS, ())) == codes.count("SPN"))
+        until(lambda: one.read(NOW).values.get(RPM) == 0.0)
+        until(lambda: one.read(NOW).values.get("engine_diagnostics.battery_voltage") == 22.35)
+        until(lambda: len(one.read(NOW).values.get(ACTIVE_FAULTS, ())) == codes.count("SPN"))
         assert one.read(NOW).quality["engine_diagnostics.oil_pressure"] == "error"
     finally:
         one.close()
@@ -115,22 +116,22 @@ def test_before_anything_is_heard_nothing_is_available(sensor: J1939Sensor) -> N
 
 def test_what_is_heard_is_read(bus: Any, sensor: J1939Sensor) -> None:
     bus.send(engine_speed(700))
-    expect(lambda: sensor.read(NOW).values == {RPM: 700.0})
+    until(lambda: sensor.read(NOW).values == {RPM: 700.0})
 
 
 def test_remote_and_fd_frames_are_passed_over(bus: Any, sensor: J1939Sensor) -> None:
     bus.send(can.Message(arbitration_id=0x0CF00400, is_remote_frame=True, dlc=8))
     bus.send(can.Message(arbitration_id=0x0CF00400, is_fd=True, data=bytes(8)))
-    expect(lambda: sensor.counts["skipped"] == 2)
+    until(lambda: sensor.counts["skipped"] == 2)
     assert sensor.read(NOW).values == {}
 
 
 def test_error_frames_are_counted_and_bus_off_is_an_error_until_a_frame_comes(bus: Any, sensor: J1939Sensor) -> None:
     bus.send(can.Message(arbitration_id=BUS_OFF, is_error_frame=True))
-    expect(lambda: set(sensor.read(NOW).quality.values()) == {"error"})
+    until(lambda: set(sensor.read(NOW).quality.values()) == {"error"})
     assert sensor.counts["bus_errors"] == 1
     bus.send(engine_speed(700))
-    expect(lambda: "error" not in sensor.read(NOW).quality.values())
+    until(lambda: "error" not in sensor.read(NOW).quality.values())
 
 
 def test_two_units_that_contradict_each_other_are_logged_once(
@@ -140,8 +141,8 @@ def test_two_units_that_contradict_each_other_are_logged_once(
     for _ in range(3):
         bus.send(engine_speed(700))
         bus.send(engine_speed(1500, source=3))
-        expect(lambda: sensor.read(NOW).values.get(RPM) == 700.0)
-    expect(lambda: sensor.counts["frames"] == 6)
+        until(lambda: sensor.read(NOW).values.get(RPM) == 700.0)
+    until(lambda: sensor.counts["frames"] == 6)
     sensor.read(NOW)
     told = [record.message for record in caplog.records if "sources_disagree" in record.message]
     assert len(told) == 1
@@ -150,9 +151,9 @@ def test_two_units_that_contradict_each_other_are_logged_once(
 
 def test_an_odometer_that_leaps_is_implausible(bus: Any, sensor: J1939Sensor) -> None:
     bus.send(odometer(1000))
-    expect(lambda: sensor.read(NOW).values.get("odometer_reading") == 1000.0)
+    until(lambda: sensor.read(NOW).values.get("odometer_reading") == 1000.0)
     bus.send(odometer(900_000))
-    expect(lambda: sensor.read(NOW).quality.get("odometer_reading") == "implausible")
+    until(lambda: sensor.read(NOW).quality.get("odometer_reading") == "implausible")
 
 
 def test_close_leaves_no_thread_and_no_bus(bus: Any, sensor: J1939Sensor, request: pytest.FixtureRequest) -> None:
@@ -207,22 +208,24 @@ def test_an_interface_that_vanishes_is_an_error_and_is_opened_again(monkeypatch:
     recorder = Recorder()
     one = BusSensor(CanAddress("socketcan", "can0"), recorder)
     try:
-        expect(lambda: len(recorder.heard) == 3 and not lives)
-        expect(lambda: one.read(NOW).quality == {RPM: "error"})
+        until(lambda: len(recorder.heard) == 3 and not lives)
+        until(lambda: one.read(NOW).quality == {RPM: "error"})
     finally:
         one.close()
 
 
 def test_a_read_does_not_wait_for_a_bus_that_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_bus(self: CanAddress, filters: object = None) -> Flaky:
-        time.sleep(1)
+        assert let.wait(90)
         return Flaky()
+
+    let = threading.Event()
 
     monkeypatch.setattr(CanAddress, "open", open_bus)
     one = J1939Sensor("virtual:x", interval=60)
-    before = time.monotonic()
     assert one.read(NOW).values == {}
-    assert time.monotonic() - before < 0.5
+    assert not let.is_set()
+    let.set()
     one.close()
 
 

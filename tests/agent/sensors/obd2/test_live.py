@@ -16,7 +16,7 @@ from agent.sensors.obd2.asker import REST, SILENCE, SPACING, TRIES, Asker
 from agent.sensors.obd2.decoder import Obd2Decoder
 from agent.sensors.obd2.pids import PIDS
 from agent.sensors.obd2.sensor import Obd2Sensor
-from tests.agent.sensors.waiting import expect
+from tests.waiting import until
 
 can = pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
 
@@ -142,7 +142,7 @@ def unit(bus: Any) -> Iterator[list[int]]:
 def test_a_van_that_is_asked_answers(unit: list[int], request: pytest.FixtureRequest) -> None:
     sensor = Obd2Sensor(f"virtual:{request.node.name}", interval=60)
     try:
-        expect(lambda: len(sensor.read(NOW).values) == 6)
+        until(lambda: len(sensor.read(NOW).values) == 6)
         assert sensor.read(NOW).values[RPM] == 1726.0
     finally:
         sensor.close()
@@ -151,9 +151,9 @@ def test_a_van_that_is_asked_answers(unit: list[int], request: pytest.FixtureReq
 def test_a_sensor_told_not_to_ask_only_listens(unit: list[int], bus: Any, request: pytest.FixtureRequest) -> None:
     sensor = Obd2Sensor(f"virtual:{request.node.name}?ask=no", interval=60)
     try:
-        expect(lambda: len(can.interfaces.virtual.channels[request.node.name]) == 2)
+        until(lambda: len(can.interfaces.virtual.channels[request.node.name]) == 2)
         bus.send(can.Message(arbitration_id=0x7E8, data=answer(0x0C), is_extended_id=False))
-        expect(lambda: sensor.read(NOW).values == {RPM: 1726.0})
+        until(lambda: sensor.read(NOW).values == {RPM: 1726.0})
         time.sleep(0.3)
         assert unit == []
     finally:
@@ -164,6 +164,6 @@ def test_a_recorded_drive_plays_by_its_address(recording: Callable[[str], Path])
     path = recording("obd2/css_car_3BA199E2_0164_part1.log.gz")
     sensor = Obd2Sensor(f"capture:{path}?speed=100", interval=60)
     try:
-        expect(lambda: len(sensor.read(NOW).values) == 6)
+        until(lambda: len(sensor.read(NOW).values) == 6)
     finally:
         sensor.close()

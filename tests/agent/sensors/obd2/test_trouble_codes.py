@@ -14,7 +14,7 @@ from agent.sensors.obd2.asker import Asker
 from agent.sensors.obd2.decoder import Obd2Decoder
 from agent.sensors.obd2.sensor import Obd2Sensor
 from agent.sensors.obd2.trouble_codes import PENDING, PERIODS, STORED, code
-from tests.agent.sensors.waiting import expect
+from tests.waiting import until
 
 can = pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
 
@@ -177,15 +177,15 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Obd2Senso
 def test_a_long_list_is_asked_for_and_told_to_go_on(vehicle: Vehicle, opened: Callable[..., Obd2Sensor]) -> None:
     sensor = opened()
     ten = " ".join(f"P03{number:02X}" for number in range(1, 11))
-    expect(lambda: sensor.read(NOW).values.get(TROUBLE_CODES) == ten)
-    expect(lambda: sensor.read(NOW).values.get(PENDING_CODES) == "none")
-    expect(lambda: sensor.read(NOW).values.get(LAMP) is True)
+    until(lambda: sensor.read(NOW).values.get(TROUBLE_CODES) == ten)
+    until(lambda: sensor.read(NOW).values.get(PENDING_CODES) == "none")
+    until(lambda: sensor.read(NOW).values.get(LAMP) is True)
     assert sensor.read(NOW).values[RPM] == 1726.0
 
 
 def test_a_sensor_told_not_to_ask_tells_nobody_to_go_on(vehicle: Vehicle, opened: Callable[..., Obd2Sensor]) -> None:
     sensor = opened("?ask=no")
-    expect(lambda: sensor._link._thread.is_alive())
+    until(lambda: sensor._link._thread.is_alive())
     vehicle._take(vehicle._listens, b"\x01\x03")
     time.sleep(0.5)
     assert [data for _, data in vehicle.heard] == [b"\x01\x03"]
