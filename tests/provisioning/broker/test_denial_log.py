@@ -37,8 +37,14 @@ class Watch:
         self.refusals = DenialLog(broker.folder / "mosquitto.log", self.clock)
 
     def told(self) -> list[str]:
+        """What was told of clients.
+
+        Whether a refused handshake is told as an unknown peer's at once or when its time is up depends on how much of
+        it mosquitto finds when it accepts; and `Broker` itself connects once, to see the port open.
+        """
         self.refusals.look()
-        return [one.getMessage() for one in self._caplog.records if one.name == "provisioning.broker.denial_log"]
+        said = [one.getMessage() for one in self._caplog.records if one.name == "provisioning.broker.denial_log"]
+        return [one for one in said if "connection_anonymous" not in one and "unexpected eof" not in one]
 
     def stranger(self, certificate: Path | None = None, key: Path | None = None) -> Peer:
         ca = self.broker.registry.folder / "ca.pem"
