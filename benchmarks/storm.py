@@ -77,7 +77,7 @@ def run(count: int, backlog: int, folder: Path) -> bool:
             installation.drive(count, "--mode", "fleet", "--ramp", "10000", "--drain", "120")
             print(f"all connected after {_connected(installation, count):.1f} s", flush=True)
             observer.live_from = timestamps.from_ms(machine_clock.now_ms())
-            drained = _drained(installation, observer, count * backlog, began)
+            drained = _drained(installation, observer, count, began)
             live = list(observer.latencies)
             record.fault("draining", machine_clock.now_ms() - round(drained * 1000), f"{count * backlog:,} samples")
             code = installation.end("trucks", 180)
@@ -103,11 +103,14 @@ def _connected(installation: Installation, count: int) -> float:
     return time.monotonic() - began
 
 
-def _drained(installation: Installation, observer: Observer, wanted: int, began: float) -> float:
-    """Seconds from `began` until nothing waits on the trucks and the store holds the backlog."""
+def _drained(installation: Installation, observer: Observer, count: int, began: float) -> float:
+    """Seconds from `began` until the store holds all but what is on its way: a sample a truck, no more.
+
+    The trucks stay there meanwhile, since what the broker drops can only come from them.
+    """
     while time.monotonic() - began < PATIENCE_S:
         progress = sent_ledger.progress(installation.ledger)
-        if observer.stored >= wanted and progress.get("pending", 1) <= progress.get("online", 0):
+        if progress and progress["online"] == count and observer.stored >= progress["sampled"] - count:
             break
         time.sleep(0.2)
     return time.monotonic() - began

@@ -192,10 +192,15 @@ def _uplink(figures: Mapping[str, int]) -> Iterator[Metric]:
     waiting = GaugeMetricFamily(
         "milepost_uplink_unacknowledged_messages", "Messages handed out and not committed yet", labels=("session",)
     )
+    dropped = GaugeMetricFamily(
+        "milepost_broker_dropped_messages", "Messages that the broker acknowledged and dropped since its start"
+    )
     for session in ("live", "backlog") if figures else ():
         connected.add_metric((session,), figures[f"{session}_connected"])
         waiting.add_metric((session,), figures[f"{session}_unacknowledged"])
-    yield from (connected, waiting)
+    if figures:
+        dropped.add_metric((), figures["broker_dropped"])
+    yield from (connected, waiting, dropped)
 
 
 def _expiry(figures: Mapping[str, float]) -> Iterator[Metric]:

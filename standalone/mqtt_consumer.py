@@ -36,6 +36,8 @@ _GROUP = 500
 _RECORDS = 1_000
 """In one commit, about: the other session's messages wait for as long as that takes."""
 _CONNECT_SECONDS = 15.0
+_DROPPED = "$SYS/broker/publish/messages/dropped"
+"""mosquitto counts here, since its start, what it acknowledged to a sender and had no room to keep for a receiver."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 Unpack = Callable[[Delivery], list[Any]]
@@ -55,13 +57,15 @@ class Hearing:
 
     filters: at QoS 1. left: filters that an earlier release had subscribed under this session's name; what they have
     brought already is still handed out and stored. window: messages that the broker hands out without an
-    acknowledgement. answers_time: whether the trucks' questions for the time are answered.
+    acknowledgement. answers_time: whether the trucks' questions for the time are answered. watches_drops: whether it
+    hears how many messages the broker has dropped.
     """
 
     filters: tuple[str, ...]
     left: tuple[str, ...] = ()
     window: int = 1_000
     answers_time: bool = False
+    watches_drops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ class MqttConsumer:
         self._stopping = threading.Event()
         self._session = 0
         self._at_work = 0
-        self._time_subscription: int | None = None
+        self._optional: dict[int, str] = {}
+        self.dropped = 0
+        """Messages that the broker says it has dropped since its start; 0 too where it does not say."""
         self._worker = threading.Thread(target=self._work, name=client_id, daemon=True)
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=True
@@ -177,14 +183,21 @@ class MqttConsumer:
         if self._hearing.left:
             client.unsubscribe(list(self._hearing.left))
         if self._hearing.answers_time:
-            self._time_subscription = client.subscribe(topics.TIME_ASK, options=SubscribeOptions(qos=0))[1]
+            self._try_to_hear(client, topics.TIME_ASK)
+        if self._hearing.watches_drops:
+            self._try_to_hear(client, _DROPPED)
+
+    def _try_to_hear(self, client: mqtt.Client, topic: str) -> None:
+        """What a broker's own access list may lack: trucks then have no cloud time, and drops are not counted."""
+        if (mid := client.subscribe(topic, options=SubscribeOptions(qos=0))[1]) is not None:
+            self._optional[mid] = topic
 
     def _on_subscribe(
         self, _client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
-        if mid == self._time_subscription:  # a broker's own access list may lack it: trucks then have no cloud time
+        if (topic := self._optional.pop(mid, None)) is not None:
             if codes[0].is_failure:
-                log.warning("time_asks_not_heard broker=%s topic=%s reason=%s", self._url, topics.TIME_ASK, codes[0])
+                log.warning("not_heard broker=%s topic=%s reason=%s", self._url, topic, codes[0])
             return
         if any(code.is_failure for code in codes):
             log.error("subscribe_refused broker=%s reasons=%s", self._url, [str(code) for code in codes])
@@ -202,7 +215,22 @@ class MqttConsumer:
         if message.topic.endswith("/time/ask"):
             self._republish(message, now)
             return
+        if message.topic == _DROPPED:
+            self._note_dropped(bytes(message.payload))
+            return
         self._arrivals.put(_Arrival(message.topic, bytes(message.payload), message.mid, now, self._session))
+
+    def _note_dropped(self, payload: bytes) -> None:
+        if not payload.isdigit():
+            return
+        known, self.dropped = self.dropped, int(payload)
+        if self.dropped > known:
+            log.warning(
+                "broker_dropped messages=%d broker=%s: it had acknowledged them and its queue was full; the trucks are "
+                "asked for the samples in them",
+                self.dropped - known,
+                self._url,
+            )
 
     def _republish(self, message: mqtt.MQTTMessage, now: int) -> None:
         """Publish what the rules make of a message, at once: the round trip bounds the error of the time told."""

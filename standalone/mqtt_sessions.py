@@ -16,7 +16,7 @@ from standalone.mqtt_consumer import Hearing, MqttConsumer, Submit, Unpack, item
 _BACKLOG = Hearing(tuple(each for each in topics.UPLINK if each != topics.LIVE), window=100)
 """Batches are up to 128 KB each: some 12 MB that the broker hands out at once."""
 
-_LIVE = Hearing((topics.LIVE,), left=_BACKLOG.filters, answers_time=True)
+_LIVE = Hearing((topics.LIVE,), left=_BACKLOG.filters, answers_time=True, watches_drops=True)
 
 
 class MqttSessions:
@@ -79,9 +79,10 @@ class MqttSessions:
         """For /healthz and /metrics.
 
         Returns:
-            For each session, `live` and `backlog`: `…_connected` (0 or 1) and `…_unacknowledged` messages.
+            For each session, `live` and `backlog`: `…_connected` (0 or 1) and `…_unacknowledged` messages; and
+            `broker_dropped`, the messages that the broker has acknowledged and dropped since its start.
         """
-        found = {}
+        found = {"broker_dropped": self._live.dropped}
         for name, session in self._sessions.items():
             found[f"{name}_connected"] = int(session.connected)
             found[f"{name}_unacknowledged"] = session.unacknowledged

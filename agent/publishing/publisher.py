@@ -24,6 +24,7 @@ from agent.publishing.broker_refusals import BrokerRefusals, LastRefusal
 from agent.publishing.data_budget import DataBudget
 from agent.publishing.delivery_marks import DeliveryMarks
 from agent.publishing.rate_limiter import RateLimiter, with_lanes
+from agent.publishing.report_times import ReportTimes
 from agent.publishing.send_queue import SendQueue
 from agent.publishing.status_reports import Configured
 from agent.publishing.tally import Tally
@@ -109,8 +110,7 @@ class Publisher:
         self._marks = DeliveryMarks(buffer, clock.monotonic, self._now)
         self._refusals = BrokerRefusals(clock, lambda notes: self._guarded(lambda: buffer.note(notes)))
         self._blocked = _LONGEST_SLEEP
-        self._report_at, self._report_seconds = 0.0, settings.report_interval
-        self._told_pending = False
+        self._reports = ReportTimes(settings.report_interval, clock.monotonic)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Connected: self._on_connected,
             NotConnected: self._on_not_connected,
@@ -141,8 +141,7 @@ class Publisher:
         )
         self._budget.configure(settings.daily_budget, settings.interval)
         self._gathering.set_seconds(settings.send_interval)
-        self._report_at += settings.report_interval - self._report_seconds
-        self._report_seconds = settings.report_interval
+        self._reports.set_seconds(settings.report_interval)
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -175,7 +174,7 @@ class Publisher:
                 break
         if self._marks.flush_due(travelling=bool(self._lanes.in_flight)):
             self._marked()
-        if self.connected and (self._clock.monotonic() >= self._report_at or self._has_drained()):
+        if self.connected and (self._reports.due() or self._has_drained()):
             self._report()
 
     def ask_time(self) -> None:
@@ -358,11 +357,11 @@ class Publisher:
 
     def _has_drained(self) -> bool:
         """Whether the last report told of samples that waited, and none do now: what it told is not asked for."""
-        return self._told_pending and self._lanes.idle() and not self._marks
+        return self._reports.told_pending and self._lanes.idle() and not self._marks
 
     def _report(self, gone: Ranges | None = None) -> None:
-        self._report_at = self._clock.monotonic() + self._report_seconds
-        self._told_pending = bool((counts := self._guarded(self._buffer.counts)) and counts.pending)
+        counts = self._guarded(self._buffer.counts)
+        self._reports.told(pending=bool(counts and counts.pending))
         own = self._guarded(lambda: status_reports.report(self._buffer, gone, self._losses.runs))
         for payload in ([own] if own else []) + (self._guarded(lambda: status_reports.closed(self._buffer)) or []):
             self._publish(self._routes.report, payload)

@@ -220,7 +220,7 @@ _OWN_ROLES: list[Json] = [
         "rolename": COLLECTOR,
         "acls": [
             *(_acl("publishClientSend", topic) for topic in ("fleet/+/resend", "fleet/+/config", "fleet/+/time")),
-            *(_acl(kind, "fleet/#") for kind in _HEARING),
+            *(_acl(kind, topic) for kind in _HEARING for topic in ("fleet/#", "$SYS/broker/publish/messages/dropped")),
         ],
     },
     {

@@ -33,7 +33,7 @@ log = getLogger(__name__)
 _SAMPLING_S = 0.1
 """Of a turn goes into samples: while thousands of tours are made up at the start, the sockets must not wait."""
 
-_REPORT_S = 900.0
+_REPORT_LOOK_S = 1.0
 _LAST_REPORT_S, _REPORTS_A_SECOND = 2.0, 100
 _PROGRESS_S = 1.0
 _PROGRESS_SHARE = 50
@@ -140,9 +140,9 @@ class FleetLoop:
         for at, truck in enumerate(self.trucks):
             self._later(began + at / self._settings.ramp, lambda truck=truck: self._connect(truck))  # type: ignore[misc]
             self._next_tick(truck, self._first(truck))
-            self._later(began + _REPORT_S * self._dice.uniform(0.9, 1.1), lambda truck=truck: self._report(truck))  # type: ignore[misc]
         self._later(began + KEEPALIVE_S / 4, self._look_after)
         self._later(began, self._progress)
+        self._later(began, self._report)
         self._later(began + _LAST_REPORT_S, self._report_at_the_end)
 
     @property
@@ -303,10 +303,9 @@ class FleetLoop:
             self._later(time.monotonic(), lambda: self._connect(truck))
         (self._away.discard if reachable else self._away.add)(truck.truck_id)
 
-    def _report(self, truck: FleetTruck) -> None:
-        truck.report()
-        self._dirty.add(truck)
-        self._later(time.monotonic() + _REPORT_S, lambda: self._report(truck))
+    def _report(self) -> None:
+        self._dirty.update(truck for truck in self.trucks if truck.report_where_due())
+        self._later(time.monotonic() + _REPORT_LOOK_S, self._report)
 
     def _report_at_the_end(self) -> None:
         """No later sample shows what is missing before it, and a report may be lost too: so again and again."""

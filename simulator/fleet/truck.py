@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 from logging import getLogger
+from zlib import crc32
 
 from pydantic import ValidationError
 
+from agent.publishing.report_times import ReportTimes
 from agent.sampling.since_last import GROUP, fitted, group
 from agent.sensors.merge import merge
 from contract import codec, machine_clock, timestamps, topics
@@ -31,6 +33,7 @@ ACK_TIMEOUT_S = 60.0
 _IN_FLIGHT = 20
 _BATCH_ROWS, _BATCH_BYTES = 100, 96 * 1024
 _MAX_RANGES = 1000
+_REPORT_S = 900.0
 
 
 class FleetTruck:
@@ -62,7 +65,8 @@ class FleetTruck:
         self._packet = 0
         self._backlog = True
         self._read_to = 0
-        self._told_pending = False
+        phase = crc32(truck_id.encode()) / 2**32  # or a fleet that came back together would report together for ever
+        self._reports = ReportTimes(_REPORT_S * (0.9 + 0.2 * phase), time.monotonic)
 
     # -- sampling
 
@@ -146,11 +150,17 @@ class FleetTruck:
 
     # -- what it says
 
+    def report_where_due(self) -> bool:
+        """Report if it is time to; whether it was."""
+        if due := self.online and self._reports.due():
+            self.report()
+        return due
+
     def report(self, gone: Ranges | None = None) -> None:
         """What the ledger holds of this truck's stream (contract.control_messages.Report)."""
         done = Ranges.of_numbers(seq for _, seq in self.acked)
         pending = list(self._ledger.pending_ranges(self.number) - done)
-        self._told_pending = bool(pending)
+        self._reports.told(pending=bool(pending))
         if len(pending) > _MAX_RANGES:  # claiming too much as pending only delays an ask
             pending = [*pending[: _MAX_RANGES - 1], (pending[_MAX_RANGES - 1][0], pending[-1][1])]
         self._say(
@@ -188,7 +198,7 @@ class FleetTruck:
             size += len(body) + 1
         if not chosen:
             self._backlog = False
-            if self._told_pending:  # nobody asks for what was told to wait here, and the broker may have lost it
+            if self._reports.told_pending:  # nobody asks for what was told to wait, and the broker may have lost it
                 self.report()
             return
         self._read_to = chosen[-1][0]

@@ -163,6 +163,7 @@ def test_both_sessions_survive_kills_of_the_collector(broker: Broker, tmp_path: 
         found = httpx.get(f"{ready['http']}/healthz", timeout=60).json()["uplink"]
         assert found == {
             "live_connected": 1, "live_unacknowledged": 0, "backlog_connected": 1, "backlog_unacknowledged": 0,
+            "broker_dropped": 0,
         }  # fmt: skip
         metrics = httpx.get(f"{ready['http']}/metrics", timeout=60).text
         assert 'milepost_uplink_connected{session="backlog"} 1.0' in metrics

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from agent.buffer.sqlite import SqliteBuffer
+from agent.publishing.report_times import ReportTimes
+from tests.agent.fakes import TruckClock
 from tests.agent.live import Broker, Listener
 from tests.agent.publishing.test_slow_line import SAMPLE
 from tests.agent.trucks import TRUCK, Truck
@@ -23,3 +25,34 @@ def test_a_report_follows_when_what_waited_is_sent(broker: Broker, listener: Lis
     finally:
         truck.end()
     assert len(listener.of("report")) <= 3  # the last at its end
+
+
+def test_the_report_that_nothing_waits_is_repeated_since_a_full_broker_drops_what_it_acknowledged() -> None:
+    """Others are not: each costs data."""
+    clock = TruckClock()
+    times = ReportTimes(900, clock.monotonic)
+
+    def waits() -> int:
+        """Seconds until the next is due."""
+        for seconds in range(2_000):
+            if times.due():
+                return seconds
+            clock.passes(1)
+        raise AssertionError
+
+    times.told(pending=False)
+    assert waits() == 900
+    times.told(pending=True)
+    assert waits() == 900
+    found = []
+    for _ in range(4):
+        times.told(pending=False)
+        found.append(waits())
+    assert found == [60, 240, 900, 900]
+    times.told(pending=True)
+    times.told(pending=False)
+    times.told(pending=True)
+    assert waits() == 900
+    times.set_seconds(30)
+    times.told(pending=False)
+    assert waits() == 30
