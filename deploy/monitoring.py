@@ -69,10 +69,7 @@ def alarms(functions: list[str], rules: list[str], tables: list[str]) -> Resourc
             "AWS/DynamoDB", "ReadThrottleEvents", {"TableName": {"Ref": table}}, periods=3,
         )  # fmt: skip
     made["BeaconFailing"] = _beacon_failing()
-    made["FleetSilent"] = _alarm(
-        "No truck has sent anything for an hour; look at the rules' alarms, then at IoT Core's connections.",
-        "AWS/Kinesis", "IncomingRecords", {"StreamName": {"Ref": "TelemetryStream"}}, below=1, periods=12,
-    )  # fmt: skip
+    made["FleetSilent"] = _fleet_silent()
     for archive in ("TelemetryArchive", "ClicksArchive"):
         made[f"{archive}Stale"] = _alarm(
             f"{archive}: nothing reached S3 for two hours.", "AWS/Firehose", "DeliveryToS3.DataFreshness",
@@ -111,6 +108,30 @@ def _beacon_failing() -> dict[str, Any]:
     }
     either = {name: {"Fn::If": ["HasApi", by_api["Properties"][name], said]} for name, said in by_url.items()}
     return {**by_api, "Properties": {**by_api["Properties"], **either}}
+
+
+def _fleet_silent() -> dict[str, Any]:
+    """By the records of the stream, without those of the canary: it sends one at each call."""
+    alarm = _alarm(
+        "No truck has sent anything for an hour; look at the rules' alarms, then at IoT Core's connections.",
+        "AWS/Kinesis", "IncomingRecords", {"StreamName": {"Ref": "TelemetryStream"}}, below=1,
+    )  # fmt: skip
+    properties = alarm["Properties"]
+    of_stream = {name: properties.pop(name) for name in ("Namespace", "MetricName", "Dimensions")}
+    of_canary = {
+        "Namespace": "AWS/Lambda",
+        "MetricName": "Invocations",
+        "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": "CanaryFunction"}}],
+    }
+    sums = {"Stat": properties.pop("Statistic"), "Period": 12 * properties.pop("Period")}
+    sent = {"Id": "sent", "MetricStat": {"Metric": of_stream, **sums}}
+    with_canary = [
+        {"Id": "trucks", "Expression": "FILL(sent, 0) - FILL(canary, 0)", "Label": "Records of trucks"},
+        {**sent, "ReturnData": False},
+        {"Id": "canary", "MetricStat": {"Metric": of_canary, **sums}, "ReturnData": False},
+    ]
+    properties["Metrics"] = {"Fn::If": ["HasCanary", with_canary, [sent]]}
+    return alarm
 
 
 def _service(name: str) -> dict[str, Any]:
