@@ -57,6 +57,10 @@ def init(  # noqa: PLR0913 - one parameter an option
         bool, typer.Option("--clock-is-right", help="Make a CA although the clock looks wrong (before 2026, or 2046).")
     ] = False,
     ca_key_uri: CaKeyUri = None,
+    replace_ca: Annotated[
+        bool, typer.Option("--replace-ca", help="Make a new CA for one that is lost: every truck must enroll anew.")
+    ] = False,
+    yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     data_dir: DataDirectory = None,
@@ -66,8 +70,12 @@ def init(  # noqa: PLR0913 - one parameter an option
 
     Again is harmless: what is there stays, and what changed is brought up to date.
     """
-    wish = Wish(tuple(host or ()), listen, mqtt_port, https_port, clock_is_right, ca_key_uri)
+    wish = Wish(tuple(host or ()), listen, mqtt_port, https_port, clock_is_right, ca_key_uri, replace_ca)
     with opened(config, data_dir, wish=wish) as ours:
+        if replace_ca and ours.registry.uses_claims:
+            raise Misconfigured("--replace-ca is for a box: AWS IoT has a CA of its own")
+        if replace_ca and not dry_run:
+            sure("Replace the CA? Every truck must enroll anew; `provision ca rotate` would keep them.", yes=yes)
         made = ours.registry.init(dry_run=dry_run)
         words = "would make" if dry_run else "made"
         text = "\n".join(f"{words}: {one}" for one in made) or "all is there already"

@@ -16,7 +16,8 @@ from contract.cli_options import DataDir as DataDirectory
 from contract.cli_tables import show
 from contract.timestamps import from_datetime
 from provisioning import secure_files
-from provisioning.cli_options import Where, fits, opened, print_answer, shown
+from provisioning.cli_options import Listed, Where, chosen, fits, opened, print_answer, shown
+from provisioning.csv_import import EXPORTED
 from provisioning.registry import Truck
 
 After = Annotated[str | None, typer.Option(metavar="TRUCK", help="Begin behind this one: the next page.")]
@@ -82,16 +83,19 @@ def log(  # noqa: PLR0913 - one parameter an option
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Where to write; - is stdout.")],
     where: Where = None,
+    listed: Listed = None,
     data_dir: DataDirectory = None,
     config: Config = None,
 ) -> None:
-    """Write trucks as CSV: name, state, certificate, last seen, and attributes as `import` reads them. No secrets."""
+    """Write trucks as CSV: name, state, certificate, last seen, and attributes, as `import` reads them. No secrets.
+
+    An attribute that is called like one of the first columns is left out.
+    """
     with opened(config, data_dir) as ours:
-        trucks = [truck for truck in ours.registry.trucks() if fits(truck, where)]
-        attributes = sorted({key for truck in trucks for key in truck.attributes})
-        own = ["truck_id", "state", "added_at", "last_seen", "certificate", "not_after"]
+        trucks = chosen(ours.registry, None, where, listed) if where or listed else list(ours.registry.trucks())
+        attributes = sorted({key for truck in trucks for key in truck.attributes}.difference(EXPORTED))
         text = io.StringIO()
-        writer = csv.DictWriter(text, [*own, *attributes], lineterminator="\n")
+        writer = csv.DictWriter(text, [*EXPORTED, *attributes], lineterminator="\n")
         writer.writeheader()
         for truck in trucks:
             newest = truck.active[0] if truck.active else None

@@ -1,7 +1,8 @@
 """`milepost provision import FILE.csv`: thousands of trucks, interrupted anywhere and run again.
 
 The file has a header: `truck_id`, optionally `csr` (the path of a signing request, relative to the file), and any
-further columns, which become attributes. It is judged whole before anything is done. Each truck is a step that may be
+further columns, which become attributes. A file of `export` has columns besides that say what another registry knew of
+a truck: those become none. It is judged whole before anything is done. Each truck is a step that may be
 repeated; a run goes through all of them again and passes quickly over what is there.
 """
 
@@ -20,6 +21,8 @@ from provisioning.registry import Registry
 Check = Callable[[str, Mapping[str, str]], None]
 _COLUMN = "truck_id"
 _MAX_NAMED = 5
+EXPORTED = (_COLUMN, "state", "added_at", "last_seen", "certificate", "not_after")
+"""The first columns of an export: what the registry knows of a truck itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,14 @@ def read_fleet(path: Path, check: Check) -> list[TruckRow]:
 
 def _rows(path: Path, reader: "csv.DictReader[str]", wrong: list[str]) -> Iterator[TruckRow]:
     """The rows that can be read; what is wrong with the others goes to `wrong`."""
+    columns = tuple(reader.fieldnames or ())
+    left_out = EXPORTED[1:] if columns[: len(EXPORTED)] == EXPORTED else ()
     for values in reader:
         line = reader.line_num
         if None in values:
             wrong.append(f"line {line}: has more values than there are columns: quote values that hold a comma")
             continue
-        texts = {key: value.strip() for key, value in values.items() if key and value}
+        texts = {key: value.strip() for key, value in values.items() if key and value and key not in left_out}
         truck_id, csr = texts.pop(_COLUMN, ""), texts.pop("csr", "")
         attributes = {key: value for key, value in texts.items() if value}
         try:

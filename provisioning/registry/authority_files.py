@@ -92,7 +92,8 @@ class AuthorityFiles:
         if lost:
             raise Misconfigured(
                 f"{' and '.join(lost)} of {self.folder} is missing: restore ca.key and ca.pem from a backup; "
-                "only to enrol all trucks anew, remove ca.* and registry.db and say `init` again"
+                "only if there is none, `milepost provision init --replace-ca` makes a new one, and every truck must "
+                "enroll anew"
             )
 
     def check_keys(self) -> None:
@@ -119,6 +120,15 @@ class AuthorityFiles:
                 check_clock(datetime.now(UTC))
             self._make(1, key_uri)
         self.write_roots()
+
+    def replace(self, key_uri: str | None = None) -> None:
+        """Make a new CA and trust it alone; what was there, whole or not, is removed after that.
+
+        Args:
+            key_uri: as for `make_first`.
+        """
+        self._make(max([1, *self._numbered()]) + 1, key_uri)
+        self.remove_old()
 
     def begin_rotation(self, key_uri: str | None = None) -> bool:
         """Make and trust a second CA, which signs from now on.

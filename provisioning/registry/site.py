@@ -32,7 +32,8 @@ class Wish:
     """What `init` was asked for; None and () for what is to stay as it is.
 
     hosts: names and addresses by which trucks reach this machine, the first is told to them. clock_is_right: a clock
-    that cannot be right was confirmed. ca_key_uri: of a key in a PKCS #11 token that a new CA is to have.
+    that cannot be right was confirmed. ca_key_uri: of a key in a PKCS #11 token that a new CA is to have. replace_ca:
+    make a new CA in place of what is there, although every truck must then enroll anew.
     """
 
     hosts: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Wish:
     https_port: int | None = None
     clock_is_right: bool = False
     ca_key_uri: str | None = None
+    replace_ca: bool = False
 
     def over(self, before: Site) -> Site:
         """The site that is wished for, over the one of before. Misconfigured where its two ports are one."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from contract.errors import Misconfigured
 from provisioning import certificate_authority, secure_files
-from provisioning.registry import authority_files
+from provisioning.registry import audit_log, authority_files
 from provisioning.registry.audit_log import Author
 from provisioning.registry.site import Site, Wish
+from provisioning.registry.sqlite_file import revoke
 from provisioning.registry.sqlite_revocation_list import LocalRevocationList
 
 log = logging.getLogger(__name__)
@@ -30,20 +31,26 @@ class LocalAuthority(LocalRevocationList):
         files, wish = self.files, self._wish
         there = {"certificate authority (ca.key, ca.pem)": bool(files.numbers), "registry (registry.db)": self.exists}
         made = [label for label, is_there in there.items() if not is_there]
-        files.check(begun=self.exists)
-        files.check_keys()
+        replaced = wish.replace_ca and self.exists
+        if replaced:
+            made.append("certificate authority in place of the one before: every truck must enroll anew")
+        else:
+            files.check(begun=self.exists)
+            files.check_keys()
         site = wish.over(self.site)
         for host in wish.hosts:
             certificate_authority.check_host(host)
-        if not files.numbers and not wish.clock_is_right:
+        if (replaced or not files.numbers) and not wish.clock_is_right:
             authority_files.check_clock(datetime.now(UTC))
         if not dry_run:
             secure_files.private_folder(self.folder)
+            if replaced:
+                self._replace_authority()
             files.make_first(clock_is_right=wish.clock_is_right, key_uri=wish.ca_key_uri)
             self._made()
         known = json.loads((self.meta("hosts") if self.exists else None) or "[]")
         hosts = list(dict.fromkeys([*(wish.hosts or known), *_LOCAL_HOSTS]))
-        if known != hosts or not files.server_is_good():
+        if replaced or known != hosts or not files.server_is_good():
             made.append(f"server certificate (server.pem) for {', '.join(hosts)}")
             if not dry_run:
                 self._make_server(hosts)
@@ -54,6 +61,16 @@ class LocalAuthority(LocalRevocationList):
         if made and not dry_run:
             self.note("init", detail="; ".join(made))
         return made
+
+    def _replace_authority(self) -> None:
+        """What the CA before has signed is revoked first, so that a kill lets nobody in whom the new one shuts out."""
+        with self._guard:
+            with self._change() as database:
+                rows = database.execute("SELECT id FROM certificates WHERE state = 'active'").fetchall()
+                revoke(database, [row["id"] for row in rows])
+                database.execute("DELETE FROM tokens")
+                audit_log.write(database, self.author, "replace_ca", None, f"{len(rows)} certificates revoked")
+            self.files.replace(self._wish.ca_key_uri)
 
     @property
     def site(self) -> Site:

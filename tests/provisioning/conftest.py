@@ -1,5 +1,6 @@
 """A registry, and trucks with keys and certificates on disk."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from tests.provisioning.account import account, localhost, name
 from tests.provisioning.aws import CREDENTIALS, INSTALLED, Ministack
+from tests.provisioning.cli import Cli
 from tests.provisioning.depot import Depot, unlimited
 from tests.provisioning.mosquitto import Broker, Files
 
@@ -71,3 +73,12 @@ def depot(registry: LocalRegistry, tmp_path: Path) -> Iterator[Depot]:
     ):
         broker.server_changed = server.load_certificate
         yield Depot(registry, enrolment, broker, server)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    for setting in [one for one in os.environ if one.startswith("MILEPOST_")]:
+        monkeypatch.delenv(setting)
+    monkeypatch.setenv("COLUMNS", "120")
+    return Cli(monkeypatch, capsys)

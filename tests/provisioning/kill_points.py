@@ -18,6 +18,7 @@ from typing import Any
 
 from provisioning import certificate_authority
 from provisioning.registry import sqlite_file
+from provisioning.registry.site import Wish
 from provisioning.registry.sqlite import LocalRegistry
 from provisioning.settings import ProvisioningSettings
 from standalone.backup import restore
@@ -27,8 +28,8 @@ WATCHED = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symli
 SPARE_KEY = "spare.csr"
 
 
-def opened(data: Path) -> LocalRegistry:
-    return LocalRegistry(data, ProvisioningSettings())
+def opened(data: Path, wish: Wish | None = None) -> LocalRegistry:
+    return LocalRegistry(data, ProvisioningSettings(), wish=wish)
 
 
 def _registry_step(act: Callable[[LocalRegistry], Any]) -> Callable[[Path], None]:
@@ -64,8 +65,15 @@ STEPS: dict[str, Callable[[Path], None]] = {
     "retire": _registry_step(lambda registry: registry.retire("T1")),
     "ca_rotate": _registry_step(lambda registry: registry.rotate_authority()),
     "ca_finish": _registry_step(_finish),
+    "replace_ca": lambda data: _replace_authority(data),
     "restore": lambda data: void(restore(data.parent.parent / "backup", data, replace=True)),
 }
+
+
+def _replace_authority(data: Path) -> None:
+    registry = opened(data, Wish(replace_ca=True))
+    registry.init()
+    registry.close()
 
 
 def void(_: object) -> None:

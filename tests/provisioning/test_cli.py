@@ -11,47 +11,11 @@ from typing import Any
 
 import pytest
 
-import milepost
 from provisioning import certificate_authority
 from tests.provisioning.aws import Ministack
+from tests.provisioning.cli import Cli
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Cli:
-    """`milepost provision ARGUMENTS` in this process, in an empty working directory."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
-        self._patch, self._capture = patch, capture
-        self.said = ""
-
-    def __call__(self, *arguments: object) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
-        self._patch.setattr(sys, "argv", ["milepost", "provision", *map(str, arguments)])
-        self._capture.readouterr()
-        code: Any = 0
-        try:
-            milepost.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = self._capture.readouterr()
-        self.said += out + err
-        return int(code), out, err
-
-    def json(self, *arguments: object) -> Any:
-        """The document of a command that must succeed."""
-        code, out, err = self(*arguments, "--json")
-        assert code == 0, err
-        return json.loads(out)
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("MILEPOST_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "120")
-    return Cli(monkeypatch, capsys)
 
 
 def test_from_nothing_to_a_retired_truck(cli: Cli) -> None:
@@ -136,9 +100,7 @@ def test_a_lost_ca_is_not_replaced_in_silence(cli: Cli, tmp_path: Path, lost: st
     code, _, err = cli("init")
     assert (code, "restore ca.key and ca.pem" in err) == (2, True)
     assert {path.name: path.read_bytes() for path in folder.glob("*.*")} == before
-    for name in ("ca.pem", "ca.key", "registry.db"):  # as docs/security.md says for a fleet that begins anew
-        (folder / name).unlink(missing_ok=True)
-    assert len(cli.json("init")["made"]) == 4
+    assert "--replace-ca" in err
 
 
 def test_a_damaged_registry_is_a_line_that_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
@@ -300,33 +262,6 @@ def test_asked_and_not_answered_yes_nothing_is_done(cli: Cli, tmp_path: Path) ->
         assert cli.json("truck", "show", "T1")["state"] == state
 
 
-def test_many_trucks_at_once_by_attribute_list_or_name(cli: Cli, tmp_path: Path) -> None:
-    cli("init")
-    (tmp_path / "fleet.csv").write_text("truck_id,group\nN1,north\nN2,north\nS1,south\nS2,south\nS3,south\n")
-    cli.json("import", "fleet.csv", "--to", "out", "--make-keys")
-    assert [one["truck_id"] for one in cli.json("truck", "list", "-w", "group=south", "--limit", 2)] == ["S1", "S2"]
-    assert [one["truck_id"] for one in cli.json("truck", "list", "--after", "S1")] == ["S2", "S3"]
-    assert cli.json("truck", "retire", "-w", "group=north", "--yes", "--why", "sold")["revoked"] == 2
-    assert [one["truck_id"] for one in cli.json("truck", "list", "--state", "retired")] == ["N1", "N2"]
-    assert [one["truck_id"] for one in cli.json("status", "-w", "group=south", "--limit", 2)] == ["S1", "S2"]
-    assert [one["truck_id"] for one in cli.json("status", "-w", "group=south", "--after", "S1")] == ["S2", "S3"]
-    assert [one["truck_id"] for one in cli.json("status", "--note", "retired")] == ["N1", "N2"]
-    (tmp_path / "list.txt").write_text("S1\nS2\n")
-    assert cli.json("rotate", "--list", "list.txt", "--ask")["trucks"] == ["S1", "S2"]
-    lines = cli.json("log", "--limit", 4)
-    assert [(one["action"], one["truck_id"], one["why"]) for one in lines] == [
-        ("ask_renewal", "S2", ""),
-        ("ask_renewal", "S1", ""),
-        ("retire", "N2", "sold"),
-        ("retire", "N1", "sold"),
-    ]
-    older = cli.json("log", "--limit", 1, "--before", lines[-1]["id"])
-    assert older[0]["id"] == lines[-1]["id"] - 1
-    assert cli("truck", "retire", "-w", "group=west", "--yes")[0] == 2
-    assert cli("truck", "retire", "S1", "NOBODY", "--yes")[0] == 2  # then nothing is done to any
-    assert cli.json("truck", "show", "S1")["state"] == "active"
-
-
 def test_a_terminal_sees_how_far_it_is_and_a_file_does_not(cli: Cli, tmp_path: Path) -> None:
     """Of an import, and of what is done to many trucks."""
     cli("init")
@@ -349,18 +284,6 @@ def test_a_terminal_sees_how_far_it_is_and_a_file_does_not(cli: Cli, tmp_path: P
     assert "%" not in cli("truck", "reinstate", "N1")[2]
 
 
-def test_an_export_can_be_imported_elsewhere(cli: Cli, tmp_path: Path) -> None:
-    cli("init")
-    cli.json("truck", "add", "T1", "-a", "group=north")
-    cli.json("bundle", "T1", "--to", "T1", "--make-key")
-    assert cli("export", "fleet.csv")[0] == 0
-    header, row = (tmp_path / "fleet.csv").read_text().splitlines()
-    assert header == "truck_id,state,added_at,last_seen,certificate,not_after,group"
-    assert row.startswith("T1,active,")
-    assert row.endswith(",north")
-    assert (tmp_path / "fleet.csv").stat().st_mode & 0o777 == 0o600
-
-
 def test_a_change_of_the_ca_is_finished_only_when_nobody_would_be_shut_out(cli: Cli) -> None:
     cli("init")
     cli.json("truck", "add", "T1")
@@ -375,3 +298,28 @@ def test_a_change_of_the_ca_is_finished_only_when_nobody_would_be_shut_out(cli: 
     assert cli.json("ca", "rotate")["behind"] == []
     assert cli.json("ca", "finish", "--yes") == {"left_behind": []}
     assert cli("status")[0] == 0
+
+
+@pytest.mark.parametrize("lost", ["ca.pem", "ca.key", "nothing"])
+def test_a_ca_is_replaced_only_by_its_own_option_and_the_fleet_stays_known(cli: Cli, tmp_path: Path, lost: str) -> None:
+    """Trucks, their attributes and the log stay; each needs a new enrolment file, and no old certificate is good."""
+    cli("init")
+    cli("truck", "add", "T1", "-a", "depot=north", "--file", "T1.json")
+    before = cli.json("bundle", "T1", "--to", "T1", "--make-key")["certificate"]
+    folder = tmp_path / "milepost-data/provisioning"
+    root = (folder / "roots.pem").read_text()
+    (folder / lost).unlink(missing_ok=True)
+    assert cli("init", "--replace-ca")[0] == 2  # it asks, and there is no terminal
+    assert len(cli.json("init", "--replace-ca", "--dry-run")["made"]) in (2, 3)
+    assert (folder / "roots.pem").read_text() == root
+    assert cli.json("init", "--replace-ca", "--yes")["made"]
+    assert cli.json("init")["made"] == []
+    new = (folder / "roots.pem").read_text()
+    assert not certificate_authority.vouches_for(new, (tmp_path / "T1/identity/current/certificate.pem").read_text())
+    assert certificate_authority.vouches_for(new, (folder / "server.pem").read_text())
+    assert before in {one.serial for one in certificate_authority.revoked_by(new, (folder / "crl.pem").read_text())}
+    shown = cli.json("truck", "show", "T1")
+    assert (shown["attributes"], shown["certificates"][0]["state"]) == ({"depot": "north"}, "revoked")
+    assert cli.json("status")[0]["notes"] == ["not enrolled"]
+    assert cli.json("log", "--action", "replace_ca")[0]["detail"] == "1 certificates revoked"
+    assert cli.json("bundle", "T1", "--to", "again", "--make-key")["certificate"]

@@ -16,7 +16,16 @@ from standalone.backup import back_up
 from tests.provisioning.kill_points import SPARE_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
-LEAST_KILLS = {"init": 20, "add": 5, "rotate": 5, "retire": 5, "ca_rotate": 8, "ca_finish": 10, "restore": 10}
+LEAST_KILLS = {
+    "init": 20,
+    "add": 5,
+    "rotate": 5,
+    "retire": 5,
+    "ca_rotate": 8,
+    "ca_finish": 10,
+    "replace_ca": 10,
+    "restore": 10,
+}
 
 
 def before(folder: Path, step: str) -> None:
@@ -49,6 +58,7 @@ ENDS: dict[str, dict[str, Any]] = {
     "retire": {"active": [], "roots": 1},
     "ca_rotate": {"active": ["T1", "T1"], "roots": 2},
     "ca_finish": {"active": ["T1"], "roots": 1},
+    "replace_ca": {"active": [], "roots": 1},
     "restore": {"active": ["T1", "T1"], "roots": 1},
 }
 
