@@ -42,6 +42,15 @@ class SimulatedClock:
         """Whether simulated time stands still at `end`."""
         return self._end is not None and self._running() >= self._end
 
+    @property
+    def start(self) -> datetime:
+        """Where simulated time started."""
+        return self._start
+
+    def will_reach(self, moment: datetime) -> bool:
+        """Whether simulated time comes to a moment, or has passed it."""
+        return self._end is None or moment <= self._end
+
     def quality(self) -> Literal["gps", "ntp", "estimated"]:
         """`ntp`: simulated time is right by definition, and the sensor gives a GPS time of its own."""
         return "ntp"
@@ -53,7 +62,7 @@ class SimulatedClock:
 
     def seconds_until(self, moment: datetime) -> float:
         """Wall seconds until simulated time reaches a moment, negative when it has passed."""
-        if self._end and moment > self._end:
+        if not self.will_reach(moment):
             return _NEVER_S
         here, wall = self._running(), self._wall.now()
         if self._caught_up or moment <= here:

@@ -92,6 +92,7 @@ class FleetLoop:
         self._ever: set[str] = set()
         self._due: list[_Due] = []
         self._counter = 0
+        self._ticking = len(self.trucks)
         self._sampling = True
         self._dice = Random(settings.seed)
         self._failures: dict[str, int] = {}
@@ -100,6 +101,8 @@ class FleetLoop:
 
     def run(self, stop: Event, seconds: float | None = None) -> dict[str, Any]:
         """Until `stop` is set or so many wall seconds have passed, then drain. Raises Misconfigured.
+
+        A run with an end takes every sample up to it, also on a machine that is late, for as long as a drain may last.
 
         Returns sampled, pending, connected (how many ever were), ready_after (seconds until all had been), refused, and
         p50 and p99 of the seconds from sending a live sample to its PUBACK.
@@ -111,6 +114,9 @@ class FleetLoop:
             if self.ready_after is None and len(self._ever) == len(self.trucks):
                 self.ready_after = time.monotonic() - began
                 log.info("all_connected count=%d seconds=%.1f", len(self._ever), self.ready_after)
+        late = time.monotonic() + self._settings.drain
+        while self._ticking and not stop.is_set() and time.monotonic() < late:
+            self._turn(_TURN_S)
         self._drain()
         self._progress()
         pending = self.ledger.waiting()
@@ -271,7 +277,7 @@ class FleetLoop:
 
     def _first(self, truck: FleetTruck) -> datetime:
         """The truck's next tick in simulated time: aligned to the interval, in a phase of its own."""
-        now, interval = self._clock.now(), self._settings.interval
+        now, interval = self._clock.start, self._settings.interval
         if truck.last_sampled_at:
             now = max(now, timestamps.to_datetime(truck.last_sampled_at) + timedelta(milliseconds=1))
         phase = crc32(truck.truck_id.encode()) / 2**32 * interval
@@ -279,6 +285,10 @@ class FleetLoop:
         return now + timedelta(seconds=missing)
 
     def _next_tick(self, truck: FleetTruck, moment: datetime) -> None:
+        if not self._clock.will_reach(moment):
+            self._ticking -= 1
+            self._come_out(truck)
+            return
         wait = self._clock.seconds_until(moment)
         self._later(time.monotonic() + max(0.0, wait), lambda: self._tick(truck, moment))
 
@@ -302,6 +312,12 @@ class FleetLoop:
         elif truck.truck_id in self._away and reachable:
             self._later(time.monotonic(), lambda: self._connect(truck))
         (self._away.discard if reachable else self._away.add)(truck.truck_id)
+
+    def _come_out(self, truck: FleetTruck) -> None:
+        """No later moment brings back power and network of a truck that has taken its last sample: it has both."""
+        if truck.truck_id in self._away:
+            self._away.discard(truck.truck_id)
+            self._later(time.monotonic(), lambda: self._connect(truck))
 
     def _report(self) -> None:
         self._dirty.update(truck for truck in self.trucks if truck.report_where_due())
@@ -332,12 +348,10 @@ class FleetLoop:
     # -- the end
 
     def _drain(self) -> None:
-        """Send what waits, report, and say goodbye, within the drain's time. The last network is there for all."""
+        """Send what waits, report, and say goodbye, within the drain's time."""
         self._sampling = False
         for truck in self.trucks:
-            if truck.truck_id in self._away:
-                self._away.discard(truck.truck_id)
-                self._connect(truck)
+            self._come_out(truck)
         until = time.monotonic() + self._settings.drain
         while time.monotonic() < until and not all(truck.idle() for truck in self.trucks):
             for truck in self.trucks:
