@@ -47,7 +47,7 @@ audit: .venv/ready
 # Pictures of the console for the README and docs, from a demo of its own.
 screenshots: .venv/ready
 	@scripts/system-packages $(TESTED_WITH)
-	$(BIN)/python scripts/console-screenshots docs/images
+	$(BIN)/python -m scripts.console_screenshots
 	$(BIN)/python -m scripts.dashboard_screenshots
 
 # For the other machines, gateways among them: pip install 'dist/milepost-….whl[agent]'.

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from alerts import facts
 from alerts.alert import Stretch, alert_of
 from alerts.evaluation import Evaluation
+from alerts.keeping import KEPT_MS
 from alerts.queries import kept_alerts
 from alerts.rules import Rule
 from collector import queries
@@ -53,6 +54,7 @@ class FactWatch:
         self._before: dict[tuple[str, str | None, int], str] = {}
         self._subjects: dict[str, set[str]] = {}
         self._going_on: dict[str, set[str]] = {}
+        self._refusals: dict[str, list[Stretch]] = {}
 
     def step(self, reader: Reader, now_ms: int) -> None:
         """Judge everything anew; sessions every ten minutes.
@@ -66,8 +68,7 @@ class FactWatch:
         """
         for rule in self._rules:
             if rule.kind == "dead_letters":
-                times = [timestamps.to_ms(letter["received_at"]) for letter in queries.dead_letters(reader)]
-                found = {INSTALLATION: facts.refused_too_often(rule, times, now_ms)}
+                found = {INSTALLATION: self._refused(reader, rule, now_ms)}
             elif rule.kind == "lost_samples":
                 found = self._lost(reader, now_ms)
             elif rule.kind == "late_order":
@@ -80,6 +81,20 @@ class FactWatch:
         if now_ms >= self._sessions_due_ms:
             self._judge_sessions(reader, now_ms)
             self._sessions_due_ms = now_ms + _SESSIONS_EVERY_MS
+
+    def _refused(self, reader: Reader, rule: Rule, now_ms: int) -> list[Stretch]:
+        """Records that were retried or discarded are gone, and yet were refused."""
+        if rule.name not in self._refusals:
+            kept = [each for each in kept_alerts(reader, most=_MOST_KEPT) if each["rule"] == rule.name]
+            self._refusals[rule.name] = [
+                Stretch(each["name"], each["start"], each["start"], each["end"], each["samples"]) for each in kept
+            ]
+        times = [timestamps.to_ms(letter["received_at"]) for letter in queries.dead_letters(reader)]
+        found = facts.refused_too_often(rule, times, now_ms)
+        oldest = timestamps.from_ms(now_ms - KEPT_MS)
+        before = [each for each in self._refusals[rule.name] if (each.ended or oldest) >= oldest]
+        self._refusals[rule.name] = facts.still_refused(found, before, now_ms)
+        return self._refusals[rule.name]
 
     def _late(self, reader: Reader, rule: Rule, now_ms: int) -> dict[str, list[Stretch]]:
         """Of the orders that are listed: what is said of an order that is too old to be listed stays as it is."""

@@ -47,6 +47,30 @@ def refused_too_often(rule: Rule, received_ms: Sequence[int], now_ms: int) -> li
     return found
 
 
+def still_refused(found: Sequence[Stretch], before: Sequence[Stretch], now_ms: int) -> list[Stretch]:
+    """The times in which too much was refused, with those whose records have been retried or discarded since.
+
+    Such a record was refused all the same: what was said of that time stays true, and is over where nothing goes on.
+
+    Args:
+        found: by `refused_too_often`, of the records that are there.
+        before: what this returned last time.
+        now_ms: Unix ms.
+    """
+    now = timestamps.from_ms(now_ms)
+    merged = [*found]
+    for was in before:
+        met = [each for each in merged if each.first <= (was.ended or now) and was.first <= (each.ended or now)]
+        if not met:
+            merged.append(was._replace(ended=was.ended or now))
+            continue
+        begun = min([*met, was], key=lambda each: each.first)
+        ends = [each.ended for each in met]
+        ended = None if None in ends else max(each for each in (*ends, was.ended) if each)
+        merged = [each for each in merged if each not in met] + [begun._replace(ended=ended)]
+    return sorted(merged)
+
+
 def lost(stream_id: str | None, gone: Sequence[Sequence[int]], before: Mapping[int, str]) -> list[Stretch]:
     """One for each range of a stream's numbers that are lost for certain.
 

@@ -12,7 +12,8 @@ from collector.rows import AlertChange, AlertRow, OutboxMessage
 from contract import timestamps
 from contract.codec import dump, parse
 
-_KEPT_MS = 90 * 86_400_000
+KEPT_MS = 90 * 86_400_000
+"""So long after its end an alert is kept."""
 _NEWS_MS = 86_400_000
 _MOST = 80
 
@@ -61,7 +62,7 @@ def changes(  # noqa: PLR0913 - the subject's state before and now
         lambda alert: alert.kind == "lost_samples" or (alert.kind != "silent" and (alert.end or "9999") >= news_from),
     )
     if put or remove or changed:
-        remove += _outlived(now, threads, rows, timestamps.from_ms(now_ms - _KEPT_MS))
+        remove += _outlived(now, threads, rows, timestamps.from_ms(now_ms - KEPT_MS))
     for acts in _acts(put, remove, changed, [(each, enqueue(each, now_ms)) for each in told]):
         yield AlertChange(subject, revision, *acts)
         revision += 1

@@ -156,6 +156,42 @@ def test_a_retired_trucks_certificate_is_told_to_be_over_and_not_to_have_been_a_
     assert told == [("opening", None), ("end", at(30))]
 
 
+def test_records_that_are_taken_in_after_all_were_refused_all_the_same(tmp_path: Path) -> None:
+    """`dead-letters retry` and `discard` remove letters: the alert of them is over then, and was no mistake."""
+    collector = Collector(tmp_path / "milepost.db")
+    store = collector.store
+    receiver = Receiver(name="ops", kind="webhook", url="http://127.0.0.1:1", secret="x" * 24, wait_seconds=0)
+    evaluation = Evaluation(list(RULES.values()), [receiver], Writing(lambda act: act(store)))
+    for number in range(25):
+        collector.on_topic("T1", {"truck_id": "T1", "vehicle_speed": f"fast {number}"})
+    watch = FactWatch(list(RULES.values()), evaluation, FactSources())
+    watch.step(store, RECEIVED_MS)
+    for letter in [*store.dead_letters()]:
+        with store.unit():
+            store.remove_dead_letter(letter.id)
+    watch.step(store, RECEIVED_MS + 600_000)
+    watch = FactWatch(list(RULES.values()), evaluation, FactSources())  # a new start knows it from the table
+    watch.step(store, RECEIVED_MS + 1_200_000)
+    [alert] = kept_alerts(store)
+    assert (alert["start"], alert["end"], alert["rule"]) == (RECEIVED, at(10), "dead_letters_rising")
+    told = [json.loads(each.text) for each in store.outbox("ops", RECEIVED_MS + HOUR_MS, 10)]
+    assert [each["event"] for each in told] == ["opening", "end"]
+    collector.close()
+
+
+@given(st.lists(st.integers(0, 300), max_size=60), st.integers(0, 300))
+def test_what_was_refused_stays_refused_whatever_is_removed(minutes: list[int], first_kept: int) -> None:
+    """Letters are removed once; each instant that was told of is covered, before and after it."""
+    rule = RULES["dead_letters_rising"].model_copy(update={"value": 3})
+    now_ms = 301 * 60_000
+    before = facts.refused_too_often(rule, [each * 60_000 for each in minutes], now_ms)
+    left = [each * 60_000 for each in minutes if each >= first_kept]
+    found = facts.still_refused(facts.refused_too_often(rule, left, now_ms), before, now_ms)
+    assert all(each.ended for each in found[:-1])
+    for was in before:
+        assert any(each.first <= was.first and (each.ended or "9") >= (was.ended or "0") for each in found)
+
+
 def test_a_late_order_that_a_thousand_newer_ones_push_off_the_list_is_not_taken_back(tmp_path: Path) -> None:
     order = {"order_id": "A", "state": "loaded", "promised_at": at(-60), "delivered_at": None}
     listed = [order]

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlglot
 import yaml
@@ -45,15 +46,22 @@ def made_role(url: str, password: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def reader(demo: Demo) -> Iterator[PostgresEngine]:
-    """The marts on PostgreSQL, read by the role that `python -m dashboards.reader_role` makes."""
-    with cluster() as url:
+    """The marts on PostgreSQL, read by the role that their owner makes, who may make roles and is no superuser."""
+    with cluster() as superuser:
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            connection.execute("CREATE ROLE owner LOGIN CREATEROLE")
+            connection.execute("CREATE ROLE stranger LOGIN")
+            connection.execute("GRANT CREATE ON DATABASE postgres TO owner, stranger")
+        url = superuser.replace("milepost@", "owner@")
         assert made_role(url, "too early").returncode == 1  # there are no marts yet
         demo.build_on(PostgresEngine(url))
+        refused = made_role(superuser.replace("milepost@", "stranger@"), "mine")
+        assert (refused.returncode, "CREATEROLE" in refused.stderr) == (1, True)
         assert "milepost_reader made" in made_role(url, "first").stdout
         assert "has a new password" in made_role(url, "geheim").stdout
-        assert made_role(url.replace("milepost@", "milepost_reader:geheim@"), "mine").returncode == 1
+        assert made_role(superuser.replace("milepost@", "milepost_reader:geheim@"), "mine").returncode == 1
         demo.build_on(PostgresEngine(url))  # a build after the role exists takes nothing from it
-        yield PostgresEngine(url.replace("milepost@", "milepost_reader:geheim@"))
+        yield PostgresEngine(superuser.replace("milepost@", "milepost_reader:geheim@"))
 
 
 @pytest.fixture(scope="module")

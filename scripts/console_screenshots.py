@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
-"""Pictures of the console, from a demo of its own: `make screenshots`.
+"""Pictures of the console, from a demo of its own: `python -m scripts.console_screenshots [FOLDER [SECONDS]]`.
 
-Usage: scripts/console-screenshots FOLDER [SECONDS]: `milepost up` runs for so many seconds (90) with simulated trucks and
-shoppers, whose day passes in a minute, then each page is photographed by Chromium into FOLDER as NAME-WIDTH-SCHEME.png.
+`milepost up` runs for so many seconds (90) with simulated trucks and shoppers, whose day passes in a minute, then each
+page is photographed by Chromium into FOLDER (docs/images) as NAME-WIDTH-SCHEME.png.
 """
 
 import json
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from scripts.dashboard_screenshots import CHROMIUM, FLAGS
+
 PAGES = {
     "fleet": "/",
     "truck": "/truck/TRUCK-001",
@@ -24,16 +25,15 @@ PAGES = {
     "alerts": "/alerts",
 }
 VIEWS = (("light", 1400, 900), ("dark", 390, 844))
-FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 def main() -> None:
     """See the module."""
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "docs" / "images"
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 90.0
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "-m", "milepost", "up", "--trucks", "8", "--shoppers", "4", "--speedup", "1440"]
+        command = [sys.executable, "-P", "-m", "milepost", "up", "--trucks", "8", "--shoppers", "4", "--speedup", "1440"]
         process = subprocess.Popen([*command, "--port", "0", "--data-dir", data], stdout=subprocess.DEVNULL)
         try:
             ready = Path(data) / "up.json"
@@ -51,7 +51,7 @@ def main() -> None:
 def photograph(url: str, folder: Path) -> None:
     """Each page, wide and light, narrow and dark."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme, width, height in VIEWS:
             context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
             page = context.new_page()
