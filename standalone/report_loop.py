@@ -70,9 +70,11 @@ def keep_reporting(  # noqa: PLR0913 - what is sent, to whom, from where to wher
     *,
     stop: threading.Event,
 ) -> None:
-    """For a thread of its own, until `stop`."""
+    """For a thread of its own, until `stop`; what an outage kept back is sent at once."""
+    pause = 0.0
     with queries.opened_reader(store_url) as reader:
-        while not stop.wait(_LOOK_SECONDS):
+        while not stop.wait(pause):
+            pause = _LOOK_SECONDS
             with suppress(Retryable):  # the store could not be written: it is done again
                 if reader is not None:
                     report(asked, receivers, rows, reader, writing, machine_clock.now_ms())

@@ -1,10 +1,17 @@
-"""Alerts at a running `milepost up`: told once over a kill and a receiver that was down, acknowledged, and over."""
+"""Alerts at a running `milepost up`: told once over a kill and a receiver that was down, acknowledged, and over; and a
+report by its settings."""
 
 import json
 import time
 from pathlib import Path
 
+import duckdb
+
+from alerts import reports
+from collector.rows import AlertChange
+from collector.stores.factory import open_store
 from contract import timestamps
+from contract.codec import dump
 from tests.alerts.receivers import SECRET, WebhookServer, serving
 from tests.standalone.up import Up
 from tests.waiting import until
@@ -42,3 +49,30 @@ def test_a_receiver_that_was_down_over_a_kill_is_told_once(tmp_path: Path) -> No
         up.end()
     events = [(each["number"], each["event"], each["alert"]["rule"]) for each in server.messages.values()]
     assert sorted(events) == [(1, "opening", "overheating"), (2, "end", "overheating")]
+
+
+def test_a_report_that_an_outage_kept_back_goes_out_when_the_service_is_back(tmp_path: Path) -> None:
+    """The mark of three days ago is an earlier run's; the marts are `milepost warehouse build`'s."""
+    data = tmp_path / "data"
+    data.mkdir()
+    day_ms = 86_400_000
+    until_ms = int(time.time()) * 1000 // day_ms * day_ms - 3 * day_ms
+    store = open_store(f"sqlite:///{data / 'milepost.db'}")
+    store.change_alerts(AlertChange(reports.SUBJECT, 0, {"daily": dump({"until_ms": until_ms})}))
+    store.close()
+    days = [timestamps.from_ms(until_ms + number * day_ms)[:10] for number in range(3)]
+    with duckdb.connect(str(data / "warehouse.duckdb")) as db:
+        db.execute("CREATE SCHEMA base; CREATE SCHEMA marts; CREATE TABLE marts.truck_day (day DATE, truck_id VARCHAR)")
+        db.executemany("INSERT INTO marts.truck_day VALUES (?, 'T1')", [[day] for day in days])
+    with serving(WebhookServer()) as server:
+        (tmp_path / "milepost.toml").write_text(
+            f'[[alerts.receivers]]\nname="ops"\nkind="webhook"\nurl="{server.url}"\nsecret="{SECRET}"\nwait_seconds=0\n'
+            '[[reports]]\nname="daily"\nmart="truck_day"\nat="00:00"\nzone="UTC"\nreceivers=["ops"]\n'
+        )
+        up = Up(data, ["--trucks", "0", "--shoppers", "0", "--config", str(tmp_path / "milepost.toml")])
+        up.start()
+        until(lambda: server.messages)
+        up.end()
+    [sent] = [message["report"] for message in server.messages.values()]
+    assert (sent["from"], sent["to"]) == (timestamps.from_ms(until_ms), timestamps.from_ms(until_ms + 3 * day_ms))
+    assert sent["csv"].split() == ["day,truck_id", *(f"{day},T1" for day in days)]

@@ -2,7 +2,9 @@
 
 import json
 import random
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,3 +125,54 @@ def test_the_trucks_page_marks_the_version_that_history_says_held(url: str, fold
                 ]
                 assert shown == said, (truck_id, at, known)
         browser.close()
+
+
+@pytest.mark.prove
+@pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
+def test_the_fleet_pages_controls_lead_to_what_history_says_and_back_to_now(url: str, folder: Path) -> None:
+    """The field, the box "as known then", the slider and the button, each as a person uses it."""
+    from playwright.sync_api import expect, sync_playwright
+
+    truck_id, at, then, now = next(
+        (truck_id, at, then, now)
+        for truck_id, moment, _ in instants(5, INSTANTS)
+        for at in [moment[:19] + ".000Z"]  # the field has whole seconds
+        for then, now in [(history(folder, truck_id, at, at), history(folder, truck_id, at, None))]
+        if then and now and then[0]["sample"] != now[0]["sample"]
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(timezone_id="Asia/Tokyo")
+        page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        page.goto(url)
+        line = page.get_by_role("link", name=truck_id)
+        live = line.inner_text()
+        field, box = page.get_by_label("Any past instant", exact=True), page.get_by_label("as known then")
+        expect(box).to_be_disabled()
+        field.fill(timestamps.from_ms(timestamps.to_ms(at) + 9 * 60 * MINUTE_MS)[:19])  # as a clock in Tokyo shows it
+        expect(line).to_contain_text(brakes(now))
+        assert page.url == f"{url}/?at={at}"
+        box.check()
+        expect(line).to_contain_text(brakes(then))
+        assert page.url == f"{url}/?at={at}&known_at={at}"
+        page.reload()  # the address is all that the page needs
+        expect(line).to_contain_text(brakes(then))
+        expect(box).to_be_checked()
+        page.get_by_role("button", name="Now").click()
+        expect(line).to_have_text(live.replace("\n", ""), use_inner_text=False)
+        assert page.url == f"{url}/"
+        slider = page.get_by_label("Past instant of the last day")
+        slider.focus()
+        page.keyboard.press("Home")  # a day ago
+        expect(line).to_have_attribute("href", re.compile(r"\?at="))
+        at = (line.get_attribute("href") or "").partition("?at=")[2].partition("&")[0]
+        assert abs(timestamps.to_ms(at) - (time.time() - 86_400) * 1000) < 600_000
+        assert page.url == f"{url}/?at={at}&known_at={at}"  # the box is still checked
+        browser.close()
+
+
+def brakes(found: list[dict[str, Any]]) -> str:
+    """How the list says what a version has."""
+    status = found[0]["sample"]["vehicle_health_and_maintenance"]["brake_status"]
+    return f"brake: {status}" if "Needs" in status else "fault 100/1"
