@@ -33,8 +33,9 @@ def main() -> None:
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 90.0
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "-P", "-m", "milepost", "up", "--trucks", "8", "--shoppers", "4", "--speedup", "1440"]
-        process = subprocess.Popen([*command, "--port", "0", "--data-dir", data], stdout=subprocess.DEVNULL)
+        options = ["--trucks", "8", "--shoppers", "4", "--speedup", "1440", "--port", "0", "--data-dir", data]
+        command = [sys.executable, "-P", "-m", "milepost", "up", *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             ready = Path(data) / "up.json"
             while not ready.exists():
