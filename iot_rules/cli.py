@@ -29,7 +29,7 @@ from iot_rules.deployment_plan import AS_IT_IS, PlannedChange, filled, placehold
 from iot_rules.engine import TopicRule, load_documents, read_rule
 from iot_rules.errors import SqlError
 from iot_rules.findings import ERROR
-from iot_rules.lint import check_document, check_documents
+from iot_rules.lint import check_documents
 from iot_rules.quotas import PublishingFleet, fleet_findings
 from iot_rules.sql import LATEST, Failed, MessageContext, PublishedMessage, Surroundings, compile_statement, parse_json
 from iot_rules.sql.explanation import explain as explain_statement
@@ -297,12 +297,15 @@ def _said(change: PlannedChange, *, applied: bool) -> dict[str, Any]:
 
 
 def _agreed(change: PlannedChange) -> bool:
-    """Whether the person at the terminal wants a rule deleted; nobody there: no."""
-    return sys.stdin.isatty() and typer.confirm(f"delete {change.rule_name}, which no document names?", err=True)
+    """Whether the person at the terminal wants a rule deleted; nobody there, and no answer: no."""
+    try:
+        return sys.stdin.isatty() and typer.confirm(f"delete {change.rule_name}, which no document names?", err=True)
+    except typer.Abort:
+        return False
 
 
 def _refuse_errors(rules: tuple[TopicRule, ...]) -> None:
-    found = [finding for rule in rules for finding in check_document(rule.document, rule.name)]
+    found = check_documents([(rule.name, rule.document) for rule in rules])
     errors = [finding for finding in found if finding.level == ERROR]
     if errors:
         show_findings(Console(stderr=True), errors, len(rules))

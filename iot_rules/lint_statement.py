@@ -22,6 +22,9 @@ from iot_rules.topics import overlap
 
 _ORDERED = frozenset(("<", "<=", ">", ">="))
 _GUARDS = frozenset(("nanvl", "get_or_default", "isundefined", "isnull", "cast"))
+_OPPOSITE = {"AND": "OR", "OR": "AND"}
+_AS_A_VALUE = frozenset(_OPPOSITE)
+_AS_A_CONDITION = frozenset(("OR",))
 _CONFUSED = (
     ("%", "patterns are Joda-Time's (yyyy-MM-dd), not those of C"),
     ("yy/mm", "MM is the month, mm the minute"),
@@ -45,27 +48,32 @@ def statement_meaning(rule: TopicRule) -> Iterator[Finding]:
     """Every finding on what the statement means, in the order of the text."""
     statement = rule.statement
     roots = [node for _, node in statement.variables] + [column.expression for column in statement.columns]
-    roots += [statement.where] if statement.where is not None else []
-    yield from expressions_meaning(rule, roots)
+    yield from expressions_meaning(rule, roots, condition=statement.where)
     yield from _aliases(rule)
-    if statement.where is not None:
-        yield from _operands(rule, statement.where, negated=False)
 
 
-def expressions_meaning(rule: TopicRule, roots: list[tree.Node]) -> Iterator[Finding]:
+def expressions_meaning(
+    rule: TopicRule, roots: list[tree.Node], *, condition: tree.Node | None = None
+) -> Iterator[Finding]:
     """What is wrong with expressions of a statement or a template, over the messages that the rule's filter takes.
 
     Args:
         rule: whose.
-        roots: the expressions.
+        roots: the expressions whose values are used.
+        condition: one that is only asked whether it is true.
 
     Returns:
-        A finding for each level, comparison, date or field that cannot be meant.
+        A finding for each level, comparison, date or field that cannot be meant, and for each AND or OR whose outcome
+        AWS documents in two ways.
     """
-    for root in roots:
+    places = [(root, _AS_A_VALUE) for root in roots]
+    places += [(condition, _AS_A_CONDITION)] if condition is not None else []
+    for root, _ in places:
         for node in sorted(all_nodes(root), key=lambda each: each.position):
             yield from _node(rule, node)
-    yield from _fields(rule, roots)
+    yield from _fields(rule, [root for root, _ in places])
+    for root, decisive in places:
+        yield from _operands(rule, root, decisive)
 
 
 def _node(rule: TopicRule, node: tree.Node) -> Iterator[Finding]:
@@ -228,29 +236,65 @@ def _aliases(rule: TopicRule) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _operands(rule: TopicRule, node: tree.Node, *, negated: bool) -> Iterator[Finding]:
-    """Where the outcome depends on how AWS IoT takes `true OR Undefined` or `false AND Undefined`."""
-    if isinstance(node, tree.Not):
-        yield from _operands(rule, node.operand, negated=not negated)
-    elif isinstance(node, tree.Binary) and node.operator in ("AND", "OR"):
-        decides = node.operator == ("AND" if negated else "OR")
-        if decides and any(map(_may_be_undefined, (node.left, node.right))):
-            yield Finding(
-                rule.name, "undefined-operand",
-                f"{node.operator} with an operand that may be Undefined: AWS IoT's table and its prose differ on it",
-                "give the field a value where it is absent: nanvl(field, 0)", node.position, level=WARNING,
-            )  # fmt: skip
-            return
-        for side in (node.left, node.right):
-            yield from _operands(rule, side, negated=negated)
+def _operands(rule: TopicRule, root: tree.Node, decisive: frozenset[str]) -> Iterator[Finding]:
+    """Where the outcome depends on how AWS IoT takes `true OR Undefined` or `false AND Undefined`.
+
+    Args:
+        rule: whose; its SET variables may be Undefined as their expressions may.
+        root: an expression.
+        decisive: the operators of which the reading matters there. A condition asks only whether it is true, so OR
+            alone matters (under NOT, AND alone); as a value both do: a column, a variable, an argument.
+
+    Returns:
+        A warning for each AND or OR.
+    """
+    unsure = _unsure_variables(rule)
+    stack = [(root, decisive)]
+    while stack:
+        node, decisive = stack.pop()
+        if isinstance(node, tree.Not):
+            stack.append((node.operand, frozenset(_OPPOSITE[one] for one in decisive)))
+        elif isinstance(node, tree.Binary) and node.operator in _OPPOSITE:
+            sides = (node.left, node.right)
+            if node.operator in decisive and any(_may_be_undefined(side, unsure) for side in sides):
+                yield Finding(
+                    rule.name, "undefined-operand",
+                    f"{node.operator} with an operand that may be Undefined: AWS IoT's table and its prose differ on "
+                    "it", "give the field a value where it is absent: nanvl(field, 0)", node.position, level=WARNING,
+                )  # fmt: skip
+                stack += [(below, _AS_A_VALUE) for side in sides for below in _parts(side)]
+            else:
+                stack += [(side, decisive) for side in sides]
+        elif isinstance(node, tree.Query):
+            stack += [(node.source, _AS_A_VALUE), *((column.expression, _AS_A_VALUE) for column in node.columns)]
+            stack += [(node.where, _AS_A_CONDITION)] if node.where is not None else []
+        else:
+            stack += [(child, _AS_A_VALUE) for child in children(node)]
 
 
-def _may_be_undefined(node: tree.Node) -> bool:
-    """Whether an operand reads a field that may be absent or null, and is not guarded."""
+def _parts(node: tree.Node) -> list[tree.Node]:
+    """What lies below the ANDs, ORs and NOTs of an operand, since one warning is enough for all of these."""
+    if isinstance(node, tree.Not) or (isinstance(node, tree.Binary) and node.operator in _OPPOSITE):
+        return [part for child in children(node) for part in _parts(child)]
+    return [node]
+
+
+def _unsure_variables(rule: TopicRule) -> set[str]:
+    unsure: set[str] = set()
+    for name, node in rule.statement.variables:
+        if _may_be_undefined(node, unsure):
+            unsure.add(name)
+    return unsure
+
+
+def _may_be_undefined(node: tree.Node, unsure: set[str]) -> bool:
+    """Whether an operand reads a field that may be absent or null, or a variable made of one, and is not guarded."""
     if isinstance(node, tree.Call) and node.function in _GUARDS:
         return False
+    if isinstance(node, tree.Variable):
+        return node.name in unsure
     if isinstance(node, tree.Name | tree.Member | tree.Index):
         path = _path(node)
         required = path and path[0] in ("truck_id", "stream_id", "seq", "sampled_at", "schema_version")
         return not required
-    return any(map(_may_be_undefined, children(node)))
+    return any(_may_be_undefined(child, unsure) for child in children(node))

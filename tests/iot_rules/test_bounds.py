@@ -1,17 +1,20 @@
 """A bound that is reached is never data: the message goes to the error action, whatever else the machine does."""
 
+import dis
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from iot_rules.engine import PublishedMessage, Rules, read_rule
 from iot_rules.sql import Failed, MessageContext, Surroundings, compile_statement, dump, run
+from iot_rules.sql.values import in_range
 
 SLOW = {"n": "a" * 4000, "p": "(.*)(.*)(.*)(.*)(.*)[^a]"}
 DEEP = ("[" * 80 + "]" * 80).encode()
@@ -98,3 +101,20 @@ def test_a_process_that_is_stopped_in_a_search_drops_nothing() -> None:
         time.sleep(0.3)
         os.kill(child.pid, signal.SIGCONT)
         assert child.stdout.read().splitlines()[-1] == "{'a': 'xx'}"
+
+
+@pytest.mark.parametrize(
+    "number", [10**1000 - 1, 0, 1 - 10**1000, Decimal("9.99E999"), Decimal("1E-999"), Decimal("-0")]
+)
+def test_a_number_of_the_reference_is_in_range(number: int | Decimal) -> None:
+    assert in_range(number)
+
+
+@pytest.mark.parametrize("number", [10**1000, -(10**1000), Decimal("1E1000"), Decimal("1E-1000"), Decimal("NaN")])
+def test_a_number_beyond_it_is_not(number: int | Decimal) -> None:
+    assert not in_range(number)
+
+
+def test_whether_a_number_is_in_range_takes_a_comparison_and_no_power() -> None:
+    """It is asked of every integer of every message."""
+    assert not [one for one in dis.get_instructions(in_range) if one.opname.startswith("BINARY")]

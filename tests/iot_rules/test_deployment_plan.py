@@ -1,6 +1,10 @@
 """Deployment: the account's rules become the documents', and a second time nothing changes."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from iot_rules.cli import app
 from iot_rules.deployment_plan import plan
 from iot_rules.engine import load_documents
 
+ROOT = Path(__file__).resolve().parents[2]
 GIVEN = ["--role-arn", "arn:aws:iam::123456789012:role/rules", "--errors-bucket", "errors"]
 NAMES = [rule.name for rule in load_documents()]
 
@@ -164,6 +169,38 @@ def test_a_document_that_is_wrong_is_not_deployed(
     assert result.exit_code == code
     assert said in result.stderr
     assert iot.list_topic_rules()["rules"] == []
+
+
+def test_documents_that_are_wrong_only_together_are_not_deployed(iot: Any, tmp_path: Path) -> None:
+    """Two rules that feed each other would go round for ever."""
+    for name, here, there in (("milepost_a", "telemetry", "status"), ("milepost_b", "status", "telemetry")):
+        written = document(name, f"SELECT * FROM 'fleet/+/{here}'")
+        role = "arn:aws:iam::123456789012:role/rules"
+        written["topicRulePayload"]["actions"] = [{"republish": {"roleArn": role, "topic": f"fleet/x/{there}"}}]
+        (tmp_path / f"{name}.json").write_text(json.dumps(written))
+    result = deploy(*GIVEN, "--documents", str(tmp_path))
+    assert (result.exit_code, "messages go round for ever" in result.stderr) == (1, True)
+    assert iot.list_topic_rules()["rules"] == []
+
+
+@pytest.mark.parametrize(("answer", "stays"), [(b"n\n", True), (b"\n", True), (b"\x04", True), (b"y\n", False)])
+def test_before_a_deletion_it_asks_and_only_yes_deletes(iot: Any, tmp_path: Path, answer: bytes, stays: bool) -> None:
+    """In a terminal; without one it stays, too, and with --yes it goes (above). The rest of the plan is done."""
+    for name in ("milepost_gone", "milepost_kept"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document(name, "SELECT * FROM 'fleet/+/report'")))
+    changes("--documents", str(tmp_path))
+    (tmp_path / "milepost_gone.json").unlink()
+    (tmp_path / "milepost_new.json").write_text(json.dumps(document("milepost_new", "SELECT * FROM 'fleet/+/status'")))
+    terminal, inside = pty.openpty()
+    command = [sys.executable, "-m", "milepost", "rules", "deploy", *GIVEN, "--documents", str(tmp_path)]
+    process = subprocess.Popen(command, stdin=inside, stderr=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    os.close(inside)
+    os.write(terminal, answer)
+    out, err = process.communicate(timeout=90)
+    os.close(terminal)
+    assert (process.returncode, b"delete milepost_gone, which no document names?" in err) == (0, True), (out, err)
+    deployed = {rule["ruleName"] for rule in iot.list_topic_rules()["rules"]}
+    assert deployed == {"milepost_kept", "milepost_new"} | ({"milepost_gone"} if stays else set())
 
 
 def test_an_account_that_cannot_be_reached_exits_3() -> None:
