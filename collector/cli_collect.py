@@ -8,6 +8,7 @@ import typer
 from collector.cli_options import print_json, settings_of, writing
 from collector.ingest import Ingest, vouch_for_policy
 from collector.streams.kafka import KafkaAddress, KafkaSettings, make_topics
+from collector.streams.kafka_offsets import note_used, take_back
 from contract.cli_options import AsJson, Config, DataDir
 from contract.errors import Misconfigured
 from contract.forgotten import Forgotten
@@ -32,13 +33,15 @@ def collect(
         address = KafkaAddress.of(stream, load("kafka", KafkaSettings, config))
         stop = stop_event()
         make_topics(address)
+        folder = settings_of(config, data_dir).data_dir
+        take_back(address, folder)
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error}: `milepost collect` needs pip install 'milepost[kafka]'") from error
     with writing(settings_of(config, data_dir), make=True) as (store, policy):
         vouch_for_policy(store, policy)
-        worker = Worker(
-            address, store, Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
-        )
+        if folder.is_dir():
+            note_used(folder, stream)
+        worker = Worker(address, store, Ingest(store, policy, forgotten=Forgotten(folder)))
         logging.getLogger("collector").setLevel(logging.INFO)
         typer.echo(f"Collecting from {address.brokers}, topics {', '.join(address.topics)}", err=True)
         worker.run(stop.is_set)

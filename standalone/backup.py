@@ -6,7 +6,7 @@ change, and its catalogue, which is of the instant, names those that count; rest
 settled there over its files. Orders in a PostgreSQL database are dumped by
 a snapshot of the same instant. Not covered, since they can be made again or keep themselves: the marts that `warehouse
 build` has written to a PostgreSQL, and what is in Kafka; where records come through it, the backup has its workers'
-offsets (standalone.kafka_offsets).
+offsets (collector.streams.kafka_offsets).
 """
 
 import hashlib
@@ -21,13 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from collector.streams.kafka_offsets import OFFSETS
 from contract import atomic_file
 from contract.errors import Misconfigured, Rejected, Unreachable
 from contract.forgotten import MARKERS, SECRET, Forgotten
 from contract.timestamps import from_datetime
 from standalone import postgresql_backup
 from standalone.child_processes import LOCK, lock
-from standalone.kafka_offsets import OFFSETS
 from standalone.postgresql_backup import Snapshot, held
 
 if TYPE_CHECKING:

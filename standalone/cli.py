@@ -10,12 +10,12 @@ import typer
 
 from collector.cli_options import settings_of
 from collector.settings import CollectorSettings
+from collector.streams.kafka_offsets import OFFSETS, USED, offsets_text
 from commerce.settings import CommerceSettings
 from contract.errors import Misconfigured
 from contract.settings import load
 from standalone.backup import back_up
 from standalone.backup import restore as put_back
-from standalone.kafka_offsets import OFFSETS, USED, offsets_text
 from warehouse.settings import LakeSettings, WarehouseSettings, lake_folder, warehouse_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -73,7 +73,9 @@ def restore(
     if done.forgotten_since:
         lines.append(f"forgotten since the backup: {done.forgotten_since} marks; say each `milepost forget` again")
     if said["stream_again"]:
-        lines.append(f"the next `milepost up --stream` on {target} reads again what Kafka has had since the backup")
+        lines.append(
+            f"the next `milepost up --stream` or `collect` on {target} reads again what Kafka has had since the backup"
+        )
     typer.echo(json.dumps(said) if as_json else "\n".join(lines))
 
 

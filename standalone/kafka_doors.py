@@ -15,12 +15,12 @@ from collector.ingest import items_of_stream_record
 from collector.ingest.stream_puts import put_items
 from collector.streams import Record
 from collector.streams.kafka import KafkaAddress, KafkaStream, lag, make_topics
+from collector.streams.kafka_offsets import note_used, take_back
 from contract.errors import Unreachable
 from contract.ingest_items import Item, Receipt
 from iot_rules.actions import Delivery
 from standalone.child_processes import Child, Children
 from standalone.group_commit_writer import Writer
-from standalone.kafka_offsets import note_used, take_back
 
 log = logging.getLogger(__name__)
 

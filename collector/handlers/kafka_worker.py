@@ -15,7 +15,7 @@ from typing import Any
 from collector.handlers.batch import Outcome, StreamRecord, take_records
 from collector.ingest import Ingest
 from collector.stores import Store
-from collector.streams.kafka import MAX_RECORD, KafkaAddress
+from collector.streams.kafka import MAX_RECORD, SILENT_MS, KafkaAddress
 from contract.errors import Unreachable
 
 log = logging.getLogger(__name__)
@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 _RECORDS = 200
 _POLL_SECONDS = 0.2
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
-_SILENT_MS = 10_000
-"""After which a worker that is not heard of gives up its partitions; a thread of the client's own keeps it heard."""
 
 
 class Worker:
@@ -48,7 +46,7 @@ class Worker:
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
                     "auto.offset.reset": "earliest",
-                    "session.timeout.ms": _SILENT_MS,
+                    "session.timeout.ms": SILENT_MS,
                     "partition.assignment.strategy": "cooperative-sticky",
                     "fetch.message.max.bytes": 2 * MAX_RECORD,
                     "topic.metadata.refresh.interval.ms": 30_000,

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 MAX_RECORD = 1024 * 1024
 """Bytes of one record, its key included: what Kinesis takes too, so that a fleet may change over."""
 _ROOM = 64 * 1024  # a batch's own headers, above MAX_RECORD, in the limits of producer, topic and consumer
+SILENT_MS = 10_000
+"""After which a worker that is not heard of gives up its partitions; a thread of the client's own keeps it heard."""
 _PARTITIONS = 12
 _ANSWER_SECONDS = 10.0
 _COORDINATOR_MOVES = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})

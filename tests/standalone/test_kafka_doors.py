@@ -14,8 +14,8 @@ import jsonschema
 import pytest
 
 from collector.streams.kafka import KafkaAddress, KafkaSettings
+from collector.streams.kafka_offsets import OFFSETS, note_used
 from deploy.local_kafka import LocalKafka
-from standalone.kafka_offsets import OFFSETS, note_used
 from tests import kafka
 from tests.milepost_process import REPOSITORY, finish, start
 from tests.processes import free_port
@@ -31,8 +31,14 @@ def broker(tmp_path: Path) -> Iterator[LocalKafka]:
         yield running
 
 
-def test_after_a_restore_what_kafka_has_is_read_again_and_counted_once(tmp_path: Path, broker: LocalKafka) -> None:
-    """Also what was acknowledged before the backup, and was still waiting for a worker."""
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.prove)])
+def test_after_a_restore_what_kafka_has_is_read_again_and_counted_once(
+    tmp_path: Path, broker: LocalKafka, killed: bool
+) -> None:
+    """Also what was acknowledged before the backup, and was still waiting for a worker; by `up` and by `collect` alike.
+
+    A worker that was killed has not left its group: it is waited for until Kafka takes it for gone.
+    """
     stream = ("--trucks", "0", "--shoppers", "0", "--stream", kafka.url(broker.address))
     up = Up(tmp_path / "data")
     url = up.start(*stream)["http"]
@@ -59,7 +65,11 @@ def test_after_a_restore_what_kafka_has_is_read_again_and_counted_once(tmp_path:
     os.kill(pid, signal.SIGCONT)
     accepted(range(20, 30))
     until(lambda: counted(up) == (30, 30))
-    up.end()
+    if killed:
+        os.kill(worker_of(up.folder), signal.SIGKILL)
+        up.kill()
+    else:
+        up.end()
     assert up.ask("restore", str(tmp_path / "backup"), "--replace")["stream_again"]
     assert counted(up)[0] < 30
     up.start(*stream)
@@ -69,6 +79,12 @@ def test_after_a_restore_what_kafka_has_is_read_again_and_counted_once(tmp_path:
     (row,) = up.ask("audit")["trucks"]
     assert (row["received"], row["holes"]) == (30, [])
     assert "stream_taken_back" in up.end()
+    assert up.ask("restore", str(tmp_path / "backup"), "--replace")["stream_again"]
+    worker = start("collect", *stream[-2:], "--data-dir", up.folder)
+    until(lambda: counted(up) == (30, 30))
+    assert not (up.folder / OFFSETS).exists()
+    worker.terminate()
+    assert finish(worker, 90).code == 0
 
 
 def test_a_backup_that_cannot_ask_kafka_says_so_and_makes_none(tmp_path: Path) -> None:

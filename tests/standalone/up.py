@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 MILEPOST = (sys.executable, "-m", "milepost")
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Up:
         """Ask it to end; what it said."""
         assert self.process
         self.process.terminate()
-        said = self.process.communicate(timeout=30)[1]
+        said = self.process.communicate(timeout=90)[1]
         return self.log.read_text() if self.log else said.decode()
 
     def kill(self) -> None:

@@ -3,28 +3,33 @@
 What Kafka has taken was acknowledged, and a worker's store is behind it by what waits. A backup holds the store of one
 instant, and Kafka goes on: after a restore its group would stand at what the lost store had taken, and all of that
 would be missing. So a backup has the group's offsets of just before its instant (a worker commits them after the
-store), and the first `milepost up --stream` on the restored directory takes the group back to them. What is read twice
-is told by its identity, and counted once.
+store), and the first `milepost up --stream` or `milepost collect` on the restored directory takes the group back to
+them. What is read twice is told by its identity, and counted once.
 """
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
-from collector.streams.kafka import KafkaAddress
+from collector.streams.kafka import SILENT_MS, KafkaAddress
 from contract import atomic_file
 from contract.errors import Unreachable
 
 log = logging.getLogger(__name__)
 
 USED = "stream"
-"""File of the data directory: the URL that `up --stream` was given last."""
+"""File of the data directory: the URL that `up --stream` or `collect` was given last."""
 
 OFFSETS = "stream-offsets.json"
 """File of a backup, and of a restored directory whose workers have not been taken back yet."""
 
 _ANSWER_SECONDS = 10.0
+_AGAIN_SECONDS = 0.5
+_GONE_SECONDS = 4 * SILENT_MS / 1000
+"""So long members of the group are waited for: one that was killed counts as there until it was silent for SILENT_MS,
+and a busy machine may tell that late."""
 
 
 def offsets_text(address: KafkaAddress) -> str:
@@ -52,6 +57,8 @@ def offsets_text(address: KafkaAddress) -> str:
 def take_back(address: KafkaAddress, folder: Path) -> None:
     """Where a backup was restored, take the group back to its offsets; a kill on the way has it done again.
 
+    Kafka allows it while the group has no member. One that was killed is waited for until Kafka takes it for gone.
+
     Args:
         address: brokers and prefix, which may be others than the backup's.
         folder: the data directory.
@@ -59,10 +66,26 @@ def take_back(address: KafkaAddress, folder: Path) -> None:
     Raises:
         Unreachable: no broker answers, or workers of the group still run.
     """
-    file = folder / OFFSETS
-    if not file.exists():
-        return
-    from confluent_kafka import KafkaException, TopicPartition
+    from confluent_kafka import KafkaException
+
+    file, deadline = folder / OFFSETS, time.monotonic() + _GONE_SECONDS
+    while file.exists():
+        try:
+            _commit(address, file)
+            return
+        except KafkaException as error:
+            why = error.args[0].str()
+        if time.monotonic() > deadline:
+            raise Unreachable(
+                f"the workers of {address.group} cannot be taken back to the backup's place ({why}): stop every "
+                "`milepost collect` of this stream, then start again"
+            )
+        log.info("stream_not_taken_back_yet why=%s", why)
+        time.sleep(_AGAIN_SECONDS)
+
+
+def _commit(address: KafkaAddress, file: Path) -> None:
+    from confluent_kafka import TopicPartition
 
     kept: dict[str, dict[str, int]] = json.loads(file.read_text(encoding="utf-8"))
     consumer, wanted = _consumer(address), []
@@ -78,14 +101,9 @@ def take_back(address: KafkaAddress, folder: Path) -> None:
             log.warning("stream_taken_back topic=%s partition=%d again=%d", part.topic, part.partition, end - offset)
         if wanted:
             consumer.commit(offsets=wanted, asynchronous=False)
-    except KafkaException as error:
-        raise Unreachable(
-            f"the workers of {address.group} cannot be taken back to the backup's place ({error.args[0].str()}): "
-            "stop every `milepost collect` of this stream, then start again"
-        ) from None
     finally:
         consumer.close()
-    file.unlink()
+    file.unlink(missing_ok=True)
 
 
 def note_used(folder: Path, url: str) -> None:
@@ -93,7 +111,7 @@ def note_used(folder: Path, url: str) -> None:
 
     Args:
         folder: the data directory.
-        url: as `up --stream` was given it; it holds no password.
+        url: as `--stream` was given it; it holds no password.
     """
     atomic_file.write(folder / USED, f"{url}\n", mode=0o600)
 
