@@ -155,6 +155,7 @@ def shoppers(  # noqa: PLR0913 - one parameter an option
         clock=_clock(folder, speedup, end),
         trucks=truck_ids(trucks),
         key=next(iter(settings.load("commerce", ShopKeys, config).keys), ""),
+        odd=own.odd_shoppers,
     ).run(stop_event(second_ends=True), seconds=None if minutes is None else minutes * 60)
     if as_json:
         sent = sent_ledger.clicks(folder)

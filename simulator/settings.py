@@ -13,7 +13,8 @@ class SimulatorSettings(RoomSettings):
 
     seed: another number is another fleet. interval: simulated seconds between two samples of a truck. rate: events a
     second and shopper. drain: wall seconds to send what is left at the end. hardships: whether trucks of fleet mode
-    lose their network, power and clock on the road.
+    lose their network, power and clock on the road. odd_shoppers: the share of the shoppers that are crawlers, have a
+    wrong clock or come in bursts.
     """
 
     seed: int = 1
@@ -21,6 +22,7 @@ class SimulatorSettings(RoomSettings):
     rate: Annotated[float, Field(gt=0, le=1000)] = 1.0
     drain: Annotated[float, Field(ge=0, le=3600)] = 30.0
     hardships: bool = True
+    odd_shoppers: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class DataFolder(BaseModel):

@@ -6,12 +6,13 @@ after `identify`. Some shoppers use two devices, which turn out to be one custom
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from uuid import uuid4
 
 from contract import timestamps
 from contract.codec import Json
+from simulator import odd_shoppers
 from simulator.catalogue import DEVICES, ITEMS, LOCATIONS, REFERRERS, SEARCHES, CatalogueItem
 from simulator.customers import CURRENCY, ShopAccount, account
 
@@ -19,16 +20,21 @@ Event = dict[str, Json]
 
 
 class Shopper:
-    """One person with an account and one device or two; `next` never ends."""
+    """One person with an account and one device or two; `next` never ends.
 
-    def __init__(self, number: int, seed: int) -> None:
+    oddity: what is odd about it (simulator.odd_shoppers); its wrong clock is `clock_error`.
+    """
+
+    def __init__(self, number: int, seed: int, oddity: odd_shoppers.Oddity | None = None) -> None:
         self.account: ShopAccount = account(number, seed)
+        self._oddity = oddity
+        self.clock_error = odd_shoppers.clock_error(number) if oddity == "wrong_clock" else timedelta()
         self._dice = Random(f"{seed}:shopper:{number}")
         location = self._dice.choice(LOCATIONS)
         self._browsers: list[Event] = [
             {"user_id": name, "device_type": device.device_type, "browser": device.browser, "location": location}
             for name in (f"shopper-{number:03}", f"shopper-{number:03}-b")[: self._dice.choice((1, 1, 2))]
-            for device in (self._dice.choice(DEVICES),)
+            for device in (odd_shoppers.CRAWLER if oddity == "crawler" else self._dice.choice(DEVICES),)
         ]
         self._user_type = self._dice.choice(("new", "returning"))
         self._actions = self._visits()
@@ -40,6 +46,8 @@ class Shopper:
 
     def pause(self, rate: float) -> float:
         """Seconds to the next event at so many events a second on average."""
+        if self._oddity == "bursts":
+            return odd_shoppers.pause(self._dice, rate)
         return self._dice.expovariate(rate)
 
     def _visits(self) -> Iterator[Event]:
@@ -50,7 +58,7 @@ class Shopper:
                 "referrer_url": self._dice.choice(REFERRERS),
                 "user_type": self._user_type,
             }
-            for action in self._visit():
+            for action in odd_shoppers.crawl(self._dice) if self._oddity == "crawler" else self._visit():
                 if action["event_type"] == "identify":
                     if "customer_id" in browser:
                         continue  # this browser is signed in already

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from logging import getLogger
 from pathlib import Path
 from random import Random
@@ -22,6 +23,7 @@ import httpx
 from agent.timing.clock import Clock, SystemClock
 from contract import codec, timestamps
 from contract.errors import Rejected, Retryable
+from simulator import odd_shoppers
 from simulator.catalogue import DEVICES
 from simulator.orders import Request
 from simulator.orders_books import ShopBooks
@@ -37,7 +39,7 @@ _REPEATS = 0.04
 _LAG_S = 1.0  # what a stalled machine missed is not made up for
 _CLOCK_ERROR = timedelta(seconds=1)
 _REFUSED = (400, 413)  # this body will never be taken
-_USER_AGENTS = {(device.device_type, device.browser): device.user_agent for device in DEVICES}
+_USER_AGENTS = {(device.device_type, device.browser): device.user_agent for device in (*DEVICES, odd_shoppers.CRAWLER)}
 
 
 class Shed(Retryable):
@@ -74,16 +76,19 @@ class Poster:
 
     def _send(self, events: Sequence[Open]) -> None:
         alone = len(events) < 10 and self._dice.random() < 0.7
-        for group in [[event] for event in events] if alone else [list(events)]:
+        groups = _by_sender(events)
+        if alone:
+            groups = [(error, [event]) for error, group in groups for event in group]
+        for error_s, group in groups:
             if self.give_up.is_set():
                 return
             try:
-                self._outbox.close_events(self._post(group))
+                self._outbox.close_events(self._post(group, error_s))
             except Retryable as error:
                 self._back_off(error)
                 return
             self._recovered()
-            self._repeat(group)
+            self._repeat(group, error_s)
 
     def _back_off(self, error: Retryable) -> None:
         self._failures += 1
@@ -98,18 +103,19 @@ class Poster:
             log.info("beacon_recovered url=%s failures=%d", self._url, self._failures)
         self._failures = 0
 
-    def _repeat(self, group: Sequence[Open]) -> None:
+    def _repeat(self, group: Sequence[Open], error_s: int) -> None:
         """Once more what has its receipt already, as a page does that is left while its request is under way."""
         if self._dice.random() < _REPEATS:
             with suppress(Retryable):
-                self._post([self._dice.choice(group)])
+                self._post([self._dice.choice(group)], error_s)
 
-    def _post(self, group: Sequence[Open]) -> list[Closing]:
-        """One request; the receipts it brought. Raises Retryable where there is no answer to rely on."""
+    def _post(self, group: Sequence[Open], error_s: int) -> list[Closing]:
+        """One request by a browser whose clock is so wrong; the receipts it brought. Raises Retryable where there is no
+        answer to rely on."""
         bodies = [event.body for event in group]
         if len(group) > 1 and self._dice.random() < 0.1:
             bodies.append(self._dice.choice(bodies))
-        body = f'{{{self._sent_at()}"events":[{",".join(bodies)}]}}'
+        body = f'{{{self._sent_at(error_s)}"events":[{",".join(bodies)}]}}'
         headers = {"Content-Type": "text/plain", "User-Agent": _user_agent(group[0].body)}
         try:
             answer = self._client.post(self._url, content=body.encode(), headers=headers)
@@ -120,17 +126,34 @@ class Poster:
         if answer.status_code not in _REFUSED:
             raise Shed(f"HTTP {answer.status_code}", _seconds(answer.headers.get("Retry-After", "")))
         if len(group) > 1:  # one of them, or all together, is too much: find out which
-            return [closing for event in group for closing in self._post([event])]
+            return [closing for event in group for closing in self._post([event], error_s)]
         reason = f"HTTP {answer.status_code} {answer.text:.200}"
         log.error("click_refused event_id=%s reason=%s", group[0].event_id, reason)
         return [Closing(group[0].event_id, "rejected", reason)]
 
-    def _sent_at(self) -> str:
+    def _sent_at(self, error_s: int) -> str:
         """The browser's clock, as beacon.js sends it; left out while simulated time is not ours."""
-        now = self._clock.now()
-        if abs(now - datetime.now(UTC)) > _CLOCK_ERROR:
+        if not _is_ours(self._clock):
             return ""
-        return f'"sent_at":"{timestamps.from_datetime(now)}",'
+        return f'"sent_at":"{timestamps.from_datetime(self._clock.now() + timedelta(seconds=error_s))}",'
+
+
+def _is_ours(clock: Clock) -> bool:
+    """Whether simulated time has caught up with ours, which it then stays with."""
+    return abs(clock.now() - datetime.now(UTC)) <= _CLOCK_ERROR
+
+
+def _by_sender(events: Sequence[Open]) -> list[tuple[int, list[Open]]]:
+    """What may go in one request: each sender's clock error in seconds, and its events in their order."""
+    known = sorted(((_sender(event.body), event) for event in events), key=lambda each: each[0])
+    return [(key[1], [event for _, event in group]) for key, group in groupby(known, key=lambda each: each[0])]
+
+
+def _sender(body: str) -> tuple[bool, int]:
+    """Whether it is a crawler, and how wrong its clock is: all shoppers that are not odd are one sender."""
+    event = codec.parse(body)
+    error = (event.get("properties") or {}).get("clock_error_s", 0)
+    return event.get("browser") == odd_shoppers.CRAWLER.browser, int(error)
 
 
 def _user_agent(body: str) -> str:
@@ -157,7 +180,7 @@ class Shop:
     """What a run of shoppers is made of; rate: events a second and shopper; drain: seconds at the end.
 
     clock: when they do it. trucks: what they buy is ordered, and delivered by these; with none they only look.
-    key: of `[commerce] keys`, for the orders.
+    key: of `[commerce] keys`, for the orders. odd: the share of them that are odd (simulator.odd_shoppers).
     """
 
     count: int
@@ -169,6 +192,7 @@ class Shop:
     clock: Clock = field(default_factory=SystemClock)
     trucks: Sequence[str] = ()
     key: str = ""
+    odd: float = 0.0
 
     def run(self, stop: Flag, *, seconds: float | None = None) -> None:
         """Make and send events until `stop` is set or so many seconds have passed, then send what is left."""
@@ -201,7 +225,9 @@ class Shop:
         shop = ShopBooks(outbox, self.trucks, self.seed) if self.trucks else None
         if shop:
             shop.open()
-        shoppers = [Shopper(number, self.seed) for number in range(1, self.count + 1)]
+        shoppers = [
+            Shopper(number, self.seed, odd_shoppers.oddity(number, self.odd)) for number in range(1, self.count + 1)
+        ]
         due = [(time.monotonic() + shopper.pause(self.rate), number) for number, shopper in enumerate(shoppers)]
         heapq.heapify(due)
         while due and not stop.wait(max(0.0, due[0][0] - time.monotonic())):
@@ -213,9 +239,11 @@ class Shop:
             while due[0][0] <= clock:
                 at, number = heapq.heappop(due)
                 now = self.clock.now()
-                events.append(shoppers[number].next(now))
-                if shop:
-                    requests += shop.note(shoppers[number], events[-1], now)
+                event = shoppers[number].next(now)
+                if shop:  # the shop's own server has its own clock
+                    requests += shop.note(shoppers[number], event, now)
+                error = shoppers[number].clock_error
+                events.append(odd_shoppers.mistimed(event, error) if error and _is_ours(self.clock) else event)
                 heapq.heappush(due, (max(at, clock - _LAG_S) + shoppers[number].pause(self.rate), number))
             if events:
                 outbox.add(events, requests)

@@ -153,9 +153,9 @@ class _Api:
         if scope["path"] == "/v1/clicks":
             ids = [event["event_id"] for event in parse(body)["events"]]
             status, answer = 200, dump({"receipts": [{"event_id": id, "status": "accepted"} for id in ids]}).encode()
-        elif fault > 0.2:
+        elif fault > 0.1:
             self.taken[scope["method"], f"{scope['path']} {body.decode()}"] += 1
-            status, answer = (500, b"") if fault < 0.4 else (201, b'{"status": "accepted"}')
+            status, answer = (500, b"") if fault < 0.2 else (201, b'{"status": "accepted"}')
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
@@ -169,7 +169,7 @@ def test_no_order_is_lost_to_a_server_that_fails(tmp_path: Path, wait: Any) -> N
     thread.start()
     wait(lambda: server.started)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    shop = Shop(count=4, url=url, outbox=tmp_path / sent_ledger.OUTBOX, rate=50.0, drain=30.0, seed=1, trucks=TRUCKS)
+    shop = Shop(count=4, url=url, outbox=tmp_path / sent_ledger.OUTBOX, rate=50.0, drain=120.0, seed=1, trucks=TRUCKS)
     shop.run(threading.Event(), seconds=2)
     server.should_exit = True
     thread.join(60)
