@@ -17,7 +17,9 @@ COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#9
 """Okabe and Ito's, without yellow."""
 _TIMES = ("day", "hour", "month", "cohort_month")
 _POINTS = 200
-"""A line of more values than this has no point at each: they would touch, and cost more to draw than the line."""
+"""A line of more values than this has no point at each: they would touch, and cost more to draw than the line. Nor has
+it what is told of a value, to a pointer or a screen reader: of a line without points that is its first, wherever the
+pointer is, and yet it is made for all of them by Vega's interpreter, which takes longer than the drawing."""
 _FUNNEL = ["page_view", "view", "add_to_cart", "purchase", "unattributed"]
 
 
@@ -71,17 +73,18 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
     # The title stands above: beside an axis of this height it would be cut.
     heading = alt.Title(title or "", anchor="start", fontSize=13, fontWeight="normal")
     chart = alt.Chart(frame(data), height=220, title=heading)
-    points = {"size": 20} if len(data) <= _POINTS else False
-    mark = chart.mark_bar() if panel.chart == "bar" else chart.mark_line(point=points)
+    is_long = panel.chart != "bar" and len(data) > _POINTS
+    told = {"aria": False, "invalid": None} if is_long else {"point": {"size": 20}}
+    mark = chart.mark_bar() if panel.chart == "bar" else chart.mark_line(**told)
     several = len({each["series"] for each in data}) > 1
     # A day is a day of UTC wherever the reader is: never shifted into the browser's zone.
-    when = "utcyearmonthdate(time):T" if time != "hour" else "utcyearmonthdatehours(time):T"
+    when = "utcyearmonthdate(time):T" if time != "hour" else "time:T" if is_long else "utcyearmonthdatehours(time):T"
     encoded = mark.encode(
         x=alt.X(
-            when, title=None, axis=alt.Axis(format="%d %b" if time != "hour" else "%d %b %H:%M", labelOverlap=True)
+            when, title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%d %b" if time != "hour" else "%d %b %H:%M", labelOverlap=True)
         ),
         y=alt.Y("value:Q", title=None, axis=_axis(unit), scale=_from_zero(unit)),
-        tooltip=[
+        tooltip=alt.value(None) if is_long else [
             alt.Tooltip(when, title=label(time), format="%Y-%m-%d" if time != "hour" else "%Y-%m-%d %H:%M"),
             alt.Tooltip("series:N"),
             alt.Tooltip("value:Q", title=label(measures[0].result, unit), format=",.4~g"),

@@ -16,7 +16,7 @@ from dashboards.streamlit_app.source import opened
 from warehouse.read import as_csv
 
 _PAGE = 100
-_LINES = 3
+_LINES = 2
 _NAMES = 40
 _COLUMNS = 3
 Rows = list[dict[str, Any]]
