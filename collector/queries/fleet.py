@@ -6,7 +6,7 @@ from typing import Any
 from collector.history import start
 from collector.rows import StoredSample
 from collector.stores import Reader
-from contract import timestamps
+from contract import legacy_records, timestamps
 from contract.codec import parse
 from contract.records import at, document
 
@@ -63,17 +63,19 @@ def latest_samples(reader: Reader) -> Iterator[tuple[str, StoredSample]]:
 
 def fleet_row(truck_id: str, sample: StoredSample, *, judged_ms: int, heard_ms: int) -> dict[str, Any]:
     """The row of `fleet` for a truck's sample: it is silent if it was heard long before it is judged (Unix ms)."""
-    record = whole(sample)
-    place = record["gps_location"]
-    speed = record["vehicle_speed"] if record["vehicle_speed"] is not None else place["speed"]
+    # What the row has and no more: the whole document takes three times as long, which ten thousand trucks notice.
+    record = legacy_records.telemetry(parse(sample.text))
+    speed = at(record, "vehicle_speed")
+    if speed is None:
+        speed = at(record, "gps_location.speed")
     faults = at(record, "vehicle_health_and_maintenance.active_faults")
     return {
         "truck_id": truck_id,
         "state": "silent" if judged_ms - heard_ms > SILENT_AFTER_MS else _state(record, speed),
-        "sampled_at": record["sampled_at"],
+        "sampled_at": start(sample.order_key),
         "received_at": timestamps.from_ms(sample.received_ms),
-        "latitude": place["latitude"],
-        "longitude": place["longitude"],
+        "latitude": at(record, "gps_location.latitude"),
+        "longitude": at(record, "gps_location.longitude"),
         "speed_kmh": speed,
         "fuel_level": at(record, "engine_diagnostics.fuel_level"),
         "faults": None if faults is None else len(faults),
@@ -88,12 +90,11 @@ def _state(record: dict[str, Any], speed: float | None) -> str:
 
 
 def _attention(record: dict[str, Any]) -> str | None:
-    health = record["vehicle_health_and_maintenance"]
     for name in ("brake_status", "transmission_status"):
-        status = health[name]
+        status = at(record, f"vehicle_health_and_maintenance.{name}")
         if isinstance(status, str) and any(word in status.lower() for word in _NEEDS_CARE):
             return f"{name.partition('_')[0]}: {status}"
-    faults = health["active_faults"]
+    faults = at(record, "vehicle_health_and_maintenance.active_faults")
     return f"fault {faults[0]['spn']}/{faults[0]['fmi']}" if faults else None
 
 

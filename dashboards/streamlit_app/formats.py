@@ -51,4 +51,4 @@ def column_format(measure: Measure, currency: str) -> str | None:
 
 def axis_format(unit: Unit) -> str:
     """The format of an axis, as Vega takes it."""
-    return ".0%" if unit == "ratio" else "~s" if unit in ("count", "money", "km", "L") else ".4~g"
+    return ".0%" if unit == "ratio" else "~s" if unit in ("count", "money", "km", "L") else ".6~g"

@@ -12,7 +12,9 @@ import streamlit as st
 
 from collector import queries
 from contract.errors import MilepostError
+from dashboards.panels import Unit
 from dashboards.streamlit_app.charts import COLOURS, bars_height, frame
+from dashboards.streamlit_app.formats import label
 from dashboards.streamlit_app.source import opened
 from warehouse.read import as_csv
 
@@ -43,7 +45,7 @@ def _clicks(counted: list[dict[str, Any]]) -> None:
         st.info("Nothing yet.")
         return
     _bars([row for row in counted if row["event_type"] == "click"], "item_name", "count", "Clicks")
-    st.dataframe(counted, hide_index=True, key="store-clicks")
+    _table(counted, {"count": "count"}, "store-clicks")
     st.download_button("CSV", partial(as_csv, counted), "clicks.csv", "text/csv", on_click="ignore")
 
 
@@ -63,8 +65,13 @@ def _trucks(found: list[dict[str, Any]]) -> None:
         for row in found
     ]
     _bars([row for row in shown if row["vehicle_speed"] is not None], "truck_id", "vehicle_speed", "Speed, km/h")
-    st.dataframe(shown, hide_index=True, key="store-trucks")
+    _table(shown, {"vehicle_speed": "km/h", "fuel_level": "%"}, "store-trucks")
     st.download_button("CSV", partial(as_csv, shown), "trucks.csv", "text/csv", on_click="ignore")
+
+
+def _table(found: list[dict[str, Any]], units: dict[str, Unit], key: str) -> None:
+    columns = {column: st.column_config.Column(label(column, units.get(column, ""))) for column in found[0]}
+    st.dataframe(found, column_config=columns, hide_index=True, placeholder="–", key=key)
 
 
 def _bars(found: list[dict[str, Any]], name: str, value: str, title: str) -> None:
