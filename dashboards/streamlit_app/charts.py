@@ -81,10 +81,15 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
     when = "utcyearmonthdate(time):T" if time != "hour" else "time:T" if is_long else "utcyearmonthdatehours(time):T"
     encoded = mark.encode(
         x=alt.X(
-            when, title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%d %b" if time != "hour" else "%d %b %H:%M", labelOverlap=True)
+            when,
+            title=None,
+            scale=alt.Scale(type="utc"),
+            axis=alt.Axis(format="%d %b" if time != "hour" else "%d %b %H:%M", labelOverlap=True),
         ),
         y=alt.Y("value:Q", title=None, axis=_axis(unit), scale=_from_zero(unit)),
-        tooltip=alt.value(None) if is_long else [
+        tooltip=alt.value(None)
+        if is_long
+        else [
             alt.Tooltip(when, title=label(time), format="%Y-%m-%d" if time != "hour" else "%Y-%m-%d %H:%M"),
             alt.Tooltip("series:N"),
             alt.Tooltip("value:Q", title=label(measures[0].result, unit), format=",.4~g"),
