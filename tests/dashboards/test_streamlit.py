@@ -1,8 +1,10 @@
 """The pages of `milepost dashboard`: with data, empty, and with what they read gone."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -13,6 +15,7 @@ from dashboards.streamlit_app.source import DashboardSource, open_source
 from tests.dashboards.demo import FIRST, TRUCKS, Demo
 from tests.dashboards.panel_table import query_of
 from tests.dashboards.test_panels import WHOLE
+from tests.waiting import until
 from warehouse.settings import WarehouseSettings
 
 TITLES = [*STREAMLIT, "Store now"]
@@ -111,6 +114,27 @@ def test_a_postgresql_and_a_store_that_do_not_answer(demo: Demo) -> None:
     broken.write_bytes(b"this is no database" * 100)
     shown = run(DashboardSource(demo.folder, f"sqlite:///{broken}"), "Store now")
     assert "The store cannot be read" in shown.error[0].value
+
+
+def test_queries_are_kept_until_there_is_a_newer_build(demo: Demo, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Listening(DashboardSource):
+        def rows(self, sql: str) -> list[dict[str, Any]]:
+            asked.append(sql)
+            return super().rows(sql)
+
+    file = tmp_path / "warehouse.duckdb"
+    shutil.copy(demo.folder / file.name, file)
+    shown = run(Listening(tmp_path, "sqlite:///none.db"), "Overview")
+    before = float(shown.metric[0].value.removesuffix(" km").replace(",", ""))
+    first = len(asked)
+    shown.run()
+    assert {sql for sql in asked[first:] if "FROM build" not in sql} == set()
+    with duckdb.connect(str(file)) as db:  # as a build leaves them: newer numbers under a newer number
+        db.execute("UPDATE marts.truck_day SET distance_km = distance_km * 2; UPDATE marts.build SET build = build + 1")
+    until(lambda: [each for each in shown.run().caption if "lake build 2" in each.value])
+    assert float(shown.metric[0].value.removesuffix(" km").replace(",", "")) == pytest.approx(2 * before, abs=0.11)
 
 
 def test_each_panel_gives_its_rows_as_csv(demo: Demo) -> None:
