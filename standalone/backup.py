@@ -103,13 +103,13 @@ def back_up(
         if orders_url:
             postgresql_backup.dump(orders_url, orders[0], draft / ORDERS)
         for path, snapshot in snapshots.items():
-            _copy_database(snapshot, _made(draft / names[path]), path.stat().st_mode)
+            _copy_database(snapshot, _made(draft / names[path], draft))
     for name, path in _sources(data_dir, elsewhere or {}).items():
         if not (draft / name).exists():
-            shutil.copy2(path, _made(draft / name))
+            shutil.copy2(path, _made(draft / name, draft))
     digests = {str(path.relative_to(draft)): _digest(path) for path in _files(draft)}
     manifest = {"version": 1, "taken_at": taken_at, "data_dir": str(data_dir.resolve()), "files": digests}
-    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    atomic_file.write(draft / MANIFEST, json.dumps(manifest, indent=1) + "\n", mode=0o600)
     os.sync()
     draft.rename(target)
     return len(digests)
@@ -292,10 +292,10 @@ def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
 
 
-def _copy_database(snapshot: sqlite3.Connection, copy: Path, mode: int) -> None:
+def _copy_database(snapshot: sqlite3.Connection, copy: Path) -> None:
+    copy.touch(mode=0o600)
     with closing(sqlite3.connect(copy)) as made:
         snapshot.backup(made)
-    copy.chmod(mode & 0o777)
 
 
 def _sources(data_dir: Path, elsewhere: Mapping[str, Path]) -> dict[Path, Path]:
@@ -326,8 +326,10 @@ def _is_database(path: Path) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-def _made(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _made(path: Path, below: Path) -> Path:
+    """A path whose folders down from `below` are there and closed to others."""
+    for folder in reversed(path.relative_to(below).parents):
+        (below / folder).mkdir(exist_ok=True, mode=0o700)
     return path
 
 

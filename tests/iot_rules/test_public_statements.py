@@ -1,7 +1,8 @@
 """What people really write: statements of public projects, told in our own names, each with its output.
 
-Where AWS's reference or its examples document the outcome, that is expected; elsewhere what the reference's words say.
-`seen` says in a few words where a statement of this form was found.
+`seen` says in a few words where a statement of this form was found. `documented` names the pages of the AWS IoT
+developer guide whose words or examples give its outcome; where they are silent or differ, `judged` says how it
+was decided.
 """
 
 import json
@@ -11,6 +12,10 @@ from typer.testing import CliRunner
 
 from iot_rules.cli import app
 
+PAGES = {
+    "iot-sql-select", "iot-sql-from", "iot-sql-where", "iot-sql-operators", "iot-sql-functions",
+    "iot-sql-nested-queries", "binary-payloads",
+}  # fmt: skip
 FILE = Path(__file__).with_name("public_statements.jsonl")
 
 
@@ -24,6 +29,14 @@ def test_there_are_a_hundred_and_no_two_are_one() -> None:
     asked = {json.dumps([case["sql"], case["topic"], case["payload"]]) for case in cases}
     assert len(asked) == len(cases) >= 100
     assert all(case["seen"] for case in cases)
+
+
+def test_each_says_whether_its_outcome_is_documented_on_aws() -> None:
+    cases = [json.loads(line) for line in FILE.read_text("utf-8").splitlines()]
+    assert all(("documented" in case) is not ("judged" in case) for case in cases)
+    assert {page for case in cases for page in case.get("documented", [])} <= PAGES
+    assert all(case.get("judged", "said") for case in cases)
+    assert sum("documented" in case for case in cases) >= 100
 
 
 def test_conditions_of_a_case_can_fail(tmp_path: Path) -> None:

@@ -146,6 +146,17 @@ def state(data: Path) -> dict[str, Any]:
         registry.close()
 
 
+def left(data: Path) -> dict[str, Any]:
+    """The state of what a kill has left, judged on a copy; between a restore's two renames: what was put aside."""
+    there = data if data.exists() else max(data.parent.glob(f"{data.name}.replaced-*"))
+    copy = data.parent / "judged"
+    shutil.copytree(there, copy)
+    try:
+        return state(copy)
+    finally:
+        shutil.rmtree(copy)
+
+
 def main() -> None:
     step, folder = STEPS[sys.argv[1]], Path(sys.argv[2])
     every = int(sys.argv[3])
@@ -161,8 +172,8 @@ def main() -> None:
 
         ended = in_child(killed)
         report: dict[str, Any] = {"kill": number, "ended": ended, "left": None, "again": None}
-        if sys.argv[1] not in ("init", "restore"):
-            report["left"] = state(data)
+        if sys.argv[1] != "init":
+            report["left"] = left(data)
         report["again"] = in_child(lambda data=data: step(data))  # type: ignore[misc]
         report["end"] = state(data)
         shutil.rmtree(data.parent)

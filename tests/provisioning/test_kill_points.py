@@ -78,7 +78,8 @@ def test_killed_anywhere_and_said_again_it_ends_as_if_it_had_run_once(tmp_path: 
         assert (end["server"], end["trusted"], end["revived"], end["let_in"]) == (True, True, [], []), report
         if left := report["left"]:
             assert (left["trusted"], left["revived"], left["let_in"]) == (True, [], []), report
-            assert left["states"]["GONE"] == "retired", report
+            assert "GONE" not in left["active"], report
+            assert left["states"]["GONE"] == "retired" or step == "restore", report  # listed again, as the docs say
     kills = sum(report["ended"] == -9 for report in reports)
     assert kills >= LEAST_KILLS[step] // every
     print(f"{step}: {kills} kill points")

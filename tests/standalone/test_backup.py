@@ -4,8 +4,8 @@ import json
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -79,13 +79,20 @@ def shop(tmp_path: Path) -> Iterator[str]:
 def test_orders_in_postgresql_are_of_the_same_instant_and_come_back_on_an_empty_machine(
     up: Up, shop: str, tmp_path: Path
 ) -> None:
-    """A shop that writes an order and then a click of the same number never has the later one alone."""
+    """Who writes order, customer, vehicle, sample and click of one number in turn never has a later one alone.
+
+    The model that was learnt before is in the backup, too.
+    """
     names = {name: postgresql.database(shop, name) for name in ("before", "after")}
     configs = {name: tmp_path / f"{name}.toml" for name in names}
     for name, url in names.items():
         configs[name].write_text(f'[commerce]\ndatabase = "{url}"\n')
     http = up.start("--trucks", "0", "--shoppers", "0", "--config", str(configs["before"]))["http"]
-    stop = threading.Event()
+    for item in ("I1", "I2"):
+        view = {"event_id": item, "event_type": "view", "item_id": item, "session_id": "S", "user_id": "U"}
+        assert httpx.post(f"{http}/v1/clicks", json=view, timeout=60).status_code == 200
+    model = up.ask("recommend", "train", "--config", str(configs["before"]))["version"]
+    stop, sold = threading.Event(), threading.Event()
 
     def sell() -> None:
         for number in range(10_000):
@@ -94,13 +101,19 @@ def test_orders_in_postgresql_are_of_the_same_instant_and_come_back_on_an_empty_
             line = {"item_id": "I1", "quantity": 1, "price": 2}
             order = {"order_id": f"O-{number}", "customer_id": "C", "currency": "EUR", "lines": [line]}
             assert httpx.post(f"{http}/v1/orders", json=order, timeout=60).status_code == 201
+            person, truck = {"name": "N"}, {"plate": "P"}
+            assert httpx.put(f"{http}/v1/customers/C-{number}", json=person, timeout=60).is_success
+            assert httpx.put(f"{http}/v1/vehicles/T-{number}", json=truck, timeout=60).is_success
+            sample = {"truck_id": "T", "sampled_at": instant(), "stream_id": "s", "seq": number + 1, "vehicle_speed": 1}
+            assert httpx.post(f"{http}/v1/telemetry", json=sample, timeout=60).status_code == 200
             click = {"event_id": f"O-{number}", "event_type": "purchase", "item_id": "I1"}
             assert httpx.post(f"{http}/v1/clicks", json=click, timeout=60).status_code == 200
+            sold.set()
 
     seller = threading.Thread(target=sell)
     seller.start()
-    time.sleep(1)
     try:
+        assert sold.wait(90)
         assert up.ask("backup", str(tmp_path / "backup"), "--config", str(configs["before"]))["files"] > 2
     finally:
         stop.set()
@@ -109,14 +122,24 @@ def test_orders_in_postgresql_are_of_the_same_instant_and_come_back_on_an_empty_
     asked = ("--config", str(configs["after"]))
     other.ask("restore", str(tmp_path / "backup"), *asked)
     orders = len(other.ask("orders", "list", *asked))
-    clicks = sum(row["count"] for row in other.ask("clicks", *asked))
-    assert orders > 0
-    assert 0 <= orders - clicks <= 1
+    people = sum(row.get("name") == "N" for row in other.ask("customers", "list", *asked))
+    trucks = len(other.ask("fleet", "list", *asked))
+    samples = other.ask("audit", *asked)["trucks"][0]["received"]
+    clicks = sum(row["count"] for row in other.ask("clicks", *asked)) - 2  # the views
+    counts = [orders, people, trucks, samples, clicks]
+    assert counts == sorted(counts, reverse=True), counts
+    assert 0 < orders <= clicks + 1, counts
+    served = other.ask("recommend", "for", "--item", "I1", *asked)
+    assert served["model_version"] == model
     with pytest.raises(Misconfigured, match="has tables"):
         restore(tmp_path / "backup", tmp_path / "third", orders_url=names["after"])
     with pytest.raises(Misconfigured, match=r"set \[commerce\] database"):
         restore(tmp_path / "backup", tmp_path / "third")
     assert not (tmp_path / "third").exists()
+
+
+def instant() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 CLICK = {"event_id": "E1", "event_type": "view", "timestamp": "2026-01-01T00:00:00Z", "session_id": "S1"}
