@@ -78,7 +78,15 @@ def test_the_script_is_served_for_any_page_and_revalidated(client: httpx.Client)
 
 
 @pytest.mark.parametrize(
-    "keys", ['{"secret-key": "no truck"}', '{"secret-key": 5}', '{"secret key": "T1"}', '["secret-key"]', '{"": "T1"}']
+    "keys",
+    [
+        '{"secret-key": "no truck"}',
+        '{"secret-key": 5}',
+        '{"secret key": "T1"}',
+        '["secret-key"]',
+        '{"": "T1"}',
+        '{"1": "T1"}',
+    ],
 )
 def test_wrong_keys_are_refused_without_printing_them(keys: str) -> None:
     environ = {"MILEPOST_BEACON__TELEMETRY_KEYS": keys}
