@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -177,8 +178,14 @@ def identities(folder: Path, count: int) -> Path:
     return folder / "ids"
 
 
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.mark.parametrize("mode", ["fleet", "full"])
-def test_every_truck_proves_who_it_is(tmp_path: Path, free_port: int, mode: str) -> None:
+def test_every_truck_proves_who_it_is(tmp_path: Path, free_port: int, mode: str, wait: Any) -> None:
     """Mutual TLS, a certificate each; the broker takes the user's name from it and lets nobody speak for another."""
     ids = identities(tmp_path, 4)
     office = tmp_path / "office"
@@ -194,8 +201,8 @@ def test_every_truck_proves_who_it_is(tmp_path: Path, free_port: int, mode: str)
         f"require_certificate true\nuse_identity_as_username true\nacl_file {acl}\nlog_dest file {log}\n"
     )
     with subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(config)], stderr=subprocess.DEVNULL) as running:
-        time.sleep(0.5)
         try:
+            wait(lambda: answers(free_port))
             done = subprocess.run(
                 [*COMMAND[:-1], mode, "--count", "4", "--broker", f"mqtts://127.0.0.1:{free_port}",
                  "--identities", str(ids), "--data-dir", str(tmp_path / "data"),
