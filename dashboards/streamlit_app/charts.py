@@ -16,6 +16,7 @@ Drawing = Any
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000"]
 """Okabe and Ito's, without yellow."""
 _TIMES = ("day", "hour", "month", "cohort_month")
+_LEGEND_COLUMNS = 2
 _POINTS = 200
 """A line of more values than this has no point at each: they would touch, and cost more to draw than the line. Nor has
 it what is told of a value, to a pointer or a screen reader: of a line without points that is its first, wherever the
@@ -72,11 +73,13 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
     title = label(measures[0].result, unit) if len(measures) == 1 else (unit if unit not in ("count", "ratio") else "")
     # The title stands above: beside an axis of this height it would be cut.
     heading = alt.Title(title or "", anchor="start", fontSize=13, fontWeight="normal")
-    chart = alt.Chart(frame(data), height=220, title=heading)
+    series = {each["series"] for each in data}
+    legend_rows = -(-len(series) // _LEGEND_COLUMNS) if len(series) > 1 else 0
+    height = 220 + (40 + 22 * legend_rows if legend_rows else 0)  # Streamlit fits all into it, the legend too
+    chart = alt.Chart(frame(data), height=height, title=heading)
     is_long = panel.chart != "bar" and len(data) > _POINTS
     told = {"aria": False, "invalid": None} if is_long else {"point": {"size": 20}}
     mark = chart.mark_bar() if panel.chart == "bar" else chart.mark_line(**told)
-    several = len({each["series"] for each in data}) > 1
     # A day is a day of UTC wherever the reader is: never shifted into the browser's zone.
     when = "utcyearmonthdate(time):T" if time != "hour" else "time:T" if is_long else "utcyearmonthdatehours(time):T"
     encoded = mark.encode(
@@ -95,9 +98,9 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
             alt.Tooltip("value:Q", title=label(measures[0].result, unit), format=",.4~g"),
         ],
     )
-    if not several:
+    if not legend_rows:
         return encoded.encode(color=alt.value(COLOURS[0]))
-    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=140)
+    legend = alt.Legend(title=None, orient="bottom", columns=_LEGEND_COLUMNS, labelLimit=140)
     return encoded.encode(color=alt.Color("series:N", scale=alt.Scale(range=COLOURS), legend=legend))
 
 
