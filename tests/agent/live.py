@@ -64,6 +64,13 @@ class Broker:
             return False
         return True
 
+    def stop(self) -> None:
+        """SIGTERM: it writes down whose sessions it holds, and queues for them from its next start on."""
+        assert self.process
+        self.process.terminate()
+        assert self.process.wait(60) == 0
+        self.process = None
+
     def kill(self) -> None:
         """SIGKILL."""
         if self.process:

@@ -13,6 +13,7 @@ from collector.streams.kafka import KafkaAddress
 from tests.milepost_process import REPOSITORY, environment
 
 PYTHON = REPOSITORY / ".venv-spark/bin/python"
+LOG = "spark.log"
 
 
 def require() -> None:
@@ -21,33 +22,38 @@ def require() -> None:
         pytest.skip("the Spark environment is not made: make .venv-spark/ready")
 
 
-def start(address: KafkaAddress, database: str, folder: Path, **more: str) -> "subprocess.Popen[str]":
-    """The jobs, until they have caught up. more: variables of the environment."""
+def start(address: KafkaAddress, database: str, folder: Path, **more: str) -> "subprocess.Popen[bytes]":
+    """The jobs, until they have caught up; what they say goes to LOG in the folder. more: environment variables."""
     variables = {
         "MILEPOST_STREAMING__DATABASE": database,
         "MILEPOST_STREAMING__CHECKPOINTS": str(folder / "checkpoints"),
         **more,
     }
     url = f"kafka://{address.brokers}/{address.prefix}"
-    return subprocess.Popen(
-        [str(PYTHON), "-m", "streaming", "--stream", url, "--until-caught-up"], env=environment(**variables),
-        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+    with (folder / LOG).open("wb") as log:
+        return subprocess.Popen(
+            [str(PYTHON), "-m", "streaming", "--stream", url, "--until-caught-up"], env=environment(**variables),
+            cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
 
 
-def finish(process: "subprocess.Popen[str]") -> None:
+def finish(process: "subprocess.Popen[bytes]", folder: Path) -> None:
     """Wait for its end, which must be a good one."""
-    out, _ = process.communicate(timeout=900)
-    assert process.returncode == 0, out[-6000:]
+    assert process.wait(timeout=900) == 0, said(folder)
 
 
-def kill(process: "subprocess.Popen[str]") -> None:
+def said(folder: Path) -> str:
+    """The end of what the jobs said."""
+    return (folder / LOG).read_text(errors="replace")[-6000:]
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
     """The driver, its JVM and its Python workers, all at once."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def stop_jvm(process: "subprocess.Popen[str]") -> None:
+def stop_jvm(process: "subprocess.Popen[bytes]") -> None:
     """SIGSTOP of the JVM alone: what the driver's Python has in hand goes on, and no checkpoint is written."""
     found = subprocess.run(
         ["pgrep", "--session", str(process.pid), "java"], capture_output=True, text=True, check=True

@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -146,7 +147,7 @@ class Both:
 
     def stream(self) -> None:
         """Run the jobs until they have caught up."""
-        spark.finish(spark.start(self.address, self.database, self.folder, **RATES))
+        spark.finish(spark.start(self.address, self.database, self.folder, **RATES), self.folder)
 
     def kill_between_upsert_and_checkpoint(self, table: str, job: str) -> None:
         """SIGKILL when PostgreSQL has committed a batch that the checkpoint has not.
@@ -159,20 +160,21 @@ class Both:
             holder.execute(f"LOCK TABLE live.{table} IN EXCLUSIVE MODE")
             process = spark.start(self.address, self.database, self.folder, **RATES)
             try:
-                self._wait_for("SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted")
+                self._wait_for(process, "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted")
                 spark.stop_jvm(process)
                 done = set((checkpoint / "commits").glob("[0-9]*"))
                 holder.commit()
-                self._wait_for(f"SELECT count(*) FROM live.{table}")
+                self._wait_for(process, f"SELECT count(*) FROM live.{table}")
             finally:
                 spark.kill(process)
         assert set((checkpoint / "commits").glob("[0-9]*")) == done
         assert len(list((checkpoint / "offsets").glob("[0-9]*"))) == len(done) + 1
 
-    def _wait_for(self, sql: str) -> None:
-        deadline = time.monotonic() + 900
+    def _wait_for(self, process: "subprocess.Popen[bytes]", sql: str) -> None:
+        deadline = time.monotonic() + 300
         while not ask(self.database, sql)[0][0]:
-            assert time.monotonic() < deadline, sql
+            assert process.poll() is None, spark.said(self.folder)
+            assert time.monotonic() < deadline, (sql, spark.said(self.folder))
             time.sleep(0.05)
 
     def build(self) -> None:
