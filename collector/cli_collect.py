@@ -33,11 +33,12 @@ def collect(
         address = KafkaAddress.of(stream, load("kafka", KafkaSettings, config))
         stop = stop_event()
         make_topics(address)
-        folder = settings_of(config, data_dir).data_dir
+        settings = settings_of(config, data_dir)
+        folder = settings.data_dir
         take_back(address, folder)
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error}: `milepost collect` needs pip install 'milepost[kafka]'") from error
-    with writing(settings_of(config, data_dir), make=True) as (store, policy):
+    with writing(settings, make=True) as (store, policy):
         vouch_for_policy(store, policy)
         if folder.is_dir():
             note_used(folder, stream)

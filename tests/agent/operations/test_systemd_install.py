@@ -73,7 +73,7 @@ def test_other_places_and_devices_are_let_in() -> None:
 
 def test_a_python_that_lies_in_a_home_is_not_hidden_from_the_service() -> None:
     """pyenv's: the virtual environment in /opt only points to it."""
-    assert _parsed(_service(base=Path("/root/.pyenv/versions/3.12")))["ProtectHome"] == "read-only"
+    assert _parsed(_service(base=Path("/root/python/3.12")))["ProtectHome"] == "read-only"
 
 
 def test_odd_paths_are_quoted() -> None:
