@@ -1,6 +1,7 @@
 """The active currency codes of ISO 4217 (list one), and decimal amounts."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 from contract.codec import Json
 from contract.errors import Rejected
@@ -16,6 +17,7 @@ _CODES = (
 CODES = frozenset(_CODES.split())
 _MOST = Decimal(10) ** 12
 _DECIMALS = 4
+_AMOUNT = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,2})?", re.ASCII | re.I)
 
 
 def amount(value: Json, field: str) -> Decimal:
@@ -30,14 +32,19 @@ def amount(value: Json, field: str) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         raise Rejected(field, f"must be an amount such as 12.50, not {value!r:.40}")
-    try:
-        number = Decimal(repr(value) if isinstance(value, float) else value)
-    except InvalidOperation:
-        raise Rejected(field, f"must be an amount such as 12.50, with a point, not {value!r:.40}") from None
-    exponent = number.normalize().as_tuple().exponent
-    if not number.is_finite() or not 0 <= number < _MOST or (isinstance(exponent, int) and exponent < -_DECIMALS):
+    number = _decimal(value)
+    if number is None:
+        raise Rejected(field, f"must be an amount such as 12.50, with a point, not {value!r:.40}")
+    if not 0 <= number < _MOST or number != round(number, _DECIMALS):
         raise Rejected(field, f"must be from 0 to 10^12 with at most {_DECIMALS} decimals, not {value!r:.40}")
     return number
+
+
+def _decimal(value: float | Decimal | str) -> Decimal | None:
+    if isinstance(value, str) and not _AMOUNT.fullmatch(value.strip()):
+        return None
+    number = Decimal(repr(value) if isinstance(value, float) else value)
+    return number if number.is_finite() else None
 
 
 def text(number: Decimal) -> str:

@@ -19,7 +19,7 @@ from contract.topics import ID
 MAX_DOCUMENT = 256 * 1024
 _MAX_TEXT = 2048
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_BOOKKEEPING = frozenset({"received_at"})
+_BOOKKEEPING = frozenset({"received_at", "forgotten"})
 
 Read = Callable[[Json], Json]
 """Takes what came, returns what is kept, raises Rejected."""
@@ -27,6 +27,9 @@ Read = Callable[[Json], Json]
 
 class CardData(Rejected):
     """A document that holds payment card data: its bytes must be kept nowhere."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, "holds payment card data: send payment_method only; nothing of this was stored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,24 @@ def own_fields(document: Json) -> dict[str, Json]:
     Raises:
         Rejected: it is no JSON object. CardData: some field holds card data.
     """
+    refuse_card_data(document)
     if not isinstance(document, dict):
         raise Rejected("", "must be a JSON object")
-    if found := find_card_data(document):
-        raise CardData(found, "holds payment card data: send payment_method only; nothing of this was stored")
     return {key: value for key, value in document.items() if key not in _BOOKKEEPING}
+
+
+def refuse_card_data(value: Json, name: str = "") -> None:
+    """Let nothing pass that holds payment card data.
+
+    Args:
+        value: a parsed document, or one value.
+        name: of that value.
+
+    Raises:
+        CardData: it holds some.
+    """
+    if found := find_card_data(value, name):
+        raise CardData(found)
 
 
 def read_fields(record: dict[str, Json], readers: Mapping[str, Read], warnings: dict[str, str]) -> None:
@@ -92,6 +108,16 @@ def identifier(value: Json, name: str) -> str:
         found = "missing" if value is None else f"{value!r:.40}"
         raise Rejected(name, f"must be text of 1 to 128 characters without control characters, not {found}")
     return text
+
+
+def identifier_of_path(value: str, name: str) -> str:
+    """The same, of a request's path, which no document's judgement covers.
+
+    Raises:
+        Rejected: as `identifier` does. CardData: it is a payment card's number.
+    """
+    refuse_card_data(value, name)
+    return identifier(value, name)
 
 
 def truck_id(value: Json, name: str = "truck_id") -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, LargeBinary, String, cast, delete, func, or_, select, update
 
 from commerce.customers import unified_view
-from commerce.orders.forgotten import scrubbed_event, scrubbed_order
+from commerce.orders.forgotten import rewrite, scrubbed_event, scrubbed_order
 from commerce.orders.service import Orders
 from commerce.queries import order
 from commerce.storage import schema
@@ -90,10 +90,10 @@ def forget_customer(
     done = {"orders": 0, "order_events": 0}
     with database.write() as connection:
         for order_id in found.order_ids:
-            done["orders"] += _rewrite(
+            done["orders"] += rewrite(
                 connection, schema.order_contents, order_id, lambda record: scrubbed_order(record, marks)
             )
-            done["order_events"] += _rewrite(connection, schema.order_events, order_id, scrubbed_event)
+            done["order_events"] += rewrite(connection, schema.order_events, order_id, scrubbed_event)
         registers = (schema.register_versions, schema.register_documents, schema.register_subjects)
         removed = [
             connection.execute(delete(t).where(t.c.kind == "customer", t.c.subject_id == customer_id)).rowcount
@@ -129,15 +129,6 @@ def forget_driver(database: Database, driver_id: str, marks: Forgotten) -> int:
                 text = canonical({**record, "driver_id": marks.pseudonym(driver_id)})
                 count += connection.execute(update(table).where(*same).values(document=text)).rowcount
     return count
-
-
-def _rewrite(connection: Connection, table: Any, order_id: str, scrub: Any) -> int:
-    rows = connection.execute(select(table).where(table.c.order_id == order_id)).all()
-    for row in rows:
-        same = [column == getattr(row, column.name) for column in table.primary_key]
-        text = canonical(scrub(parse(row.document)))
-        connection.execute(update(table).where(*same).values(document=text))
-    return len(rows)
 
 
 def _forget_stops(connection: Connection, order_ids: set[str]) -> int:

@@ -50,8 +50,8 @@ class OrderDoors:
         """What an application mounts."""
         return [
             Route("/v1/orders", answering(self._post_order), methods=["POST"]),
-            Route("/v1/orders/{order_id}/events", answering(self._post_event), methods=["POST"]),
-            Route("/v1/orders/{order_id}", answering(self._get), methods=["GET"]),
+            Route("/v1/orders/{order_id:path}/events", answering(self._post_event), methods=["POST"]),
+            Route("/v1/orders/{order_id:path}", answering(self._get), methods=["GET"]),
         ]
 
     async def _post_order(self, request: Request) -> Response:
@@ -84,17 +84,20 @@ class OrderDoors:
         return reply(await run_in_threadpool(self._whole, state, request.query_params.get("at")))
 
     def _buyers(self, state: dict[str, Any]) -> dict[str, Any]:
-        position = self._position(state, None)
+        position = self._position(state["truck_id"], None)
         return tracked(state, position, self._arrival(state, position))
 
-    def _whole(self, state: dict[str, Any], at: str | None) -> dict[str, Any]:
-        instant = None if at is None else timestamps.parse(at, "at")
-        position = self._position(state, instant)
-        arrival = self._arrival(state, position) if instant is None else None
-        return {**state, "position": position, "arrival": arrival}
+    def _whole(self, state: dict[str, Any], asked: str | None) -> dict[str, Any]:
+        if asked is None:
+            position = self._position(state["truck_id"], None)
+            return {**state, "position": position, "arrival": self._arrival(state, position)}
+        at = timestamps.parse(asked, "at")
+        then = self._orders.standing(state["order_id"], at)
+        position = self._position(then.truck_id, at)
+        return {**state, "position": position, "arrival": None, "then": {"at": at, **then._asdict()}}
 
-    def _position(self, state: dict[str, Any], at: str | None) -> dict[str, Any] | None:
-        return self._locate(state["truck_id"], at) if state["truck_id"] else None
+    def _position(self, truck_id: str | None, at: str | None) -> dict[str, Any] | None:
+        return self._locate(truck_id, at) if truck_id else None
 
     def _arrival(self, state: dict[str, Any], position: dict[str, Any] | None) -> dict[str, Any] | None:
         planned = self._plans.stop_of(state["order_id"])

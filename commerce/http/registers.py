@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from commerce.customers import unified_view
-from commerce.fields import CardData
 from commerce.http.access import KeyedAccess
 from commerce.http.replies import Endpoint, answering, read_json, reply
 from commerce.registers.documents import CUSTOMERS, ITEMS, SERVICES, VEHICLES, Kind
@@ -78,9 +77,7 @@ class RegisterDoors:
                 else:
                     read = kind.read(document, subject)
             except Rejected as error:
-                if isinstance(error, CardData):
-                    arrival = Arrival(arrival.received_ms, b"", arrival.source)
-                await run_in_threadpool(keep_dead_letter, self._database, arrival, error)
+                await run_in_threadpool(keep_dead_letter, self._database, arrival, error, forgotten=self._forgotten)
                 raise
             register = Register(self._database, kind, forgotten=self._forgotten)
             status = await run_in_threadpool(register.put, read, received_ms=arrival.received_ms)

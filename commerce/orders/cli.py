@@ -1,4 +1,4 @@
-"""`milepost orders list|show|revenue`."""
+"""`milepost orders list|show|refused|revenue`."""
 
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from collector import queries as shop
 from commerce import queries
 from commerce.cli_options import cells, collector_settings, open_commerce
 from commerce.orders.revenue import revenue_by_currency
+from commerce.storage.dead_letters import dead_letter_rows
 from contract import timestamps
 from contract.cli_options import AsJson, Config, DataDir
 from contract.cli_tables import show
@@ -66,6 +67,22 @@ def show_order(
     show("Events", ("at", "type", "event", "truck"), events, empty="No events yet.")
     for conflict in found["conflicts"]:
         console.print(f"Conflict: several contents under {conflict}; the smallest content hash counts.")
+
+
+@orders.command("refused")
+def show_refused(*, data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
+    """List what the doors of orders, customers, items and vehicles refused, oldest first; --json has it as it came.
+
+    Mend what `field` and `reason` name and send it again. Payment card data is not among it: it is kept nowhere.
+    """
+    with open_commerce(config, data_dir) as database:
+        rows = dead_letter_rows(database)
+    if as_json:
+        typer.echo(dump(rows))
+        return
+    names = ("received_at", "source", "field", "reason", "times")
+    cut = [[row["received_at"][:16].replace("T", " "), *cells(row, names[1:])] for row in rows]
+    show("Refused", ("came (UTC)", *names[1:]), cut, empty="Nothing was refused.")
 
 
 @orders.command("revenue")

@@ -3,14 +3,14 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
 from sqlalchemy import Connection, Table, select, update
 
-from commerce.fields import Accepted, CardData, identifier
-from commerce.orders.forgotten import without_forgotten
-from commerce.orders.state import Content, order_state
+from commerce.fields import Accepted, identifier_of_path
+from commerce.orders.forgotten import event_without_forgotten, rewrite, scrubbed_event, without_forgotten
+from commerce.orders.state import Content, Standing, order_state, standing_at
 from commerce.orders.wire import read_event, read_order
 from commerce.storage.database import Database
 from commerce.storage.dead_letters import Arrival, keep_dead_letter
@@ -76,16 +76,20 @@ class Orders:
             Retryable: the database failed, nothing was kept.
         """
         accepted = self._judged(read_order, document, Arrival(received_ms, payload, "http:orders"))
+        came = accepted
         if self._forgotten is not None:
             accepted = without_forgotten(accepted, self._forgotten, received_ms)
         with self._database.write() as connection:
             self._lock(connection, accepted.id)
+            early = 0 if accepted is came else rewrite(connection, order_events, accepted.id, scrubbed_event)
             status = self._keep(connection, order_contents, {"order_id": accepted.id}, accepted, received_ms)
             token = secrets.token_urlsafe(16) if status == "accepted" else None
             if token:
                 row = {"order_id": accepted.id, "token": hash_token(token)}
                 connection.execute(tracking_tokens.insert().values(**row))
             self._recompute(connection, accepted.id)
+        if early:  # events that came before their order, when nobody knew whose they are
+            self._database.fold_log()
         return OrderReceipt(accepted.id, status, accepted.warnings, token)
 
     def take_event(self, order_id: str, document: Json, *, received_ms: int, payload: bytes) -> OrderReceipt:
@@ -106,13 +110,15 @@ class Orders:
         """
         arrival = Arrival(received_ms, payload, "http:order-events")
         accepted = self._judged(read_event, document, arrival)
-        order_id = self._judged(lambda value: identifier(value, "order_id"), order_id, arrival)
+        order_id = self._judged(lambda value: identifier_of_path(value, "order_id"), order_id, arrival)
         warnings = dict(accepted.warnings)
         truck_id = accepted.record.get("truck_id")
         if truck_id and not self._knows_truck(truck_id):
             warnings["truck_id"] = f"no sample of {truck_id} has come yet: its position is unknown until one does"
         with self._database.write() as connection:
             self._lock(connection, order_id)
+            if self._forgotten is not None:
+                accepted = event_without_forgotten(connection, order_id, accepted, self._forgotten, received_ms)
             names = {"order_id": order_id, "event_id": accepted.id}
             status = self._keep(connection, order_events, names, accepted, received_ms)
             state = self._recompute(connection, order_id)
@@ -134,6 +140,21 @@ class Orders:
                 select(order_states.c.document).where(order_states.c.order_id == order_id)
             ).scalar_one_or_none()
         return None if row is None else cast(dict[str, Any], parse(row))
+
+    def standing(self, order_id: str, at: str) -> Standing:
+        """How far an order was at a past moment, and on which truck.
+
+        Args:
+            order_id: whose.
+            at: RFC 3339, UTC.
+
+        Returns:
+            By the events that have come so far (`commerce.orders.state.standing_at`).
+        """
+        with self._database.read() as connection:
+            contents = _contents(connection, order_contents, "order_id", order_id)
+            events = _contents(connection, order_events, "event_id", order_id)
+        return standing_at(contents, events, at)
 
     def has_token(self, order_id: str, token: str) -> bool:
         """Whether somebody may see an order.
@@ -176,11 +197,7 @@ class Orders:
         try:
             return read(document)
         except Rejected as error:
-            if isinstance(error, CardData):
-                arrival = replace(arrival, payload=b"")
-            elif self._forgotten is not None:
-                arrival = replace(arrival, payload=self._forgotten.letter(arrival.payload))
-            keep_dead_letter(self._database, arrival, error)
+            keep_dead_letter(self._database, arrival, error, forgotten=self._forgotten)
             raise
 
     def _lock(self, connection: Connection, order_id: str) -> None:

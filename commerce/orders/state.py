@@ -96,6 +96,28 @@ def order_state(order_id: str, orders: Sequence[Content], events: Sequence[Conte
     }
 
 
+class Standing(NamedTuple):
+    """An order at a past moment. state: None before it was placed. truck_id: None before it was loaded."""
+
+    state: str | None
+    truck_id: str | None
+
+
+def standing_at(orders: Sequence[Content], events: Sequence[Content], at: str) -> Standing:
+    """How far an order was at a moment, and which truck had it.
+
+    Args:
+        orders, events: as `order_state` takes them; all of them, whenever they came.
+        at: RFC 3339, UTC, the moment itself included.
+    """
+    chosen = counted(orders)
+    if not chosen.contents or _time(chosen.contents[0], "placed_at") > at:
+        return Standing(None, None)
+    by_then = [event for event in counted(events).contents if _time(event, "at") <= at]
+    walk = _walk(chosen.contents[0], by_then)
+    return Standing(walk.state, walk.truck_id)
+
+
 _TIMES = ("placed", "paid", "packed", "loaded", "delivered", "failed", "cancelled", "returned")
 
 

@@ -19,6 +19,7 @@ from commerce.fields import (
     optional,
     own_fields,
     read_fields,
+    refuse_card_data,
     truck_id,
 )
 from contract import maintenance
@@ -50,9 +51,10 @@ class Kind:
             subject_id: the id in the request's path, where there is one; the document may leave its own out.
 
         Raises:
-            Rejected: no object, card data, no usable id, or an id other than the path's.
+            Rejected: no object, card data in it or in the path, no usable id, or an id other than the path's.
         """
         own = own_fields(document)
+        refuse_card_data(subject_id, self.id_name)
         for other, name in self.aliases.items():
             if other in own and name not in own:
                 own[name] = own.pop(other)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from commerce.routes.distances import Matrix
-from commerce.routes.problem import Problem, Stop
+from commerce.routes.problem import Problem, RoutedTruck, Stop
 from contract import timestamps
 
 _EXPLORATION = 5
@@ -54,6 +54,13 @@ def _begin(problem: Problem, now_ms: int) -> int:
     return min((each for each in said if each is not None), default=now_ms)
 
 
+def _hours(truck: RoutedTruck, begin_ms: int) -> tuple[int, int]:
+    """When a truck is out, Unix ms: from the day's begin and for a day, where nothing else is said."""
+    if truck.start_ms is None:
+        return (begin_ms, begin_ms + _DAY_MS) if truck.end_ms is None else (min(begin_ms, truck.end_ms), truck.end_ms)
+    return truck.start_ms, truck.start_ms + _DAY_MS if truck.end_ms is None else truck.end_ms
+
+
 def _solve(problem: Problem, matrix: Matrix, begin_ms: int) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     import numpy
     import vroom
@@ -61,15 +68,17 @@ def _solve(problem: Problem, matrix: Matrix, begin_ms: int) -> tuple[list[dict[s
     task = vroom.Input()
     task.set_durations_matrix("car", numpy.array(matrix.seconds, dtype=numpy.uint32))
     task.set_distances_matrix("car", numpy.array(matrix.metres, dtype=numpy.uint32))
+    hours = [_hours(truck, begin_ms) for truck in problem.trucks]
+    latest = [stop.latest_ms for stop in problem.stops if stop.latest_ms is not None]
+    origin_ms = min(begin_ms, *latest, *(end_ms for _, end_ms in hours))  # VROOM knows no time before 0
+    last_ms = max(end_ms for _, end_ms in hours)
 
-    def window(first_ms: int | None, last_ms: int | None) -> Any:
-        first, last = first_ms or begin_ms, last_ms or begin_ms + _DAY_MS
-        return vroom.TimeWindow(max(0, (first - begin_ms) // 1000), max(0, (last - begin_ms) // 1000))
+    def window(first_ms: int | None, end_ms: int) -> Any:
+        return vroom.TimeWindow(0 if first_ms is None else (first_ms - origin_ms) // 1000, (end_ms - origin_ms) // 1000)
 
     for number, truck in enumerate(problem.trucks):
         capacity = [_NO_CAPACITY if truck.capacity is None else truck.capacity]
-        hours = window(truck.start_ms, truck.end_ms)
-        task.add_vehicle(vroom.Vehicle(number, start=0, end=0, capacity=capacity, time_window=hours))
+        task.add_vehicle(vroom.Vehicle(number, start=0, end=0, capacity=capacity, time_window=window(*hours[number])))
     for number, stop in enumerate(problem.stops):
         task.add_job(
             vroom.Job(
@@ -77,12 +86,12 @@ def _solve(problem: Problem, matrix: Matrix, begin_ms: int) -> tuple[list[dict[s
                 location=number + 1,
                 default_service=stop.service_ms // 1000,
                 delivery=[stop.demand],
-                time_windows=[window(stop.earliest_ms, stop.latest_ms)],
+                time_windows=[window(stop.earliest_ms, _until(stop, last_ms))],
             )
         )
     solution = task.solve(exploration_level=_EXPLORATION, nb_threads=1)
     steps = solution.routes.to_dict("records")
-    trucks = [_route(problem, matrix, number, steps, begin_ms) for number in range(len(problem.trucks))]
+    trucks = [_route(problem, matrix, number, steps, origin_ms) for number in range(len(problem.trucks))]
     served = {stop["order_id"] for truck in trucks for stop in truck["stops"]}
     missed = [stop for stop in problem.stops if stop.order_id not in served]
     return [truck for truck in trucks if truck["stops"]], [
@@ -91,7 +100,7 @@ def _solve(problem: Problem, matrix: Matrix, begin_ms: int) -> tuple[list[dict[s
 
 
 def _route(
-    problem: Problem, matrix: Matrix, number: int, steps: Sequence[dict[str, Any]], begin_ms: int
+    problem: Problem, matrix: Matrix, number: int, steps: Sequence[dict[str, Any]], origin_ms: int
 ) -> dict[str, Any]:
     mine = [step for step in steps if step["vehicle_id"] == number]
     truck = problem.trucks[number]
@@ -99,7 +108,7 @@ def _route(
     stops: list[dict[str, Any]] = []
     for step in mine:
         if step["type"] == "job":
-            arrive_ms = begin_ms + (step["arrival"] + step["waiting_time"]) * 1000
+            arrive_ms = origin_ms + (step["arrival"] + step["waiting_time"]) * 1000
             leave_ms = arrive_ms + step["service"] * 1000
             stop = problem.stops[int(step["id"])]
             stops.append(
@@ -126,6 +135,11 @@ def _route(
     }
 
 
+def _until(stop: Stop, last_ms: int) -> int:
+    """When a stop must have begun, Unix ms; of one that says nothing, when no truck is out any more."""
+    return max(stop.earliest_ms or 0, last_ms) if stop.latest_ms is None else stop.latest_ms
+
+
 def _why(problem: Problem, stop: Stop, matrix: Matrix, begin_ms: int) -> str:
     """The first bound that no truck could keep for this stop alone; else there are too many stops for all of them."""
     number = problem.stops.index(stop) + 1
@@ -133,17 +147,16 @@ def _why(problem: Problem, stop: Stop, matrix: Matrix, begin_ms: int) -> str:
     if None not in capacities and stop.demand > max(capacity or 0 for capacity in capacities):
         return f"its demand, {stop.demand}, is more than any truck's capacity"
     way_ms = matrix.seconds[0][number] * 1000
-    starts = [truck.start_ms or begin_ms for truck in problem.trucks]
-    if stop.latest_ms is not None and min(starts) + way_ms > stop.latest_ms:
+    hours = [_hours(truck, begin_ms) for truck in problem.trucks]
+    if stop.latest_ms is not None and min(start_ms for start_ms, _ in hours) + way_ms > stop.latest_ms:
         return (
             f"no truck can be there by {timestamps.from_ms(stop.latest_ms)}: the way takes {way_ms // 60_000} minutes"
         )
+    last_ms = max(end_ms for _, end_ms in hours)
+    if stop.earliest_ms is not None and stop.earliest_ms > last_ms:
+        return f"no truck is out any more when it may begin: the last one's hours end {timestamps.from_ms(last_ms)}"
     back_ms = stop.service_ms + matrix.seconds[number][0] * 1000
-    if all(
-        truck.end_ms is not None
-        and max((truck.start_ms or begin_ms) + way_ms, stop.earliest_ms or 0) + back_ms > truck.end_ms
-        for truck in problem.trucks
-    ):
+    if all(max(start_ms + way_ms, stop.earliest_ms or 0) + back_ms > end_ms for start_ms, end_ms in hours):
         return "no driver's hours are long enough for the way there and back"
     return "all trucks are full, or their time is, with the other stops: add a truck or longer hours"
 

@@ -14,6 +14,7 @@ from contract.errors import Misconfigured, Rejected
 
 _MOST_STOPS = 2_000
 _MINUTE_MS = 60_000
+_FIRST_YEAR, _LAST_YEAR = "1970", "2100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +91,23 @@ def _problem(document: Json, wanted: int | None) -> Problem:
     stops = [_stop(row, f"stops.{index}") for index, row in enumerate(document["stops"])]
     if not 1 <= len(stops) <= _MOST_STOPS:
         raise Rejected("stops", f"must be 1 to {_MOST_STOPS} stops, not {len(stops)}")
-    seen: set[str] = set()
-    for index, stop in enumerate(stops):
-        if stop.order_id in seen:
-            raise Rejected(f"stops.{index}.order_id", f"{stop.order_id!r:.60} is there twice")
-        seen.add(stop.order_id)
+    _refuse_twice([stop.order_id for stop in stops], "stops.{}.order_id")
     named = document.get("trucks") or []
     if not isinstance(named, list):
         raise Rejected("trucks", "must be a list of {truck_id, capacity, start, end}")
     fleet = [_truck(row, f"trucks.{index}") for index, row in enumerate(named)]
+    _refuse_twice([truck.truck_id for truck in fleet], "trucks.{}.truck_id")
     if not fleet:
         fleet = [RoutedTruck(f"TRUCK-{number:03}") for number in range(1, (wanted or 1) + 1)]
     return Problem(_place(document.get("depot"), "depot"), tuple(stops), tuple(fleet[:wanted]))
+
+
+def _refuse_twice(names: list[str], where: str) -> None:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            raise Rejected(where.format(index), f"{name!r:.60} is there twice")
+        seen.add(name)
 
 
 def _csv_document(text: str) -> dict[str, Json]:
@@ -152,15 +158,20 @@ def _truck(row: Json, where: str) -> RoutedTruck:
     if not isinstance(row, dict):
         raise Rejected(where, "must be an object with truck_id")
     litres = row.get("litres_per_100km")
-    if litres is not None and (isinstance(litres, bool) or not isinstance(litres, int | float) or litres <= 0):
-        raise Rejected(f"{where}.litres_per_100km", f"must be a number over 0, not {litres!r:.40}")
-    return RoutedTruck(
+    if litres is not None and (
+        isinstance(litres, bool) or not isinstance(litres, int | float) or not 0 < litres <= 1000
+    ):
+        raise Rejected(f"{where}.litres_per_100km", f"must be a number over 0, up to 1000, not {litres!r:.40}")
+    truck = RoutedTruck(
         truck_id=truck_id(row.get("truck_id"), f"{where}.truck_id"),
         capacity=None if row.get("capacity") is None else _reader(row, where)("capacity", 0),
         start_ms=_time(row, "start", where),
         end_ms=_time(row, "end", where),
         litres_per_100km=litres,
     )
+    if truck.start_ms is not None and truck.end_ms is not None and truck.end_ms < truck.start_ms:
+        raise Rejected(f"{where}.end", "must not be before start")
+    return truck
 
 
 def _reader(row: dict[str, Any], where: str) -> Callable[[str, int], int]:
@@ -175,4 +186,11 @@ def _reader(row: dict[str, Any], where: str) -> Callable[[str, int], int]:
 
 def _time(row: dict[str, Any], name: str, where: str) -> int | None:
     value = row.get(name)
-    return None if value is None else timestamps.to_ms(timestamps.parse(value, f"{where}.{name}"))
+    if value is None:
+        return None
+    instant = timestamps.parse(value, f"{where}.{name}")
+    if not _FIRST_YEAR <= instant < _LAST_YEAR:
+        raise Rejected(
+            f"{where}.{name}", f"must be in the years {_FIRST_YEAR} to {int(_LAST_YEAR) - 1}, not {value!r:.40}"
+        )
+    return timestamps.to_ms(instant)

@@ -136,6 +136,12 @@ class Database:
             command.upgrade(config, "head")
             connection.commit()
 
+    def fold_log(self) -> None:
+        """Have SQLite fold its log into the file, so that no earlier text of a row stands in it; elsewhere nothing."""
+        if self.is_sqlite:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def vacuum_full(self, tables: Sequence[str]) -> None:
         """Have PostgreSQL rewrite tables, without dead rows; each is locked meanwhile.
 

@@ -1,15 +1,19 @@
 """What commerce refused: kept with the reason, once per payload, counted."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
 
+from commerce.card_numbers import has_card_number
+from commerce.fields import CardData
 from commerce.storage.database import Database
 from commerce.storage.schema import dead_letters
 from contract import timestamps
 from contract.errors import Rejected
+from contract.forgotten import GONE, Forgotten
+from contract.log_format import printable
 
 _LONGEST = 500
 
@@ -26,24 +30,33 @@ class Arrival:
     source: str
 
 
-def keep_dead_letter(database: Database, arrival: Arrival, error: Rejected) -> str:
+def keep_dead_letter(
+    database: Database, arrival: Arrival, error: Rejected, *, forgotten: Forgotten | None = None
+) -> str:
     """Keep one refused document; a repeat of the same bytes is counted.
 
     Args:
         database: where to.
-        arrival: what came; with an empty payload where it must not be kept.
+        arrival: what came; its bytes are left out where they hold a payment card's number or somebody forgotten.
         error: the field and the reason.
+        forgotten: who must not be stored again.
 
     Returns:
         Its id: a hash of source and payload.
     """
-    name = hashlib.sha256(arrival.source.encode() + b"\0" + (arrival.payload or error.field.encode())).hexdigest()
+    reason = error.reason
+    if isinstance(error, CardData) or has_card_number(arrival.payload.decode("utf-8", "replace")):
+        arrival = replace(arrival, payload=b"")
+    elif forgotten is not None and (kept := forgotten.letter(arrival.payload)) is GONE:
+        arrival, reason = replace(arrival, payload=kept), "forgotten"
+    field = printable(error.field)
+    name = hashlib.sha256(arrival.source.encode() + b"\0" + (arrival.payload or field.encode())).hexdigest()
     insert = database.insert(dead_letters).values(
         id=name,
         received_ms=arrival.received_ms,
         source=arrival.source,
-        field=error.field[:_LONGEST],
-        reason=error.reason[:_LONGEST],
+        field=field[:_LONGEST],
+        reason=printable(reason)[:_LONGEST],
         payload=arrival.payload,
         times=1,
     )

@@ -5,10 +5,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
+from commerce.http.access import KeyedAccess
+from commerce.http.orders import OrderDoors
+from commerce.http.registers import RegisterDoors
+from commerce.http.truck_routes import TruckRouteDoors
 from commerce.orders.service import Orders
+from commerce.routes.plans import Plans
 from commerce.storage.database import Database, open_database
 from tests import postgresql
+
+KEY = {"authorization": "Bearer a-key-of-the-warehouse"}
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +52,16 @@ def database(new_url: Callable[[], str]) -> Iterator[Database]:
 def orders(database: Database) -> Orders:
     """The log of orders in it."""
     return Orders(database)
+
+
+@pytest.fixture
+def client(database: Database) -> TestClient:
+    """Every door of commerce but recommendations; an exception in one of them is raised in the test."""
+    access, plans = KeyedAccess({"a-key-of-the-warehouse": "warehouse"}), Plans(database)
+    orders = Orders(database, knows_truck=lambda truck_id: truck_id == "TRUCK-001")
+    doors = [
+        *OrderDoors(orders, access, locate=lambda *_: None, plans=plans).routes,
+        *RegisterDoors(database, access).routes,
+        *TruckRouteDoors(plans, access).routes,
+    ]
+    return TestClient(Starlette(routes=doors), headers=KEY)

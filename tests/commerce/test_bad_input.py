@@ -8,23 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from commerce.http.access import KeyedAccess
-from commerce.http.orders import OrderDoors
-from commerce.http.registers import RegisterDoors
-from commerce.http.truck_routes import TruckRouteDoors
 from commerce.orders.service import Orders
 from commerce.queries import order_list
-from commerce.routes.plans import Plans
 from commerce.storage.database import Database, open_database
 from commerce.storage.dead_letters import dead_letter_rows
 from contract import timestamps
 from tests.budget import budget
 from tests.commerce.examples import NOW_MS, event, order
 
-KEY = {"authorization": "Bearer a-key-of-the-warehouse"}
 YEAR_MS = 365 * 86_400_000
 
 
@@ -33,19 +26,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
     found = open_database(f"sqlite:///{tmp_path}/commerce.db")
     yield found
     found.close()
-
-
-@pytest.fixture
-def client(database: Database) -> TestClient:
-    """Every door of commerce but recommendations; an exception in one of them is raised in the test."""
-    access, plans = KeyedAccess({"a-key-of-the-warehouse": "warehouse"}), Plans(database)
-    orders = Orders(database, knows_truck=lambda truck_id: truck_id == "TRUCK-001")
-    doors = [
-        *OrderDoors(orders, access, locate=lambda *_: None, plans=plans).routes,
-        *RegisterDoors(database, access).routes,
-        *TruckRouteDoors(plans, access).routes,
-    ]
-    return TestClient(Starlette(routes=doors), headers=KEY)
 
 
 scalars = st.one_of(

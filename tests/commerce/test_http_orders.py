@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -66,9 +67,40 @@ def test_where_it_is_now_and_was_then(client: httpx.Client) -> None:
     assert client.get("/v1/orders/A-1").json()["position"] is None
     client.post("/v1/orders/A-1/events", json=event("loaded"))
     assert client.get("/v1/orders/A-1").json()["position"] == {**PLACE, "at": None}
-    then = client.get("/v1/orders/A-1", params={"at": "2026-09-21 13:00"}).json()["position"]
-    assert then["at"] == "2026-09-21T13:00:00.000Z"
     assert client.get("/v1/orders/A-1", params={"at": "noon"}).status_code == 422
+
+
+def test_where_it_was_is_where_the_truck_of_that_moment_was(client: httpx.Client) -> None:
+    """TRUCK-002 failed, TRUCK-001 has it now; before both it was on none."""
+    client.post("/v1/orders", json=order(placed_at="2026-09-20T08:00Z"))
+    for at, kind, truck_id in (
+        ("2026-09-21T14:00Z", "loaded", "TRUCK-001"),  # the later one came first
+        ("2026-09-21T11:00Z", "loaded", "TRUCK-002"),
+        ("2026-09-21T12:00Z", "failed", None),
+    ):
+        client.post("/v1/orders/A-1/events", json={"event_id": at, "type": kind, "at": at, "truck_id": truck_id})
+    found = {
+        at: client.get("/v1/orders/A-1", params={"at": f"2026-09-{at}"}).json()
+        for at in ("20 07:59", "21 10:00", "21 11:30", "21 13:00", "21 14:30")
+    }
+    assert {at: (one["then"]["state"], one["then"]["truck_id"]) for at, one in found.items()} == {
+        "20 07:59": (None, None),
+        "21 10:00": ("placed", None),
+        "21 11:30": ("loaded", "TRUCK-002"),
+        "21 13:00": ("failed", "TRUCK-002"),
+        "21 14:30": ("loaded", "TRUCK-001"),
+    }
+    assert [at for at, one in found.items() if one["position"]] == ["21 14:30"]
+    assert found["21 14:30"]["position"]["at"] == "2026-09-21T14:30:00.000Z"
+
+
+@pytest.mark.parametrize("name", ["2026/0001", "A 1", "A-1?x=1#y", "ä/events", "50%"])
+def test_any_order_id_that_is_taken_can_go_its_way(client: httpx.Client, name: str) -> None:
+    address = f"/v1/orders/{quote(name, safe='')}"
+    assert client.post("/v1/orders", json=order(name)).status_code == 201
+    assert client.post(f"{address}/events", json=event("packed")).status_code == 201
+    found = client.get(address).json()
+    assert (found["order_id"], found["state"]) == (name, "packed")
 
 
 def test_the_token_shows_the_buyer_only_what_is_the_buyers(client: httpx.Client) -> None:

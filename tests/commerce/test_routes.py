@@ -100,6 +100,46 @@ def test_what_cannot_be_served_says_why(tmp_path: Path, change: dict[str, Any], 
     assert (left["order_id"], reason in left["reason"]) == ("A-2", True)
 
 
+HERE = {"order_id": "B", **DEPOT}
+
+
+@pytest.mark.parametrize(
+    ("stop", "truck", "reason"),
+    [
+        ({"earliest": "2026-12-03T12:00Z"}, {"start": NOON}, "no truck is out any more when it may begin"),
+        ({"latest": "2020-01-01T00:00Z"}, {"start": NOON}, "no truck can be there by 2020-01-01"),
+        ({"latest": "2020-01-01T00:00Z"}, {}, "no truck can be there by 2020-01-01"),
+        ({"earliest": "2026-12-03T12:00Z"}, {"end": "2026-12-01T12:00Z"}, "no truck is out any more when it may begin"),
+        ({"service_min": 1500}, {}, "no driver's hours are long enough"),
+        ({"service_min": 0}, {"start": NOON, "end": NOON, "capacity": 0}, "more than any truck's capacity"),
+    ],
+)
+def test_a_stop_at_the_depot_itself_breaks_no_bound_either(
+    tmp_path: Path, stop: dict[str, Any], truck: dict[str, Any], reason: str
+) -> None:
+    """No way stands between: a time before the day's begin must not become its begin."""
+    found = planned({"depot": DEPOT, "stops": [{**HERE, **stop}], "trucks": [{"truck_id": "T1", **truck}]}, tmp_path)
+    assert found["trucks"] == []
+    [left] = found["unassigned"]
+    assert reason in left["reason"]
+
+
+def _window(day: int) -> dict[str, str]:
+    return {"earliest": f"2026-12-0{day}T10:00Z", "latest": f"2026-12-0{day}T11:00Z"}
+
+
+def test_trucks_of_different_days_each_keep_their_own(tmp_path: Path) -> None:
+    days = [
+        {"truck_id": f"T{day}", "start": f"2026-12-0{day}T08:00Z", "end": f"2026-12-0{day}T16:00Z"} for day in (1, 4)
+    ]
+    stops = [{**HERE, "order_id": f"S{day}", **_window(day)} for day in (1, 4)]
+    found = planned({"depot": DEPOT, "stops": stops, "trucks": days}, tmp_path)
+    assert [(truck["truck_id"], truck["stops"][0]["arrive_at"]) for truck in found["trucks"]] == [
+        ("T1", "2026-12-01T10:00:00.000Z"),
+        ("T4", "2026-12-04T10:00:00.000Z"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -109,6 +149,10 @@ def test_what_cannot_be_served_says_why(tmp_path: Path, change: dict[str, Any], 
         ({"stops": [{"order_id": "1", "latitude": 1, "longitude": 2, "latest": "noon"}]}, "stops.0.latest"),
         ({"stops": [{"order_id": "1", "latitude": 1, "longitude": 2}] * 2}, "stops.1.order_id"),
         ({"trucks": [{"truck_id": "a b"}]}, "trucks.0.truck_id"),
+        ({"trucks": [{"truck_id": "T1"}] * 2}, "trucks.1.truck_id"),
+        ({"trucks": [{"truck_id": "T1", "start": NOON, "end": "2026-11-30T07:00Z"}]}, "trucks.0.end"),
+        ({"trucks": [{"truck_id": "T1", "litres_per_100km": 10**400}]}, "trucks.0.litres_per_100km"),
+        ({"trucks": [{"truck_id": "T1", "start": "9999-12-31T23:59Z"}]}, "trucks.0.start"),
     ],
 )
 def test_wrong_input_is_named(tmp_path: Path, change: dict[str, Any], field: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from collector.history import TrackingPolicy
 from collector.ingest import Ingest
@@ -16,6 +18,8 @@ from collector.rows import StoredSample
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_reader, open_store
 from commerce import forgetting as shop_forgetting
+from commerce.http.access import KeyedAccess
+from commerce.http.registers import RegisterDoors
 from commerce.orders.service import Orders
 from commerce.registers.documents import CUSTOMERS, VEHICLES
 from commerce.registers.register import Register
@@ -30,59 +34,16 @@ from contract.ingest_items import Item
 from standalone import forget
 from standalone.forget import ForgettingRooms
 from tests import postgresql
-from tests.commerce.examples import event, order
+from tests.commerce.examples import event
 from tests.commerce.test_plans import a_plan
 from tests.milepost_process import run
+from tests.standalone import xena
+from tests.standalone.xena import HER, ORDER, PROFILE, REFUSED
 from warehouse import forgetting as lake_forgetting
 from warehouse.read import query
 
 NOW_MS = 1_790_000_000_000
-HER = (
-    "customer-Xena",
-    "user-Xq7",
-    "user-Xq8",
-    "user-Xb9",
-    "session-Xs1",
-    "session-Xs2",
-    "xena.xylander@mail.example",
-    "Xena Xylander",
-)
-
-
-def click(number: int, kind: str, user: str, session: str, **more: Any) -> dict[str, Any]:
-    return {
-        "event_id": f"e{number}",
-        "event_type": kind,
-        "timestamp": timestamps.from_ms(NOW_MS - 3_600_000 + number * 1000),
-        "user_id": user,
-        "session_id": session,
-        "page": "/items/MOB001",
-        "item_id": "MOB001",
-        "item_name": "Phone",
-        **more,
-    }
-
-
-CLICKS = [
-    click(1, "view", "user-Xq7", "session-Xs1", location="Xanten, DE", browser_id="user-Xb9", is_bot=False),
-    click(2, "identify", "user-Xq7", "session-Xs1", customer_id="customer-Xena", properties={"plan": "gold"}),
-    click(3, "purchase", "user-Xq7", "session-Xs1", customer_id="customer-Xena", order_id="O-1", price=10, quantity=1),
-    click(4, "view", "user-Xq8", "session-Xs2", customer_id="customer-Xena", page="/account/customer-Xena/orders"),
-    click(5, "view", "user-other", "session-other", customer_id="customer-other"),
-    click(6, "view", "user-nobody", "session-nobody"),
-]
-PROFILE = {"customer_id": "customer-Xena", "name": "Xena Xylander", "email": "xena.xylander@mail.example"}
-ORDER = order("O-1", customer_id="customer-Xena", session_id="session-Xs1", note="for Xena Xylander")
-SAMPLE = {
-    "truck_id": "TRUCK-001",
-    "stream_id": "s1",
-    "seq": 1,
-    "sampled_at": timestamps.from_ms(NOW_MS - 60_000),
-    "time_quality": "gps",
-    "gps_location": {"latitude": 48.1234, "longitude": 11.5678, "altitude": 500, "speed": 50},
-    "vehicle_speed": 50,
-    "game_location": {"latitude": 48.1234},
-}
+CLICKS, SAMPLE = xena.clicks(NOW_MS), xena.sample(NOW_MS)
 
 
 @dataclass
@@ -103,7 +64,7 @@ class Installation:
         taker = Ingest(store, TrackingPolicy.of(None), forgotten=marks)
         items = [Item("click", "http:clicks", each, NOW_MS) for each in CLICKS]
         items += [Item("telemetry", "http:telemetry", SAMPLE, NOW_MS)]
-        items += [Item("click", "http:clicks", b'["customer-Xena"', NOW_MS, text='["customer-Xena"')]
+        items += [Item("click", "http:clicks", REFUSED, NOW_MS, text=REFUSED.decode())]
         found = [receipt.status for receipt in taker.ingest(items)]
         store.close()
         orders = Orders(self.shop, forgotten=marks)
@@ -196,6 +157,29 @@ def test_nothing_that_comes_again_revives_her(installation: Installation) -> Non
     found, _ = forget.search(installation.rooms, HER)
     assert found == []
     assert {**installation.numbers(), "letters": before["letters"]} == before
+
+
+def test_what_comes_late_of_her_is_kept_bare(installation: Installation) -> None:
+    """Events of her orders that had not come yet, also before their order, and what the registers refuse."""
+    forget.customer(installation.rooms, "customer-Xena", now_ms=NOW_MS + 60_000, dry_run=False)
+    marks, shop = Forgotten(installation.rooms.data_dir), installation.shop
+    orders = Orders(shop, forgotten=marks)
+    at = {"at_ms": NOW_MS + 30_000, "note": "for Xena Xylander"}
+    for order_id, said in (
+        ("O-1", event("returned", **at)),
+        ("O-2", event("packed", **at, session_id="session-Xs1")),
+        ("O-3", event("packed", **at)),
+    ):
+        orders.take_event(order_id, said, received_ms=NOW_MS + 120_000, payload=b"")
+    late = {**ORDER, "order_id": "O-3", "placed_at": timestamps.from_ms(NOW_MS)}
+    orders.take_order(late, received_ms=NOW_MS + 120_000, payload=b"")
+    doors = RegisterDoors(shop, KeyedAccess({"a-key-of-the-shop": "shop"}), forgotten=marks).routes
+    client = TestClient(Starlette(routes=doors), headers={"authorization": "Bearer a-key-of-the-shop"})
+    assert client.put("/v1/customers/customer-other", json=PROFILE).status_code == 422
+    assert forget.search(installation.rooms, HER)[0] == []
+    assert installation.bytes_that_hold(HER) == []
+    states = {each["order_id"]: each["state"] for each in installation.states()}
+    assert states == {"O-1": "returned", "O-2": "waiting", "O-3": "packed"}
 
 
 def test_a_forgetting_that_was_killed_is_brought_to_its_end(

@@ -36,43 +36,13 @@ from standalone import forget
 from standalone.forget import ForgettingRooms
 from standalone.forget_marts import BucketMarts
 from tests import ministack, postgresql
-from tests.commerce.examples import order
 from tests.milepost_process import run
+from tests.standalone import xena
+from tests.standalone.xena import HER, ORDER, PROFILE, REFUSED
 
-HER = (
-    "customer-Xena",
-    "user-Xq7",
-    "user-Xb9",
-    "session-Xs1",
-    "xena.xylander@mail.example",
-    "Xena Xylander",
-)
 NOW_MS = machine_clock.now_ms() - 600_000
-PROFILE = {"customer_id": "customer-Xena", "name": "Xena Xylander", "email": "xena.xylander@mail.example"}
-
-
-def click(number: int, kind: str, user: str, session: str, **more: Any) -> dict[str, Any]:
-    at = timestamps.from_ms(NOW_MS - 60_000 + number * 1000)
-    named = {"event_id": f"e{number}", "event_type": kind, "timestamp": at, "user_id": user, "session_id": session}
-    return {**named, "page": "/items/MOB001", "item_id": "MOB001", "item_name": "Phone", **more}
-
-
-CLICKS = [
-    click(1, "view", "user-Xq7", "session-Xs1", location="Xanten, DE", browser_id="user-Xb9"),
-    click(2, "identify", "user-Xq7", "session-Xs1", customer_id="customer-Xena", properties={"plan": "gold"}),
-    click(3, "view", "user-other", "session-other", customer_id="customer-other"),
-]
-SAMPLE = {
-    "truck_id": "TRUCK-001",
-    "stream_id": "s1",
-    "seq": 1,
-    "sampled_at": timestamps.from_ms(NOW_MS - 60_000),
-    "time_quality": "gps",
-    "gps_location": {"latitude": 48.1234, "longitude": 11.5678, "altitude": 500, "speed": 50},
-    "vehicle_speed": 50,
-}
+CLICKS, SAMPLE = xena.clicks(NOW_MS), xena.sample(NOW_MS)
 SPAN = Span("TRUCK-001", timestamps.from_ms(NOW_MS - 3_600_000), timestamps.from_ms(NOW_MS))
-REFUSED = b'["customer-Xena"'
 CONTEXT = SimpleNamespace(
     function_name="archive", memory_limit_in_mb=256, invoked_function_arn="arn", aws_request_id="1"
 )
@@ -96,8 +66,7 @@ class Cloud:
         items += [Item("telemetry", "mqtt:fleet/TRUCK-001/telemetry", SAMPLE, NOW_MS, truck_id="TRUCK-001")]
         items += [Item("click", "http:clicks", REFUSED, NOW_MS)]
         found = [receipt.status for receipt in taker.ingest(items)]
-        ordered = order("O-1", customer_id="customer-Xena", session_id="session-Xs1")
-        found.append(Orders(self.shop, forgotten=marks).take_order(ordered, received_ms=NOW_MS, payload=b"").status)
+        found.append(Orders(self.shop, forgotten=marks).take_order(ORDER, received_ms=NOW_MS, payload=b"").status)
         register = Register(self.shop, CUSTOMERS, forgotten=marks)
         found.append(register.put(CUSTOMERS.read(PROFILE), received_ms=NOW_MS))
         return found
@@ -213,7 +182,7 @@ def test_nothing_of_her_is_left_and_nothing_that_comes_again_revives_her(cloud: 
     before = cloud.numbers()
     assert b"customer-Xena" in cloud.everything()
     report = forget.customer(cloud.rooms, "customer-Xena", now_ms=NOW_MS + 60_000, dry_run=False)
-    assert (report["held"]["clicks"], report["held"]["orders"]) == (2, 1)
+    assert (report["held"]["clicks"], report["held"]["orders"]) == (4, 1)
     assert report["found"] == []
     assert [word for word in HER if word.encode() in cloud.everything()] == []
     assert shop_forgetting.occurrences(cloud.shop, HER) == []
