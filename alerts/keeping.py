@@ -35,7 +35,8 @@ def changes(  # noqa: PLR0913 - the subject's state before and now
 ) -> Iterator[AlertChange]:
     """The acts that bring a subject's rows to what its alerts are now, in order; none where nothing changed.
 
-    Each thread changes in one act with its messages, so that it is told once whatever is killed in between.
+    Each thread changes in one act with its messages, so that it is told once whatever is killed in between. What ended
+    before KEPT_MS is neither written nor told: a loss or a certificate of last year is found at each look.
 
     Args:
         subject: of them all.
@@ -46,13 +47,15 @@ def changes(  # noqa: PLR0913 - the subject's state before and now
         enqueue: makes messages.
         now_ms: Unix ms.
     """
+    oldest = timestamps.from_ms(now_ms - KEPT_MS)
     before = {row.key: alert_in(row) for row in rows if row.key.startswith("alert#")}
     kept = {key: alert for key, alert in before.items() if alert.start < scope.get(alert.rule, "9999")}
-    now = {**kept, **{_key(alert): alert for alert in alerts if alert.start >= scope[alert.rule]}}
+    found = {_key(alert): alert for alert in alerts if alert.start >= scope[alert.rule]}
+    now = {key: alert for key, alert in {**kept, **found}.items() if alert.end is None or alert.end >= oldest}
     put = {key: dump(alert._asdict()) for key, alert in now.items() if before.get(key) != alert}
     remove = [key for key in before if key not in now]
     threads = [thread_in(row) for row in rows if row.key.startswith("thread#")]
-    told_of = [thread for thread in threads if thread.rule in scope]
+    told_of = [thread for thread in threads if thread.rule in scope and not _is_outlived(thread, oldest)]
     current = sorted((alert for alert in now.values() if alert.rule in scope), key=lambda alert: alert.start)
     news_from = timestamps.from_ms(now_ms - _NEWS_MS)
     changed, told = update_threads(
@@ -62,7 +65,8 @@ def changes(  # noqa: PLR0913 - the subject's state before and now
         lambda alert: alert.kind == "lost_samples" or (alert.kind != "silent" and (alert.end or "9999") >= news_from),
     )
     if put or remove or changed:
-        remove += _outlived(now, threads, rows, timestamps.from_ms(now_ms - KEPT_MS))
+        remove += [f"thread#{thread.id}" for thread in threads if _is_outlived(thread, oldest)]
+        remove += [row.key for row in rows if row.key.startswith("ack#") and _acked_at(row) < oldest]
     for acts in _acts(put, remove, changed, [(each, enqueue(each, now_ms)) for each in told]):
         yield AlertChange(subject, revision, *acts)
         revision += 1
@@ -85,13 +89,9 @@ def _key(alert: Alert) -> str:
     return f"alert#{alert.start}#{alert.id}"
 
 
-def _outlived(
-    alerts: Mapping[str, Alert], threads: Sequence[Thread], rows: Sequence[AlertRow], before: str
-) -> list[str]:
-    """The keys of what ended so long ago that nobody asks any more."""
-    gone = [key for key, alert in alerts.items() if alert.end is not None and alert.end < before]
-    gone += [f"thread#{thread.id}" for thread in threads if thread.end is not None and thread.end < before]
-    return gone + [row.key for row in rows if row.key.startswith("ack#") and _acked_at(row) < before]
+def _is_outlived(thread: Thread, oldest: str) -> bool:
+    """Whether a thread ended so long ago that nobody asks any more; one that was merged or taken back has no end."""
+    return thread.state != "open" and (thread.end or thread.start) < oldest
 
 
 def _acked_at(row: AlertRow) -> str:
