@@ -82,6 +82,7 @@ ITEMS: tuple[CatalogueItem, ...] = tuple(
     for prefix, category, articles in _ARTICLES
     for number, (name, price) in enumerate(articles, start=1)
 )
+CATEGORIES = tuple(dict.fromkeys(item.category for item in ITEMS))
 
 _WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 _BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"

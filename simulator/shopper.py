@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from contract import timestamps
 from contract.codec import Json
-from simulator import odd_shoppers
-from simulator.catalogue import DEVICES, ITEMS, LOCATIONS, REFERRERS, SEARCHES, CatalogueItem
+from simulator import browsing, odd_shoppers
+from simulator.catalogue import CATEGORIES, DEVICES, LOCATIONS, REFERRERS, SEARCHES, CatalogueItem
 from simulator.customers import CURRENCY, ShopAccount, account
 
 Event = dict[str, Json]
@@ -67,35 +67,55 @@ class Shopper:
             self._user_type = "returning"
 
     def _visit(self) -> Iterator[Event]:
-        yield {"event_type": "page_view", "page": "/"}
+        """One walk through the shop (simulator.browsing), from the page it begins on to the last."""
         cart: list[CatalogueItem] = []
-        for _ in range(self._dice.randint(1, 5)):
-            yield from self._look(self._dice.choice(ITEMS), cart)
-        if len(cart) > 1 and self._dice.random() < 0.3:
-            item = cart.pop(self._dice.randrange(len(cart)))
-            yield {"event_type": "remove_from_cart", "page": "/cart", **_about(item), "quantity": 1}
-        if cart and self._dice.random() < 0.6:
-            yield from self._buy(cart)
+        place, item, landed = browsing.entrance(self._dice), browsing.liked(self._dice), True
+        while place != "gone":
+            if place == "home":
+                yield {"event_type": "page_view", "page": "/"}
+                item = browsing.liked(self._dice)
+            elif place == "category":
+                category = self._dice.choice(CATEGORIES)
+                yield {"event_type": "page_view", "page": f"/category/{category.replace(' ', '-')}"}
+                item = browsing.of_category(self._dice, category)
+            elif place == "search":
+                term = self._dice.choice(SEARCHES)
+                yield {"event_type": "search", "page": f"/search?q={term.replace(' ', '+')}"}
+                item = browsing.found(self._dice, term)
+            elif place == "product":
+                yield from self._look(item, cart, landed=landed)
+                item = browsing.related(self._dice, item)
+            elif place == "cart":
+                yield from self._open_cart(cart)
+            else:
+                yield {"event_type": "page_view", "page": "/checkout"}
+                if self._dice.random() < browsing.PAID:
+                    yield from self._buy(cart)
+                return
+            place, landed = browsing.onward(self._dice, place, cart=bool(cart)), False
 
-    def _look(self, item: CatalogueItem, cart: list[CatalogueItem]) -> Iterator[Event]:
-        if self._dice.random() < 0.25:
-            yield {"event_type": "search", "page": f"/search?q={self._dice.choice(SEARCHES).replace(' ', '+')}"}
-        elif self._dice.random() < 0.3:
-            yield {"event_type": "page_view", "page": f"/category/{item.category.replace(' ', '-')}"}
+    def _look(self, item: CatalogueItem, cart: list[CatalogueItem], *, landed: bool) -> Iterator[Event]:
         page = f"/items/{item.item_id}"
+        if landed:
+            yield {"event_type": "page_view", "page": page}
         yield {"event_type": "view", "page": page, **_about(item)}
-        if self._dice.random() < 0.7:
+        if self._dice.random() < browsing.CLICKED:
             yield {"event_type": "click", "page": page, **_about(item)}
-            if self._dice.random() < 0.5:
+            if self._dice.random() < browsing.ADDED:
                 cart.append(item)
                 yield {"event_type": "add_to_cart", "page": page, **_about(item), "quantity": 1}
+
+    def _open_cart(self, cart: list[CatalogueItem]) -> Iterator[Event]:
+        yield {"event_type": "page_view", "page": "/cart"}
+        if len(cart) > 1 and self._dice.random() < browsing.REMOVED:
+            item = cart.pop(self._dice.randrange(len(cart)))
+            yield {"event_type": "remove_from_cart", "page": "/cart", **_about(item), "quantity": 1}
 
     def _buy(self, cart: list[CatalogueItem]) -> Iterator[Event]:
         """Sign in, and buy the cart in one event, which names a single article itself and several as lines."""
         order_id = f"order-{uuid4().hex[:12]}"
         lines = [{**_about(item), "quantity": cart.count(item)} for item in dict.fromkeys(cart)]
         bought: Event = lines[0] if len(lines) == 1 else {"lines": lines}
-        yield {"event_type": "page_view", "page": "/checkout"}
         yield {"event_type": "identify", "page": "/checkout"}
         yield {
             "event_id": f"purchase-{order_id}",
