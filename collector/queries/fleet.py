@@ -8,6 +8,7 @@ from collector.rows import StoredSample
 from collector.stores import Reader
 from contract import legacy_records, timestamps
 from contract.codec import parse
+from contract.fault_texts import fault_text
 from contract.records import at, document
 
 MOVING_KMH = 5.0
@@ -95,7 +96,10 @@ def _attention(record: dict[str, Any]) -> str | None:
         if isinstance(status, str) and any(word in status.lower() for word in _NEEDS_CARE):
             return f"{name.partition('_')[0]}: {status}"
     faults = at(record, "vehicle_health_and_maintenance.active_faults")
-    return f"fault {faults[0]['spn']}/{faults[0]['fmi']}" if faults else None
+    if not faults:
+        return None
+    spn, fmi = faults[0]["spn"], faults[0]["fmi"]
+    return f"fault {spn}/{fmi}, {fault_text(spn, fmi)}"
 
 
 def signals(reader: Reader | None, truck_id: str, first: str, last: str, *, most: int) -> list[dict[str, Any]]:

@@ -90,7 +90,9 @@ def test_the_fleet_at_fifty_instants_is_what_history_says_at_them_as_known_then_
             assert len(shown) == len(said), (truck_id, at, known)
             for row, version in zip(shown, said, strict=True):
                 brakes = version["sample"]["vehicle_health_and_maintenance"]["brake_status"]
-                assert row["attention"] == (f"brake: {brakes}" if "Needs" in brakes else "fault 100/1")
+                assert row["attention"] == (
+                    f"brake: {brakes}" if "Needs" in brakes else "fault 100/1, engine oil pressure: far too low"
+                )
                 assert version["effective_start_date"] <= row["sampled_at"] <= at
                 assert row["received_at"] <= (known or "9999")
             seen.append(shown)
@@ -175,4 +177,4 @@ def test_the_fleet_pages_controls_lead_to_what_history_says_and_back_to_now(url:
 def brakes(found: list[dict[str, Any]]) -> str:
     """How the list says what a version has."""
     status = found[0]["sample"]["vehicle_health_and_maintenance"]["brake_status"]
-    return f"brake: {status}" if "Needs" in status else "fault 100/1"
+    return f"brake: {status}" if "Needs" in status else "fault 100/1, engine oil pressure: far too low"

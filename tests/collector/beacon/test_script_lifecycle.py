@@ -2,7 +2,6 @@
 
 import json
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,24 +29,26 @@ def prefer(folder: Path, preferences: dict[str, object]) -> None:
 
 
 def test_a_page_that_is_prepared_ahead_counts_when_it_is_shown(shop: Shop, visit: Callable[[str], None]) -> None:
-    fetched = threading.Event()
-    shop.on_page["next"] = fetched.set
+    """The page leaves half a second after the one prepared behind it has its script and the own view is told."""
     shop.pages["now"] = """<script type="speculationrules">
         {"prerender": [{"source": "list", "urls": ["/shop/next"], "eagerness": "immediate"}]}</script>
       <script async src="BEACON"></script><script>
-        when(function () { return window.milepost && !outbox().length; }, function () { report('now', true); });
-        setTimeout(function () { report('leaving', true); location = '/shop/next'; }, 2500);
+        function ready() { return window.milepost && !outbox().length && localStorage.getItem('prepared'); }
+        when(ready, function () {
+          setTimeout(function () { report('left', new Date().toISOString()); location = '/shop/next'; }, 500);
+        });
       </script>"""
     shop.pages["next"] = """<script>
         var ahead = document.prerendering;
         document.addEventListener('prerenderingchange', function () { report('activated', ahead); });
+        when(function () { return window.milepost && milepost.version; },
+             function () { localStorage.setItem('prepared', 'yes'); });
       </script><script async src="BEACON"></script>"""
     visit("now")
-    shop.until(lambda: fetched.is_set() and shop.reports.get("now"))
-    assert [event["page"][-4:] for event in shop.events("page_view")] == ["/now"]
-    shop.until(lambda: len(shop.events("page_view")) == 2)
-    assert shop.reports.get("leaving")
-    shop.until(lambda: "activated" in shop.reports)
+    shop.until(lambda: len(shop.events("page_view")) == 2 and {"left", "activated"} <= set(shop.reports))
+    now, after = sorted(shop.events("page_view"), key=lambda event: event["timestamp"])
+    assert (now["page"][-4:], after["page"][-5:]) == ("/now", "/next")
+    assert now["timestamp"] < shop.reports["left"] <= after["timestamp"]
     assert shop.reports["activated"] is True, "Chromium did not prerender, so this has shown nothing"
 
 
@@ -65,7 +66,7 @@ def test_a_page_that_comes_back_from_the_cache_is_viewed_again(shop: Shop, visit
     assert [event["page"].rpartition("/")[2] for event in views[:3]] == ["first", "second", "first"]
     left = [event for event in shop.events("page_leave") if event["page"].endswith("/first")]
     assert left
-    assert 1 <= left[0]["engaged_seconds"] <= 10
+    assert 1 <= left[0]["engaged_seconds"] <= 60
 
 
 def test_where_the_shopper_forbids_all_storage_events_arrive_as_of_one_session(
