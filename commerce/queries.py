@@ -36,7 +36,7 @@ _AT_ONCE = 500
 
 
 def order_list(
-    database: Database, *, state: str | None = None, customer_id: str | None = None, most: int = 100
+    database: Database, *, state: str | None = None, customer_id: str | None = None, most: int | None = 100
 ) -> Rows:
     """Orders, newest first.
 
@@ -44,7 +44,7 @@ def order_list(
         database: of commerce.
         state: only those in this state.
         customer_id: only this customer's.
-        most: at most so many.
+        most: at most so many; None for all.
 
     Returns:
         Their states (`commerce.orders.state.order_state`).

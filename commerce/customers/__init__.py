@@ -40,11 +40,12 @@ def unified_view(
 
     Returns:
         `{customer_id, profile, loyalty_tier, segment, rfm, recency_days, visits, versions, orders, order_count,
-        revenue}`: the profile in force, all its versions oldest first, orders newest first, and revenue per currency as
-        decimal text without cancelled orders. None for a customer who has neither a profile, an order nor a visit.
+        revenue}`: the profile in force, all its versions oldest first, the newest 1,000 orders, newest first, how many
+        there are in all, and revenue per currency as decimal text over all that are not cancelled. None for a customer
+        who has neither a profile, an order nor a visit.
     """
     versions = Register(database, CUSTOMERS).versions(customer_id)
-    orders = order_list(database, customer_id=customer_id, most=_MOST_ORDERS)
+    orders = order_list(database, customer_id=customer_id, most=None)
     visits = visits_of(customer_id)
     if not versions and not orders and not visits:
         return None
@@ -60,7 +61,7 @@ def unified_view(
         **segment_of(customer_id)._asdict(),
         "visits": visits,
         "versions": versions,
-        "orders": orders,
+        "orders": orders[:_MOST_ORDERS],
         "order_count": len(orders),
         "revenue": {code: currencies.text(total) for code, total in sorted(revenue.items())},
     }

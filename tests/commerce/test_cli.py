@@ -7,6 +7,7 @@ import pytest
 
 from commerce.orders.service import Orders
 from commerce.storage.database import open_database
+from contract.errors import Rejected
 from tests.commerce.examples import NOW_MS, event, order
 from tests.milepost_process import run
 
@@ -55,6 +56,19 @@ def test_orders_are_listed_by_state_and_shown_with_their_events(data_dir: Path) 
     shown = run("orders", "show", "A-2", *options).json
     assert [(each["type"], each["truck_id"]) for each in shown["events"]] == [("loaded", "TRUCK-001")]
     assert run("customers", "show", "C-1", *options).json["order_count"] == 1
+
+
+def test_what_was_refused_is_listed_and_can_be_mended(data_dir: Path) -> None:
+    database = open_database(f"sqlite:///{data_dir}/commerce.db")
+    bad = order("A-9", currency="EURO")
+    for _ in range(2):
+        with pytest.raises(Rejected):
+            Orders(database).take_order(bad, received_ms=NOW_MS, payload=json.dumps(bad).encode())
+    database.close()
+    (row,) = run("orders", "refused", "--data-dir", data_dir, "--json").json
+    assert (row["source"], row["field"], row["times"]) == ("http:orders", "currency", 2)
+    assert json.loads(row["payload"]) == bad
+    assert "currency" in run("orders", "refused", "--data-dir", data_dir, COLUMNS="120").out.decode()
 
 
 def test_what_strangers_sent_reaches_the_terminal_escaped(data_dir: Path) -> None:

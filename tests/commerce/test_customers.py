@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 from collector.queries import Visits
 from collector.stores.factory import open_reader, open_store
+from commerce.customers import unified_view
 from commerce.customers.money import Money
 from commerce.customers.segments import Segment, segments
 from commerce.orders.service import Orders
@@ -148,6 +150,18 @@ def test_segments_are_those_of_the_mart(tmp_path: Path) -> None:
     assert shown["segment"] == marts[0]["segment"]
     one = run("customers", "list", "--segment", marts[0]["segment"], *data, "--json").json
     assert {row["segment"] for row in one} == {marts[0]["segment"]}
+
+
+def test_all_orders_are_counted_however_many_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commerce.customers._MOST_ORDERS", 2)
+    database = open_database(f"sqlite:///{tmp_path}/commerce.db")
+    for number in range(3):
+        said = order(f"O-{number}", placed_at=timestamps.from_ms(NOW_MS + number))
+        Orders(database).take_order(said, received_ms=NOW_MS, payload=b"")
+    found = unified_view(database, "C-1") or {}
+    database.close()
+    assert [each["order_id"] for each in found["orders"]] == ["O-2", "O-1"]
+    assert (found["order_count"], found["revenue"]) == (3, {"EUR": "1619.64"})
 
 
 def test_an_export_has_only_who_agreed_to_marketing(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_what_comes_late_of_her_is_kept_bare(installation: Installation) -> None
     forget.customer(installation.rooms, "customer-Xena", now_ms=NOW_MS + 60_000, dry_run=False)
     marks, shop = Forgotten(installation.rooms.data_dir), installation.shop
     orders = Orders(shop, forgotten=marks)
-    at = {"at_ms": NOW_MS + 30_000, "note": "for Xena Xylander"}
+    at: dict[str, Any] = {"at_ms": NOW_MS + 30_000, "note": "for Xena Xylander"}
     for order_id, said in (
         ("O-1", event("returned", **at)),
         ("O-2", event("packed", **at, session_id="session-Xs1")),
