@@ -106,6 +106,7 @@ class AgentSettings(RoomSettings):
     send_interval: seconds that live samples may wait for others to go with, 0 for at once.
     since_last: whether samples say what happened since the one before.
     report_interval: seconds between reports. daily_budget: MB a day that samples may cost, None for no bound.
+    position_days: days after which the buffer keeps no position, sent or not; None for no such limit.
     transport: which MQTT library. protocol: which MQTT; 3.1.1 for brokers without version 5.
     username, password: for brokers without certificates; a token goes where the broker wants it.
     session_expiry: seconds for which the broker keeps what it has for us.
@@ -123,6 +124,7 @@ class AgentSettings(RoomSettings):
     since_last: bool = True
     report_interval: ReportInterval = 900
     daily_budget: Megabytes | None = None
+    position_days: Annotated[float, Field(ge=1, le=3650)] | None = None
     transport: Literal["paho", "aws"] = "paho"
     protocol: Literal["5", "3.1.1"] = "5"
     username: Annotated[str, Field(min_length=1)] | None = None

@@ -336,7 +336,7 @@ def _out_of_reach(rooms: ForgettingRooms, now_ms: int) -> list[Report]:
     buffers = timestamps.to_datetime(timestamps.from_ms(now_ms)) + timedelta(days=_BUFFER_DAYS)
     found: list[Report] = [
         {"place": "backups made by `milepost backup` (restore, then forget again)", "until": None},
-        {"place": "trucks' buffers: samples already sent", "until": timestamps.from_datetime(buffers)},
+        {"place": "trucks' buffers: samples already sent (docs/forget.md)", "until": timestamps.from_datetime(buffers)},
     ]
     found += [each for store in rooms.stores for each in store.out_of_reach(now_ms)]
     if rooms.live:

@@ -241,6 +241,20 @@ class Buffer(Protocol):
             How many samples.
         """
 
+    def forget_positions(self, before: datetime) -> int:
+        """Take the positions out of samples that were taken before an instant; all else of them stays.
+
+        The one exception to bytes that are final: a sample that is sent again afterwards has no position. Copies of the
+        file that were set aside before that instant are removed.
+
+        Args:
+            before: UTC. What waits for a time has none that could be older.
+
+        Returns:
+            How many samples had a position until now.
+        """
+        ...
+
     def counts(self) -> Counts:
         """How many samples there are.
 

@@ -20,6 +20,7 @@ from agent.buffer import RETAIN_SECONDS, Boot, BufferRow, Counts, Dated, Draft, 
 from agent.buffer.connection import BufferFile, disk_refuses
 from agent.buffer.eviction import FileBound
 from agent.buffer.high_water_mark import Mark, MarkFile
+from agent.buffer.old_positions import forget_positions, remove_old_copies
 from agent.buffer.recovery import OpenedBuffer, begin_stream, open_buffer_file, replace_damaged, stream_of
 from agent.buffer.schema import EVENT, TRUSTED, checksum
 from agent.buffer.undated_samples import Waiting
@@ -243,6 +244,11 @@ class SqliteBuffer:
         self._predecessors = None
         self._oldest = self._first_held()
         return total
+
+    def forget_positions(self, before: datetime) -> int:
+        """Take the positions out of samples older than an instant, and remove old copies of the file; how many."""
+        remove_old_copies(self._path, before)
+        return forget_positions(self._file, before)
 
     def counts(self) -> Counts:
         """How many samples are pending (and of these wait for a time), and sent but retained."""

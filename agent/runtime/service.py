@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from logging import getLogger
 
 from agent.buffer import Buffer
@@ -86,7 +87,7 @@ class Agent:
         self._progress_at = clock.monotonic()
         self._show = show
         self._show_at = self._sampled_at = 0.0
-        self._prune_at = 0.0
+        self._prune_at = self._forget_at = 0.0
         self._mended_at = float("-inf")
 
     @property
@@ -166,6 +167,7 @@ class Agent:
         if self._uplink.connected and self._recorder.wants_cloud_time:
             self._uplink.ask_time()
         self._uplink.release(self._recorder.date_waiting(connected=self._uplink.connected))
+        self._forget_old_positions()
         self._prune_when_due()
         if self._remote.tick(connected=self._uplink.connected):
             self._adopt()
@@ -323,6 +325,20 @@ class Agent:
             self._buffer.prune()
         except Retryable as error:
             log.error("prune_failed reason=%r", str(error))
+
+    def _forget_old_positions(self) -> None:
+        """Once somebody vouches for the time, since by a wrong clock everything may seem old; then hourly."""
+        days, now = self._own.position_days, self._clock.monotonic()
+        if days is None or now < self._forget_at or self._recorder.undated:
+            return
+        self._forget_at = now + PRUNE_SECONDS
+        try:
+            count = self._buffer.forget_positions(self._clock.now() - timedelta(days=days))
+        except (Retryable, OSError) as error:
+            log.error("positions_not_forgotten reason=%r", str(error))
+            return
+        if count:
+            log.info("positions_forgotten samples=%d older_than_days=%g", count, days)
 
     def _drain(self, seconds: float, wait_for_network: bool) -> None:
         deadline = self._clock.monotonic() + seconds

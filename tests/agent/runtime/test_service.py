@@ -156,6 +156,23 @@ def test_samples_are_held_in_memory_until_a_damaged_buffer_can_be_repaired(
     until(lambda: set(listener.samples()) | {20} == set(range(1, 50 + tally.sampled + 1)))
 
 
+def test_positions_older_than_the_limit_go_from_the_buffer_and_their_samples_do_not(
+    broker: Broker, listener: Listener, tmp_path: Path, drive: Drive, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    buffer = SqliteBuffer(tmp_path / "old.db", TRUCK)
+    old = {"sampled_at": "2020-01-31T12:00:00.000Z", "time_quality": "gps"}
+    buffer.append({**old, "gps_location": {"latitude": 48.1234, "longitude": 11.5}})
+    buffer.mark_sent([1], at="")
+    truck = drive(broker, buffer=buffer, settings={"position_days": 1})
+    until(lambda: "positions_forgotten samples=1 older_than_days=1" in caplog.text)
+    listener.publish(f"fleet/{TRUCK}/resend", {"stream_id": buffer.stream_id, "ranges": [[1, 1]]})
+    until(lambda: 1 in listener.samples())
+    truck.stop()
+    (sent,) = listener.samples()[1]
+    assert json.loads(sent)["gps_location"]["latitude"] is None
+
+
 def test_what_is_asked_for_again_comes_in_the_backlog_lane_and_what_is_gone_is_reported(
     broker: Broker, listener: Listener, tmp_path: Path, drive: Drive
 ) -> None:
