@@ -20,10 +20,11 @@ from tests.streaming import spark
 
 def _jobs(address: KafkaAddress, database: str, folder: Path) -> tuple[float, float]:
     """CPU and wall seconds of all jobs, from nothing to the end of what lies in Kafka."""
+    folder.mkdir()
     began = time.monotonic()
     process = spark.start(address, database, folder)
     used: dict[int, float] = {}
-    reader = threading.Thread(target=spark.finish, args=(process,))
+    reader = threading.Thread(target=spark.finish, args=(process, folder))
     reader.start()
     while reader.is_alive():
         used.update(_of_session(process.pid))

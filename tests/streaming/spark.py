@@ -22,8 +22,13 @@ def require() -> None:
         pytest.skip("the Spark environment is not made: make .venv-spark/ready")
 
 
-def start(address: KafkaAddress, database: str, folder: Path, **more: str) -> "subprocess.Popen[bytes]":
-    """The jobs, until they have caught up; what they say goes to LOG in the folder. more: environment variables."""
+def start(
+    address: KafkaAddress, database: str, folder: Path, *, for_ever: bool = False, **more: str
+) -> "subprocess.Popen[bytes]":
+    """The jobs, until they have caught up or for ever; what they say goes to LOG in the folder.
+
+    more: environment variables.
+    """
     variables = {
         "MILEPOST_STREAMING__DATABASE": database,
         "MILEPOST_STREAMING__CHECKPOINTS": str(folder / "checkpoints"),
@@ -32,8 +37,8 @@ def start(address: KafkaAddress, database: str, folder: Path, **more: str) -> "s
     url = f"kafka://{address.brokers}/{address.prefix}"
     with (folder / LOG).open("wb") as log:
         return subprocess.Popen(
-            [str(PYTHON), "-m", "streaming", "--stream", url, "--until-caught-up"], env=environment(**variables),
-            cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True,
+            [str(PYTHON), "-m", "streaming", "--stream", url, *([] if for_ever else ["--until-caught-up"])],
+            env=environment(**variables), cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
 
 
@@ -51,6 +56,12 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     """The driver, its JVM and its Python workers, all at once."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def left(process: "subprocess.Popen[bytes]") -> list[str]:
+    """Process ids of the driver's session that are still there."""
+    found = subprocess.run(["pgrep", "--session", str(process.pid)], capture_output=True, text=True, check=False)
+    return found.stdout.split()
 
 
 def stop_jvm(process: "subprocess.Popen[bytes]") -> None:

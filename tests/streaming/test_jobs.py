@@ -8,21 +8,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from collector.streams.kafka import KafkaAddress
-from tests import kafka, postgresql
+from streaming import live_tables
+from tests import kafka, postgresql, waiting
 from tests.collector.handlers.kafka_feed import clicks, feed, samples
 from tests.streaming import spark
 from tests.streaming.spark import ask, finish, kill, start
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
+def cluster() -> Iterator[str]:
     spark.require()
     kafka.shared()
     with postgresql.cluster() as url:
-        yield postgresql.database(url, "live")
+        yield url
+
+
+@pytest.fixture
+def database(cluster: str, request: pytest.FixtureRequest) -> str:
+    return postgresql.database(cluster, request.node.name[:60])
 
 
 @pytest.fixture
@@ -86,5 +93,30 @@ def test_killed_again_and_again(tmp_path: Path, address: KafkaAddress, database:
         process = start(address, database, tmp_path)
         time.sleep(chance.uniform(5, 60))
         kill(process)
-    finish(start(address, database, tmp_path))
+    finish(start(address, database, tmp_path), tmp_path)
+    assert tables(database) == counted(events, wanted)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("for_ever", [True, False])
+def test_one_job_that_fails_ends_all_with_its_name_and_nothing_is_lost(
+    tmp_path: Path, address: KafkaAddress, database: str, for_ever: bool
+) -> None:
+    """PostgreSQL refuses one table's rows: exit 1, no process left, and once it takes them everything is there."""
+    events, wanted = clicks(500), samples(2, 50)
+    feed(address, wanted, events, seed=1)
+    live_tables.migrate(database)
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE live.product_hour ADD CONSTRAINT refused CHECK (views < 0)")
+    process = start(address, database, tmp_path, for_ever=for_ever)
+    assert process.wait(timeout=600) == 1, spark.said(tmp_path)
+    said = [line for line in spark.said(tmp_path).splitlines() if line.startswith("milepost: ")]
+    assert len(said) == 1
+    assert said[0].startswith("milepost: job product_hour failed: ")
+    assert 'violates check constraint "refused"' in said[0]
+    waiting.until(lambda: not spark.left(process))
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE live.product_hour DROP CONSTRAINT refused")
+    finish(start(address, database, tmp_path), tmp_path)
     assert tables(database) == counted(events, wanted)
