@@ -23,6 +23,7 @@ def test_audit_is_exit_1_for_a_hole_that_is_no_longer_late(cli: Milepost, monkey
     cli("ingest", write("t.jsonl", sample(seq=1), sample(seq=3)))
     early = cli("audit", "--json")
     assert (early.code, early.json["trucks"][0]["late"]) == (0, [[2, 2]])
+    assert "Nothing is lost; 1 late" in cli("audit").out.decode()
     monkeypatch.setenv("MILEPOST_COLLECTOR__RESEND_AFTER", "0.000001")
     late = cli("audit", "--json")
     assert (late.code, late.json["trucks"][0]["holes"], late.json["trucks"][0]["late"]) == (1, [[2, 2]], [])

@@ -48,6 +48,37 @@ def test_distance_by_gps_where_the_odometer_falls(fleet: Fleet) -> None:
     assert abs(trip["distance_km"] - 10 / 1e4 * 111.195) < 0.001  # ten steps of 1e-4 degrees of latitude
 
 
+def test_an_odometer_that_leaps_is_not_believed(fleet: Fleet) -> None:
+    """A reading that no truck can have driven to: while it drives, where it stands, and from another unit for good."""
+    driving = drive("T1", START, [60] * 11)
+    driving[5]["odometer_reading"] = 99_999_999.0  # there and back
+    ending = drive("T2", START, [60] * 10 + [0])
+    ending[10]["odometer_reading"] = 99_999_999.0
+    swapped = drive("T3", START, [60] * 5) + drive("T3", "2024-06-01T23:55:00.000Z", [60] * 6, seq=6, odometer=50_000)
+    fleet.take([*driving, *ending, *swapped])
+    days = _rows(fleet, "SELECT truck_id, SUM(distance_km) AS km FROM truck_day GROUP BY truck_id ORDER BY truck_id")
+    assert all(0 < day["km"] <= 12 for day in days), days
+    trips = fleet.query("SELECT truck_id, distance_km, distance_source FROM truck_trip ORDER BY truck_id")
+    assert [(trip["truck_id"], trip["distance_source"]) for trip in trips] == [
+        ("T1", "gps"),
+        ("T2", "gps"),
+        ("T3", "gps"),
+    ]
+    assert all(0 < trip["distance_km"] <= 12 for trip in trips), trips
+
+
+def test_a_position_that_no_truck_can_reach_adds_no_way(fleet: Fleet) -> None:
+    """Half the world away for a minute, without an odometer: the way of the other minutes counts."""
+    samples = drive("T1", START, [60] * 11)
+    for sample in samples:
+        sample["odometer_reading"] = None
+    samples[5]["gps_location"] |= {"latitude": -33.9, "longitude": 151.2}
+    fleet.take(samples)
+    (trip,) = _rows(fleet, "SELECT * FROM truck_trip")
+    assert trip["distance_source"] == "gps"
+    assert abs(trip["distance_km"] - 8 / 1e4 * 111.195) < 0.001
+
+
 def test_stops_last_five_minutes_or_more(fleet: Fleet) -> None:
     fleet.take(drive("T1", START, SPEEDS))
     (stop,) = _rows(fleet, "SELECT * FROM truck_stop")

@@ -72,6 +72,18 @@ def test_the_service_interval_starts_anew_at_a_service_that_does_not_say_the_odo
     assert _due(fleet) == [["T1", "service", "2024-06-03T20:00:00.000Z"]]
 
 
+def test_a_service_is_not_due_by_an_odometer_that_leapt(fleet: Fleet) -> None:
+    vehicle = {"truck_id": "T1", "service_every_km": 100, "last_service_km": 950, "valid_from": "2024-01-01T00:00:00Z"}
+    Register(fleet.shop, VEHICLES).put(VEHICLES.read(vehicle), received_ms=timestamps.to_ms(START))
+    samples = drive("T1", START, [0] * 4)
+    for sample in samples[2:]:
+        sample["odometer_reading"] = 900_000.0
+    fleet.take(samples)
+    fleet.take(drive("T1", "2024-06-02T20:00:00.000Z", [0] * 2, odometer=1001, seq=5))
+    fleet.take(drive("T1", "2024-06-03T20:00:00.000Z", [0] * 2, odometer=1002, seq=7))
+    assert _due(fleet) == []
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [

@@ -41,13 +41,17 @@ WITH ordered AS (
   SELECT
     *,
     CASE WHEN near_s > covered_s THEN near_s - covered_s ELSE 0.0 END AS guessed_s,
-    CASE WHEN near_s > fuel_covered_s THEN near_s - fuel_covered_s ELSE 0.0 END AS fuel_guessed_s
+    CASE WHEN near_s > fuel_covered_s THEN near_s - fuel_covered_s ELSE 0.0 END AS fuel_guessed_s,
+    2 + gap_s / 18.0 AS link_most_km, -- no truck drives over 200 km/h; and 2 km for what the clocks are apart
+    2 + (end_ms - start_ms) / 18000.0 AS most_km
   FROM linked
 )
 SELECT
   truck_id, day, leg_no, state, start_at, end_at, start_ms, end_ms, observed_s, moving_s, idle_s, engine_s, fuel_l,
-  fuel_known_s, odometer_falls, first_odometer, last_odometer, first_level, last_level, max_speed, gps_km,
-  first_latitude, first_longitude, last_latitude, last_longitude, gap_s, straight_km AS link_straight_km,
+  fuel_known_s, first_odometer, last_odometer, first_level, last_level, max_speed, gps_km,
+  first_latitude, first_longitude, last_latitude, last_longitude, gap_s,
+  CASE WHEN odometer_falls = 1 OR last_odometer - first_odometer > most_km THEN 1 ELSE 0 END AS odometer_wrong,
+  CASE WHEN straight_km <= link_most_km THEN straight_km END AS link_straight_km,
   CASE WHEN covered_s > near_s THEN covered_s ELSE near_s END AS link_observed_s,
   CASE WHEN covered_s > 0 THEN first_moving_s ELSE 0.0 END
     + CASE WHEN before_state = 'moving' THEN guessed_s ELSE 0.0 END AS link_moving_s,
@@ -60,6 +64,12 @@ SELECT
     WHEN before_state = 'off' OR (NOT before_rate IS NULL AND NOT first_rate IS NULL) THEN fuel_guessed_s
     ELSE 0.0
   END AS link_fuel_known_s,
-  CASE WHEN first_odometer < before_odometer THEN 1 ELSE 0 END AS link_odometer_falls,
-  CASE WHEN first_odometer >= before_odometer THEN first_odometer - before_odometer END AS link_odometer_km
+  CASE
+    WHEN first_odometer < before_odometer OR first_odometer - before_odometer > link_most_km THEN 1
+    ELSE 0
+  END AS link_odometer_wrong,
+  CASE
+    WHEN first_odometer >= before_odometer AND first_odometer - before_odometer <= link_most_km
+      THEN first_odometer - before_odometer
+  END AS link_odometer_km
 FROM guessed

@@ -60,28 +60,31 @@ WITH sample AS (
   FROM covered
 ), place AS ( -- the path between positions that are known, within a run
   SELECT
-    truck_id, day, run_no, order_key, gps_latitude, gps_longitude,
+    truck_id, day, run_no, order_key, sampled_ms, gps_latitude, gps_longitude,
+    LAG(sampled_ms) OVER (PARTITION BY truck_id, day, run_no ORDER BY order_key) AS before_ms,
     LAG(gps_latitude) OVER (PARTITION BY truck_id, day, run_no ORDER BY order_key) AS before_latitude,
     LAG(gps_longitude) OVER (PARTITION BY truck_id, day, run_no ORDER BY order_key) AS before_longitude,
     ROW_NUMBER() OVER (PARTITION BY truck_id, day, run_no ORDER BY order_key) AS nth,
     ROW_NUMBER() OVER (PARTITION BY truck_id, day, run_no ORDER BY order_key DESC) AS nth_last
   FROM numbered
   WHERE NOT gps_latitude IS NULL AND NOT gps_longitude IS NULL
-), path AS (
+), moved AS (
+  SELECT
+    *,
+    12742.0176 * ASIN(SQRT(
+      POWER(SIN(RADIANS(gps_latitude - before_latitude) / 2), 2)
+      + COS(RADIANS(before_latitude)) * COS(RADIANS(gps_latitude))
+      * POWER(SIN(RADIANS(gps_longitude - before_longitude) / 2), 2))) AS step_km
+  FROM place
+), path AS ( -- a step that no truck can make (200 km/h and 2 km) is a wrong position's, there and back
   SELECT
     truck_id, day, run_no,
-    SUM(CASE
-      WHEN before_latitude IS NULL THEN 0.0
-      ELSE 12742.0176 * ASIN(SQRT(
-        POWER(SIN(RADIANS(gps_latitude - before_latitude) / 2), 2)
-        + COS(RADIANS(before_latitude)) * COS(RADIANS(gps_latitude))
-        * POWER(SIN(RADIANS(gps_longitude - before_longitude) / 2), 2)))
-    END) AS gps_km,
+    SUM(CASE WHEN step_km <= 2 + (sampled_ms - before_ms) / 18000.0 THEN step_km ELSE 0.0 END) AS gps_km,
     MAX(CASE WHEN nth = 1 THEN gps_latitude END) AS first_latitude,
     MAX(CASE WHEN nth = 1 THEN gps_longitude END) AS first_longitude,
     MAX(CASE WHEN nth_last = 1 THEN gps_latitude END) AS last_latitude,
     MAX(CASE WHEN nth_last = 1 THEN gps_longitude END) AS last_longitude
-  FROM place
+  FROM moved
   GROUP BY truck_id, day, run_no
 ), run AS (
   SELECT

@@ -21,12 +21,17 @@ WITH newest AS (
   JOIN newest ON newest.truck_id = truck_hour.truck_id
 ), current_version AS (
   SELECT * FROM lake.truck_version WHERE is_current
+), believed AS ( -- the odometer of the runs where it neither falls nor leaps
+  SELECT
+    truck_id, start_at, end_at,
+    CASE WHEN odometer_wrong = 0 AND link_odometer_wrong = 0 THEN last_odometer END AS km
+  FROM base.truck_leg
 ), odometer AS (
-  SELECT truck_id, MAX(last_odometer) AS km, MAX(end_at) AS at FROM base.truck_run GROUP BY truck_id
+  SELECT truck_id, MAX(km) AS km, MAX(end_at) AS at FROM believed GROUP BY truck_id
 ), serviced AS ( -- the odometer at a service that does not say it: the highest of the runs that began before
-  SELECT service.truck_id, COALESCE(MAX(service.odometer), MAX(run.last_odometer)) AS km
+  SELECT service.truck_id, COALESCE(MAX(service.odometer), MAX(run.km)) AS km
   FROM lake.truck_service AS service
-  LEFT JOIN base.truck_run AS run ON run.truck_id = service.truck_id AND run.start_at <= service.serviced_at
+  LEFT JOIN believed AS run ON run.truck_id = service.truck_id AND run.start_at <= service.serviced_at
   WHERE service.item = 'service'
   GROUP BY service.truck_id
 ), service AS (

@@ -8,7 +8,7 @@ MODEL (
     day = 'UTC day',
     samples_expected = 'as completeness_day.expected',
     samples_received = 'samples taken on the day',
-    distance_km = 'km by odometer where it is valid and does not fall, else along the GPS path; the way since the last sample before belongs to the day of the sample that ends it',
+    distance_km = 'km by odometer where it is valid and neither falls nor leaps, else along the GPS path; the way since the last sample before belongs to the day of the sample that ends it',
     engine_min = 'minutes with engine speed over 0',
     idle_min = 'minutes with the engine on and below 5 km/h',
     fuel_l = 'litres: integral of the fuel rate where it is known for 90 % of the observed time, else null',
@@ -27,7 +27,7 @@ WITH leg AS (
   SELECT
     *,
     CASE
-      WHEN odometer_falls = 0 AND last_odometer >= first_odometer THEN last_odometer - first_odometer
+      WHEN odometer_wrong = 0 AND last_odometer >= first_odometer THEN last_odometer - first_odometer
       ELSE gps_km
     END AS run_km,
     CASE WHEN gap_s <= 600 THEN COALESCE(link_odometer_km, link_straight_km) ELSE link_odometer_km END AS link_km

@@ -11,7 +11,7 @@ MODEL (
     start_longitude = 'degrees',
     end_latitude = 'degrees',
     end_longitude = 'degrees',
-    distance_km = 'km by odometer where it is valid at both ends and does not fall, else along the GPS path',
+    distance_km = 'km by odometer where it is valid at both ends and neither falls nor leaps, else along the GPS path',
     distance_source = 'odometer or gps',
     moving_min = 'minutes at 5 km/h or more',
     idle_min = 'minutes with the engine on and below 5 km/h',
@@ -45,8 +45,8 @@ WITH body AS (
     SUM(CASE WHEN part = 'end' THEN 0.0 ELSE COALESCE(gps_km, 0.0) END
       + CASE WHEN part = 'first' THEN 0.0 ELSE COALESCE(link_straight_km, 0.0) END) AS gps_km,
     COUNT(first_latitude) AS positioned,
-    MAX(CASE WHEN part = 'end' THEN 0 ELSE odometer_falls END) AS falls,
-    MAX(CASE WHEN part = 'first' THEN 0 ELSE link_odometer_falls END) AS link_falls,
+    MAX(CASE WHEN part = 'end' THEN 0 ELSE odometer_wrong END) AS wrong,
+    MAX(CASE WHEN part = 'first' THEN 0 ELSE link_odometer_wrong END) AS link_wrong,
     MAX(CASE WHEN part = 'end' THEN NULL ELSE max_speed END) AS max_speed_kmh,
     MIN(leg_no) AS first_leg,
     MAX(leg_no) AS last_leg
@@ -88,7 +88,7 @@ WITH body AS (
   SELECT
     ends.*,
     CASE
-      WHEN falls = 0 AND link_falls = 0 AND end_odometer >= start_odometer THEN 'odometer'
+      WHEN wrong = 0 AND link_wrong = 0 AND end_odometer >= start_odometer THEN 'odometer'
       WHEN positioned > 0 THEN 'gps'
     END AS distance_source,
     CASE
