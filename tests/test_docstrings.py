@@ -9,6 +9,7 @@ import ast
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ ROOMS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlint
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
 def _trees() -> dict[str, ast.Module]:
     """Module → its tree, of every room and of the front door."""
     paths = [ROOT / "milepost.py", *(path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))]
@@ -26,10 +28,11 @@ def _trees() -> dict[str, ast.Module]:
     return {name: ast.parse(path.read_text()) for name, path in zip(names, paths, strict=True)}
 
 
-def _crossing(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+@cache
+def _crossing() -> dict[str, set[str]]:
     """Module → the names in it that another room uses."""
     found: dict[str, set[str]] = defaultdict(set)
-    for module, tree in trees.items():
+    for module, tree in _trees().items():
         modules = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -45,7 +48,7 @@ def _crossing(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
 
 
 def _functions(module: str) -> Iterator[tuple[str, Function]]:
-    tree, crossing, stated = TREES[module], CROSSING[module], STATED[module.partition(".")[0]]
+    tree, crossing, stated = _trees()[module], _crossing()[module], _stated()[module.partition(".")[0]]
     for node in tree.body:
         if isinstance(node, Function) and node.name in crossing and not _decorated(node, "command"):
             yield node.name, node
@@ -73,25 +76,21 @@ def _missing(function: Function) -> list[str]:
     return missing + (["Returns"] if gives and not ("Returns:" in text or "Yields:" in text) else [])
 
 
-def _stated(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+@cache
+def _stated() -> dict[str, set[str]]:
     """Room → names of the methods of its Protocols."""
     found: dict[str, set[str]] = defaultdict(set)
-    for module, tree in trees.items():
+    for module, tree in _trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and _is_protocol(node):
                 found[module.partition(".")[0]] |= {one.name for one in node.body if isinstance(one, Function)}
     return found
 
 
-TREES = _trees()
-CROSSING = _crossing(TREES)
-STATED = _stated(TREES)
-
-
 @pytest.mark.parametrize("room", ROOMS)
 def test_what_crosses_a_room_has_a_contract(room: str) -> None:
     lacking = []
-    for module in TREES:
+    for module in _trees():
         if module.partition(".")[0] == room:
             for name, function in _functions(module):
                 if not function.name.startswith("_") and (missing := _missing(function)):
@@ -100,6 +99,6 @@ def test_what_crosses_a_room_has_a_contract(room: str) -> None:
 
 
 def test_there_is_something_to_check() -> None:
-    seen = [name for module in TREES for name, _ in _functions(module)]
+    seen = [name for module in _trees() for name, _ in _functions(module)]
     assert len(seen) > 300
     assert {"Store.put_samples", "parse", "open_reader"} <= set(seen)
