@@ -7,6 +7,9 @@ SPEEDUP ?= 60
 STACK_WITH := java:default-jre-headless mvn:maven pg_ctlcluster:postgresql mosquitto:mosquitto prometheus:prometheus
 TESTED_WITH := mosquitto:mosquitto nginx:nginx-light caddy:caddy softhsm2-util:softhsm2 chromium:chromium gpsd:gpsd gpsfake:gpsd-clients strace:strace $(STACK_WITH)
 
+# Tests start hundreds of processes, each of which would compile the project again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench prove screenshots audit wheel package clean
 .PHONY: stack stack-status stack-infrastructure stack-producer stack-processor stack-check compose-check
 
