@@ -21,6 +21,7 @@ from contract.settings import load
 __all__ = [
     "Database",
     "events_that_count",
+    "items_bought",
     "open_if_there",
     "order",
     "order_list",
@@ -33,6 +34,7 @@ __all__ = [
 Rows = list[dict[str, Any]]
 
 _AT_ONCE = 500
+_UNDONE = ("cancelled", "returned")
 
 
 def order_list(
@@ -56,6 +58,21 @@ def order_list(
         query = query.where(order_states.c.customer_id == customer_id)
     with database.read() as connection:
         return [parse(document) for document in connection.execute(query.limit(most)).scalars()]
+
+
+def items_bought(database: Database, customer_id: str, *, most: int) -> set[str]:
+    """What a customer has bought lately.
+
+    Args:
+        database: of commerce.
+        customer_id: whose.
+        most: so many of the newest orders are looked at.
+
+    Returns:
+        item_ids of those that were neither cancelled nor sent back.
+    """
+    kept = (each for each in order_list(database, customer_id=customer_id, most=most) if each["state"] not in _UNDONE)
+    return {str(line["item_id"]) for each in kept for line in each["lines"]}
 
 
 def states_of(database: Database, order_ids: Sequence[str]) -> dict[str, str]:

@@ -16,10 +16,11 @@ from commerce.customers.ranking import Ranking
 from commerce.deliveries import Locate, Missing
 from commerce.http.access import KeyedAccess
 from commerce.http.orders import OrderDoors
-from commerce.http.recommendations import RecommendationDoors, SeenBy
+from commerce.http.recommendations import Interests, InterestsOf, RecommendationDoors, SeenBy
 from commerce.http.registers import RegisterDoors
 from commerce.http.truck_routes import TruckRouteDoors
 from commerce.orders.service import Orders
+from commerce.queries import items_bought
 from commerce.recommendations.serving import FOLDER, Recommendations
 from commerce.registers.documents import ITEMS
 from commerce.registers.register import Register
@@ -28,6 +29,9 @@ from commerce.settings import CommerceSettings
 from commerce.storage.database import Database
 from contract.forgotten import Forgotten
 from contract.http_access import HttpSettings
+
+_SESSIONS, _ORDERS = 10, 20
+"""How many of a customer's newest ones tell what to recommend, and what not."""
 
 
 def commerce_doors(
@@ -43,7 +47,10 @@ def commerce_doors(
     ranking = Ranking(database, money, newest=visits.newest)
     view = partial(unified_view, visits_of=visits.of, segment_of=ranking.of)
     served = Recommendations(collector.data_dir / FOLDER, catalogue=items.all_current)
-    recommended = RecommendationDoors(served, access, seen_by=reading_sessions(collector.store_url))
+    seen_by = reading_sessions(collector.store_url)
+    recommended = RecommendationDoors(
+        served, access, seen_by=seen_by, interests_of=interests(database, visits, seen_by)
+    )
     return [
         *OrderDoors(orders, access, locate=locate, plans=plans, missing=counting_missing(collector)).routes,
         *TruckRouteDoors(plans, access).routes,
@@ -70,6 +77,11 @@ class CustomerVisits:
         with self._current() as visits:
             return visits.newest
 
+    def newest_sessions(self, customer_id: str, most: int) -> list[str]:
+        """See collector.queries.Visits.newest_sessions."""
+        with self._current() as visits:
+            return visits.newest_sessions(customer_id, most)
+
     @contextmanager
     def _current(self) -> Iterator[queries.Visits]:
         with self._guard, queries.opened_reader(self._store_url) as reader:
@@ -78,6 +90,19 @@ class CustomerVisits:
                 self._visits.forget()
             self._visits.catch_up(reader)
             yield self._visits
+
+
+def interests(database: Database, visits: CustomerVisits, seen_by: SeenBy) -> InterestsOf:
+    """What customers looked at in their newest sessions, and what they have bought lately."""
+
+    def interests_of(customer_id: str) -> Interests:
+        sessions = visits.newest_sessions(customer_id, _SESSIONS)
+        return Interests(
+            seen=[item for session_id in sessions for item in seen_by(session_id)],
+            bought=items_bought(database, customer_id, most=_ORDERS),
+        )
+
+    return interests_of
 
 
 def counting_missing(collector: CollectorSettings) -> Missing:

@@ -92,11 +92,7 @@ class Visits:
             `{users, sessions, first_seen, last_seen}`: the user_ids that turned out to be this customer, how many
             sessions, and when the first and the last event was. None for a customer of whom no event is known.
         """
-        sessions = {name: _Stay(each.first, each.last) for name, each in self._named.get(customer_id, {}).items()}
-        users = sorted(self._users_of.get(customer_id, ()))
-        for user in users:
-            for name, stay in self._users[user].sessions.items():
-                sessions.setdefault(name, _Stay(stay.first, stay.last)).reach(stay.first, stay.last)
+        users, sessions = self._visited(customer_id)
         if not sessions:
             return None
         return {
@@ -105,6 +101,28 @@ class Visits:
             "first_seen": min(stay.first for stay in sessions.values()),
             "last_seen": max(stay.last for stay in sessions.values()),
         }
+
+    def newest_sessions(self, customer_id: str, most: int) -> list[str]:
+        """A customer's sessions, anonymous ones that turned out to be its included.
+
+        Args:
+            customer_id: whose.
+            most: at most so many.
+
+        Returns:
+            session_ids, that of the newest event last; none for a customer of whom no event is known.
+        """
+        sessions = self._visited(customer_id)[1]
+        ranked = sorted((name for name in sessions if name), key=lambda name: (sessions[name].last, name))
+        return ranked[-most:]
+
+    def _visited(self, customer_id: str) -> tuple[list[str], dict[str, _Stay]]:
+        sessions = {name: _Stay(each.first, each.last) for name, each in self._named.get(customer_id, {}).items()}
+        users = sorted(self._users_of.get(customer_id, ()))
+        for user in users:
+            for name, stay in self._users[user].sessions.items():
+                sessions.setdefault(name, _Stay(stay.first, stay.last)).reach(stay.first, stay.last)
+        return users, sessions
 
 
 def _stay(sessions: dict[str, _Stay], name: str, at: str) -> None:

@@ -1,11 +1,12 @@
 """`GET /v1/recommendations`, and SageMaker's container contract: `GET /ping`, `POST /invocations`.
 
 By item (`item_id=`, `items=a,b,c`) the answer is public: it says nothing that the page did not say itself. By session
-it tells what somebody looked at, so it needs a key. Items have the name and
-price that the catalogue has.
+or customer it tells what somebody looked at or bought, so it needs a key. Items have the name and price that the
+catalogue has.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -26,17 +27,41 @@ SeenBy = Callable[[str], Sequence[str]]
 """session_id → item_ids that it looked at, the newest last."""
 
 
+class Interests(NamedTuple):
+    """A customer's. seen: item_ids, the newest last. bought: lately, and not to be shown again."""
+
+    seen: Sequence[str]
+    bought: Collection[str]
+
+
+InterestsOf = Callable[[str], Interests]
+"""customer_id → what is known; both empty for somebody unknown."""
+
+
+def _nobodys(_: str) -> Interests:
+    return Interests((), ())
+
+
 class RecommendationDoors:
     """The doors of recommendations, answered from memory."""
 
-    def __init__(self, recommendations: Recommendations, access: KeyedAccess, *, seen_by: SeenBy) -> None:
+    def __init__(
+        self,
+        recommendations: Recommendations,
+        access: KeyedAccess,
+        *,
+        seen_by: SeenBy,
+        interests_of: InterestsOf = _nobodys,
+    ) -> None:
         """
         Args:
             recommendations: what answers.
-            access: who may ask by session.
+            access: who may ask by session and by customer.
             seen_by: what a session has looked at.
+            interests_of: what a customer has looked at and bought.
         """
-        self._recommendations, self._access, self._seen_by = recommendations, access, seen_by
+        self._recommendations, self._access = recommendations, access
+        self._seen_by, self._interests_of = seen_by, interests_of
 
     @property
     def routes(self) -> list[Route]:
@@ -50,6 +75,10 @@ class RecommendationDoors:
     async def _get(self, request: Request) -> Response:
         query = request.query_params
         n = _count(query.get("n", str(_DEFAULT)))
+        if customer_id := query.get("customer_id"):
+            self._access.demand(request)
+            known = await run_in_threadpool(self._interests_of, customer_id)
+            return self._answer(known.seen[-_MOST_SEEN:], n, {}, without=known.bought)
         if session_id := query.get("session_id"):
             self._access.demand(request)
             seen: Sequence[str] = await run_in_threadpool(self._seen_by, session_id)
@@ -72,10 +101,18 @@ class RecommendationDoors:
             raise RequestRefused(422, "must be a list of item_ids", field="items")
         return self._answer(items[-_MOST_SEEN:], _count(str(said.get("n", _DEFAULT))), {}, ids_only=True)
 
-    def _answer(self, seen: Sequence[str], n: int, headers: dict[str, str], *, ids_only: bool = False) -> Response:
+    def _answer(
+        self,
+        seen: Sequence[str],
+        n: int,
+        headers: dict[str, str],
+        *,
+        ids_only: bool = False,
+        without: Collection[str] = (),
+    ) -> Response:
         model, answering = self._recommendations.model(), self._recommendations
         try:
-            items: Sequence[object] = answering.top(seen, n) if ids_only else answering.items(seen, n)
+            items: Sequence[object] = answering.top(seen, n) if ids_only else answering.items(seen, n, without=without)
         except Misconfigured as error:
             raise RequestRefused(503, str(error), headers=[retry_after(60)]) from None
         return reply({"model_version": model.version if model else None, "items": items}, headers=headers)

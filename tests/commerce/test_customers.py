@@ -21,7 +21,9 @@ from commerce.registers.documents import CUSTOMERS
 from commerce.registers.register import Register
 from commerce.storage.database import open_database
 from contract import timestamps
+from contract.forgotten import Forgotten
 from contract.ingest_items import Item
+from standalone.commerce_doors import CustomerVisits, interests, reading_sessions
 from tests.commerce.examples import event, order
 from tests.milepost_process import run
 from warehouse.read import query
@@ -77,6 +79,27 @@ def test_a_browser_that_another_customer_signs_in_with_later_is_that_one_s(tmp_p
 
 
 EVENTS = [click(n, f"u{n % 3}", f"s{n % 5}", f"C-{n % 2}" if n % 4 == 0 else None) for n in range(12)]
+
+
+def test_recommendations_know_what_a_customer_looked_at_in_every_browser_and_has_bought(tmp_path: Path) -> None:
+    looked = [
+        click(1, "phone", "s1"),
+        click(2, "phone", "s1", "C-1"),
+        click(3, "desk", "s2", "C-1"),
+        click(4, "x", "s3"),
+    ]
+    put(tmp_path, [*looked, {**click(5, "desk", "s2"), "item_id": "ACC004"}])
+    database = open_database(f"sqlite:///{tmp_path}/commerce.db")
+    for name, item, state in (("O-1", "TAB1", "paid"), ("O-2", "TAB2", "cancelled"), ("O-3", "TAB3", "packed")):
+        lines = [{"item_id": item, "price": 1}]
+        Orders(database).take_order(order(name, lines=lines), received_ms=NOW_MS, payload=b"")
+        Orders(database).take_event(name, event(state), received_ms=NOW_MS + 1, payload=b"")
+    url = f"sqlite:///{tmp_path}/milepost.db"
+    of = interests(database, CustomerVisits(url, Forgotten(tmp_path)), reading_sessions(url))
+    found, nobody = of("C-1"), of("C-9")
+    database.close()
+    assert (found.seen, found.bought) == (["MOB001", "ACC004"], {"TAB1", "TAB3"})
+    assert (list(nobody.seen), set(nobody.bought)) == ([], set())
 
 
 @settings(max_examples=10, deadline=None)

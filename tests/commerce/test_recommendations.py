@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from commerce.http.access import KeyedAccess
-from commerce.http.recommendations import RecommendationDoors
+from commerce.http.recommendations import Interests, RecommendationDoors
 from commerce.recommendations.artefact import load, save
 from commerce.recommendations.evaluation import evaluate
 from commerce.recommendations.models import Blend, top
@@ -97,7 +97,13 @@ def client(tmp_path: Path) -> TestClient:
     """A shop whose chargers are sold out."""
     save(tmp_path, PHONES, {}, trained_at="2026-01-01T00:00:00.000Z")
     served = Recommendations(tmp_path, catalogue=lambda: CATALOGUE)
-    doors = RecommendationDoors(served, KeyedAccess({"a-key-of-the-shop-1": "shop"}), seen_by=lambda _: ["laptop"])
+    known = {"C-1": Interests(["phone", "laptop"], {"mouse"})}
+    doors = RecommendationDoors(
+        served,
+        KeyedAccess({"a-key-of-the-shop-1": "shop"}),
+        seen_by=lambda _: ["laptop"],
+        interests_of=lambda customer_id: known.get(customer_id, Interests((), ())),
+    )
     return TestClient(Starlette(routes=doors.routes))
 
 
@@ -130,6 +136,20 @@ def test_by_session_only_with_a_key(client: TestClient) -> None:
     assert client.get("/v1/recommendations", params={"session_id": "s"}, headers=key).json()["items"][0] == {
         "item_id": "mouse"
     }
+
+
+def test_by_customer_only_with_a_key_and_without_what_was_just_bought(client: TestClient) -> None:
+    assert client.get("/v1/recommendations", params={"customer_id": "C-1"}).status_code == 401
+    key = {"authorization": "Bearer a-key-of-the-shop-1"}
+    found = {
+        name: [
+            each["item_id"]
+            for each in client.get(f"/v1/recommendations?customer_id={name}", headers=key).json()["items"]
+        ]
+        for name in ("C-1", "nobody")
+    }
+    assert set(found["C-1"]) == {"bag", "case"}  # chargers are sold out
+    assert set(found["nobody"]) == {"phone", "laptop", "case", "mouse", "bag"}
 
 
 def test_sagemakers_contract(client: TestClient) -> None:
