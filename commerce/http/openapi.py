@@ -92,7 +92,7 @@ _ARRIVAL = _object(
     missing_samples=_maybe(_COUNT),
     stops_before=_maybe(_COUNT),
 )
-_TIMES = {f"{kind}_at": _maybe(_TIME) for kind in EVENT_TYPES if kind != "paid"}
+_TIMES: dict[str, Any] = {f"{kind}_at": _maybe(_TIME) for kind in EVENT_TYPES if kind != "paid"}
 _STATE = _object(
     order_id=_ID,
     customer_id=_maybe(_ID),
@@ -214,7 +214,8 @@ _ROUTE = _object(
 
 
 def _receipt(id_name: str, *statuses: str) -> Schema:
-    return _object(**{id_name: _ID}, status={"enum": list(statuses)}, warnings=_WARNINGS)
+    named: dict[str, Any] = {id_name: _ID}
+    return _object(**named, status={"enum": list(statuses)}, warnings=_WARNINGS)
 
 
 def _answer(description: str, schema: Schema) -> Schema:

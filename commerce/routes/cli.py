@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from commerce.cli_options import cells, collector_settings, open_commerce
-from commerce.routes.distances import estimated, from_osrm
+from commerce.routes.distances import estimated, from_file, from_osrm
 from commerce.routes.formats import as_geojson
 from commerce.routes.planning import plan as make_plan
 from commerce.routes.plans import Plans
@@ -31,6 +31,9 @@ def plan(  # noqa: PLR0913 - one parameter an option
     *,
     trucks: Annotated[int | None, typer.Option(min=1, help="How many trucks, where the file names none")] = None,
     osrm: Annotated[str | None, typer.Option(metavar="URL", help="An OSRM server for distances by road")] = None,
+    matrix: Annotated[
+        Path | None, typer.Option(help="A JSON file {metres, seconds} of distances, the depot first")
+    ] = None,
     geojson: Annotated[Path | None, typer.Option(help="Write the routes there, as GeoJSON")] = None,
     save: Annotated[
         bool, typer.Option("--save", help="Keep it as the plan in force for its day; an earlier one is superseded")
@@ -42,9 +45,11 @@ def plan(  # noqa: PLR0913 - one parameter an option
     """Find short routes that keep capacities, time windows and drivers' hours. Exit 1 if a stop is left over."""
     problem = _with_consumption(read_problem(file, trucks=trucks), collector_settings(config, data_dir).data_dir)
     places = [problem.depot, *(stop.place for stop in problem.stops)]
-    matrix = from_osrm(places, osrm) if osrm else estimated(places)
+    if matrix and osrm:
+        raise Misconfigured("--matrix and --osrm both say the distances: give one of them")
+    ways = from_file(matrix, len(places)) if matrix else from_osrm(places, osrm) if osrm else estimated(places)
     now_ms = machine_clock.now_ms()
-    found = make_plan(problem, matrix, now_ms=now_ms)
+    found = make_plan(problem, ways, now_ms=now_ms)
     if geojson:
         geojson.write_text(json.dumps(as_geojson(found)) + "\n", encoding="utf-8")
     if save:

@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from math import asin, cos, radians, sin, sqrt
+from pathlib import Path
 from urllib.request import urlopen
 
 from commerce.routes.problem import Coordinates
-from contract.errors import Unreachable
+from contract.codec import Json, parse
+from contract.errors import Misconfigured, Rejected, Unreachable
 
 DETOUR = 1.3
 """Roads are about this much longer than the great circle."""
 SPEED_KMH = 50.0
 _EARTH_KM = 6371.0088
 _SECONDS = 30
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,39 @@ def from_osrm(places: Sequence[Coordinates], url: str) -> Matrix:
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         raise Unreachable(f"OSRM at {url} gave no table ({error}): start it, or leave --osrm out") from None
     return Matrix(metres, seconds, f"OSRM at {url}")
+
+
+def from_file(path: Path, places: int) -> Matrix:
+    """From a JSON file `{"metres": [[…]], "seconds": [[…]]}`: row i, column j is the way from place i to place j.
+
+    Args:
+        path: of the file.
+        places: how many there must be: the depot first, then the stops in the order of the day's file.
+
+    Raises:
+        Misconfigured: it cannot be read, or is no square of that size of numbers from 0 to 10^9.
+    """
+    try:
+        found = parse(path.read_bytes())
+    except (OSError, Rejected) as error:
+        raise Misconfigured(f"{path} cannot be read: {error}") from None
+    metres, seconds = (_square(found, name, places, path) for name in ("metres", "seconds"))
+    return Matrix(metres, seconds, str(path))
+
+
+def _square(found: Json, name: str, places: int, path: Path) -> list[list[int]]:
+    rows = found.get(name) if isinstance(found, dict) else None
+    wanted = f"{path}: {name} must be {places} rows of {places} numbers: the depot first, then the stops"
+    if not isinstance(rows, list) or len(rows) != places:
+        raise Misconfigured(f"{wanted}; it has {len(rows) if isinstance(rows, list) else 'no'} rows")
+    for index, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != places or not all(map(_is_way, row)):
+            raise Misconfigured(f"{wanted} from 0 to {_FARTHEST:g}; {name}.{index} is not")
+    return [[round(each) for each in row] for row in rows]
+
+
+def _is_way(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _FARTHEST
 
 
 def great_circle_km(one: Coordinates, other: Coordinates) -> float:

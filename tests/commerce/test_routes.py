@@ -1,19 +1,23 @@
 """Route plans: short, within every bound, and plain about what cannot be served."""
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from commerce.routes.distances import estimated
+from commerce.routes.distances import estimated, from_file, from_osrm
 from commerce.routes.planning import plan
-from commerce.routes.problem import read_problem
+from commerce.routes.problem import Coordinates, read_problem
 from contract import timestamps
-from contract.errors import Misconfigured
+from contract.errors import Misconfigured, Unreachable
+from contract.ports import free_port
 from tests.milepost_process import run
 
 NOON = "2026-11-30T12:00:00.000Z"
@@ -159,6 +163,88 @@ def test_wrong_input_is_named(tmp_path: Path, change: dict[str, Any], field: str
     (tmp_path / "day.json").write_text(json.dumps({**a_day(2, 1), **change}))
     with pytest.raises(Misconfigured, match=field):
         read_problem(tmp_path / "day.json")
+
+
+LINE = [[0, 9, 9, 1], [9, 0, 1, 9], [9, 1, 0, 1], [1, 9, 1, 0]]
+"""Ways on which depot, A-2, A-1, A-0, depot is not the shortest tour of the map."""
+
+
+def _day(folder: Path) -> Path:
+    (folder / "day.json").write_text(json.dumps(a_day(3, 1)))
+    return folder / "day.json"
+
+
+def test_distances_of_one_s_own_count(tmp_path: Path) -> None:
+    way = [[1000 * each for each in row] for row in LINE]
+    (tmp_path / "ways.json").write_text(json.dumps({"metres": way, "seconds": LINE}))
+    options = ("--matrix", tmp_path / "ways.json", "--data-dir", tmp_path, "--json")
+    found = run("routes", "plan", _day(tmp_path), *options).json
+    stops = [stop["order_id"] for stop in found["trucks"][0]["stops"]]
+    assert stops in (["A-0", "A-1", "A-2"], ["A-2", "A-1", "A-0"])
+    assert (found["km"], found["distances"]) == (12.0, str(tmp_path / "ways.json"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "metres must be 4 rows"),
+        (json.dumps({"metres": LINE[:3], "seconds": LINE}), "it has 3 rows"),
+        (json.dumps({"metres": LINE, "seconds": [*LINE[:3], [0, 1, 2]]}), "seconds.3 is not"),
+        (json.dumps({"metres": LINE, "seconds": [[-1, 1, 2, 3], *LINE[1:]]}), "seconds.0 is not"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_distances_that_do_not_fit_are_named(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "ways.json").write_text(content)
+    with pytest.raises(Misconfigured, match=said):
+        from_file(tmp_path / "ways.json", 4)
+
+
+class Osrm(BaseHTTPRequestHandler):
+    """Answers as OSRM's table service documents it (API v1); no OSRM is at hand."""
+
+    answer: ClassVar[dict[str, Any]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        body = json.dumps(self.answer).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def osrm() -> Iterator[str]:
+    Osrm.asked = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Osrm)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join(60)
+    server.server_close()
+
+
+def test_an_osrm_server_s_ways_count_and_a_place_without_one_is_said(osrm: str) -> None:
+    places = [Coordinates(52.52, 13.4), Coordinates(52.5, 13.3)]
+    Osrm.answer = {"code": "Ok", "distances": [[0, 1200.4], [1300.6, 0]], "durations": [[0, 100.2], [110.7, 0]]}
+    found = from_osrm(places, osrm)
+    assert (found.metres, found.seconds) == ([[0, 1200], [1301, 0]], [[0, 100], [111, 0]])
+    [asked] = Osrm.asked
+    assert asked == "/table/v1/driving/13.400000,52.520000;13.300000,52.500000?annotations=distance,duration"
+    Osrm.answer = {"code": "Ok", "distances": [[0, None], [1, 0]], "durations": [[0, 1], [1, 0]]}
+    with pytest.raises(Unreachable, match="leave --osrm out"):
+        from_osrm(places, osrm)
+
+
+def test_an_osrm_server_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = run("routes", "plan", _day(tmp_path), "--osrm", f"http://127.0.0.1:{free_port()}", "--data-dir", tmp_path)
+    assert (done.code, "gave no table" in done.err) == (3, True)
 
 
 def test_the_command_plans_a_csv_and_writes_geojson(tmp_path: Path) -> None:
