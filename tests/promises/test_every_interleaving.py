@@ -96,7 +96,7 @@ def test_no_order_ends_wrong(name: str) -> None:
     assert [wrong for wrong in found if wrong] == []
 
 
-@pytest.mark.parametrize("what", RULES)
+@pytest.mark.parametrize("what", [RULES[0], pytest.param(RULES[1], marks=pytest.mark.prove)])
 def test_with_a_rule_broken_some_orders_end_wrong(what: str) -> None:
     found = _endings(QUICK[0], *FAULTS[what])
     print(f"\n{what}: {sum(map(bool, found))} of {len(found)} orders end wrong")
