@@ -11,6 +11,10 @@ import typer
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where everything is kept; else $MILEPOST_DATA_DIR, else ./milepost-data."),
+    typer.Option(
+        "--data-dir",
+        file_okay=False,
+        help="Where everything is kept; else $MILEPOST_DATA_DIR, else ./milepost-data.",
+    ),
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="A milepost.toml to use instead of the one found.")]

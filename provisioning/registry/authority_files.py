@@ -183,7 +183,12 @@ class AuthorityFiles:
 
         Returns:
             Its certificate, PEM.
+
+        Raises:
+            Misconfigured: there is none.
         """
+        if not self.numbers:
+            raise Misconfigured(f"no CA in {self.folder}: `milepost provision init` makes it")
         return self.certificate_file(max(self.numbers)).read_text(encoding="ascii")
 
     def signing(self) -> Authority:

@@ -1,6 +1,7 @@
 """A data directory in which nothing has run yet: each command says so in a line, and none ends in a traceback."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ REFUSED = [
     "recommend train", "recommend evaluate", "recommend for --item X", "routes plan nosuch.json", "routes list",
     "customers list", "items list", "fleet list", "alerts ack X", "provision status", "provision log",
     "provision rotate X", "provision truck list", "provision export f.csv", "restore nosuch",
+    "provision ca finish --yes", "provision ca rotate",
 ]  # fmt: skip
 
 
@@ -32,3 +34,12 @@ def test_what_needs_something_says_what_is_missing(cli: Milepost, command: str) 
     assert (ran.code, ran.out) == (2, b"")
     assert ran.err.splitlines()[-1].startswith("milepost")
     assert len(ran.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("words", [("trucks",), ("audit",), ("lake", "info"), ("lake", "check"), ("alerts", "list")])
+def test_a_file_is_no_data_directory(cli: Milepost, words: tuple[str, ...]) -> None:
+    """It holds nothing, but to say so would be an answer about a place that is not there."""
+    Path("afile").write_text("x")
+    ran = cli(*words, "--data-dir", "afile")
+    assert ran.code == 2
+    assert "afile" in ran.err

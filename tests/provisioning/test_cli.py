@@ -323,3 +323,11 @@ def test_a_ca_is_replaced_only_by_its_own_option_and_the_fleet_stays_known(cli: 
     assert cli.json("status")[0]["notes"] == ["not enrolled"]
     assert cli.json("log", "--action", "replace_ca")[0]["detail"] == "1 certificates revoked"
     assert cli.json("bundle", "T1", "--to", "again", "--make-key")["certificate"]
+
+
+def test_a_ca_that_was_never_made_is_not_changed(cli: Cli) -> None:
+    """And says what makes it, where nothing was set up yet."""
+    code, _, err = cli("ca", "finish", "--yes")
+    assert code == 2
+    assert "no CA in" in err
+    assert "`milepost provision init` makes it" in err
