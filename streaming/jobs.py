@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery, StreamingQueryListener
 
 from collector.streams.kafka import KafkaAddress
+from contract import atomic_file
 from contract.forgotten import Forgotten
 from streaming import live_tables, raw_events
 from streaming.decoding import SIGNALS
@@ -142,26 +144,22 @@ class Jobs:
         live_tables.set_rates(settings.database, money)
 
     def start(self, stopped: threading.Event, *, until_caught_up: bool) -> list[StreamingQuery]:
-        """Start every query, or as many as there is time for before `stopped`.
+        """Start every query, or as many as there is time for before `stopped` or one fails.
 
         With `until_caught_up` each ends when it has what lay in Kafka at its start, and the next begins then. Else each
         is waited for until its first batch: it starts Python workers, and Spark gives those ten seconds to connect.
         """
+        raw = [partial(self._start, f"raw_{kind}", kind, "append", self._raw) for kind in ("click", "telemetry")]
         queries: list[StreamingQuery] = []
-
-        def add(query: StreamingQuery) -> None:
+        for start in [*raw, *(partial(self._counting, job) for job in JOBS)]:
+            if stopped.is_set() or any(query.exception() for query in queries):
+                break
+            query = start(until_caught_up)
             queries.append(query)
             while (
                 query.isActive and (until_caught_up or query.lastProgress is None) and not stopped.wait(_LOOK_SECONDS)
             ):
                 pass
-
-        for kind in ("click", "telemetry"):
-            if not stopped.is_set():
-                add(self._start(f"raw_{kind}", kind, "append", self._raw, until_caught_up))
-        for job in JOBS:
-            if not stopped.is_set():
-                add(self._counting(job, until_caught_up))
         return queries
 
     def watch(self, queries: Sequence[StreamingQuery], stopped: threading.Event) -> str | None:
@@ -263,5 +261,5 @@ def _run_of(checkpoints: Path) -> str:
     file = checkpoints / "run"
     if not file.exists():
         checkpoints.mkdir(parents=True, exist_ok=True)
-        file.write_text(secrets.token_hex(8), encoding="ascii")
+        atomic_file.write(file, secrets.token_hex(8))
     return file.read_text(encoding="ascii")
