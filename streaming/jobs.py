@@ -169,7 +169,7 @@ class Jobs:
         the watermarks dropped is written down here.
 
         Returns:
-            Which query failed, and of what; None where none did.
+            Which query failed, and of what, in one line; None where none did.
         """
         failed: list[StreamingQuery] = []
         while not failed and any(query.isActive for query in queries) and not stopped.wait(_LOOK_SECONDS):
@@ -179,7 +179,7 @@ class Jobs:
             query.stop()
             for progress in query.recentProgress:
                 self._late.note(progress)
-        return f"job {failed[0].name} failed: {failed[0].exception()}" if failed else None
+        return f"job {failed[0].name} failed: {_reason(str(failed[0].exception()))}" if failed else None
 
     def _counting(self, job: Job, until_caught_up: bool) -> StreamingQuery:
         def shape(rows: DataFrame) -> DataFrame:
@@ -240,7 +240,9 @@ class _Late(StreamingQueryListener):
 
     def onQueryProgress(self, event: Any) -> None:
         progress = event.progress
-        log.info("job_went_on name=%s batch=%d rows=%d", progress.name, progress.batchId, progress.numInputRows)
+        seconds = progress.durationMs.get("triggerExecution", 0) / 1000
+        said = (progress.name, progress.batchId, progress.numInputRows, seconds)
+        log.info("job_went_on name=%s batch=%d rows=%d seconds=%.1f", *said)
         self.note(progress)
 
     def note(self, progress: Any) -> None:
@@ -254,6 +256,13 @@ class _Late(StreamingQueryListener):
 
     def onQueryTerminated(self, event: Any) -> None:
         log.info("job_ended id=%s error=%s", event.id, event.exception)
+
+
+def _reason(said: str) -> str:
+    """What Python raised, of what Spark tells of it over pages; Spark's log has those."""
+    _, found, trace = said.partition("=== Streaming Query ===")[0].rpartition("Traceback (most recent call last):\n")
+    lines = trace.splitlines() if found else said.splitlines()
+    return next((line for line in lines if line.strip() and not line.startswith((" ", "\t"))), "see the log")
 
 
 def _run_of(checkpoints: Path) -> str:

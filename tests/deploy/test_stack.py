@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ import pytest
 
 from deploy import local_kafka, local_postgresql
 from deploy.stack_parts import Ports, commands
-from tests.milepost_process import REPOSITORY, environment
+from deploy.stack_status import parts_of
+from tests import waiting
+from tests.milepost_process import REPOSITORY, environment, run
 from tests.streaming import spark
 
 
@@ -57,6 +60,45 @@ def test_every_part_runs_what_was_sent_is_there_and_nothing_stays(tmp_path: Path
     assert left == []
     assert "INFO __main__ ended\n" in (folder / "spark.log").read_text()
     assert not (folder / "spark").exists()
+
+
+def stack(command: str, folder: Path) -> "subprocess.Popen[bytes]":
+    argv = [sys.executable, "-P", "-m", "deploy.stack", command, *(["--data-dir", str(folder)] if folder.name else [])]
+    return subprocess.Popen(argv, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1200)
+def test_the_parts_of_it_one_by_one_check_infrastructure_producer_processor(tmp_path: Path) -> None:
+    """What the earlier pipeline's scripts did: `make stack-check`, and three terminals that end in good order."""
+    checked = stack("check", Path())
+    out, err = checked.communicate(timeout=300)
+    assert checked.returncode == 0, out + err
+    assert b"lag {'milepost-clicks': 1, 'milepost-telemetry': 0}" in out
+    folder = tmp_path / "stack"
+    for parent in tmp_path.parents[:-2]:  # PostgreSQL runs as nobody, who has to reach its folder
+        parent.chmod(parent.stat().st_mode | 0o011)
+    tmp_path.chmod(0o755)
+    infrastructure = stack("infrastructure", folder)
+    waiting.until(lambda: (folder / "stack.json").exists() and status(folder).returncode == 0, 300)
+    topic = stack("topic", folder).communicate(timeout=60)[0].decode().strip()
+    produced = run("simulate", "events", "--to", topic, "--rate", "500", "--events", "600", "--json")
+    assert produced.json == {"sent": 600}
+    processor = stack("processor", folder)
+    database = parts_of(folder)["postgresql"]["url"]
+    waiting.until(lambda: counted(database) == [(600,)], 600)
+    for process in (processor, infrastructure):
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    assert status(folder).returncode == 2
+
+
+def counted(database: str) -> list[tuple[int]]:
+    """How many different events the Spark jobs have put into PostgreSQL."""
+    if spark.ask(database, "SELECT to_regclass('live.quarantine')") == [(None,)]:
+        return []
+    return spark.ask(database, "SELECT count(DISTINCT identity)::int FROM live.raw_event WHERE kind = 'click'")
 
 
 def test_no_stack_is_said(tmp_path: Path) -> None:
