@@ -44,12 +44,12 @@ def unified_view(
         there are in all, and revenue per currency as decimal text over all that are not cancelled. None for a customer
         who has neither a profile, an order nor a visit.
     """
-    versions = Register(database, CUSTOMERS).versions(customer_id)
+    register = Register(database, CUSTOMERS)
+    versions, profile = register.versions(customer_id), register.current(customer_id)
     orders = order_list(database, customer_id=customer_id, most=None)
     visits = visits_of(customer_id)
     if not versions and not orders and not visits:
         return None
-    profile = versions[-1]["document"] if versions else None
     revenue: defaultdict[str, Decimal] = defaultdict(Decimal)
     for order in orders:
         if order["state"] not in _GIVEN_UP:

@@ -57,7 +57,7 @@ class RegisterDoors:
         """What an application mounts."""
         found = []
         for path, kind in (("customers", CUSTOMERS), ("items", ITEMS), ("vehicles", VEHICLES)):
-            one = f"/v1/{path}/{{subject_id}}"
+            one = f"/v1/{path}/{{subject_id{'' if kind is VEHICLES else ':path'}}}"  # no truck_id has a /
             found.append(Route(one, answering(self._putting(kind)), methods=["PUT"]))
             found.append(Route(one, answering(self._getting(kind)), methods=["GET"]))
             if kind is not CUSTOMERS:

@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from collector.history import Point, Run, Version, plan, start
 from commerce.fields import Accepted
 from commerce.registers.documents import VALID_FROM, Kind
 from commerce.storage.database import Database
 from commerce.storage.schema import register_documents, register_subjects, register_versions
-from contract import timestamps
+from contract import machine_clock, timestamps
 from contract.codec import Json, content_hash, parse
 from contract.codec import canonical as canonical_text
 from contract.forgotten import Forgotten
 
 Status = Literal["accepted", "duplicate"]
 Rows = list[dict[str, Any]]
+_INSTANT = len(timestamps.EARLIEST)
 
 
 class Register:
@@ -29,7 +30,7 @@ class Register:
         """Keep one judged document of a subject.
 
         The document holds from its `valid_from`, else from its arrival. A document without `valid_from` that says what
-        the newest one says is a duplicate: it tells nothing new.
+        the one in force says is a duplicate: it tells nothing new.
         What was forgotten counts as known too, and is not kept.
 
         Args:
@@ -45,7 +46,7 @@ class Register:
         with self._database.write() as connection:
             self._lock(connection, document.id)
             key = _tracked_key(document.record)
-            if valid_from is None and self._newest_key(connection, document.id) == key:
+            if valid_from is None and self._newest_key(connection, document.id, received_ms) == key:
                 return "duplicate"
             order_key = f"{valid_from or timestamps.from_ms(received_ms)}#{document.content}"
             row = {
@@ -71,9 +72,9 @@ class Register:
             subject_id: whose.
 
         Returns:
-            None for an unknown subject.
+            None for an unknown subject, and for one that is known from a later time on only.
         """
-        rows = self._select(subject_id, only_current=True)
+        rows = self._in_force(subject_id)
         return rows[0]["document"] if rows else None
 
     def all_current(self) -> Rows:
@@ -82,7 +83,17 @@ class Register:
         Returns:
             By id.
         """
-        return [row["document"] for row in self._select(None, only_current=True)]
+        return [row["document"] for row in self._in_force(None)]
+
+    def _in_force(self, subject_id: str | None) -> Rows:
+        """Of each subject its version now: what is put for a later time waits for it."""
+        now = timestamps.from_ms(machine_clock.now_ms())
+        newest: dict[str, dict[str, Any]] = {}
+        for row in self._select(subject_id, after=now):
+            arrived = timestamps.from_ms(row.pop("received_ms"))  # whatever a clock says now, that moment is over
+            if row["effective_start_date"] <= max(now, arrived):
+                newest[row["subject_id"]] = row
+        return list(newest.values())
 
     def versions(self, subject_id: str | None = None) -> Rows:
         """The versions of one subject, or of all.
@@ -93,21 +104,31 @@ class Register:
         Returns:
             Oldest first: `{subject_id, effective_start_date, effective_end_date, is_current, document}`.
         """
-        return self._select(subject_id, only_current=False)
+        rows = self._select(subject_id)
+        for row in rows:
+            del row["received_ms"]
+        return rows
 
-    def _select(self, subject_id: str | None, *, only_current: bool) -> Rows:
+    def _select(self, subject_id: str | None, *, after: str | None = None) -> Rows:
+        """Versions by id and start, only those that hold after a moment where one is given."""
         versions, documents = register_versions, register_documents
         same = (documents.c.kind == versions.c.kind) & (documents.c.subject_id == versions.c.subject_id)
         query = (
-            select(versions.c.subject_id, versions.c.order_key, versions.c.end, documents.c.document)
+            select(
+                versions.c.subject_id,
+                versions.c.order_key,
+                versions.c.end,
+                documents.c.document,
+                documents.c.received_ms,
+            )
             .join(documents, same & (documents.c.order_key == versions.c.order_key))
             .where(versions.c.kind == self._kind.name)
             .order_by(versions.c.subject_id, versions.c.order_key)
         )
         if subject_id is not None:
             query = query.where(versions.c.subject_id == subject_id)
-        if only_current:
-            query = query.where(versions.c.end.is_(None))
+        if after is not None:
+            query = query.where(versions.c.end.is_(None) | (versions.c.end > after))
         with self._database.read() as connection:
             rows = list(connection.execute(query))
         return [
@@ -117,6 +138,7 @@ class Register:
                 "effective_end_date": row.end,
                 "is_current": row.end is None,
                 "document": parse(row.document),
+                "received_ms": row.received_ms,
             }
             for row in rows
         ]
@@ -128,9 +150,15 @@ class Register:
         mine = [register_subjects.c[name] == value for name, value in names.items()]
         connection.execute(select(register_subjects).where(*mine).with_for_update())
 
-    def _newest_key(self, connection: Connection, subject_id: str) -> str | None:
+    def _newest_key(self, connection: Connection, subject_id: str, received_ms: int) -> str | None:
+        """Of the document that holds at a moment."""
         table = register_documents
-        query = select(table.c.key).where(table.c.kind == self._kind.name, table.c.subject_id == subject_id)
+        start_at = func.substr(table.c.order_key, 1, _INSTANT)
+        query = select(table.c.key).where(
+            table.c.kind == self._kind.name,
+            table.c.subject_id == subject_id,
+            start_at <= timestamps.from_ms(received_ms),
+        )
         return cast(str | None, connection.execute(query.order_by(table.c.order_key.desc()).limit(1)).scalar())
 
     def _plan(self, connection: Connection, subject_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
 from collector.history import Point, define
 from commerce.customers import unified_view
@@ -36,6 +37,27 @@ def test_a_change_opens_a_version_and_the_same_again_is_none(database: Database)
     current = register.current("MOB001")
     assert current
     assert (current["price"], current["currency"]) == ("449", "EUR")
+
+
+def test_what_is_put_for_a_later_time_waits_for_it(database: Database) -> None:
+    items = Register(database, ITEMS)
+    for item, price, since in (("A", "10", None), ("A", "12", "2099-01-01T00:00Z"), ("B", "5", "2099-01-01T00:00Z")):
+        said = {"item_id": item, "price": price, "valid_from": since}
+        items.put(ITEMS.read(said), received_ms=NOW_MS)
+    assert (items.current("A") or {})["price"] == "10"
+    assert items.current("B") is None
+    assert [(row["item_id"], row["price"]) for row in items.all_current()] == [("A", "10")]
+    assert [row["document"]["price"] for row in items.versions("A")] == ["10", "12"]
+    items.put(ITEMS.read({"item_id": "A", "price": "11", "valid_from": "2020-01-01T00:00Z"}), received_ms=NOW_MS + 1)
+    assert (items.current("A") or {})["price"] == "10"
+    assert put(items, {"item_id": "A", "price": "12"}, received_ms=NOW_MS + 2) == "accepted"
+    assert (items.current("A") or {})["price"] == "12"
+
+
+@pytest.mark.parametrize("path", ["customers/a%2Fb", "items/a%2Fb%20c"])
+def test_any_id_that_is_taken_can_be_asked_for(client: TestClient, path: str) -> None:
+    assert client.put(f"/v1/{path}", json={"name": "x"}).status_code == 201
+    assert client.get(f"/v1/{path}").status_code == 200
 
 
 @budget(15, 200)
