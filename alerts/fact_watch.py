@@ -115,7 +115,7 @@ class FactWatch:
             if rule.kind == "conversion":
                 first_ms = now_ms - _SESSIONS_BACK_MS
                 since_ms = first_ms - facts.BASELINE_MS - round(rule.minutes * 60_000)
-                parts = reader.session_parts(timestamps.from_ms(since_ms), timestamps.from_ms(now_ms))
+                parts = reader.session_parts(timestamps.from_ms(since_ms), timestamps.from_ms(now_ms), numbered=False)
                 sessions = ((part.first, part.purchases > 0) for part in parts if not part.is_bot)
                 found, known_from = facts.converting_less(rule, sessions, first_ms, now_ms)
                 alerts = [alert_of(rule, SHOP, each) for each in found]

@@ -22,30 +22,40 @@ def billing() -> dict[str, Any]:
     }
 
 
-def scaling(tables: list[str]) -> Resources:
-    """A target and a policy for the writes and the reads of each table. tables: logical ids."""
+def provisioned_index(index: dict[str, Any]) -> dict[str, Any]:
+    """An index of a table, as `billing` has it for the table itself."""
+    return {**index, "ProvisionedThroughput": billing()["ProvisionedThroughput"]}
+
+
+def scaling(tables: Resources) -> Resources:
+    """A target and a policy for the writes and the reads of each table and of each index. tables: by logical id."""
     made: Resources = {}
-    for table in tables:
+    places = {name: ("table", f"${{{name}}}", f"table/${{{name}}}") for name in tables}
+    for name, table in tables.items():
+        for index in table["Properties"].get("GlobalSecondaryIndexes", ()):
+            called = index["IndexName"]
+            places[f"{name}Index"] = ("index", f"${{{name}}}-{called}", f"table/${{{name}}}/index/{called}")
+    for name, (kind, policy, place) in places.items():
         for verb in _VERBS:
-            dimension = f"dynamodb:table:{verb}CapacityUnits"
-            made[f"{table}{verb}s"] = {
+            dimension = f"dynamodb:{kind}:{verb}CapacityUnits"
+            made[f"{name}{verb}s"] = {
                 "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
                 "Condition": "IsProvisioned",
                 "Properties": {
                     "ServiceNamespace": "dynamodb",
-                    "ResourceId": {"Fn::Sub": f"table/${{{table}}}"},
+                    "ResourceId": {"Fn::Sub": place},
                     "ScalableDimension": dimension,
                     "MinCapacity": {"Ref": "LeastCapacity"},
                     "MaxCapacity": {"Ref": "MostCapacity"},
                 },
             }
-            made[f"{table}{verb}sPolicy"] = {
+            made[f"{name}{verb}sPolicy"] = {
                 "Type": "AWS::ApplicationAutoScaling::ScalingPolicy",
                 "Condition": "IsProvisioned",
                 "Properties": {
-                    "PolicyName": {"Fn::Sub": f"${{{table}}}-{verb.lower()}s"},
+                    "PolicyName": {"Fn::Sub": f"{policy}-{verb.lower()}s"},
                     "PolicyType": "TargetTrackingScaling",
-                    "ScalingTargetId": {"Ref": f"{table}{verb}s"},
+                    "ScalingTargetId": {"Ref": f"{name}{verb}s"},
                     "TargetTrackingScalingPolicyConfiguration": {
                         "TargetValue": round(100 * USED),
                         "PredefinedMetricSpecification": {"PredefinedMetricType": f"DynamoDB{verb}CapacityUtilization"},

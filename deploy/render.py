@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from contract.errors import Misconfigured
-from deploy.capacity import billing, scaling
+from deploy.capacity import billing, provisioned_index, scaling
 from deploy.monitoring import alarms, canary_alarms, dashboard, iot_logging
 
 SOURCE = Path(__file__).with_name("template.yaml")
@@ -74,7 +74,7 @@ def render() -> dict[str, Any]:
     shared = template["Globals"]["Function"].get("MemorySize", 128)
     memory = {name: made[name]["Properties"].get("MemorySize", shared) for name in functions}
     watching = (watched, canary_alarms(), dashboard(memory, list(rules), list(tables), watched), iot_logging())
-    for added in (tables, scaling(list(tables)), rules, *watching):
+    for added in (tables, scaling(tables), rules, *watching):
         if clash := made.keys() & added.keys():
             raise Misconfigured(f"template.yaml has its own {sorted(clash)}: remove them, they are added")
         made.update(added)
@@ -171,6 +171,10 @@ def _tables() -> Resources:
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": table.name != "samples"},
         }
         properties["TableName"] = {"Fn::Sub": properties["TableName"]}
+        if table.by_day:
+            properties["GlobalSecondaryIndexes"] = [
+                provisioned_index(index) for index in properties["GlobalSecondaryIndexes"]
+            ]
         if table.ttl:
             properties["TimeToLiveSpecification"] = {"AttributeName": table.ttl, "Enabled": True}
         made[_logical(table.name)] = {

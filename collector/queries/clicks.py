@@ -118,7 +118,7 @@ def _by_funnel(reader: Reader, since: str, until: str) -> Rows:
 
     The last row, `unattributed`, has the number of events that name no session.
     """
-    parts = list(reader.session_parts(since, until))
+    parts = list(reader.session_parts(since, until, numbered=False))
     events, bots = reader.events_of_no_session(since, until)
     robots = dict(funnel((part for part in parts if part.is_bot), bots))
     rows = funnel(parts, events)

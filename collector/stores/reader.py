@@ -231,7 +231,7 @@ class Reader(AlertReader, Protocol):
         ...
 
     def page_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str, int, int]]:
-        """`(page, event_type, Σ click_count, that of robots)`, as `item_counts`. DynamoDB reads every event.
+        """`(page, event_type, Σ click_count, that of robots)`, as `item_counts`. DynamoDB reads the span's events.
 
         Args:
             since: the first minute's beginning, `…sssZ`.
@@ -242,14 +242,16 @@ class Reader(AlertReader, Protocol):
         """
         ...
 
-    def session_parts(self, since: str, until: str) -> Iterator[SessionPart]:
+    def session_parts(self, since: str, until: str, *, numbered: bool = True) -> Iterator[SessionPart]:
         """The sessions that begin at `since` or later and before `until`, by their beginning.
 
-        They are what collector.clicks.sessions makes of all events. DynamoDB reads every event.
+        They are what collector.clicks.sessions makes of all events. DynamoDB reads the events from `since` on, or all
+        that it keeps where they are to be numbered.
 
         Args:
             since: RFC 3339, `…sssZ`.
             until: RFC 3339, `…sssZ`.
+            numbered: whether `part` must be right: how many parts a session had before takes all its events to know.
 
         Returns:
             Each session whole, ascending by its beginning.
@@ -257,7 +259,7 @@ class Reader(AlertReader, Protocol):
         ...
 
     def events_of_no_session(self, since: str, until: str) -> tuple[int, int]:
-        """How many events name no session, and how many of these are robots'. DynamoDB reads every event.
+        """How many events name no session, and how many of these are robots'.
 
         Args:
             since: RFC 3339, `…sssZ`, included.

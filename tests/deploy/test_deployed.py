@@ -211,7 +211,10 @@ def _described(dynamodb: Any, name: str) -> dict[str, Any]:
         "attributes": sorted(map(dump, table["AttributeDefinitions"])),
         "billing": table.get("BillingModeSummary", {}).get("BillingMode"),
         "ttl": (ttl["TimeToLiveStatus"], ttl.get("AttributeName")),
-        "indexes": table.get("GlobalSecondaryIndexes", []),
+        "indexes": [
+            {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
+            for index in table.get("GlobalSecondaryIndexes", [])
+        ],
     }
 
 

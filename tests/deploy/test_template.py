@@ -271,7 +271,14 @@ def test_every_table_is_scaled_where_its_capacity_is_provisioned(template: dict[
     scaled = sorted((each["ResourceId"]["Fn::Sub"], each["ScalableDimension"]) for each in targets.values())
     verbs = ("ReadCapacityUnits", "WriteCapacityUnits")
     tables = of_type(template, "AWS::DynamoDB::Table")
-    assert scaled == sorted((f"table/${{{name}}}", f"dynamodb:table:{verb}") for name in tables for verb in verbs)
+    expected = [(f"table/${{{name}}}", f"dynamodb:table:{verb}") for name in tables for verb in verbs]
+    expected += [
+        (f"table/${{{name}}}/index/{index['IndexName']}", f"dynamodb:index:{verb}")
+        for name, table in tables.items()
+        for index in table.get("GlobalSecondaryIndexes", ())
+        for verb in verbs
+    ]
+    assert scaled == sorted(expected)
     assert {each["ScalingTargetId"]["Ref"] for each in policies.values()} == targets.keys()
     for name in (*targets, *policies):
         assert template["Resources"][name]["Condition"] == "IsProvisioned"

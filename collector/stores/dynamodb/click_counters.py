@@ -10,6 +10,7 @@ from dataclasses import astuple, fields, replace
 
 from collector.clicks.counting import stored
 from collector.rows import Counter, StoredClick
+from collector.stores.dynamodb import click_days
 from collector.stores.dynamodb.items import CLICKS_KEPT_MS, Item, expiry, fitting, number, pack, size, text, unpack
 from collector.stores.dynamodb.retries import Calls, ConditionFailed
 from contract import timestamps
@@ -31,6 +32,7 @@ def click_item(click: StoredClick, now_ms: int) -> Item:
         "received_ms": number(click.received_ms),
         "text": pack(click.text.encode("ascii")),
         **({} if click.from_file else {"expires": number(expiry(timestamps.from_ms(now_ms), CLICKS_KEPT_MS))}),
+        **click_days.of_event(click),
         **({"content": text(click.content)} if click.content else {}),
         **({"sent_at": text(click.sent_at)} if click.sent_at else {}),
     }
@@ -65,24 +67,49 @@ def _derived(event_id: str, said: str, received_ms: int, told_apart: tuple[str, 
     return stored(ClickEvent(event_id, record["timestamp"], record, said, *told_apart), received_ms)
 
 
-def read_counter(item: Item) -> tuple[Counter, int]:
+def read_counter(item: Item) -> tuple[Counter, int, int]:
+    """The counter, its count, and how much of that is robots'; before release 0.2 nobody wrote down the latter."""
     item_id, item_name = (item[name]["S"] or None for name in ("item_id", "item_name"))
-    return Counter(item["minute"]["S"], item_id, item_name, item["event_type"]["S"]), int(item["count"]["N"])
+    counter = Counter(item["minute"]["S"], item_id, item_name, item["event_type"]["S"])
+    return counter, int(item["count"]["N"]), int(item.get("bots", {"N": "0"})["N"])
 
 
-def addition(table: str, counter: Counter, count: int, shard: int) -> Item:
-    """The update that adds to one shard of a counter, made if it is not there."""
+def additions(table: str, counted: Sequence[StoredClick], uncounted: Sequence[StoredClick], shard: int) -> list[Item]:
+    """The updates that count events and take others back, one for each counter that changes.
+
+    Args:
+        table: of the counters.
+        counted: from now on.
+        uncounted: from now on no more.
+        shard: the part of the counters to change.
+    """
+    counts: Tally[Counter] = Tally()
+    bots: Tally[Counter] = Tally()
+    for sign, clicks in ((1, counted), (-1, uncounted)):
+        for click in clicks:
+            counts[click.counter] += sign * click.count
+            bots[click.counter] += sign * click.count * click.is_bot
+    changed = [counter for counter in counts if counts[counter] or bots[counter]]
+    return [addition(table, counter, (counts[counter], bots[counter]), shard) for counter in changed]
+
+
+def addition(table: str, counter: Counter, sums: tuple[int, int], shard: int) -> Item:
+    """The update that adds to one shard of a counter, made if it is not there. sums: of everybody, of robots."""
     names = (counter.minute, counter.item_id or "", counter.item_name or "", counter.event_type)
     identity = hashlib.sha256(json.dumps(names).encode()).hexdigest()
-    attributes = dict(zip(("minute", "item_id", "item_name", "event_type"), names, strict=True))
+    said = dict(zip(("minute", "item_id", "item_name", "event_type"), map(text, names), strict=True))
+    attributes = {**said, **click_days.of_counter(counter.minute, identity)}
     return {
         "TableName": table,
         "Key": {"counter": text(identity), "shard": number(shard)},
-        "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in attributes) + " ADD #count :count",
-        "ExpressionAttributeNames": {f"#{name}": name for name in (*attributes, "count")},
+        "UpdateExpression": "SET "
+        + ", ".join(f"#{name} = :{name}" for name in attributes)
+        + " ADD #count :count, #bots :bots",
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*attributes, "count", "bots")},
         "ExpressionAttributeValues": {
-            **{f":{name}": text(value) for name, value in attributes.items()},
-            ":count": number(count),
+            **{f":{name}": value for name, value in attributes.items()},
+            ":count": number(sums[0]),
+            ":bots": number(sums[1]),
         },
     }
 
@@ -123,11 +150,7 @@ def count_batch(
             }
             for _, item in batch
         ]
-        tally: Tally[Counter] = Tally()
-        for click, _ in batch:
-            tally[click.counter] += click.count
-        chosen = shard()
-        adds = [addition(counts, counter, count, chosen) for counter, count in tally.items() if count]
+        adds = additions(counts, [click for click, _ in batch], (), shard())
         try:
             calls("transact_write_items", TransactItems=[*({"Put": p} for p in puts), *({"Update": a} for a in adds)])
         except ConditionFailed as failure:
@@ -172,10 +195,7 @@ def settle_rivals(
                 "ExpressionAttributeNames": {"#text": "text", "#received_ms": "received_ms"},
                 "ExpressionAttributeValues": {":text": found["text"], ":received_ms": found["received_ms"]},
             }
-            tally: Tally[Counter] = Tally({click.counter: click.count})
-            tally[loser.counter] -= loser.count
-            chosen = shard()
-            adds = [addition(counts, counter, count, chosen) for counter, count in tally.items() if count]
+            adds = additions(counts, [winner], [loser], shard())
             try:
                 calls("transact_write_items", TransactItems=[{"Put": replaced}, *({"Update": a} for a in adds)])
             except ConditionFailed:

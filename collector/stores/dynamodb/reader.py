@@ -1,22 +1,21 @@
-"""Reading the DynamoDB store: strongly consistent, paged, and what has expired is not there any more."""
+"""Reading the DynamoDB store: strongly consistent (but for click_reader), paged, and nothing that has expired."""
 
 import time
-from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
-from collector.clicks.sessions import SessionPart, sessions
 from collector.completeness.ledger import StreamLedger
 from collector.history import Version
-from collector.rows import Counter, DeadLetter, StoredClick, StoredSample, StoredSince
-from collector.stores.dynamodb import click_counters, items, scanned_clicks
+from collector.rows import DeadLetter, StoredClick, StoredSample, StoredSince
+from collector.stores.dynamodb import click_counters, items
 from collector.stores.dynamodb.alerts import DynamoDbAlertReader
+from collector.stores.dynamodb.click_days import DayRegister
+from collector.stores.dynamodb.click_reader import DynamoDbClickReader
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.ledger_items import LEDGER, joined, ledgers_of, piece_count, piece_key, read_ledger
 from collector.stores.dynamodb.retries import Calls, NoTable
 from collector.stores.dynamodb.tables import TABLES
-from contract.codec import parse
 from contract.errors import Misconfigured, Retryable
 
 HEAD, STATUS = "head", "status"
@@ -25,7 +24,7 @@ POLICY = ("#policy", "policy")
 _LOOKS = 5
 
 
-class DynamoDbReader(DynamoDbAlertReader):
+class DynamoDbReader(DynamoDbAlertReader, DynamoDbClickReader):
     """The `Reader` on the tables of a prefix. client: a boto3 DynamoDB client, None for one made on first use.
 
     clock: Unix seconds, for what has expired. calls: in place of client, for tests.
@@ -39,6 +38,7 @@ class DynamoDbReader(DynamoDbAlertReader):
         self._calls = calls or Calls(client)
         self._clock = clock
         self._tables = {table.name: table.full_name(prefix) for table in TABLES}
+        self._days = DayRegister(self._calls, self._tables["trucks"])
 
     def close(self) -> None:
         """Nothing is held."""
@@ -176,52 +176,9 @@ class DynamoDbReader(DynamoDbAlertReader):
     def clicks_after(self, mark: str | None, since_ms: int) -> StoredSince[StoredClick]:
         return StoredSince(self.clicks(), True, None)
 
-    def click_counts(self) -> Iterator[tuple[Counter, int]]:
-        tally: Tally[Counter] = Tally()
-        for item in self._scan("click_counts"):
-            counter, count = click_counters.read_counter(item)
-            tally[counter] += count
-        ordered = sorted(tally.items(), key=lambda pair: [value or "" for value in _names(pair[0])])
-        return iter(ordered)
-
-    def item_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str | None, str, int, int]]:
-        return scanned_clicks.item_counts(self, since, until)
-
-    def minute_counts(self, since: str, until: str) -> Iterator[tuple[str, str | None, str, int, int]]:
-        return scanned_clicks.minute_counts(self, since, until)
-
-    def page_counts(self, since: str, until: str) -> Iterator[tuple[str | None, str, int, int]]:
-        return scanned_clicks.page_counts(self, since, until)
-
-    def session_parts(self, since: str, until: str) -> Iterator[SessionPart]:
-        return (part for part in sessions(self.clicks()) if since <= part.first < until)
-
-    def events_of_no_session(self, since: str, until: str) -> tuple[int, int]:
-        found = [each for each in self.clicks() if each.session_id is None and since <= each.timestamp < until]
-        return len(found), sum(each.is_bot for each in found)
-
-    def identified_users(self) -> Iterator[tuple[str, str, str]]:
-        return ((c.user_id, c.customer_id, c.timestamp) for c in self.clicks() if c.user_id and c.customer_id)
-
-    def browser_users(self) -> Iterator[tuple[str, str]]:
-        named = (click for click in self.clicks() if click.user_id and '"browser_id":' in click.text)
-        pairs = {(parse(click.text).get("browser_id"), click.user_id) for click in named}
-        return ((browser, user) for browser, user in pairs if browser and user)
-
     def recountable_from(self) -> str:
         """The first minute whose counters can be held against stored events."""
         return click_counters.recountable_from(self._clock())
-
-    def clicks(self) -> Iterator[StoredClick]:
-        found = [click_counters.read_click(item) for item in self._scan("clicks") if self._lives(item)]
-        return iter(sorted(found, key=lambda click: (click.timestamp, click.event_id)))
-
-    def clicks_of_session(self, session_id: str) -> Iterator[StoredClick]:
-        """Reads every event: the table is keyed by event_id alone."""
-        return (click for click in self.clicks() if click.session_id == session_id)
-
-    def purchases(self) -> Iterator[StoredClick]:
-        return (click for click in self.clicks() if click.counter.event_type == "purchase")
 
     def has_clicks(self, event_ids: Sequence[str]) -> set[str]:
         """Which of these events are stored."""
@@ -292,7 +249,3 @@ class DynamoDbReader(DynamoDbAlertReader):
 def _follow_on(rows: Sequence[Item]) -> bool:
     """Is each version preceded by the one that it says."""
     return all(items.precedes(before, item) for before, item in zip([None, *rows], rows, strict=False))
-
-
-def _names(counter: Counter) -> tuple[str | None, ...]:
-    return (counter.minute, counter.item_id, counter.item_name, counter.event_type)

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from typing import Any
 from collector.history import Point, Version
 from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
-from collector.stores.dynamodb import click_counters, items, transactions
+from collector.stores.dynamodb import click_counters, click_days, items, transactions
 from collector.stores.dynamodb.alerts import DynamoDbAlerts
 from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
@@ -109,6 +110,8 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         return int(self._clock() * 1000)
 
     def remember_policy(self, policy: str) -> None:
+        if self.policy() is None:  # a new store: all that it will hold is in the index
+            self._days.set_indexed()
         self._calls("put_item", TableName=self._tables["trucks"], Item={**part_key(*POLICY), "text": text(policy)})
 
     # -- samples
@@ -317,6 +320,7 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
             first.setdefault(click.event_id, click)
         names = (self._tables["clicks"], self._tables["click_counts"])
         fresh: set[str] = set()
+        self._days.note(clicks)
         for batch in click_counters.batches(list(first.values()), self.now_ms()):
             fresh |= click_counters.count_batch(
                 self._calls, names, batch, lambda: random.randrange(click_counters.SHARDS)
@@ -371,12 +375,43 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
 
     def replace_click_counts(self) -> None:
         """Count the retained events anew, minute by minute where all of a minute's are retained; stop writers first."""
+        self._put_into_index()
         oldest = self.recountable_from()
-        wrong: dict[Counter, int] = {}
-        for counter, count in self.click_counts():
-            wrong[counter] = -count
+        counts: Tally[Counter] = Tally()
+        bots: Tally[Counter] = Tally()
+        for item in self._scan("click_counts"):
+            counter, count, robots = click_counters.read_counter(item)
+            counts[counter] -= count
+            bots[counter] -= robots
         for click in self.clicks():
-            wrong[click.counter] = wrong.get(click.counter, 0) + click.count
-        for counter, difference in wrong.items():
-            if difference and counter.minute >= oldest:
-                self._add(click_counters.addition(self._tables["click_counts"], counter, difference, shard=0))
+            counts[click.counter] += click.count
+            bots[click.counter] += click.count * click.is_bot
+        for counter in counts:
+            sums = counts[counter], bots[counter]
+            if any(sums) and counter.minute >= oldest:
+                self._add(click_counters.addition(self._tables["click_counts"], counter, sums, shard=0))
+
+    def _put_into_index(self) -> None:
+        """What was stored before release 0.2: without days."""
+        absent = "attribute_not_exists(#day)"
+        for item in self._scan("clicks", absent, {}, "day"):
+            click = click_counters.read_click(item)
+            self._days.note([click])
+            self._set_days("clicks", {"event_id": item["event_id"]}, click_days.of_event(click))
+        for item in self._scan("click_counts", absent, {}, "day"):
+            days = click_days.of_counter(item["minute"]["S"], item["counter"]["S"])
+            self._days.note_day(item["minute"]["S"])
+            self._set_days("click_counts", {name: item[name] for name in ("counter", "shard")}, days)
+        self._days.set_indexed()
+
+    def _set_days(self, table: str, key: Item, days: Item) -> None:
+        with suppress(ConditionFailed):  # it expired, or another delivery took its place, and has its days
+            self._calls(
+                "update_item",
+                TableName=self._tables[table],
+                Key=key,
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in days),
+                ConditionExpression="attribute_exists(#key) AND attribute_not_exists(#day)",
+                ExpressionAttributeNames={"#key": next(iter(key)), **{f"#{name}": name for name in days}},
+                ExpressionAttributeValues={f":{name}": value for name, value in days.items()},
+            )

@@ -1,20 +1,29 @@
 """The tables: names, keys and TTL attributes in one place, for the store, the tests and the SAM template."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 EXPIRES = "expires"
 """The TTL attribute, Unix seconds."""
 
+BY_DAY = "by_day"
+"""An index of whole items, in which those of a day are found together."""
+_BY_DAY_KEYS = (("day", "S"), ("place", "S"))
+
 
 @dataclass(frozen=True, slots=True)
 class DynamoTable:
-    """One table of a store with prefix PREFIX is called `PREFIX-<name>`; keys are (attribute, type) pairs."""
+    """One table of a store with prefix PREFIX is called `PREFIX-<name>`; keys are (attribute, type) pairs.
+
+    by_day: whether it has the index BY_DAY (collector.stores.dynamodb.click_days).
+    """
 
     name: str
     partition: tuple[str, str]
     sort: tuple[str, str] | None = None
     ttl: str | None = None
+    by_day: bool = False
 
     def full_name(self, prefix: str) -> str:
         return f"{prefix}-{self.name}"
@@ -22,23 +31,30 @@ class DynamoTable:
     def definition(self, prefix: str) -> dict[str, Any]:
         """The arguments of CreateTable, TTL apart."""
         keys = [self.partition, *([self.sort] if self.sort else [])]
-        return {
+        attributes = [*keys, *(_BY_DAY_KEYS if self.by_day else ())]
+        definition: dict[str, Any] = {
             "TableName": self.full_name(prefix),
             "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in keys],
-            "KeySchema": [
-                {"AttributeName": name, "KeyType": role}
-                for (name, _), role in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in attributes],
+            "KeySchema": _schema(keys),
         }
+        if self.by_day:
+            projection = {"ProjectionType": "ALL"}
+            index = {"IndexName": BY_DAY, "KeySchema": _schema(_BY_DAY_KEYS), "Projection": projection}
+            definition["GlobalSecondaryIndexes"] = [index]
+        return definition
+
+
+def _schema(keys: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": role} for (name, _), role in zip(keys, ("HASH", "RANGE"), strict=False)]
 
 
 TABLES: tuple[DynamoTable, ...] = (
     DynamoTable("samples", ("truck_id", "S"), ("order_key", "S"), EXPIRES),
     DynamoTable("trucks", ("truck_id", "S"), ("part", "S")),
     DynamoTable("truck_history", ("truck_id", "S"), ("order_key", "S")),
-    DynamoTable("clicks", ("event_id", "S"), None, EXPIRES),
-    DynamoTable("click_counts", ("counter", "S"), ("shard", "N")),
+    DynamoTable("clicks", ("event_id", "S"), None, EXPIRES, by_day=True),
+    DynamoTable("click_counts", ("counter", "S"), ("shard", "N"), by_day=True),
     DynamoTable("dead_letters", ("id", "S"), ("part", "N")),
     DynamoTable("alerts", ("subject", "S"), ("key", "S")),
     DynamoTable("alert_outbox", ("id", "S")),

@@ -169,7 +169,8 @@ class SqliteReader(SqliteAlertReader):
         )
         return iter(rows)
 
-    def session_parts(self, since: str, until: str) -> Iterator[SessionPart]:
+    def session_parts(self, since: str, until: str, *, numbered: bool = True) -> Iterator[SessionPart]:
+        del numbered  # they are
         return click_sessions.read(self._db, since, until)
 
     def events_of_no_session(self, since: str, until: str) -> tuple[int, int]:
