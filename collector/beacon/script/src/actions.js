@@ -11,6 +11,7 @@ export function watchActions(track) {
     const path = event.composedPath().filter((each) => each.dataset);
     const start = path.findIndex((each) => each.dataset.milepostEvent);
     if (start < 0 || (path[start].localName === 'form') !== (event.type === 'submit')) return;
+    if (event.type === 'auxclick' && (event.button !== 1 || !path.some((each) => each.href))) return;
     if (event.type === 'click') {
       if (labelled && path[0] === labelled) return;
       labelled = control(path);
@@ -29,6 +30,6 @@ export function watchActions(track) {
   }
 
   // Captured: the page may stop them from bubbling.
-  document.addEventListener('click', quietly(happened), true);
-  document.addEventListener('submit', quietly(happened), true);
+  // The middle button, which opens a link in a new tab, is no click.
+  ['click', 'auxclick', 'submit'].forEach((type) => document.addEventListener(type, quietly(happened), true));
 }

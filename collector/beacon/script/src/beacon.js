@@ -13,6 +13,11 @@ export const VERSION = '3';
 /* options: docs/clicks.md; endpoint is an absolute URL. early: calls that the page made before. */
 export function start(options, early = []) {
   const {endpoint, hashRoutes} = options;
+  const running = OWN + endpoint; // started again (a component that is mounted twice, a tag beside the module): one page
+  if (window[running]) {
+    early.forEach((call) => window[running].q.push(call));
+    return window[running];
+  }
   const anonymous = !!options.noCookies || navigator.doNotTrack === '1' || navigator.globalPrivacyControl === true;
   const needsConsent = options.consent === 'required';
   let consent = !needsConsent;
@@ -95,5 +100,5 @@ export function start(options, early = []) {
   // A page that the browser prepares ahead is counted when it is shown.
   if (document.prerendering) document.addEventListener('prerenderingchange', begin, {once: true});
   else begin();
-  return api;
+  return window[running] = api;
 }

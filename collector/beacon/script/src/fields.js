@@ -4,15 +4,16 @@ const NUMBERS = /^(click_count|price|quantity|search_results|engaged_seconds|scr
 const IDS = /_id$/; // texts of up to 256 characters; other texts up to 2048
 const RESERVED = /^(event_id|event_type|timestamp|sent_at)$/; // what makes an event itself is not for attributes
 
-/* Cut by characters, never through one; half a character from elsewhere is no text. */
-const cut = (value, most) => Array.from(value.replace(/\p{Cs}/gu, '\ufffd')).slice(0, most).join('');
+/* Cut by characters, never through one; half a character from elsewhere is no text. What a shop reads from its page
+ * has line breaks around it, and no id may. */
+const cut = (value, most) => Array.from(value.trim().replace(/\p{Cs}/gu, '\ufffd').replace(/\p{Cc}+/gu, ' ')).slice(0, most).join('');
 
 function put(event, name, value, warn) {
   const type = typeof value;
   if (RESERVED.test(name)) return;
   if (type === 'string' && NUMBERS.test(name) && value.trim() && isFinite(value)) event[name] = Number(value);
   else if (type === 'number' && IDS.test(name)) event[name] = String(value);
-  else if (type === 'string') { if (value) event[name] = cut(value, IDS.test(name) ? 256 : 2048); }
+  else if (type === 'string') { if ((value = cut(value, IDS.test(name) ? 256 : 2048))) event[name] = value; }
   else if (type === 'boolean' || (type === 'number' && isFinite(value))) event[name] = value;
   else if (name === 'lines' && Array.isArray(value)) event.lines = value.map((line) => build([line], warn));
   else if (name === 'properties' && value && type === 'object') event.properties = {...event.properties, ...build([value], warn)};

@@ -16,7 +16,7 @@ const PREFIX = OWN + 'event.'; // one key per event: tabs share the outbox and o
 /* allowed(): whether anything may be sent. */
 export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
   const {read, write, keys} = storage;
-  const memory = {}; // where there is no storage: no consent, opted out, blocked or full
+  const memory = {}; // this page's own: there may be no storage (no consent, opted out, full), or the shop clears it
   const beaconed = {}; // sent as the page went, not acknowledged: no second beacon
   const refusals = {}; // key → {at: successes when it was last refused, times}
   let rejected = []; // where there is no storage
@@ -68,8 +68,8 @@ export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
     const key = PREFIX + now.toString(36) + '.' + event.event_id;
     const text = JSON.stringify(event);
     const held = keys(PREFIX).map(read);
-    if (held.length < MOST_EVENTS && held.join('').length + text.length < MOST_CHARS && write(key, text)) return;
-    if (Object.keys(memory).length < MOST_EVENTS) memory[key] = text;
+    const stored = held.length < MOST_EVENTS && held.join('').length + text.length < MOST_CHARS && write(key, text);
+    if (stored || Object.keys(memory).length < 2 * MOST_EVENTS) memory[key] = text;
     else warn('full: dropped', ++dropped);
   }
 
@@ -163,7 +163,7 @@ export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
     /* Late consent: what was held belongs to whom we may now know. */
     adopt(who) {
       Object.keys(memory).sort().forEach((key) => {
-        memory[key] = JSON.stringify({...JSON.parse(memory[key]), ...who()});
+        if (!read(key)) memory[key] = JSON.stringify({...JSON.parse(memory[key]), ...who()});
       });
     },
     clear: () => Object.keys(memory).forEach(remove),

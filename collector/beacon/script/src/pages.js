@@ -14,12 +14,12 @@ export function watchPages({spa, hashRoutes, here, shown, gone, hide}) {
   function begin(from) {
     current = here();
     depth = engaged = 0;
-    since = document.hidden ? 0 : Date.now();
+    since = document.hidden ? 0 : performance.now();
     shown(from);
   }
   /* What was seen since it was last said. */
   function leave() {
-    if (since) engaged += Math.max(0, Date.now() - since);
+    if (since) engaged += Math.max(0, performance.now() - since);
     since = 0;
     if (engaged < 1000) return;
     look();
@@ -33,7 +33,7 @@ export function watchPages({spa, hashRoutes, here, shown, gone, hide}) {
   addEventListener('pageshow', quietly((event) => { if (event.persisted) begin(); }));
   document.addEventListener('visibilitychange', quietly(() => {
     if (document.hidden) left();
-    else since = Date.now();
+    else since = performance.now();
   }));
 
   /* The page of a single-page shop has changed: leave one, view the next. */
