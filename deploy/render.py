@@ -138,7 +138,7 @@ def _tag(made: Resources) -> None:
 
 
 def _of_tables(statement: dict[str, Any], tables: Resources) -> dict[str, Any]:
-    """`Resource: {Tables: […]}` means the ARNs of these tables and of their indexes."""
+    """`Resource: {Tables: […]}` means the ARNs of these tables, and of their indexes for who may ask those."""
     resource = statement["Resource"]
     if not isinstance(resource, dict) or "Tables" not in resource:
         return statement
@@ -148,7 +148,7 @@ def _of_tables(statement: dict[str, Any], tables: Resources) -> dict[str, Any]:
         if logical not in tables:
             raise Misconfigured(f"template.yaml allows a table {name!r} that the store does not have")
         arns.append({"Fn::GetAtt": [logical, "Arn"]})
-        if "GlobalSecondaryIndexes" in tables[logical]["Properties"]:
+        if "GlobalSecondaryIndexes" in tables[logical]["Properties"] and "dynamodb:Query" in statement["Action"]:
             arns.append({"Fn::Sub": f"${{{logical}.Arn}}/index/*"})
     return {**statement, "Resource": arns}
 

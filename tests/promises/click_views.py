@@ -3,7 +3,6 @@
 from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -98,5 +97,5 @@ def _tally(rows: Any) -> set[tuple[Any, ...]]:
 
 def spans(now_ms: int) -> list[tuple[str, str]]:
     midnight = now_ms // DAY_MS * DAY_MS
-    instants = [timestamps.from_ms(midnight - back) for back in (2 * DAY_MS, DAY_MS, 600_000, -600_000)]
-    return [("", "~"), *pairwise(instants), (instants[1], "~"), ("", instants[2])]
+    two_days, one_day, evening = (timestamps.from_ms(midnight - back) for back in (2 * DAY_MS, DAY_MS, 600_000))
+    return [("", "~"), (two_days, one_day), (one_day, evening), (evening, "~")]

@@ -15,7 +15,7 @@ def test_dynamodb_answers_without_a_scan_also_after_an_upgrade(cloud: Cloud) -> 
     """Tables of an earlier release have no days in them: all is read as then, until `rebuild` has put them there."""
     events = shop_events(40, RECEIVED_MS, Random(3))
     cloud.store.put_clicks(events)
-    chosen = spans(RECEIVED_MS)
+    chosen = spans(RECEIVED_MS)[::3]
     expected = [anew(events, *span) for span in chosen]
     assert [views(_without_scans(cloud), *span) for span in chosen] == expected
     _make_old(cloud)
