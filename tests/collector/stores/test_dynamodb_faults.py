@@ -144,7 +144,7 @@ def test_an_addition_whose_answer_was_lost_and_that_was_then_throttled_is_made_o
 
     if act == "a recount":
         [(counter, _)] = hooked.store.click_counts()
-        hooked.store._add(addition(f"{hooked.prefix}-click_counts", counter, 40, shard=0))
+        hooked.store._add(addition(f"{hooked.prefix}-click_counts", counter, (40, 0), shard=0))
     hooked.client.meta.events.register("after-call.dynamodb.TransactWriteItems", after_call)
     hooked.client.meta.events.register("before-send.dynamodb.TransactWriteItems", before_send)
     if act == "a recount":
