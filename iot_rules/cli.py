@@ -168,6 +168,8 @@ def run_cases(
     for path in cases:
         text = sys.stdin.read() if str(path) == "-" else _read(path)
         verdicts += [check_case(case, line) for line, case in read_cases(text, str(path))]
+    if not verdicts:
+        raise Misconfigured(f"no case in {', '.join(map(str, cases))}: give a JSON object a line")
     failed = [verdict for verdict in verdicts if not verdict.passed]
     passed = len(verdicts) - len(failed)
     if json_output:

@@ -108,7 +108,7 @@ def pair(text: str) -> tuple[str, str]:
 
 def _names(path: Path) -> list[str]:
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(keepends=True), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise Misconfigured(f"{path} cannot be read as a list of trucks: {error}") from None
     column = rows[0].index("truck_id") if rows and "truck_id" in rows[0] else None

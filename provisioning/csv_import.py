@@ -53,7 +53,7 @@ def read_fleet(path: Path, check: Check) -> list[TruckRow]:
     wrong: list[str] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, strict=True)
             columns = list(reader.fieldnames or ())
             if _COLUMN not in columns:
                 raise Misconfigured(f"{path}: its first line must name the columns, one of them {_COLUMN}")

@@ -24,7 +24,7 @@ def read_csv(source: TextIO, kind: Kind) -> Iterator[tuple[int, dict[str, Json]]
     Raises:
         Misconfigured: there is no column of the ids.
     """
-    reader = csv.DictReader(source)
+    reader = csv.DictReader(source, strict=True)
     columns = reader.fieldnames or ()
     if kind.id_name not in columns:
         raise Misconfigured(f"the file's first line must name the columns, one of them {kind.id_name}")

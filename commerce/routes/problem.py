@@ -111,7 +111,9 @@ def _refuse_twice(names: list[str], where: str) -> None:
 
 
 def _csv_document(text: str) -> dict[str, Json]:
-    rows = [{k: _number(v) for k, v in row.items() if k and v} for row in csv.DictReader(io.StringIO(text))]
+    rows = [
+        {k: _number(v) for k, v in row.items() if k and v} for row in csv.DictReader(io.StringIO(text), strict=True)
+    ]
     depot = next((row for row in rows if row.get("order_id") == "depot"), None)
     if depot is None:
         raise Rejected("order_id", "one row must have the order_id `depot`: where the trucks start")

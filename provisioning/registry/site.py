@@ -1,9 +1,12 @@
 """Where trucks reach one box: what `init` was asked for, and what it remembered."""
 
+import ipaddress
+import re
 from dataclasses import dataclass
 
 from contract.errors import Misconfigured
 
+_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -45,9 +48,15 @@ class Wish:
     replace_ca: bool = False
 
     def over(self, before: Site) -> Site:
-        """The site that is wished for, over the one of before. Misconfigured where its two ports are one."""
+        """The site that is wished for, over the one of before. Misconfigured: two ports are one, or a name is none."""
         host = self.hosts[0] if self.hosts else before.host
-        address = self.listen or (listen_for(host) if self.hosts else before.listen)
+        usual = listen_for(host) if self.hosts else before.listen
+        address = usual if self.listen is None else self.listen
+        for option, name in (*(("--host", each) for each in self.hosts), ("--listen", address)):
+            if not _is_name(name):
+                raise Misconfigured(
+                    f"{option} {name!r:.80}: give a host name or an IP address, without port and scheme"
+                )
         site = Site(host, address, self.mqtt_port or before.mqtt_port, self.https_port or before.https_port)
         if site.mqtt_port == site.https_port:
             raise Misconfigured(f"--mqtt-port and --https-port are both {site.mqtt_port}: give another for one of them")
@@ -57,6 +66,13 @@ class Wish:
 def listen_for(host: str) -> str:
     """The address to open ports on: the loopback interface for a box that serves only itself, else all."""
     return "127.0.0.1" if host in _LOOPBACK else "0.0.0.0"
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return _NAME.fullmatch(text) is not None
 
 
 def _bracketed(host: str) -> str:

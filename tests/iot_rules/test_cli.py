@@ -82,6 +82,14 @@ def test_a_file_that_is_no_cases_exits_2(tmp_path: Path, line: str) -> None:
     assert rules("test", str(tmp_path / "none.jsonl")).exit_code == 2
 
 
+def test_no_case_is_no_success(tmp_path: Path) -> None:
+    file = tmp_path / "empty.jsonl"
+    file.write_text("\n")
+    result = rules("test", str(file))
+    assert result.exit_code == 2
+    assert "no case in" in result.stderr
+
+
 def test_cases_come_from_stdin() -> None:
     assert rules("test", "-", stdin=json.dumps(GOOD)).output == "1 passed, 0 failed\n"
 

@@ -325,6 +325,16 @@ def test_a_ca_is_replaced_only_by_its_own_option_and_the_fleet_stays_known(cli: 
     assert cli.json("bundle", "T1", "--to", "again", "--make-key")["certificate"]
 
 
+@pytest.mark.parametrize("option", ["--host", "--listen"])
+@pytest.mark.parametrize(
+    "name", ["box/1", "https://box", "box:8883", "beef:8883", "a b", "0.0.0.0\nallow_anonymous true", "-x", ""]
+)
+def test_a_name_that_is_none_is_refused(cli: Cli, option: str, name: str) -> None:
+    """It goes into mosquitto's configuration and into a certificate."""
+    code, _, err = cli("init", f"{option}={name}")
+    assert (code, option in err) == (2, True)
+
+
 def test_a_ca_that_was_never_made_is_not_changed(cli: Cli) -> None:
     """And says what makes it, where nothing was set up yet."""
     code, _, err = cli("ca", "finish", "--yes")

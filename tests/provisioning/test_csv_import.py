@@ -153,6 +153,7 @@ def test_two_thousand_trucks_to_aws_and_ten_kills(ministack: Ministack, tmp_path
         ("truck_id,csr\nT1,fleet.csv\n", "line 2: csr: not a PKCS #10 request"),
         ("truck_id,depot\nT1,north,east\n", "line 2: has more values than there are columns"),
         ("truck_id,depot,depot\nT1,north,east\n", "names depot twice"),
+        ('truck_id,depot\nT1,north\n"T2', "cannot be read as CSV"),  # cut off within a value
     ],
 )
 def test_a_wrong_file_is_refused_whole_and_says_where(
