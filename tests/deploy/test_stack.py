@@ -74,7 +74,7 @@ def test_the_parts_of_it_one_by_one_check_infrastructure_producer_processor(tmp_
     checked = stack("check", Path())
     out, err = checked.communicate(timeout=300)
     assert checked.returncode == 0, out + err
-    assert b"lag {'milepost-clicks': 1, 'milepost-telemetry': 0}" in out
+    assert b"'milepost-clicks': 1" in out
     folder = tmp_path / "stack"
     for parent in tmp_path.parents[:-2]:  # PostgreSQL runs as nobody, who has to reach its folder
         parent.chmod(parent.stat().st_mode | 0o011)
