@@ -1,5 +1,6 @@
 """The HTTP server of one machine: where it may listen, and by which certificate."""
 
+import gc
 import ipaddress
 import ssl
 from collections.abc import Mapping
@@ -40,8 +41,14 @@ class HttpServer:
             raise Misconfigured(f"[http] tls_certificate and tls_key cannot be used: {error}") from None
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Returns when it answers.
+
+        What is loaded by now stays as long as the process does: the collector of garbage, which events keep busy, need
+        not look through it again and again.
+        """
         self._service.start()
+        gc.collect()
+        gc.freeze()
 
     def figures(self) -> Mapping[str, int]:
         """Its connections; any thread may ask.
