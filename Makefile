@@ -16,7 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/standalone
 	@scripts/system-packages mosquitto:mosquitto
 	@rm -rf $(DEMO_DIR)
-	@$(BIN)/milepost up --trucks 5 --shoppers 3 --speedup $(SPEEDUP) --port 0 --data-dir $(DEMO_DIR) \
+	@[ "$$DISPLAY$$WAYLAND_DISPLAY$$(uname)" = Linux ] || $(BIN)/milepost console open --data-dir $(DEMO_DIR) & \
+	$(BIN)/milepost up --trucks 5 --shoppers 3 --speedup $(SPEEDUP) --port 0 --data-dir $(DEMO_DIR) \
 		$(if $(MINUTES),--minutes $(MINUTES)); \
 	code=$$?; \
 	echo "Look around: $(BIN)/milepost trucks --data-dir $(DEMO_DIR)   (also: history TRUCK-001, clicks, audit)"; \

@@ -1,6 +1,7 @@
 """`/api/v1/…`: what the console shows, as JSON, by the same queries as the commands (console/openapi.json)."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from console.fleet_view import FleetView, OpenReader
 from console.shop_view import DIMENSIONS, STANDARD, ShopView, steps_of
 from contract import machine_clock, timestamps
 from contract.codec import Json, dump
-from contract.errors import Misconfigured, Rejected, Retryable
+from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
 
 _MOST_SIGNALS = 2_000
 _MOST_ROWS = 500
@@ -125,7 +126,7 @@ class Api:
                 return _reply(request, {"error": error.reason, "field": error.field or None}, 422)
             except NotFound as error:
                 return _reply(request, {"error": str(error), "field": None}, 404)
-            except Retryable as error:
+            except (Retryable, Unreachable) as error:
                 return _reply(request, {"error": str(error), "field": None}, 503)
             except Misconfigured as error:  # such as a warehouse that was not built yet
                 return _reply(request, {"error": str(error), "field": None}, 404)
@@ -284,7 +285,8 @@ def _rows_in(document: Any) -> list[dict[str, Any]]:
 
 
 def _download(file: File) -> Response:
-    headers = {"content-disposition": f'attachment; filename="{file.name}"', "cache-control": "no-store"}
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", file.name)  # a part of it stood in the address: it says nothing to a browser
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Response(file.body, headers={**headers, "x-content-type-options": "nosniff"}, media_type=file.media_type)
 
 

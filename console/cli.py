@@ -1,17 +1,23 @@
-"""`milepost console user`: who may sign in to the console from elsewhere."""
+"""`milepost console`: who may sign in to the console from elsewhere, and opening it on this desktop."""
 
+import json
+import os
+import sys
+import time
+import webbrowser
 from typing import Annotated
 
 import typer
 
+from collector.settings import CollectorSettings
 from console.settings import ConsoleSettings
-from contract.cli_options import Config
+from contract.cli_options import Config, DataDir
 from contract.errors import Misconfigured
 from contract.password_file import ROLES, put_user
 from contract.settings import load
 
-app = typer.Typer(help="Who may sign in to the console.")
-console = typer.Typer(no_args_is_help=True, help="Who may sign in to the console.")
+app = typer.Typer(help="The console: who may sign in, and opening it.")
+console = typer.Typer(no_args_is_help=True, help="The console: who may sign in, and opening it.")
 app.add_typer(console, name="console")
 
 _SHORTEST = 12
@@ -19,7 +25,7 @@ _SHORTEST = 12
 
 @console.callback()
 def _group() -> None:
-    """Who may sign in to the console."""
+    """The console: who may sign in, and opening it."""
 
 
 @console.command("user")
@@ -41,3 +47,27 @@ def put(
         raise Misconfigured(f"the password needs {_SHORTEST} characters or more")
     put_user(path, name, "operator" if role == "operator" else "viewer", password)
     typer.echo(f"{name} may sign in as {role}: {path}")
+
+
+@console.command("open")
+def open_in_browser(
+    data_dir: DataDir = None,
+    config: Config = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for `milepost up` to be ready")] = 60.0,
+) -> None:
+    """Open the console of a running `milepost up` in this desktop's browser; where there is no desktop, print where it
+    is."""
+    ready = (data_dir or load("collector", CollectorSettings, config).data_dir) / "up.json"
+    until = time.monotonic() + wait
+    while not ready.exists():
+        if time.monotonic() >= until:
+            raise Misconfigured(f"no {ready} within {wait:g} s: start `milepost up` with this --data-dir")
+        time.sleep(0.1)
+    address = f"{json.loads(ready.read_text(encoding='utf-8'))['http']}/"
+    if not (_has_desktop() and webbrowser.open(address)):
+        typer.echo(address)
+
+
+def _has_desktop() -> bool:
+    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return sys.platform in ("darwin", "win32") or bool(named)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from collector import queries
 from console.access import ConsoleAccess, refused
 from console.fleet_view import FleetView, OpenReader
-from contract import machine_clock
+from contract import machine_clock, timestamps
 from contract.click_schema import EVENT_TYPES
 from contract.codec import Json
 from contract.errors import Retryable
@@ -149,8 +149,6 @@ class Metrics:
         yield trucks
         newest = max((row["received_at"] for row in rows), default=None)
         if newest is not None:
-            from contract import timestamps
-
             yield _gauge(
                 "newest_sample_timestamp_seconds", "When a truck was last heard", timestamps.to_ms(newest) / 1000
             )

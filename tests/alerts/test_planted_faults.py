@@ -58,6 +58,10 @@ SHOWN_BY = {168: ("weak_battery",), 110: ("running_hot", "overheating"), 100: ("
 ALSO_SHOWN = frozenset(rule for rules in SHOWN_BY.values() for rule in rules)
 
 
+DEVELOPING = frozenset({"leaking_tyre", "low_tyre", "running_hot", "overheating", "weak_battery"})
+"""Rules whose value a truth may never reach: most leaks are mended before the tyre is low or the engine overheats."""
+
+
 def is_of(alert: Alert, truth: dict[str, Any]) -> bool:
     """Whether an alert is about a truth: the rule fits, and their times overlap, give or take half an hour."""
     rules = RULES_FOR[truth["kind"]]
@@ -97,16 +101,19 @@ def test_what_develops_slowly_is_found_and_nothing_else(kind: str, rule: str) ->
 @pytest.mark.prove
 @pytest.mark.timeout(3600)
 def test_planted_faults_are_found() -> None:
-    """Three weeks of twelve trucks. What is asserted is only that no planted code and no theft of fuel is missed."""
+    """Three weeks of twelve trucks: no planted code and no theft of fuel is missed, nor most that goes far enough."""
     end = START + timedelta(days=DAYS)
     rules = [rule for rule in load_rules() if rule.kind != "silent"]
+    at_once = [rule.model_copy(update={"minutes": 0.0, "samples": 1}) for rule in rules if rule.name in DEVELOPING]
     planted: list[dict[str, Any]] = []
     found: list[Alert] = []
+    shown: list[Alert] = []
     for number in range(1, TRUCKS + 1):
         vehicle = Vehicle(f"TRUCK-{number:03}", SEED)
         planted += [truth for truth in truths.of_truck(vehicle, START, end) if truth["kind"] in RULES_FOR]
         samples = list(observed(vehicle, START, end))
         found += evaluate(rules, {vehicle.truck_id: samples}, now=timestamps.from_datetime(end))
+        shown += evaluate(at_once, {vehicle.truck_id: samples}, now=timestamps.from_datetime(end))
     print(f"\n{'rule':28} {'alerts':>6} {'true':>5} {'precision':>9}   {'of the truths':15} {'found':>7} {'recall':>6}")
     for rule in sorted({rule.name for rule in rules}):
         raised = [alert for alert in found if alert.rule == rule]
@@ -119,6 +126,10 @@ def test_planted_faults_are_found() -> None:
             hit = [truth for truth in mine if any(is_of(alert, truth) for alert in raised)]
             recall = f"{len(hit) / len(mine):.2f}" if mine else "-"
             line += f"   {kind:15} {len(hit):3}/{len(mine):<3} {recall:>6}"
-            if kind in ("fault", "fuel_drop"):
+            if rule in DEVELOPING:  # one sample past the value, however short
+                far = [truth for truth in mine if any(is_of(alert, truth) for alert in shown if alert.rule == rule)]
+                line += f"   went so far {len(far)}, recall of them {len(hit) / len(far):.2f}"
+                assert 2 * len(hit) >= len(far)
+            else:
                 assert len(hit) == len(mine)
         print(line)

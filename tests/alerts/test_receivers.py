@@ -1,5 +1,7 @@
 """Who is told, when, and in one message where one is enough."""
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,13 +9,19 @@ from pydantic import ValidationError
 
 from alerts import outbox
 from alerts.alert import Alert
+from alerts.delivery import deliver
+from alerts.evaluation import Evaluation
+from alerts.rules import load_rules
 from alerts.senders import Untold, send
 from alerts.settings import AlertSettings, Receiver
 from alerts.threads import Thread, Told
+from alerts.writing import Writing
 from collector.rows import OutboxMessage
 from contract import timestamps
 from tests import ministack
 from tests.alerts.receivers import SECRET, MailServer, WebhookServer, serving
+from tests.collector.stores_on_disk import Collector
+from tests.contract.examples import put, sample
 
 NOON_MS = timestamps.to_ms("2026-06-01T12:00:00.000Z")
 NOON = timestamps.from_ms(NOON_MS)
@@ -81,6 +89,42 @@ def test_a_webhook_that_does_not_answer_2xx_has_not_taken_it() -> None:
             send(receiver.model_copy(update={"secret": "another secret, just as long"}), group)
     with pytest.raises(Untold, match="refused"):
         send(receiver, group)
+
+
+def test_a_receiver_that_is_away_for_an_hour_gets_everything_once_when_it_is_back(tmp_path: Path) -> None:
+    """Each minute another truck overheats, every other one cools down; the service is started again on the way."""
+    collector = Collector(tmp_path / "milepost.db")
+    store = collector.store
+    write = Writing(lambda act: act(store))
+
+    def take(truck_id: str, minute: int, heat: float, seq: int) -> None:
+        now_ms = NOON_MS + minute * 60_000
+        record = sample(truck_id=truck_id, seq=seq, sampled_at=timestamps.from_ms(now_ms - 240_000 + seq * 60_000))
+        collector.take(put(record, "engine_diagnostics.engine_temperature", heat), received_ms=now_ms)
+
+    rules = [rule for rule in load_rules() if rule.name == "overheating"]
+    with serving(WebhookServer()) as server:
+        receiver = webhook(server.url, wait_seconds=0)
+        server.is_down = True
+        for minute in range(65):
+            if minute % 30 == 0:
+                evaluation = Evaluation(rules, [receiver], write)
+            for seq in (1, 2, 3) if minute < 60 else ():
+                take(f"T{minute}", minute, 120, seq)
+            if minute < 60 and minute % 2:
+                take(f"T{minute - 1}", minute, 90, 4)
+            evaluation.step(store, NOON_MS + minute * 60_000)
+            server.is_down = minute < 60
+            deliver(receiver, store, write, send, NOON_MS + minute * 60_000)
+    told = Counter((each["alert"]["subject"], each["event"]) for each in server.messages.values())
+    over = [minute for minute in range(60) if minute % 2 == 0 or minute < 55]  # cooled down, or not heard any more
+    assert told == {
+        **{(f"T{minute}", "opening"): 1 for minute in range(60)},
+        **{(f"T{minute}", "end"): 1 for minute in over},
+    }
+    assert sum(len(each["messages"]) for each in server.requests) == len(server.messages)  # nothing came twice
+    assert (store.outbox_size(), server.refused < 200) == (0, True)
+    collector.close()
 
 
 def test_an_e_mail_says_what_was_seen_and_a_title_cannot_add_headers() -> None:

@@ -1,6 +1,7 @@
 """Who may see the console from elsewhere, and what of it."""
 
 import ipaddress
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from contract.password_file import put_user
 from tests.collector.stores_on_disk import Collector
 from tests.console.conftest import serving
 
+CHROMIUM = shutil.which("chromium")
 ELSEWHERE = {"host": "console.example.org"}
 OWN = {**ELSEWHERE, "x-milepost": "console"}
 KEY = "a key of at least twenty-four characters"
@@ -98,3 +100,80 @@ def test_a_proxys_word_counts_only_where_it_is_trusted(collector: Collector, tmp
         assert httpx.get(f"{url}/api/v1/me", headers=said, timeout=60).json()["role"] == "operator"
         assert httpx.get(f"{url}/api/v1/me", headers={**said, "x-role": "root"}, timeout=60).json()["role"] == "viewer"
         assert status(url, "/api/v1/me", ELSEWHERE) == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/fleet?known_at=2024-06-01T11:05:00Z",
+        "/api/v1/fleet?at=&at=2024-06-01T11:05:00Z",
+        "/api/v1/trucks/T1?at=2024-06-01T11:05:00Z",
+        "/api/v1/trucks/T1/track?format=csv",
+        "/api/v1/trucks/T1/%68istory",
+        "/api/v1/trucks/T1/trips?format=csv",
+        "/api/v1/sessions/s",
+    ],
+)
+def test_a_viewer_finds_no_way_round_to_where_trucks_were(url: str, path: str) -> None:
+    headers = {**signed_in(url, "vera"), "x-http-method-override": "POST", "x-original-url": "/api/v1/fleet"}
+    assert status(url, path, headers) == 403
+    assert status(url, path, headers, "HEAD") in (403, 405)
+    assert status(url, path, {**headers, "x-forwarded-for": "127.0.0.1", "forwarded": "for=127.0.0.1"}) == 403
+    last = httpx.get(f"{url}/api/v1/fleet?at=2024-06-01T11:05:00Z&at=", headers=headers, timeout=60)
+    assert last.json()["live"]  # of two the last counts, for who may ask and for what is answered alike
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+@pytest.mark.parametrize("path", ["sign-in", "sign-out", "alerts/x/acknowledge"])
+def test_a_form_of_another_site_does_nothing_and_no_script_of_it_may_add_our_header(
+    url: str, path: str, kind: str
+) -> None:
+    headers = {**signed_in(url, "otto"), "origin": "https://attacker.example", "content-type": kind}
+    body = f'{{"name":"vera","password":"{PASSWORD}","x":"="}}'
+    answer = httpx.post(f"{url}/api/v1/{path}", headers=headers, content=body, timeout=60)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+    asked = {**headers, "access-control-request-method": "POST", "access-control-request-headers": "x-milepost"}
+    assert not [each for each in httpx.options(f"{url}/api/v1/{path}", headers=asked).headers if "allow-origin" in each]
+    assert status(url, "/api/v1/me", headers) == 200  # still signed in, as before
+
+
+@pytest.mark.prove
+def test_who_guesses_passwords_is_not_somebody_else_by_a_header(url: str) -> None:
+    answers = [
+        httpx.post(
+            f"{url}/api/v1/sign-in",
+            json={"name": "otto", "password": "no"},
+            headers={**OWN, "x-forwarded-for": f"203.0.113.{nth}", "x-real-ip": f"203.0.113.{nth}"},
+            timeout=60,
+        ).status_code
+        for nth in range(11)
+    ]
+    assert answers == [401] * 10 + [429]
+
+
+@pytest.mark.prove
+@pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
+def test_a_viewers_pages_show_the_present_and_say_what_is_for_operators(url: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    port = url.rpartition(":")[2]
+    flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    elsewhere = f"http://console.example.org:{port}"
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*flags, "--host-resolver-rules=MAP console.example.org 127.0.0.1"]
+        )
+        page = browser.new_page(extra_http_headers={"authorization": f"Bearer {KEY}"})
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        past = "?at=2024-06-01T11:05:00.000Z"  # as an operator may have sent it
+        for path, shown in {f"/{past}": "T1", f"/truck/T1{past}": "are for operators", "/alerts": "onerror"}.items():
+            page.goto(elsewhere + path)
+            page.get_by_text(shown).first.wait_for(timeout=60_000)
+            assert page.get_by_role("group", name="Time travel").count() == 0
+            assert page.get_by_role("button", name="Acknowledge").count() == 0
+        page.goto(f"{elsewhere}/truck/T1")
+        page.get_by_role("heading", name="Completeness").wait_for(timeout=60_000)
+        browser.close()
+    assert [each for each in complaints if "Cross-Origin-Opener-Policy" not in each] == []  # plain HTTP here

@@ -63,7 +63,7 @@ def test_no_page_has_a_serious_finding(url: str, tmp_path: Path, scheme: str, wi
         for kind, address in (("data", url), ("empty", empty)):
             for path, texts in PAGES.items():
                 page.goto(address + path)
-                page.locator("main").get_by_text(texts[kind == "empty"]).first.wait_for(timeout=30_000)
+                page.locator("main").get_by_text(texts[kind == "empty"]).first.wait_for(timeout=60_000)
                 page.evaluate(axe)
                 for finding in page.evaluate("axe.run()")["violations"]:
                     if finding["impact"] in ("serious", "critical"):
@@ -81,7 +81,7 @@ def test_axe_would_find_what_is_wrong(url: str) -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(bypass_csp=True)
         page.goto(f"{url}/orders")
-        page.locator("main h1").first.wait_for(timeout=30_000)
+        page.locator("main h1").first.wait_for(timeout=60_000)
         page.evaluate((AXE / "axe.min.js").read_text(encoding="utf-8"))
         page.evaluate("""() => {
             document.querySelector("main").append(document.createElement("button"));

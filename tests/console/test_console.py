@@ -139,7 +139,7 @@ def test_every_page_in_a_browser_asks_nobody_else_and_runs_nothing_of_strangers(
             "/alerts": "onerror",
         }.items():
             page.goto(url + path)
-            page.get_by_text(text).first.wait_for(timeout=20_000)
+            page.get_by_text(text).first.wait_for(timeout=60_000)
             assert "owned" not in page.title()
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= 390, f"{path} is {wide} pixels wide"
@@ -148,27 +148,44 @@ def test_every_page_in_a_browser_asks_nobody_else_and_runs_nothing_of_strangers(
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
-def test_the_keyboard_alone_reaches_a_truck_and_acknowledges_an_alert(url: str) -> None:
-    from playwright.sync_api import sync_playwright
+def test_the_keyboard_alone_reaches_every_page_and_acknowledges_an_alert(url: str) -> None:
+    """Each key is pressed when what the one before it led to is there, as a person does."""
+    from playwright.sync_api import Locator, expect, sync_playwright
 
     flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         page = browser.new_page()
+
+        def tab_to(target: Locator) -> None:
+            target.wait_for(timeout=60_000)
+            for _ in range(40):
+                page.keyboard.press("Tab")
+                if target.evaluate("(node) => node === document.activeElement"):
+                    return
+            raise AssertionError(f"Tab does not reach {target}")
+
         page.goto(url)
-        page.get_by_text("T2").first.wait_for(timeout=20_000)
+        page.get_by_role("link", name="T2").wait_for(timeout=60_000)
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")  # skip to the page
+        expect(page.locator("main")).to_be_focused(timeout=60_000)
         page.keyboard.press("Tab")
+        expect(page.get_by_label("Find a truck")).to_be_focused(timeout=60_000)
         page.keyboard.type("T2")
+        expect(page.get_by_role("link", name="T1")).to_have_count(0, timeout=60_000)
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        page.get_by_text("Completeness").wait_for(timeout=20_000)
+        page.get_by_text("Completeness").wait_for(timeout=60_000)
         assert page.url.endswith("/truck/T2")
-        page.goto(f"{url}/alerts")
-        page.get_by_role("button", name="Acknowledge").first.focus()
+        for name in ("Shop", "Orders", "Pipeline", "Alerts"):
+            page.evaluate("document.activeElement.blur()")  # from the top, as after a reload
+            tab_to(page.get_by_role("navigation").get_by_role("link", name=name))
+            page.keyboard.press("Enter")
+            page.get_by_role("heading", name=name, exact=True).wait_for(timeout=60_000)
+        tab_to(page.get_by_role("button", name="Acknowledge").first)
         page.keyboard.press("Enter")
-        page.get_by_text("acknowledged.").wait_for(timeout=20_000)
+        page.get_by_text("acknowledged.").wait_for(timeout=60_000)
         browser.close()
 
 
@@ -183,10 +200,10 @@ def test_the_focus_stays_on_a_truck_while_the_list_is_redrawn(url: str, collecto
         page = browser.new_page()
         page.goto(url)
         link = page.get_by_role("link", name="T1")
-        link.wait_for(timeout=20_000)
+        link.wait_for(timeout=60_000)
         link.focus()
-        page.get_by_text("live", exact=True).wait_for(timeout=20_000)
+        page.get_by_text("live", exact=True).wait_for(timeout=60_000)
         collector.take(placed(40, truck_id="T1"), placed(40, truck_id="A0"))  # a new one above it, too
-        page.get_by_role("link", name="A0").wait_for(timeout=20_000)
+        page.get_by_role("link", name="A0").wait_for(timeout=60_000)
         assert page.evaluate("document.activeElement.textContent").startswith("T1")
         browser.close()

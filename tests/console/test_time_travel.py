@@ -112,7 +112,7 @@ def test_the_trucks_page_marks_the_version_that_history_says_held(url: str, fold
             page.goto(f"{url}/truck/{truck_id}?at={at}&known_at={known_at}")
             for heading, known in (("As known at", known_at), ("As known now", None)):
                 card = page.locator(".card").filter(has=page.get_by_role("heading", name=heading))
-                card.wait_for(timeout=20_000)
+                card.wait_for(timeout=60_000)
                 held = card.locator("tr[aria-current]")
                 shown = [
                     (

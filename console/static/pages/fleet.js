@@ -1,4 +1,4 @@
-import { get, say } from "../api.js";
+import { get, me, say } from "../api.js";
 import { h, painted, state } from "../dom.js";
 import { ago, number } from "../format.js";
 import { go } from "../app.js";
@@ -12,16 +12,19 @@ const ORDER = { moving: 0, idle: 1, stopped: 2, silent: 3 };
 
 export async function fleet(page) {
   const query = new URLSearchParams(location.search);
-  let at = query.get("at"), knownThen = Boolean(query.get("known_at"));
-  const first = at ? Promise.resolve() : get("/fleet");
-  first.catch(() => {}); // told where it is waited for
+  const early = query.get("at") ? Promise.resolve() : get("/fleet");
+  early.catch(() => {}); // told where it is waited for
+  const mayPast = (await me()).role === "operator"; // where trucks were is for operators
+  let at = mayPast ? query.get("at") : null, knownThen = Boolean(query.get("known_at"));
+  const first = query.get("at") && !at ? get("/fleet") : early;
+  first.catch(() => {});
   const list = h("ul");
   const counts = h("p", { class: "quiet", role: "status" });
   const search = h("input", { type: "search", placeholder: "Find a truck", "aria-label": "Find a truck", oninput: () => drawList() });
   const box = h("div", { class: "map", role: "application", "aria-label": "Map of the fleet" });
   page.replaceChildren(h("div", { class: "fleet" },
     h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, counts), list),
-    h("div", { class: "mapbox" }, box, travel(goTo, at, knownThen))));
+    h("div", { class: "mapbox" }, box, mayPast ? travel(goTo, at, knownThen) : null)));
   const items = new Map(); // truck_id → its line in the list
   let map = null, places = null; // the map, and the module that draws on it: after the list, since it takes a second
   let rows = [], fitted = false, listDue = 0, timer = 0, stopped = false;

@@ -1,4 +1,4 @@
-import { get } from "../api.js";
+import { get, me } from "../api.js";
 import { files, h, table, tile } from "../dom.js";
 import { ago, number, ranges, time } from "../format.js";
 import { fit, openMap, whenLoaded } from "../map.js";
@@ -29,16 +29,17 @@ const GAP_S = 180; // more than three missing samples: a gap is drawn as a gap
 export async function truck(page, truckId) {
   const name = encodeURIComponent(truckId);
   const asked = new URLSearchParams(location.search);
-  const known = await get(`/trucks/${name}`);
-  const instant = (text) => (text ? new Date(text).toISOString() : null); // in any zone and form
+  const [known, who] = await Promise.all([get(`/trucks/${name}`), me()]);
+  const mayPast = who.role === "operator"; // where a truck was is for operators: others see it as it is
+  const instant = (text) => (text && mayPast ? new Date(text).toISOString() : null); // in any zone and form
   const at = instant(asked.get("at")) || known.latest.sampled_at;
   const knownAt = instant(asked.get("known_at"));
   const from = new Date(new Date(at) - 6 * 3600000).toISOString();
-  const [all, history, then] = await Promise.all([
+  const [all, history, then] = mayPast ? await Promise.all([
     get(`/trucks/${name}/signals?from=${from}&to=${at}`),
     get(`/trucks/${name}/history`),
     knownAt ? get(`/trucks/${name}/history?known_at=${encodeURIComponent(knownAt)}`) : null,
-  ]);
+  ]) : [[known.latest], null, null];
   const samples = knownAt ? all.filter((each) => each.received_at <= knownAt) : all;
   const late = samples.filter((each) => lateness(each.sampled_at, each.received_at)).length;
   const sample = samples.at(-1) || known.latest;
@@ -53,16 +54,17 @@ export async function truck(page, truckId) {
       tile(number(inUnit("distance", sample.odometer_reading)), `${unitOf("distance")} driven`), tile(number(inUnit("temperature", sample.engine_diagnostics.engine_temperature)), `engine, ${unitOf("temperature")}`),
       tile(health.brake_status || "–", "brakes", /need|worn|service|replace/i.test(health.brake_status || "")),
       tile(faults === null ? "unknown" : faults.length, "active faults", faults && faults.length)),
-    h("section", { class: "card mapbox", style: "height:380px;padding:0" }, box, travel(goTo, asked.get("at") && at, Boolean(knownAt))),
-    h("section", { class: "card" }, h("h2", {}, "Signals, six hours before ", time(at)),
-      late ? h("p", { class: "quiet" }, `${number(late)} of ${number(samples.length)} samples came over five minutes late: hollow points.`) : null, plots, files(`/trucks/${name}/track?from=${from}&to=${at}`, ["gpx", "kml", "csv", "xlsx"])),
+    h("section", { class: "card mapbox", style: "height:380px;padding:0" }, box, mayPast ? travel(goTo, asked.get("at") && at, Boolean(knownAt)) : null),
+    mayPast ? h("section", { class: "card" }, h("h2", {}, "Signals, six hours before ", time(at)),
+      late ? h("p", { class: "quiet" }, `${number(late)} of ${number(samples.length)} samples came over five minutes late: hollow points.`) : null, plots, files(`/trucks/${name}/track?from=${from}&to=${at}`, ["gpx", "kml", "csv", "xlsx"]))
+      : h("p", { class: "quiet" }, `You are signed in as a ${who.role}: where this truck was before, its signals, versions and trips are for operators.`),
     h("section", { class: "card" }, h("h2", {}, "Everything this sample says"), table([
       { name: "field", cell: ([field]) => field }, { name: "value", number: true, cell: ([field, value]) => valueOf(field, value) },
       { name: "unit", cell: ([field]) => unitName(field) }, { name: "why it is null", cell: ([field, , why]) => why },
     ], fieldsOf(sample), "Nothing.")),
-    h("section", { class: "card" }, h("h2", {}, "Trips, stops and fuel of the last 30 days"), h("p", { class: "quiet" }, "From the marts: ", h("code", {}, "milepost warehouse build"), " makes them."),
-      ["trips", "stops", "fuel"].map((kind) => h("div", {}, h("b", {}, `${kind} `), files(`/trucks/${name}/${kind}`, kind === "stops" ? ["csv", "xlsx", "gpx", "kml"] : ["csv", "xlsx"])))),
-    knownAt ? h("div", { class: "two" }, versionCard(then.versions, at, ["As known at ", time(knownAt)]), versionCard(history.versions, at, "As known now"))
+    mayPast ? h("section", { class: "card" }, h("h2", {}, "Trips, stops and fuel of the last 30 days"), h("p", { class: "quiet" }, "From the marts: ", h("code", {}, "milepost warehouse build"), " makes them."),
+      ["trips", "stops", "fuel"].map((kind) => martRows(`/trucks/${name}/${kind}`, kind))) : null,
+    !mayPast ? null : knownAt ? h("div", { class: "two" }, versionCard(then.versions, at, ["As known at ", time(knownAt)]), versionCard(history.versions, at, "As known now"))
       : versionCard(history.versions, at, "Versions: what was true from when until when"),
     h("section", { class: "card" }, h("h2", {}, "Completeness"), table([
       { name: "stream", cell: (row) => row.stream_id }, { name: "received", number: true, cell: (row) => number(row.received) },
@@ -87,6 +89,26 @@ export async function truck(page, truckId) {
   plots.append(...places);
   const drawn = shown.map(([, read], index) => plot(places[index], samples, read));
   return () => { map.remove(); for (const each of drawn) each && each.destroy(); };
+}
+
+// A mart's rows of this truck, asked for when somebody opens them: there may be no warehouse.
+function martRows(path, kind) {
+  const place = h("div");
+  let asked = false;
+  const open = async (event) => {
+    if (!event.target.open || asked) return;
+    asked = true;
+    try {
+      const rows = [...(await get(path))].reverse(); // newest first
+      const names = Object.keys(rows[0] || {}).filter((name) => name !== "truck_id" && rows.some((row) => row[name] !== null));
+      place.replaceChildren(h("div", { style: "overflow-x:auto" }, table(names.map((name) => ({ name: name.replaceAll("_", " "), number: typeof rows[0][name] === "number", cell: (row) => (typeof row[name] === "number" ? number(row[name], /latitude|longitude/.test(name) ? 4 : 1) : /T.*Z$/.test(row[name] ?? "") ? time(row[name]) : row[name] === null ? "" : String(row[name])) })),
+        rows.slice(0, 50), `No ${kind} in the last 30 days.`)));
+    } catch (error) {
+      place.replaceChildren(h("p", { class: "empty" }, error.message));
+      asked = false;
+    }
+  };
+  return h("details", { ontoggle: open }, h("summary", {}, kind[0].toUpperCase() + kind.slice(1)), place, files(path, kind === "stops" ? ["csv", "xlsx", "gpx", "kml"] : ["csv", "xlsx"]));
 }
 
 // Every measured field of a sample as [field, value, why it is null], groups opened.
