@@ -125,3 +125,12 @@ def test_the_repository_needs_nothing_beside_it() -> None:
     outside = re.compile(r"\.\./shared|shared/(?:data|cases)")
     found = [name for name in listed.rstrip("\0").split("\0") if outside.search((ROOT / name).read_text("latin-1"))]
     assert [name for name in found if name != "tests/test_house.py"] == []
+
+
+def test_no_module_is_over_400_lines() -> None:
+    """What is longer is two things (CONTRIBUTING.md)."""
+    tracked = subprocess.run(["git", "ls-files", "-z", "*.py"], cwd=ROOT, capture_output=True, check=True).stdout
+    paths = [ROOT / name for name in tracked.decode().rstrip("\0").split("\0")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in paths if path.is_file()}
+    assert len(lengths) > 500
+    assert {name: length for name, length in lengths.items() if length > 400} == {}

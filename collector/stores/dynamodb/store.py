@@ -13,7 +13,7 @@ from typing import Any
 from collector.history import Point, Version
 from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
-from collector.stores.dynamodb import click_counters, click_days, items, transactions
+from collector.stores.dynamodb import click_counters, click_index, items, transactions
 from collector.stores.dynamodb.alerts import DynamoDbAlerts
 from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
@@ -375,7 +375,7 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
 
     def replace_click_counts(self) -> None:
         """Count the retained events anew, minute by minute where all of a minute's are retained; stop writers first."""
-        self._put_into_index()
+        click_index.put_older(self._calls, self._tables, self._scan, self._days)
         oldest = self.recountable_from()
         counts: Tally[Counter] = Tally()
         bots: Tally[Counter] = Tally()
@@ -390,28 +390,3 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
             sums = counts[counter], bots[counter]
             if any(sums) and counter.minute >= oldest:
                 self._add(click_counters.addition(self._tables["click_counts"], counter, sums, shard=0))
-
-    def _put_into_index(self) -> None:
-        """What was stored before release 0.2: without days."""
-        absent = "attribute_not_exists(#day)"
-        for item in self._scan("clicks", absent, {}, "day"):
-            click = click_counters.read_click(item)
-            self._days.note([click])
-            self._set_days("clicks", {"event_id": item["event_id"]}, click_days.of_event(click))
-        for item in self._scan("click_counts", absent, {}, "day"):
-            days = click_days.of_counter(item["minute"]["S"], item["counter"]["S"])
-            self._days.note_day(item["minute"]["S"])
-            self._set_days("click_counts", {name: item[name] for name in ("counter", "shard")}, days)
-        self._days.set_indexed()
-
-    def _set_days(self, table: str, key: Item, days: Item) -> None:
-        with suppress(ConditionFailed):  # it expired, or another delivery took its place, and has its days
-            self._calls(
-                "update_item",
-                TableName=self._tables[table],
-                Key=key,
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in days),
-                ConditionExpression="attribute_exists(#key) AND attribute_not_exists(#day)",
-                ExpressionAttributeNames={"#key": next(iter(key)), **{f"#{name}": name for name in days}},
-                ExpressionAttributeValues={f":{name}": value for name, value in days.items()},
-            )
