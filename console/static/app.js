@@ -27,18 +27,28 @@ async function show() {
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (!found) return page.replaceChildren(h("div", { class: "page" }, h("h1", {}, "No such page"), h("p", {}, h("a", { href: "/" }, "To the fleet"))));
-  const [match, load, name] = found;
-  document.title = `${match[1] ? decodeURIComponent(match[1]) : name} · Milepost`;
+  const subject = found && found[0][1] ? decoded(found[0][1]) : "";
+  if (!found || subject === null) return page.replaceChildren(h("div", { class: "page" }, h("h1", {}, "No such page"), h("p", {}, h("a", { href: "/" }, "To the fleet"))));
+  const [, load, name] = found;
+  document.title = `${subject || name} · Milepost`;
   try {
     const open = await load();
     if (mine !== shows) return; // somebody went on while it was loaded
-    const close = await open(page, match[1] && decodeURIComponent(match[1]));
+    const close = await open(page, subject || undefined);
     if (mine === shows) leave = close;
     else if (close) close();
   } catch (error) {
     if (mine !== shows) return;
     page.replaceChildren(h("div", { class: "page" }, h("h1", {}, name), h("p", { class: "care" }, error.message)));
+  }
+}
+
+/** What an address says; null where it cannot be read, as a % that stands for nothing. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
   }
 }
 

@@ -146,9 +146,15 @@ class Peer:
         return next((event for event in self.events if event[0] in ("connected", "lost")), None)
 
     def _next(self, what: str, act: Callable[[], object]) -> str:
+        """What came of it; nothing any more on a connection that was lost before, as where the broker restarts."""
         seen = len(self.events)
         act()
-        return str(until(lambda: next((e for e in self.events[seen:] if e[0] in (what, "lost")), None))[1])
+
+        def answered() -> list[tuple[str, str]]:
+            lost = [each for each in self.events if each[0] == "lost"]
+            return [each for each in self.events[seen:] if each[0] == what] + lost
+
+        return str(until(answered)[0][1])
 
     def publish(self, topic: str, payload: bytes = b"{}", *, retain: bool = False) -> str:
         """The PUBACK's reason."""

@@ -46,9 +46,10 @@ def memory(up: Up) -> int:
 
 
 def sent_until_closed(url: str, beginning: bytes, more: bytes, most: int) -> int:
-    """How many bytes it took of an endless request."""
+    """How many bytes it took of an endless request, until it closed the connection or read no more for ten seconds."""
     sent = 0
     with socket.create_connection(address(url), timeout=60) as peer, suppress(OSError):
+        peer.settimeout(10)
         peer.sendall(beginning)
         while sent < most:
             peer.sendall(more)
