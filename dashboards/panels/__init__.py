@@ -95,12 +95,27 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """A column that a fact of the star schema has of the same thing: each row of the panel's mart gets it.
+
+    mart, column: the other mart and its column, of which all rows of one key have the same value. key: the other mart's
+    key. own_key: the column of the panel's mart that is equal to it.
+    """
+
+    mart: str
+    column: str
+    key: str
+    own_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """A SELECT over one mart and how it is drawn.
 
     name: unique and stable, part of addresses and file names. by: columns that name a row of the result. newest: of
     each value of the first column only the row with the highest second. order: result columns, `-` in front for
-    descending. most: rows at most, after ordering. period: whether the period chosen on the page applies.
+    descending. most: rows at most, after ordering. period: whether the period chosen on the page applies. beside: a
+    column of another mart that `by` names.
     """
 
     name: str
@@ -116,6 +131,7 @@ class Panel:
     most: int | None = None
     period: bool = True
     filters: tuple[str, ...] = ()
+    beside: Beside | None = None
 
     @property
     def combined(self) -> bool:

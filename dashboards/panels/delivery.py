@@ -1,13 +1,14 @@
 """Panels of deliveries and of the quality of the data behind all others."""
 
-from dashboards.panels import Condition, Measure, Panel
+from dashboards.panels import Beside, Condition, Measure, Panel
 
 TRUCK = ("truck_id",)
 _LATE = (
-    Measure("order_id", "count", "count", name="orders"),
     Measure("late_min", "mean", "min", warn=15),
     Measure("late_min", "max", "min", name="latest_min", warn=60),
+    Measure("order_id", "count", "count", name="orders"),
 )
+_COUNTRY = Beside("fact_order_line", "country", "sale_id", "order_id")
 
 PANELS = (
     Panel(
@@ -25,8 +26,13 @@ PANELS = (
         order=("-late_min", "truck_health"), filters=TRUCK,
     ),
     Panel(
+        "late_country", "Lateness by country", "Mean and greatest lateness of delivered orders by where they went.",
+        "delivery", ("country",), _LATE, "bar", where=(Condition("late_min"),), order=("-late_min", "country"),
+        filters=TRUCK, beside=_COUNTRY,
+    ),
+    Panel(
         "late_reason", "Why orders were late", "The first cause that holds, of deliveries after the promise.",
-        "delivery", ("late_reason",), _LATE, "bar", where=(Condition("late_reason"),),
+        "delivery", ("late_reason",), (_LATE[2], *_LATE[:2]), "bar", where=(Condition("late_reason"),),
         order=("-orders", "late_reason"), filters=TRUCK,
     ),
     Panel(

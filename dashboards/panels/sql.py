@@ -76,7 +76,7 @@ def render(panel: Panel, chosen: Sequence[str], *, time_name: str | None = None)
         time_name: give the panel's time column this name, as a timestamp; where it is one of `by`.
     """
     where = [*chosen, *(_condition(each) for each in panel.where)]
-    filtered = f"FROM {panel.mart}" + (f"\nWHERE {' AND '.join(where)}" if where else "")
+    filtered = f"FROM {_rows_of(panel)}" + (f"\nWHERE {' AND '.join(where)}" if where else "")
     if panel.newest:
         key, at = map(quoted, panel.newest)
         rank = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {at} DESC) AS nth"
@@ -90,6 +90,16 @@ def render(panel: Panel, chosen: Sequence[str], *, time_name: str | None = None)
     if panel.most:
         lines.append(f"LIMIT {panel.most}")
     return "\n".join(lines)
+
+
+def _rows_of(panel: Panel) -> str:
+    """The mart, or its rows with the column that stands beside them, under the mart's own name."""
+    if panel.beside is None:
+        return panel.mart
+    mart, column, key, own_key = panel.beside.mart, panel.beside.column, panel.beside.key, panel.beside.own_key
+    one = f"SELECT {key}, MAX({column}) AS {column} FROM {mart} GROUP BY {key}"
+    joined = f"{panel.mart} LEFT JOIN ({one}) AS beside ON beside.{key} = {panel.mart}.{own_key}"
+    return f"(SELECT {panel.mart}.*, beside.{column} FROM {joined}) AS {panel.mart}"
 
 
 _TOKENS = re.compile(r"""'(?:[^']|'')*'|"[a-z_]+\"""")

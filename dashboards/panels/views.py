@@ -30,7 +30,9 @@ STREAMLIT: dict[str, tuple[str, ...]] = {
     "Shop": tuple(name for names in SHOP_PARTS.values() for name in names),
     "Campaigns": ("campaigns", "campaigns_day", "audience_utm_campaign"),
     "Customers": ("segments", "cohorts", "customers"),
-    "Deliveries": ("delivery_states", "late_reason", "late_truck", "late_health", "routes_day", "deliveries"),
+    "Deliveries": (
+        "delivery_states", "late_reason", "late_country", "late_health", "late_truck", "routes_day", "deliveries",
+    ),
     "Data quality": ("samples_total", "completeness_day", "completeness_truck", "rejected_day", "rejected", "quality"),
 }  # fmt: skip
 
@@ -46,7 +48,9 @@ GRAFANA: dict[str, tuple[str, ...]] = {
         "campaigns", "page_flow", "pages", "searches", "stock", "sales_day", "segments", "cohorts",
     ),
     "Pipeline": ("samples_total", "completeness_day", "completeness_truck", "rejected_day", "rejected", "quality"),
-    "Deliveries": ("delivery_states", "late_reason", "late_truck", "late_health", "routes_day", "deliveries"),
+    "Deliveries": (
+        "delivery_states", "late_reason", "late_country", "late_health", "late_truck", "routes_day", "deliveries",
+    ),
 }  # fmt: skip
 
 QUICKSIGHT: dict[str, tuple[str, ...]] = {

@@ -34,8 +34,14 @@ def template() -> Json:
         "Description": "Milepost: QuickSight over the marts in Athena. Optional, beside the main stack.",
         "Parameters": {
             "Prefix": {"Type": "String", "Default": "milepost", "AllowedPattern": "[a-z0-9-]{1,40}"},
-            "WorkGroup": {"Type": "String", "Default": "milepost", "Description": "Of Athena"},
-            "Database": {"Type": "String", "Default": "marts", "Description": "Of the Glue catalogue, with the marts"},
+            "WorkGroup": {
+                "Type": "String", "Default": "milepost-warehouse",
+                "Description": "Of Athena: WorkGroupName of the stack milepost-athena",
+            },
+            "Database": {
+                "Type": "String", "Default": "milepost_marts", "AllowedPattern": "[a-z0-9_]{1,255}",
+                "Description": "With the marts: DatabaseName of the stack milepost-athena",
+            },
             "PrincipalArn": {
                 "Type": "String", "AllowedPattern": "arn:aws[a-z-]*:quicksight:.*",
                 "Description": "The QuickSight user or group that may see the dashboards and edit the analyses",

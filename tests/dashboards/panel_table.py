@@ -12,7 +12,7 @@ from typing import Any
 
 from dashboards.panels import NOT_ADDITIVE, Measure, Panel
 from dashboards.panels.sql import Choice
-from tests.dashboards.reference import difference, expected
+from tests.dashboards.reference import difference, expected, with_beside
 from warehouse.rendering import models
 
 Run = Callable[[str], list[dict[str, Any]]]
@@ -63,7 +63,7 @@ def table(shown: Iterable[Shown], marts: Marts) -> list[Line]:
 
 def _lines(shown: Shown, marts: Marts) -> list[Line]:
     panel = shown.panel
-    fault = orphans(panel, marts.columns(panel.mart)) or added_up(panel)
+    fault = orphans(panel, marts.columns) or added_up(panel)
     rows: list[dict[str, Any]] = []
     if not fault:
         try:
@@ -73,7 +73,10 @@ def _lines(shown: Shown, marts: Marts) -> list[Line]:
     if rows and not fault:
         fault = wrong_types(panel, rows)
     if not fault:
-        fault = difference(rows, expected(panel, marts.rows(panel.mart), shown.choice), panel) or ""
+        held = marts.rows(panel.mart)
+        if panel.beside:
+            held = with_beside(panel, held, marts.rows(panel.beside.mart))
+        fault = difference(rows, expected(panel, held, shown.choice), panel) or ""
     return [
         Line(
             shown.tool,
@@ -101,8 +104,8 @@ def _first(rows: Sequence[Mapping[str, Any]], measure: Measure) -> Any:
     return rows[0].get(measure.result) if rows else None
 
 
-def orphans(panel: Panel, columns: set[str]) -> str:
-    """Columns of the panel that its mart does not have."""
+def orphans(panel: Panel, columns: Callable[[str], set[str]]) -> str:
+    """Columns of the panel that its mart does not have, nor the one beside it."""
     named = {
         *panel.by,
         *panel.filters,
@@ -110,7 +113,11 @@ def orphans(panel: Panel, columns: set[str]) -> str:
         *(each.column for each in panel.where),
     }
     named |= {each.weight for each in panel.measures if each.weight} | ({panel.time[0]} if panel.time else set())
-    missing = sorted(named - columns)
+    had = columns(panel.mart)
+    if beside := panel.beside:
+        had |= {beside.column} if {beside.column, beside.key} <= columns(beside.mart) else set()
+        named |= {beside.own_key}
+    missing = sorted(named - had)
     return f"{panel.mart} has no {', '.join(missing)}" if missing else ""
 
 

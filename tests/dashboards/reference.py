@@ -34,6 +34,14 @@ def expected(panel: Panel, rows: Sequence[Row], choice: Choice) -> list[dict[str
     ]
 
 
+def with_beside(panel: Panel, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """The mart's rows, each with the column that the panel takes from the other mart's."""
+    beside = panel.beside
+    assert beside is not None
+    told = {row[beside.key]: row[beside.column] for row in others}
+    return [{**row, beside.column: told.get(row[beside.own_key])} for row in rows]
+
+
 def _named(panel: Panel, row: Row) -> dict[str, Any]:
     return {column: row[column] for column in panel.by}
 

@@ -4,9 +4,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import botocore.session
+import duckdb
 import pytest
 import sqlglot
 from botocore.validate import ParamValidator
@@ -18,12 +20,17 @@ from dashboards.quicksight.generate import TEMPLATE, filters, text
 from dashboards.quicksight.visuals import calculated_name, shown
 from tests.dashboards.demo import Demo
 from tests.dashboards.panel_table import Marts, Shown, query_of, table
+from warehouse import athena
+from warehouse.export import export
 
 _OPERATIONS = {
     "AWS::QuickSight::Dashboard": "CreateDashboard", "AWS::QuickSight::Analysis": "CreateAnalysis",
     "AWS::QuickSight::DataSet": "CreateDataSet", "AWS::QuickSight::DataSource": "CreateDataSource",
 }  # fmt: skip
-_WELLS = re.compile(r"FieldWells$")
+_DATABASE = "milepost_marts"
+_TYPES = {"VARCHAR": "STRING", "DOUBLE": "DECIMAL", "BIGINT": "DECIMAL", "INTEGER": "DECIMAL", "DATE": "DATETIME",
+          "TIMESTAMP": "DATETIME"}  # fmt: skip
+"""DuckDB's type of a mart's column → QuickSight's."""
 
 
 def resources() -> dict[str, dict[str, Any]]:
@@ -37,7 +44,7 @@ def resolved(value: Any) -> Any:
         if set(value) == {"Ref"}:
             return {"AWS::AccountId": "123456789012"}.get(value["Ref"], "arn:aws:quicksight:eu-central-1:1:user/d/u")
         if set(value) == {"Fn::Sub"}:
-            return value["Fn::Sub"].replace("${Prefix}", "milepost").replace("${Database}", "marts")
+            return value["Fn::Sub"].replace("${Prefix}", "milepost").replace("${Database}", _DATABASE)
         if set(value) == {"Fn::GetAtt"}:
             return "arn:aws:quicksight:eu-central-1:123456789012:dataset/x"
         return {key: resolved(each) for key, each in value.items()}
@@ -68,7 +75,7 @@ def as_asked(tool: str) -> Iterator[Shown]:
                 if each["Type"] == "AWS::QuickSight::DataSet" and each["Properties"]["Name"] == panel.title
             ]  # fmt: skip
             (source,) = kept.values()
-            inner = resolved(source["CustomSql"]["SqlQuery"]).replace('"marts".', "")
+            inner = resolved(source["CustomSql"]["SqlQuery"]).replace(f'"{_DATABASE}".', "")
             by = [next(iter(group.values()))["Column"]["ColumnName"] for group in groups]
             named = [_value(value, definition) for value in values]
             grouped = f"GROUP BY {', '.join(map(quoted, by))}" if by else ""
@@ -108,6 +115,40 @@ def test_every_resource_is_one_that_the_service_takes() -> None:
     broken = resolved(resources()["DashboardFunnel"]["Properties"])
     broken["Definition"]["Sheets"][0]["Visuals"][0]["FunnelChartVisual"]["VisualId"] = 7
     assert ParamValidator().validate(broken, model.operation_model("CreateDashboard").input_shape).has_errors()
+
+
+def test_it_reads_what_the_stack_of_athena_makes() -> None:
+    theirs = json.loads(athena.TEMPLATE.read_text(encoding="utf-8"))
+    prefix = theirs["Parameters"]["Prefix"]["Default"]
+    made = {
+        "WorkGroup": theirs["Resources"]["WorkGroup"]["Properties"]["Name"]["Fn::Sub"],
+        "Database": theirs["Resources"]["Database"]["Properties"]["DatabaseInput"]["Name"]["Fn::Sub"],
+    }
+    ours = json.loads(TEMPLATE.read_text())["Parameters"]
+    assert {name: ours[name]["Default"] for name in made} == {
+        name: each.replace("${Prefix}", prefix) for name, each in made.items()
+    }
+    assert {name for name, each in ours.items() if "Default" not in each} == {"PrincipalArn"}
+
+
+def test_each_data_set_runs_on_the_exported_marts(demo: Demo, tmp_path: Path) -> None:
+    """As the warehouse checks Athena's queries: read by sqlglot, run by DuckDB on the files that Athena would read."""
+    counts = export(demo.folder / "warehouse.duckdb", tmp_path / "marts")
+    tables = {
+        name: next(iter(each["Properties"]["PhysicalTableMap"].values()))["CustomSql"]
+        for name, each in resources().items() if each["Type"] == "AWS::QuickSight::DataSet"
+    }  # fmt: skip
+    assert len(tables) == sum(map(len, QUICKSIGHT.values()))
+    with duckdb.connect() as db:
+        db.execute(f"CREATE SCHEMA {_DATABASE}")
+        for name in counts:
+            db.execute(f"CREATE VIEW {_DATABASE}.{name} AS SELECT * FROM '{tmp_path}/marts/{name}/*.parquet'")
+        for name, table_ in tables.items():
+            sql = sqlglot.transpile(resolved(table_["SqlQuery"]), read="athena", write="duckdb")[0]
+            assert len(db.execute(sql).fetchall()) == counts[table_["Name"]], name
+            described = db.execute(f"SELECT column_name, column_type FROM (DESCRIBE {sql})").fetchall()
+            declared = [(each["Name"], each["Type"]) for each in table_["Columns"]]
+            assert declared == [(column, _TYPES[kind]) for column, kind in described], name
 
 
 @pytest.mark.parametrize("tool", ["Analysis", "Dashboard"])
