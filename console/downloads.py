@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 from contract import timestamps
 from contract.codec import dump
 from contract.errors import Rejected
+from contract.spreadsheet import safe_cell
 
 Row = Mapping[str, Any]
 
@@ -135,12 +136,8 @@ def _csv(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_safe(row.get(column)) for column in columns])
+        writer.writerow([safe_cell(row.get(column)) for column in columns])
     return text.getvalue().encode()
-
-
-def _safe(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _xlsx(name: str, columns: Sequence[str], rows: Sequence[Row]) -> bytes:

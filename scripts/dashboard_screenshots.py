@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from dashboards.panels.views import STREAMLIT
+from dashboards.panels.views import SHOP_PARTS, STREAMLIT
 from tests.dashboards.demo import Demo
 
 CHROMIUM = "/usr/bin/chromium"
@@ -35,12 +35,14 @@ def served(folder: Path) -> Iterator[str]:
             yield found[0]
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def address(title: str) -> str:
-    """The path of a page."""
-    return "" if title == "Overview" else title.lower().replace(" ", "-")
+    """The path of a page, or of a part of it: "Shop: Items"."""
+    page, _, part = title.partition(": ")
+    path = "" if page == "Overview" else page.lower().replace(" ", "-")
+    return f"{path}?part={part}" if part else path
 
 
 def opened(page: Page, url: str) -> None:
@@ -53,7 +55,8 @@ def opened(page: Page, url: str) -> None:
 
 
 WIDTHS = ((1400, 1000), (390, 844))
-ALL = (*STREAMLIT, "Store now")
+ALL = (*STREAMLIT, *(f"Shop: {part}" for part in list(SHOP_PARTS)[1:]), "Store now")
+"""Every page and every part of one that is not shown at first."""
 
 
 def take(
@@ -77,7 +80,7 @@ def take(
                 tall = main.evaluate("main => main.scrollHeight")
                 page.set_viewport_size({"width": width, "height": min(tall, 4000)})
                 page.wait_for_timeout(700)
-                name = f"dashboards-{title.lower().replace(' ', '-')}-{width}.png"
+                name = f"dashboards-{title.lower().replace(': ', '-').replace(' ', '-')}-{width}.png"
                 page.screenshot(path=folder / name)
         browser.close()
     return faults

@@ -53,6 +53,11 @@ def _first_number(panel: Panel) -> int:
     return next(index for index, each in enumerate(panel.measures) if each.unit)
 
 
+def _told(value: object) -> str:
+    """A name as the reader sees it: what is not known as in a table."""
+    return "–" if value is None else str(value)
+
+
 def _name(panel: Panel) -> str:
     """The column that names a bar: an item's name rather than its id."""
     return "item_name" if "item_name" in panel.columns else panel.by[0]
@@ -63,7 +68,9 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
     data = [
         {
             "time": row[time],
-            "series": ", ".join([str(row[each]) for each in others] + ([label(m.result)] if len(measures) > 1 else [])),
+            "series": ", ".join(
+                [_told(row[each]) for each in others] + ([label(m.result)] if len(measures) > 1 else [])
+            ),
             "value": row[m.result],
         }
         for row in rows
@@ -128,7 +135,7 @@ def _bars(panel: Panel, rows: Rows, name: str, measure: Measure, order: list[str
     shown = [row for row in rows if row[measure.result] is not None][:25]
     data = [
         {
-            "name": " · ".join(str(row[each]) for each in ([name] if name == "item_name" else [name, *keys])),
+            "name": " · ".join(_told(row[each]) for each in ([name] if name == "item_name" else [name, *keys])),
             "value": row[measure.result],
             "rest": ", ".join(f"{label(each.result, each.unit)}: {row[each.result]}" for each in panel.measures),
         }
@@ -155,7 +162,8 @@ def _heatmap(panel: Panel, rows: Rows) -> Drawing:
         {"x": row[across], "y": str(row[down])[:7] if down in _TIMES else row[down], "value": row[measure.result]}
         for row in rows
     ]
-    base = alt.Chart(frame(data), height=bars_height({each["y"] for each in data})).encode(
+    height = bars_height({each["y"] for each in data}) + 20  # the axis is above, with its title
+    base = alt.Chart(frame(data), height=height).encode(
         x=alt.X("x:O", title=label(across), axis=alt.Axis(orient="top", labelAngle=0)),
         y=alt.Y("y:O", title=None),
         tooltip=[alt.Tooltip("y:O", title=label(down)), alt.Tooltip("x:O", title=label(across)), "value:Q"],

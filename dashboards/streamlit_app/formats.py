@@ -4,7 +4,7 @@ from typing import Any
 
 from dashboards.panels import Measure, Unit
 
-_SUFFIX: dict[Unit, str] = {"ratio": "", "count": "", "": "", "money": "", "°": "", "L/100km": ""}
+_SUFFIX: dict[Unit, str] = {"ratio": "", "count": "", "": "", "money": "", "°": "", "days": "", "L/100km": ""}
 _DIGITS: dict[Unit, int] = {
     "count": 0, "ratio": 1, "money": 2, "km": 1, "L": 1, "L/100km": 1, "min": 0, "s": 0, "rpm": 0, "°": 5,
 }  # fmt: skip
@@ -51,4 +51,4 @@ def column_format(measure: Measure, currency: str) -> str | None:
 
 def axis_format(unit: Unit) -> str:
     """The format of an axis, as Vega takes it."""
-    return ".0%" if unit == "ratio" else "~s" if unit in ("count", "money", "km", "L") else ".6~g"
+    return ".0%" if unit == "ratio" else ",.12~g"

@@ -1,5 +1,6 @@
 """One panel on a page: its title with what it means, its picture or table, and its rows as CSV."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,13 +10,15 @@ from contract.errors import MilepostError
 from dashboards.panels import Panel
 from dashboards.panels.sql import Choice, select, select_count, select_page
 from dashboards.streamlit_app.charts import charts
+from dashboards.streamlit_app.csv_files import csv_file
 from dashboards.streamlit_app.flow import sankey
 from dashboards.streamlit_app.formats import column_format, figure, label
 from dashboards.streamlit_app.reading import rows
 from dashboards.streamlit_app.source import opened
-from warehouse.read import as_csv
 
 _PAGE = 100
+CSV_ROWS = 100_000
+"""At most, of a panel's CSV: some minutes' work of a spreadsheet, and 0.2 GB here while it is made."""
 _LINES = 2
 _NAMES = 40
 _COLUMNS = 3
@@ -26,33 +29,33 @@ def show(panel: Panel, choice: Choice) -> None:
     """The panel for what was chosen; an error or an empty answer is said in its place."""
     head, button = st.columns([4, 1], vertical_alignment="bottom")
     head.subheader(panel.title, help=f"{panel.description}\n\nMetrics: {metrics(panel)}", anchor=panel.name)
-    choice = _few_lines(panel, choice)
     try:
         if panel.chart in ("table", "map"):
-            count = _pages_of_rows(panel, choice)
+            is_there = _pages_of_rows(panel, choice)
         else:
-            count = _picture(panel, rows(select(panel, choice)))
+            is_there = _picture(panel, rows(select(panel, _few_lines(panel, choice))))
     except MilepostError as error:
         st.error(str(error))
         return
-    if not count:
+    if not is_there:
         st.info("Nothing in this period." if panel.time else "Nothing yet.")
         return
     button.download_button(
         "CSV", partial(_csv, panel, choice), f"{panel.name}.csv", "text/csv", key=f"csv-{panel.name}",
-        on_click="ignore", type="tertiary", width="stretch", wrap=False, help=f"All {count:,} rows of {panel.title}",
+        on_click="ignore", type="tertiary", width="stretch", wrap=False,
+        help=f"All rows of {panel.title}, at most {CSV_ROWS:,}",
     )  # fmt: skip
 
 
 def _csv(panel: Panel, choice: Choice) -> str:
-    """All rows of a panel; read only when somebody wants them."""
-    return as_csv(opened().rows(select(panel, choice)))
+    """All rows for what was chosen, also those that a picture leaves out; read only when somebody wants them."""
+    return csv_file(opened().rows(select(replace(panel, most=CSV_ROWS), choice)))
 
 
-def _picture(panel: Panel, found: Rows) -> int:
-    """Draw the rows; how many there are, 0 where none says anything."""
+def _picture(panel: Panel, found: Rows) -> bool:
+    """Draw the rows; False where none says anything."""
     if not found or all(row[each.result] is None for row in found for each in panel.measures):
-        return 0
+        return False
     if panel.chart == "stat":
         _figures(panel, found[0])
     elif panel.chart == "flow":
@@ -65,7 +68,7 @@ def _picture(panel: Panel, found: Rows) -> int:
             places[number % len(places)].altair_chart(chart, width="stretch")
         if panel.name in ("clicks_item", "segments"):
             _table(panel, found[:_PAGE])
-    return len(found)
+    return True
 
 
 def in_columns(panel: Panel) -> bool:
@@ -90,17 +93,17 @@ def _few_names(panel: Panel, found: Rows) -> Rows:
     return [row for row in found if row[panel.by[0]] in kept]
 
 
-def _pages_of_rows(panel: Panel, choice: Choice) -> int:
-    """One page of the panel's rows as a table; how many rows there are."""
+def _pages_of_rows(panel: Panel, choice: Choice) -> bool:
+    """One page of the panel's rows as a table; False where there is none."""
     count: int = rows(select_count(panel, choice))[0]["found"]
     if not count:
-        return 0
+        return False
     if count == panel.most:
         st.caption(f"The first {count:,} rows; choose a shorter period or fewer trucks for the others.")
     pages = -(-count // _PAGE)
     number = st.pagination(pages, key=f"page-{panel.name}") if pages > 1 else 1
     _table(panel, rows(select_page(panel, choice, _PAGE, number)))
-    return count
+    return True
 
 
 def metrics(panel: Panel) -> str:

@@ -14,9 +14,9 @@ from collector import queries
 from contract.errors import MilepostError
 from dashboards.panels import Unit
 from dashboards.streamlit_app.charts import COLOURS, bars_height, frame
+from dashboards.streamlit_app.csv_files import csv_file
 from dashboards.streamlit_app.formats import label
 from dashboards.streamlit_app.source import opened
-from warehouse.read import as_csv
 
 TITLE = "Store now"
 
@@ -46,7 +46,7 @@ def _clicks(counted: list[dict[str, Any]]) -> None:
         return
     _bars([row for row in counted if row["event_type"] == "click"], "item_name", "count", "Clicks")
     _table(counted, {"count": "count"}, "store-clicks")
-    st.download_button("CSV", partial(as_csv, counted), "clicks.csv", "text/csv", on_click="ignore")
+    st.download_button("CSV", partial(csv_file, counted), "clicks.csv", "text/csv", on_click="ignore")
 
 
 def _trucks(found: list[dict[str, Any]]) -> None:
@@ -66,7 +66,7 @@ def _trucks(found: list[dict[str, Any]]) -> None:
     ]
     _bars([row for row in shown if row["vehicle_speed"] is not None], "truck_id", "vehicle_speed", "Speed, km/h")
     _table(shown, {"vehicle_speed": "km/h", "fuel_level": "%"}, "store-trucks")
-    st.download_button("CSV", partial(as_csv, shown), "trucks.csv", "text/csv", on_click="ignore")
+    st.download_button("CSV", partial(csv_file, shown), "trucks.csv", "text/csv", on_click="ignore")
 
 
 def _table(found: list[dict[str, Any]], units: dict[str, Unit], key: str) -> None:

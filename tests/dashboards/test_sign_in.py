@@ -38,10 +38,13 @@ def _served(demo: Demo, folder: Path, more: str = "") -> Iterator[str]:
         [*command, "--config", str(folder / "milepost.toml")], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
-        found = re.search(r"https?://\S+(?=/)", process.stdout.readline())
-        assert found
-        yield found[0]
-        process.terminate()
+        try:
+            found = re.search(r"https?://\S+(?=/)", process.stdout.readline())
+            assert found
+            yield found[0]
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
 @pytest.fixture(scope="module")

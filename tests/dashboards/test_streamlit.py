@@ -7,10 +7,12 @@ from typing import Any
 import duckdb
 import pytest
 import streamlit as st
+from streamlit import dataframe_util
 from streamlit.testing.v1 import AppTest
 
-from dashboards.panels.sql import select
+from dashboards.panels.sql import Choice, select
 from dashboards.panels.views import PANELS, SHOP_PARTS, STREAMLIT
+from dashboards.streamlit_app import panel_view
 from dashboards.streamlit_app.source import DashboardSource, open_source
 from tests.dashboards.demo import FIRST, TRUCKS, Demo
 from tests.dashboards.panel_table import query_of
@@ -57,10 +59,44 @@ def test_a_page_with_data_shows_each_of_its_panels(title: str, part: str | None,
     if title == "Store now":
         assert [each.value for each in shown.subheader] == ["Clicks per item", "Current trucks"]
         assert set(shown.dataframe[1].value["truck_id"]) == set(TRUCKS)
+        assert len(shown.get("download_button")) == 2
         return
     names = SHOP_PARTS[part] if part else STREAMLIT[title]
     assert {each.value for each in shown.subheader} == {PANELS[name].title for name in names}
-    assert len(shown.info) == ("routes_day" in names)  # the demonstration plans no route
+    nothing = int("routes_day" in names)  # the demonstration plans no route
+    assert len(shown.info) == nothing
+    assert [each.label for each in shown.get("download_button")] == ["CSV"] * (len(names) - nothing)
+
+
+@pytest.mark.parametrize(("title", "part"), PARTS)
+def test_what_the_charts_of_a_page_draw_is_the_marts(title: str, part: str | None, demo: Demo) -> None:
+    """Of each panel that is a picture, in its order: the numbers that Streamlit sends to the browser."""
+    if title == "Store now":
+        return
+    shown = run(source(demo.folder), title, **({"part": part} if part else {}))
+    sent = iter([_numbers(each.proto) for each in shown.get("vega_lite_chart")])
+    for panel in map(PANELS.__getitem__, SHOP_PARTS[part] if part else STREAMLIT[title]):
+        if panel.chart not in ("line", "bar", "funnel", "heatmap"):
+            next(sent) if panel.chart == "flow" else None
+            continue
+        few = {"truck_id": TRUCKS[:2]} if panel.chart == "line" and "truck_id" in panel.by else {}
+        rows = query_of(demo.folder)(select(panel, Choice(WHOLE.first, WHOLE.last, few)))
+        numbered = [each.result for each in panel.measures if each.unit]
+        if panel.chart == "heatmap":
+            numbered = [each for each in numbered or [panel.measures[0].result] if each in ("active", "due")]
+        elif not {"day", "hour"} & set(panel.by):
+            numbered, rows = numbered[:1], rows[:25]
+        wanted = sorted(row[each] for row in rows for each in numbered if row[each] is not None)
+        drawn: list[float] = []
+        while len(drawn) < len(wanted):
+            drawn += next(sent)
+        assert sorted(drawn) == pytest.approx(wanted), panel.name
+    assert list(sent) == []
+
+
+def _numbers(chart: Any) -> list[float]:
+    frames = [dataframe_util.convert_arrow_bytes_to_pandas_df(each.data.data) for each in chart.datasets]
+    return next((list(each["value"]) for each in frames if "value" in each), [])
 
 
 def test_the_tables_and_figures_are_the_marts(demo: Demo) -> None:
@@ -137,7 +173,19 @@ def test_queries_are_kept_until_there_is_a_newer_build(demo: Demo, tmp_path: Pat
     assert float(shown.metric[0].value.removesuffix(" km").replace(",", "")) == pytest.approx(2 * before, abs=0.11)
 
 
-def test_each_panel_gives_its_rows_as_csv(demo: Demo) -> None:
-    shown = run(source(demo.folder), "Trips")
-    buttons = [each.label for each in shown.get("download_button")]
-    assert len(buttons) == len(STREAMLIT["Trips"])
+@pytest.mark.parametrize("title", ["Trucks", "Trips", "Deliveries"])
+def test_a_table_has_pages(title: str, demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panel_view, "_PAGE", 5)
+    ask = query_of(demo.folder)
+    shown = run(source(demo.folder), title)
+    tables = [PANELS[name] for name in STREAMLIT[title] if PANELS[name].chart in ("table", "map")]
+    whole = {panel.name: ask(select(panel, WHOLE)) for panel in tables}
+    paged = {name: -(-len(rows) // 5) for name, rows in whole.items() if len(rows) > 5}
+    assert {each.key: each.num_pages for each in shown.pagination} == {f"page-{name}": n for name, n in paged.items()}
+    assert paged
+    for name, pages in paged.items():
+        shown.pagination(key=f"page-{name}").set_value(pages)
+    shown.run()
+    for name, pages in paged.items():
+        found = next(each.value for each in shown.dataframe if list(each.value.columns) == list(whole[name][0]))
+        assert found.astype(object).where(found.notna(), None).to_dict("records") == whole[name][5 * (pages - 1) :]
