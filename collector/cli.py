@@ -203,8 +203,7 @@ def _verdict(found: dict[str, Any], *, complete: bool) -> str:
     also = f"{refused} refused: `milepost dead-letters list` says why." if refused else ""
     if not complete:
         return f"Incomplete: {found['lost']} lost for certain; see the holes. {also}".rstrip()
-    late = sum(last - first + 1 for row in found["trucks"] for first, last in row["late"])
-    if late:
+    if late := queries.late_samples(found):
         return f"Nothing is lost; {late} late: on their way, as far as is known. {also}".rstrip()
     return f"Nothing else is missing. {also}" if refused else "Nothing is missing."
 

@@ -5,7 +5,7 @@ Every function takes a `Reader`, or None where there is no store yet, which read
 
 from collector.queries.changes import clicks_received, purchases, samples_received
 from collector.queries.clicks import VIEWS, clicks
-from collector.queries.completeness import audit, balanced, complete
+from collector.queries.completeness import audit, balanced, complete, late_samples
 from collector.queries.customers import Visits
 from collector.queries.dead_letters import dead_letter, dead_letters
 from collector.queries.fleet import SILENT_AFTER_MS, fleet, fleet_row, latest_samples, samples_in_order, signals, whole
@@ -31,6 +31,7 @@ __all__ = [
     "item_sessions",
     "items_of_session",
     "items_of_user",
+    "late_samples",
     "latest_samples",
     "limited_readers",
     "opened_reader",

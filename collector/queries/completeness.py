@@ -95,6 +95,11 @@ def complete(audited: Mapping[str, Any]) -> bool:
     return audited["lost"] == 0 and all(_count(row["holes"]) == _count(row["late"]) for row in audited["trucks"])
 
 
+def late_samples(audited: Mapping[str, Any]) -> int:
+    """How many samples of an audit are holes that nobody need worry about yet."""
+    return sum(_count(row["late"]) for row in audited["trucks"])
+
+
 def balanced(reader: Reader | None, sampled: Mapping[str, int]) -> list[dict[str, Any]]:
     """`[{truck_id, sampled, stored, dead_lettered, holes, counted_twice}]` for each truck that ever gave a seq.
 
