@@ -23,9 +23,14 @@ _READY = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """`milepost dashboard` over a data folder, at a free port; yields its address."""
-    command = [sys.executable, "-P", "-m", "milepost", "dashboard", "--port", "0", "--data-dir", str(folder)]
+def served(folder: Path, *more: str) -> Iterator[str]:
+    """`milepost dashboard` over a data folder, at a free port; yields its address.
+
+    Args:
+        folder: the data directory.
+        more: further arguments of the command.
+    """
+    command = [sys.executable, "-P", "-m", "milepost", "dashboard", "--port", "0", "--data-dir", str(folder), *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:

@@ -68,7 +68,9 @@ def _loaded() -> Iterator[Model]:
     from sqlmesh.core.audit import load_audit
     from sqlmesh.core.dialect import parse
     from sqlmesh.core.model import load_sql_based_model
+    from sqlmesh.utils import yaml
 
+    variables = yaml.load(PROJECT / "config.yaml")["variables"]
     audits = {}
     for path in sorted((PROJECT / "audits").glob("*.sql")):
         audit = load_audit(
@@ -83,6 +85,7 @@ def _loaded() -> Iterator[Model]:
             dialect="duckdb",
             defaults={"dialect": "duckdb", "start": "2000-01-01"},
             audit_definitions=audits,
+            variables=variables,
         )
 
 

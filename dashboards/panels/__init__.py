@@ -48,10 +48,19 @@ MART_TIME: dict[str, tuple[str, Literal["date", "timestamp"]] | None] = {
 }
 """Mart → the column by which a period is chosen, and its type; None where the mart is as of its newest data."""
 
+INSTANTS = frozenset(
+    {
+        "at", "delivered_at", "effective_end_date", "effective_start_date", "entered_at", "first_seen", "hour",
+        "last_seen", "left_at", "load_timestamp", "loaded_at", "placed_at", "promised_at", "run_at", "since",
+        "started_at", "stop_end", "stop_start", "trip_end", "trip_start",
+    }
+)  # fmt: skip
+"""Columns of the marts that hold an instant: `…sssZ` as `warehouse.read` gives it."""
+
 NOT_ADDITIVE = frozenset(
     {
         *((mart, "users") for mart in ("traffic_day", "traffic_hour", "audience_day")),
-        *(("retention", column) for column in ("customers", "active")),
+        *(("retention", column) for column in ("customers", "active", "retained")),
         *((mart, "conversion") for mart in ("traffic_day", "traffic_hour")),
         *(("product_day", column) for column in ("view_to_cart", "cart_to_purchase")),
         ("traffic_day", "abandonment"),

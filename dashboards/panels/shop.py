@@ -145,9 +145,15 @@ PANELS = (
         "table", order=("-revenue", "customer_id"), most=5000, filters=COUNTRY,
     ),
     Panel(
-        "cohorts", "Cohorts", "Of the customers who first ordered in a month, how many ordered so many months later.",
+        "cohorts", "Retention by cohort",
+        "Of the customers who first ordered in a month, how many ordered so many months later.",
         "retention", ("cohort_month", "month_no"),
-        (Measure("customers", unit="count"), Measure("active", unit="count"), Measure("revenue", unit="money")),
+        (
+            Measure("customers", unit="count"),
+            Measure("active", unit="count"),
+            Measure("retained", unit="ratio"),
+            Measure("revenue", unit="money"),
+        ),
         "heatmap", order=("cohort_month", "month_no"),
     ),
     Panel(

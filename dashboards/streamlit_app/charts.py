@@ -157,20 +157,24 @@ def _bars(panel: Panel, rows: Rows, name: str, measure: Measure, order: list[str
 
 def _heatmap(panel: Panel, rows: Rows) -> Drawing:
     across, down = (panel.by[1], panel.by[0])
-    measure = next(each for each in panel.measures if each.result in ("active", "due"))
+    measure = next(each for each in panel.measures if each.result in ("retained", "due"))
     data = [
         {"x": row[across], "y": str(row[down])[:7] if down in _TIMES else row[down], "value": row[measure.result]}
         for row in rows
     ]
+    value = alt.Tooltip("value:Q", title=label(measure.result), format=axis_format(measure.unit))
     height = bars_height({each["y"] for each in data}) + 20  # the axis is above, with its title
     base = alt.Chart(frame(data), height=height).encode(
         x=alt.X("x:O", title=label(across), axis=alt.Axis(orient="top", labelAngle=0)),
         y=alt.Y("y:O", title=None),
-        tooltip=[alt.Tooltip("y:O", title=label(down)), alt.Tooltip("x:O", title=label(across)), "value:Q"],
+        tooltip=[alt.Tooltip("y:O", title=label(down)), alt.Tooltip("x:O", title=label(across)), value],
     )
     if measure.warn:
         cells = base.mark_rect(stroke="white", color=COLOURS[1])
         return alt.layer(cells, base.mark_text(color="black").encode(text=alt.value("due")))
-    colour = alt.Color("value:Q", scale=alt.Scale(range=["#deebf7", "#6baed6"]), legend=None)
+    shades = alt.Scale(domain=[0, 1], range=["#deebf7", "#6baed6"])
+    colour = alt.Color("value:Q", scale=shades, legend=None)
     cells = base.mark_rect(stroke="white").encode(color=colour)
-    return alt.layer(cells, base.mark_text(color="black").encode(text="value:Q"))
+    return alt.layer(
+        cells, base.mark_text(color="black").encode(text=alt.Text("value:Q", format=axis_format(measure.unit)))
+    )

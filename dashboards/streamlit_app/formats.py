@@ -10,11 +10,14 @@ _DIGITS: dict[Unit, int] = {
 }  # fmt: skip
 
 
+_TITLES = {"month_no": "Months later", "rfm": "RFM"}
 _ENDINGS: dict[Unit, str] = {"km": "_km", "min": "_min", "s": "_s", "km/h": "_kmh", "L": "_l"}
 
 
 def label(column: str, unit: Unit = "", *, with_unit: bool = True) -> str:
     """A column's name as a title: `idle_min` → "Idle, min"."""
+    if column in _TITLES:
+        return _TITLES[column]
     words = (
         column.replace("100km", "100 km")
         .removesuffix(_ENDINGS.get(unit, ""))
@@ -38,6 +41,11 @@ def figure(value: Any, unit: Unit, currency: str) -> str:
     if unit == "money":
         return f"{text} {currency}"
     return f"{text} {unit}" if unit == "L/100km" or unit not in _SUFFIX else text
+
+
+def minutes(instant: str) -> str:
+    """An instant as text, to the minute: 2026-03-30T08:00:00.000Z → "2026-03-30 08:00 UTC"."""
+    return f"{instant[:10]} {instant[11:16]} UTC"
 
 
 def column_format(measure: Measure, currency: str) -> str | None:

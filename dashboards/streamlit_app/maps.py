@@ -8,6 +8,7 @@ from typing import Any
 
 import pydeck
 
+from dashboards.streamlit_app.formats import minutes
 from dashboards.streamlit_app.server import console_file
 
 Rows = Sequence[dict[str, Any]]
@@ -28,7 +29,7 @@ def fleet_map(positions: Rows, stops: Rows) -> pydeck.Deck:
         {
             "at": [row["end_longitude"], row["end_latitude"]],
             "name": row["truck_id"],
-            "said": f"last trip ended {row['trip_end']}",
+            "said": f"last trip ended {minutes(row['trip_end'])}",
         }
         for row in positions
     ]
@@ -37,7 +38,7 @@ def fleet_map(positions: Rows, stops: Rows) -> pydeck.Deck:
             "at": [row["longitude"], row["latitude"]],
             "name": row["truck_id"],
             "radius": 4 + min(row["idle_min"] or 0, 60) / 4,
-            "said": f"stopped {row['stop_start']}, engine on for {row['idle_min'] or 0:.0f} min",
+            "said": f"stopped {minutes(row['stop_start'])}, engine on for {row['idle_min'] or 0:.0f} min",
         }
         for row in stops
     ]

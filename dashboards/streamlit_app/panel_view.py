@@ -15,6 +15,7 @@ from dashboards.streamlit_app.flow import sankey
 from dashboards.streamlit_app.formats import column_format, figure, label
 from dashboards.streamlit_app.reading import rows
 from dashboards.streamlit_app.source import opened
+from dashboards.streamlit_app.tables import table
 
 _PAGE = 100
 CSV_ROWS = 100_000
@@ -145,4 +146,4 @@ def _table(panel: Panel, found: Rows) -> None:
         columns[each.result] = (
             st.column_config.NumberColumn(title, format=form) if form else st.column_config.Column(title)
         )
-    st.dataframe(found, column_config=columns, hide_index=True, placeholder="–", key=f"rows-{panel.name}")
+    table(found, columns, f"rows-{panel.name}")

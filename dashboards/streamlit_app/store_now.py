@@ -17,8 +17,10 @@ from dashboards.streamlit_app.charts import COLOURS, bars_height, frame
 from dashboards.streamlit_app.csv_files import csv_file
 from dashboards.streamlit_app.formats import label
 from dashboards.streamlit_app.source import opened
+from dashboards.streamlit_app.tables import table
 
 TITLE = "Store now"
+_INSTANTS = ("sampled_at", "current_since")
 
 
 def store_now() -> None:
@@ -31,7 +33,7 @@ def store_now() -> None:
             with opened().reader() as reader:
                 clicks, trucks = queries.clicks(reader, "item"), queries.trucks(reader)
         except MilepostError as error:
-            st.error(f"The store cannot be read: {error}")
+            st.error(f"The store {opened().store} cannot be read: {error}. Tried again every {opened().refresh} s.")
             return
         _clicks(clicks)
         _trucks(trucks)
@@ -42,7 +44,7 @@ def store_now() -> None:
 def _clicks(counted: list[dict[str, Any]]) -> None:
     st.subheader("Clicks per item", help="`milepost clicks`: count is the sum of click_count per item and type.")
     if not counted:
-        st.info("Nothing yet.")
+        st.info(f"Nothing yet in {opened().store}.")
         return
     _bars([row for row in counted if row["event_type"] == "click"], "item_name", "count", "Clicks")
     _table(counted, {"count": "count"}, "store-clicks")
@@ -52,7 +54,7 @@ def _clicks(counted: list[dict[str, Any]]) -> None:
 def _trucks(found: list[dict[str, Any]]) -> None:
     st.subheader("Current trucks", help="`milepost trucks`: each truck's newest sample and current version.")
     if not found:
-        st.info("Nothing yet.")
+        st.info(f"Nothing yet in {opened().store}.")
         return
     shown = [
         {
@@ -71,7 +73,7 @@ def _trucks(found: list[dict[str, Any]]) -> None:
 
 def _table(found: list[dict[str, Any]], units: dict[str, Unit], key: str) -> None:
     columns = {column: st.column_config.Column(label(column, units.get(column, ""))) for column in found[0]}
-    st.dataframe(found, column_config=columns, hide_index=True, placeholder="–", key=key)
+    table(found, columns, key, instants=_INSTANTS)
 
 
 def _bars(found: list[dict[str, Any]], name: str, value: str, title: str) -> None:

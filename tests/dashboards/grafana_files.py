@@ -15,9 +15,9 @@ from tests.dashboards.panel_table import Shown
 _VARIABLE = re.compile(r"\$\{(\w+):sqlstring\}")
 
 
-def documents(key: str) -> dict[Path, dict[str, Any]]:
+def documents(key: str, folder: Path = FOLDER / "dashboards") -> dict[Path, dict[str, Any]]:
     """The dashboards for one data source."""
-    return {path: json.loads(path.read_text()) for path in sorted((FOLDER / "dashboards" / key).glob("*.json"))}
+    return {path: json.loads(path.read_text()) for path in sorted((folder / key).glob("*.json"))}
 
 
 def expanded(sql: str, choice: Choice, variables: Mapping[str, Any], *, athena: bool = False) -> str:
@@ -43,9 +43,9 @@ def _filled(values: Sequence[str] | None, variable: Mapping[str, Any]) -> str:
     return ",".join(f"'{value}'" for value in values) if values else str(variable["allValue"])
 
 
-def shown(key: str, choice: Choice, *, leave_out: str = "") -> Iterator[Shown]:
+def shown(key: str, choice: Choice, *, leave_out: str = "", folder: Path = FOLDER / "dashboards") -> Iterator[Shown]:
     """Every panel of the dashboards for one data source, as it is asked."""
-    for path, document in documents(key).items():
+    for path, document in documents(key, folder).items():
         if path.stem == leave_out:
             continue
         variables = {each["name"]: each for each in document["templating"]["list"]}

@@ -130,6 +130,40 @@ def test_a_snowflake_that_is_away_is_named(demo: Demo) -> None:
     assert "geheim" not in shown.error[0].value
 
 
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ((), "Connection refused; tried 8 times. Tried again every 30 s."),
+        (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "no AWS credentials: run aws configure"),
+        (("AWS_REGION", "AWS_DEFAULT_REGION"), "no AWS region: set AWS_REGION"),
+    ],
+    ids=["away", "no credentials", "no region"],
+)
+def test_a_dynamodb_that_is_away_is_named_with_the_remedy(
+    without: tuple[str, ...], said: str, demo: Demo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The page of the store says so; those of the marts go on."""
+    nobody = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    for name, value in {**ministack.CREDENTIALS, **nobody, "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    for name in without:
+        monkeypatch.delenv(name)
+    away = DashboardSource(demo.folder, "dynamodb://milepost")
+    shown = run(away, "Store now")
+    assert len(shown.error) == 1
+    assert shown.error[0].value.startswith("The store dynamodb://milepost cannot be read: ")
+    assert said in shown.error[0].value
+    assert [each.value for each in run(away, "Campaigns").error] == []
+
+
+@pytest.mark.prove
+def test_a_dynamodb_without_the_tables_says_what_it_looked_for(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**ministack.CREDENTIALS, "AWS_ENDPOINT_URL": ministack.shared()}.items():
+        monkeypatch.setenv(name, value)
+    shown = run(DashboardSource(demo.folder, "dynamodb://nobody"), "Store now")
+    assert [each.value for each in shown.info] == ["Nothing yet in dynamodb://nobody."] * 2
+
+
 def test_only_names_are_made_upper_case() -> None:
     sql = f"""SELECT "day" FROM x WHERE "to" IN ({literal('a "day" of')})"""
     assert for_snowflake(sql) == """SELECT "DAY" FROM x WHERE "TO" IN ('a "day" of')"""

@@ -26,21 +26,21 @@ nbformat.write(notebook, sys.argv[2])
 """
 
 
-def _cells() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text())["cells"]
+def _cells(notebook: Path = NOTEBOOK) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(notebook.read_text())["cells"]
     return found
 
 
-def asked() -> Iterator[tuple[str, str]]:
-    """The name of each answer in the notebook and its SQL, where that is fixed."""
-    for cell in _cells():
+def asked(notebook: Path = NOTEBOOK) -> Iterator[Shown]:
+    """Each answer in the notebook as the panel of its name, with its SQL, where that is fixed."""
+    for cell in _cells(notebook):
         if cell["cell_type"] == "code":
             for node in ast.walk(ast.parse("".join(cell["source"]))):
                 if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and node.value.args:
                     called, name, sql = node.value.func, node.targets[0], node.value.args[0]
                     if isinstance(called, ast.Name) and called.id == "ask" and isinstance(sql, ast.Constant):
                         assert isinstance(name, ast.Name)
-                        yield name.id, str(sql.value)
+                        yield Shown("Notebook", "exploration", PANELS[name.id], str(sql.value))
 
 
 def test_it_is_committed_without_outputs() -> None:
@@ -48,7 +48,7 @@ def test_it_is_committed_without_outputs() -> None:
 
 
 def test_its_questions_are_answered_by_the_marts(demo: Demo) -> None:
-    shown = [Shown("Notebook", "exploration", PANELS[name], sql) for name, sql in asked()]
+    shown = list(asked())
     assert len(shown) == 9  # the tenth asks for an instant
     lines = table(shown, Marts(query_of(demo.folder)))
     assert [(line.panel, line.fault) for line in lines if line.fault] == []

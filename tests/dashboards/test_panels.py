@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from duckdb import connect
 
-from dashboards.panels import Measure
+from dashboards.panels import INSTANTS, Measure
 from dashboards.panels.sql import Choice, literal, select, select_count, select_page
 from dashboards.panels.views import GRAFANA, PANELS, QUICKSIGHT, STREAMLIT
 from tests.dashboards.demo import FIRST, LAST, TRUCKS, Demo
@@ -87,6 +88,21 @@ def test_every_mart_is_shown_and_every_panel_stands_on_a_page() -> None:
     assert {mart for mart in unshown if not mart.startswith(("dim_", "fact_"))} == set()  # those are for own queries
     others = {name for view in (GRAFANA, QUICKSIGHT) for names in view.values() for name in names}
     assert others <= set(PANELS)
+
+
+def test_the_instants_are_those_of_the_marts(demo: Demo) -> None:
+    """By their types, of every column that a panel shows as it is."""
+    sql = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = 'marts'"
+    with connect(str(demo.folder / "warehouse.duckdb"), read_only=True) as db:
+        kinds = {(mart, column): kind for mart, column, kind in db.execute(sql).fetchall()}
+    asked = {
+        (panel.mart, column)
+        for panel in PANELS.values()
+        for column in (*panel.by, *(each.column for each in panel.measures if each.how != "count"))
+        if (panel.mart, column) in kinds
+    }
+    assert {column for mart, column in asked if kinds[mart, column].startswith("TIMESTAMP")} == INSTANTS
+    assert {kinds[mart, column].partition(" ")[0] for mart, column in asked if column in INSTANTS} == {"TIMESTAMP"}
 
 
 def test_a_value_cannot_leave_its_quotes() -> None:

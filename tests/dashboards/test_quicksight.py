@@ -33,8 +33,8 @@ _TYPES = {"VARCHAR": "STRING", "DOUBLE": "DECIMAL", "BIGINT": "DECIMAL", "INTEGE
 """DuckDB's type of a mart's column → QuickSight's."""
 
 
-def resources() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(TEMPLATE.read_text())["Resources"]
+def resources(template: Path = TEMPLATE) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(template.read_text())["Resources"]
     return found
 
 
@@ -61,9 +61,9 @@ def visuals(definition: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, An
             yield body["VisualId"].replace("-", "_"), groups, wells["Values"]
 
 
-def as_asked(tool: str) -> Iterator[Shown]:
+def as_asked(tool: str, template: Path = TEMPLATE) -> Iterator[Shown]:
     """Each visual as the SQL that it comes to: its values, grouped, over its data set's own SQL."""
-    held = resources()
+    held = resources(template)
     for name, resource in held.items():
         if resource["Type"] != f"AWS::QuickSight::{tool}":
             continue

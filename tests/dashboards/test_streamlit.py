@@ -1,6 +1,8 @@
 """The pages of `milepost dashboard`: with data, empty, and with what they read gone."""
 
+import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import streamlit as st
 from streamlit import dataframe_util
 from streamlit.testing.v1 import AppTest
 
+from contract import timestamps
 from dashboards.panels.sql import Choice, select
 from dashboards.panels.views import PANELS, SHOP_PARTS, STREAMLIT
 from dashboards.streamlit_app import panel_view
@@ -83,7 +86,7 @@ def test_what_the_charts_of_a_page_draw_is_the_marts(title: str, part: str | Non
         rows = query_of(demo.folder)(select(panel, Choice(WHOLE.first, WHOLE.last, few)))
         numbered = [each.result for each in panel.measures if each.unit]
         if panel.chart == "heatmap":
-            numbered = [each for each in numbered or [panel.measures[0].result] if each in ("active", "due")]
+            numbered = [each for each in numbered or [panel.measures[0].result] if each in ("retained", "due")]
         elif not {"day", "hour"} & set(panel.by):
             numbered, rows = numbered[:1], rows[:25]
         wanted = sorted(row[each] for row in rows for each in numbered if row[each] is not None)
@@ -99,6 +102,27 @@ def _numbers(chart: Any) -> list[float]:
     return next((list(each["value"]) for each in frames if "value" in each), [])
 
 
+def _rows(shown: Any) -> list[dict[str, Any]]:
+    """What a table holds, as the marts give it."""
+    held = shown.astype(object).where(shown.notna(), None).to_dict("records")
+    return [{name: _plain(value) for name, value in row.items()} for row in held]
+
+
+def _plain(value: Any) -> Any:
+    return timestamps.from_datetime(value) if isinstance(value, datetime) else value
+
+
+def test_instants_are_read_to_the_minute_in_utc_and_sort_as_such(demo: Demo) -> None:
+    for title, columns in (("Trips", ["trip_start", "trip_end"]), ("Store now", ["sampled_at", "current_since"])):
+        table = next(each for each in run(source(demo.folder), title).dataframe if columns[0] in each.value)
+        told = json.loads(table.proto.columns)
+        assert {column: told[column]["type_config"]["format"] for column in columns} == dict.fromkeys(
+            columns, "YYYY-MM-DD HH:mm"
+        )
+        assert {told[column]["type_config"]["timezone"] for column in columns} == {"UTC"}
+        assert all(str(table.value[column].dtype).endswith("UTC]") for column in columns)
+
+
 def test_the_tables_and_figures_are_the_marts(demo: Demo) -> None:
     """What AppTest can read as numbers: every table of the page, and its figures."""
     ask = query_of(demo.folder)
@@ -106,7 +130,7 @@ def test_the_tables_and_figures_are_the_marts(demo: Demo) -> None:
         tables = [each.value for each in run(source(demo.folder), title).dataframe]
         wanted = ask(select(PANELS[name], WHOLE))
         found = next(each for each in tables if list(each.columns) == list(wanted[0]))
-        assert found.astype(object).where(found.notna(), None).to_dict("records") == wanted[:100]
+        assert _rows(found) == wanted[:100]
     figures = {each.label: each.value for each in run(source(demo.folder), "Overview").metric}
     total = ask(select(PANELS["fleet_total"], WHOLE))[0]
     assert figures["Distance"] == f"{total['distance_km']:,.1f} km"
@@ -135,7 +159,7 @@ def test_an_empty_installation_says_so(title: str, part: str | None, empty: Demo
 def test_a_source_that_is_away_is_named_with_the_remedy(title: str, tmp_path: Path) -> None:
     shown = run(source(tmp_path), title)
     if title == "Store now":
-        assert [each.value for each in shown.info] == ["Nothing yet.", "Nothing yet."]
+        assert [each.value for each in shown.info] == [f"Nothing yet in sqlite:///{tmp_path / 'milepost.db'}."] * 2
         return
     assert len(shown.error) == 1
     assert "`milepost warehouse build` makes one" in shown.error[0].value
@@ -149,7 +173,7 @@ def test_a_postgresql_and_a_store_that_do_not_answer(demo: Demo) -> None:
     broken = demo.folder / "no.db"
     broken.write_bytes(b"this is no database" * 100)
     shown = run(DashboardSource(demo.folder, f"sqlite:///{broken}"), "Store now")
-    assert "The store cannot be read" in shown.error[0].value
+    assert f"The store sqlite:///{broken} cannot be read" in shown.error[0].value
 
 
 def test_queries_are_kept_until_there_is_a_newer_build(demo: Demo, tmp_path: Path) -> None:
@@ -188,4 +212,4 @@ def test_a_table_has_pages(title: str, demo: Demo, monkeypatch: pytest.MonkeyPat
     shown.run()
     for name, pages in paged.items():
         found = next(each.value for each in shown.dataframe if list(each.value.columns) == list(whole[name][0]))
-        assert found.astype(object).where(found.notna(), None).to_dict("records") == whole[name][5 * (pages - 1) :]
+        assert _rows(found) == whole[name][5 * (pages - 1) :]

@@ -27,7 +27,7 @@ from warehouse.lake.tables import (
     telemetry_select,
     version_select,
 )
-from warehouse.lake.writing import DamagedFile, TableWriter, connection, full_disk
+from warehouse.lake.writing import REMEDY, DamagedFile, TableWriter, connection, full_disk
 
 _OVERLAP_MS = 600_000  # a click's row may be replaced by one received a little before the last build began
 
@@ -85,12 +85,13 @@ class Lake:
             self._settle()
             last = self.catalog.newest()
             whole = whole or last is None
+            if not whole:
+                with contextlib.suppress(DamagedFile):  # the store still has every row that it keeps
+                    return self._build(sources, last, last, started, events=last)
             try:
-                return self._build(sources, None if whole else last, last, started, events=last)
+                return self._build(sources, None, last, started, events=last)
             except DamagedFile:
-                if last is None:
-                    raise
-                return self._build(sources, None, last, started)  # the store still has every row that it keeps
+                return self._build(sources, None, last, started)
 
     def adapt_location(self) -> None:
         """Make a lake that was copied here from another folder readable; any other stays as it is.
@@ -197,9 +198,21 @@ class _Run:
 
     def _writer_from(self, table: schema.LakeTable, base: Build | None) -> TableWriter:
         snapshot = base.snapshots.get(table.name) if base else None
-        held = self._catalog.files(table, snapshot)
+        held = self._intact(table, snapshot)
         ids = self._catalog.field_ids(table)
         return TableWriter(self._db, table, self._catalog.folder, held=held, ids=ids)
+
+    def _intact(self, table: schema.LakeTable, snapshot: int | None) -> dict[str, list[str]]:
+        """The files of a snapshot by day, once each is seen to have the bytes that were written: one that was changed
+        since would otherwise be found only by who reads its day. A build of everything leaves it out."""
+        held: dict[str, list[str]] = {}
+        for day, path, _, written in self._catalog.data_files(table, snapshot):
+            found = Path(path).stat().st_size if Path(path).exists() else 0
+            if found == written:
+                held.setdefault(day, []).append(path)
+            elif self._base is not None:
+                raise DamagedFile(f"{path} has {found:,} bytes instead of {written:,}; {REMEDY}")
+        return held
 
     def _commit(self, table: schema.LakeTable, writer: TableWriter, written: Mapping[str, Sequence[str]]) -> None:
         untouched = {day: paths for day, paths in writer.files.items() if day not in written}

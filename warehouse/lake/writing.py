@@ -176,7 +176,7 @@ def checked_relation(db: duckdb.DuckDBPyConnection, table: LakeTable, paths: Seq
         for path in paths:
             for name, kind in _types(db, f"'{_quoted(path)}'").items():
                 if name in wanted and kind != wanted[name]:
-                    raise DamagedFile(f"{path}: column {name} is {kind}, not {wanted[name]}; {_REMEDY}")
+                    raise DamagedFile(f"{path}: column {name} is {kind}, not {wanted[name]}; {REMEDY}")
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
         raise damaged(error, paths) from None
     return made
@@ -187,7 +187,8 @@ def _types(db: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
 
 
 _DESCRIBED = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
-_REMEDY = "run `milepost lake build --whole`"
+REMEDY = "run `milepost lake build --whole`"
+"""Of a damaged file, in every error that names one."""
 _FULL = ("no space left", "disk is full", "file too large", "disk quota exceeded")
 
 
@@ -206,7 +207,7 @@ def damaged(error: Exception, paths: Sequence[str]) -> DamagedFile:
     """The error of a file that cannot be read, naming it and the remedy."""
     text = str(error).splitlines()[0]
     named = next((path for path in paths if path in str(error)), "a file of the lake")
-    return DamagedFile(f"{named} cannot be read or written: {text}; {_REMEDY}")
+    return DamagedFile(f"{named} cannot be read or written: {text}; {REMEDY}")
 
 
 def _names(table: LakeTable) -> str:

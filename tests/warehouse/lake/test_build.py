@@ -152,7 +152,9 @@ def test_a_second_build_is_refused(fleet: Fleet) -> None:
             fleet.build()
 
 
-def test_a_damaged_file_is_named_and_the_next_build_heals_it(fleet: Fleet) -> None:
+@pytest.mark.parametrize("later", ["2024-06-01T20:00:00.000Z", "2024-06-02T20:00:00.000Z"], ids=["day", "another"])
+def test_a_damaged_file_is_named_and_the_next_build_heals_it(later: str, fleet: Fleet) -> None:
+    """Also where nothing came for its day."""
     fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
     fleet.build()
     (path,) = (fleet.folder / "lake" / "telemetry").rglob("*.parquet")
@@ -160,13 +162,13 @@ def test_a_damaged_file_is_named_and_the_next_build_heals_it(fleet: Fleet) -> No
     found = fleet.check()
     assert not found["ok"]
     assert str(path) in found["checks"][0]["problem"]
-    fleet.take(drive("T1", "2024-06-01T20:00:00.000Z", SPEEDS, seq=100))
+    fleet.take(drive("T1", later, SPEEDS, seq=100))
     fleet.build()
     assert fleet.check()["ok"]
     assert len(fleet.lake_rows()["telemetry"]) == 2 * len(SPEEDS)
 
 
-def test_a_column_of_another_type_is_named_and_a_whole_build_heals_it(fleet: Fleet) -> None:
+def test_a_column_of_another_type_is_named_and_the_next_build_heals_it(fleet: Fleet) -> None:
     """A text in place of a number would turn sums and comparisons of the column into those of texts."""
     fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
     fleet.build()
@@ -180,7 +182,7 @@ def test_a_column_of_another_type_is_named_and_a_whole_build_heals_it(fleet: Fle
     assert fleet.check()["checks"][0]["problem"] == named
     with pytest.raises(Unreachable, match=re.escape(named)):
         fleet.build_marts()
-    fleet.build(whole=True)
+    fleet.build()
     assert fleet.check()["ok"]
     fleet.build_marts()
 
@@ -276,6 +278,29 @@ def test_events_that_the_store_dropped_stay_in_the_lake(fleet: Fleet) -> None:
         assert fleet.check()["ok"]
     (late,) = fleet.click([{**_clicks(1)[0], "event_id": "late"}], received="2024-06-04T00:00:00.000Z")
     assert (late.status, late.field) == ("rejected", "timestamp")
+
+
+def test_a_damaged_file_takes_no_dropped_event_of_another_with_it(fleet: Fleet) -> None:
+    fleet.click(_clicks(30), received="2024-06-04T00:00:00.000Z")
+    fleet.take(drive("T1", START, SPEEDS))
+    fleet.build()
+    held = fleet.lake_rows()["click"]
+    with contextlib.closing(open_store(fleet.url)) as store:
+        while store.drop_clicks("2024-06-03T00:00:00.000Z", 100):
+            pass
+    next((fleet.folder / "lake" / "telemetry").rglob("*.parquet")).write_bytes(b"PAR1 nonsense PAR1")
+    fleet.build()
+    assert fleet.lake_rows()["click"] == held
+    damaged = min((fleet.folder / "lake" / "click").rglob("day=*/*.parquet"))
+    with duckdb.connect() as db:
+        lost = db.execute(f"SELECT count(*) FROM '{damaged}'").fetchone()
+    assert lost
+    assert 0 < lost[0] < 20
+    damaged.write_bytes(b"PAR1 nonsense PAR1")
+    fleet.build()
+    left = fleet.lake_rows()["click"]
+    assert set(left) < set(held)
+    assert len(left) == len(held) - lost[0]
 
 
 def test_a_column_that_is_new_is_null_in_older_files(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ WITH ordered AS (
     *,
     CASE WHEN near_s > covered_s THEN near_s - covered_s ELSE 0.0 END AS guessed_s,
     CASE WHEN near_s > fuel_covered_s THEN near_s - fuel_covered_s ELSE 0.0 END AS fuel_guessed_s,
-    2 + gap_s / 18.0 AS link_most_km, -- no truck drives over 200 km/h; and 2 km for what the clocks are apart
-    2 + (end_ms - start_ms) / 18000.0 AS most_km
+    @apart_km + gap_s * @most_kmh / 3600.0 AS link_most_km,
+    @apart_km + (end_ms - start_ms) * @most_kmh / 3600000.0 AS most_km
   FROM linked
 )
 SELECT

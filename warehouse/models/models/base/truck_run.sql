@@ -76,10 +76,10 @@ WITH sample AS (
       + COS(RADIANS(before_latitude)) * COS(RADIANS(gps_latitude))
       * POWER(SIN(RADIANS(gps_longitude - before_longitude) / 2), 2))) AS step_km
   FROM place
-), path AS ( -- a step that no truck can make (200 km/h and 2 km) is a wrong position's, there and back
+), path AS ( -- a step that no truck can make is a wrong position's, there and back
   SELECT
     truck_id, day, run_no,
-    SUM(CASE WHEN step_km <= 2 + (sampled_ms - before_ms) / 18000.0 THEN step_km ELSE 0.0 END) AS gps_km,
+    SUM(CASE WHEN step_km <= @apart_km + (sampled_ms - before_ms) * @most_kmh / 3600000.0 THEN step_km ELSE 0.0 END) AS gps_km,
     MAX(CASE WHEN nth = 1 THEN gps_latitude END) AS first_latitude,
     MAX(CASE WHEN nth = 1 THEN gps_longitude END) AS first_longitude,
     MAX(CASE WHEN nth_last = 1 THEN gps_latitude END) AS last_latitude,

@@ -8,6 +8,7 @@ MODEL (
     month_no = 'months after it, 0 is the month itself',
     customers = 'customers of the cohort',
     active = 'of them, who ordered in that month',
+    retained = 'active / customers',
     revenue = 'of their orders in that month, in the main currency'
   ),
   audits (
@@ -35,6 +36,8 @@ WITH ordered AS (
   JOIN first_order ON first_order.customer_id = ordered.customer_id
   GROUP BY first_order.cohort_month, ordered.month - first_order.month
 )
-SELECT activity.cohort_month, activity.month_no, cohort.customers, activity.active, activity.revenue
+SELECT
+  activity.cohort_month, activity.month_no, cohort.customers, activity.active,
+  CAST(activity.active AS DOUBLE) / cohort.customers AS retained, activity.revenue
 FROM activity
 JOIN cohort ON cohort.cohort_month = activity.cohort_month
