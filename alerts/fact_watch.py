@@ -21,7 +21,8 @@ SHOP = "shop"
 
 _MOST_KEPT = 1_000_000
 _SESSIONS_EVERY_MS = 600_000
-_SESSIONS_BACK_MS = 14 * 86_400_000
+SESSIONS_BACK_MS = 14 * 86_400_000
+"""How far back conversion is judged anew, since sessions may come late."""
 
 
 def _none(*_: Any) -> Iterable[Any]:
@@ -46,10 +47,19 @@ class FactWatch:
         rules: that are in force; those of other kinds are left to others.
         evaluation: writes what changed, and tells it.
         sources: what else is asked.
+        sessions_back_ms: how far back conversion is judged anew; the store must keep a week and the rule's window more.
     """
 
-    def __init__(self, rules: Sequence[Rule], evaluation: Evaluation, sources: FactSources) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        evaluation: Evaluation,
+        sources: FactSources,
+        *,
+        sessions_back_ms: int = SESSIONS_BACK_MS,
+    ) -> None:
         self._rules, self._evaluation, self._sources = rules, evaluation, sources
+        self._sessions_back_ms = sessions_back_ms
         self._sessions_due_ms = 0
         self._before: dict[tuple[str, str | None, int], str] = {}
         self._subjects: dict[str, set[str]] = {}
@@ -113,7 +123,7 @@ class FactWatch:
     def _judge_sessions(self, reader: Reader, now_ms: int) -> None:
         for rule in self._rules:
             if rule.kind == "conversion":
-                first_ms = now_ms - _SESSIONS_BACK_MS
+                first_ms = now_ms - self._sessions_back_ms
                 since_ms = first_ms - facts.BASELINE_MS - round(rule.minutes * 60_000)
                 parts = reader.session_parts(timestamps.from_ms(since_ms), timestamps.from_ms(now_ms), numbered=False)
                 sessions = ((part.first, part.purchases > 0) for part in parts if not part.is_bot)

@@ -1,11 +1,13 @@
-"""The Lambda function of alerts (deploy/alerts.yaml): every minute it judges what was stored and tells who waits.
+"""The Lambda functions of alerts (deploy/alerts.yaml): samples are judged as they are stored, and who waits is told.
 
-It reads the tables of the main stack and keeps alerts and their outbox in two of its own. The rules are those of one
-machine, but for certificates, conversion and orders, whose facts stand in no table of it. A warm function goes on where
-it was; a cold one judges the last day again, which changes nothing (docs/alerts.md).
+One function follows the stream of the table of samples, and is called every minute for what the passing of time alone
+changes; another judges conversion once an hour. They read the tables of the main stack and write two of them, alerts
+and alert_outbox. The rules are those of one machine, but for certificates and orders, whose facts stand in no table of
+it. A warm function goes on where it was; a cold one judges the last day again, which changes nothing (docs/alerts.md).
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -14,11 +16,12 @@ from alerts.delivery import deliver
 from alerts.evaluation import Evaluation
 from alerts.fact_watch import FactSources, FactWatch
 from alerts.newest_samples import NewestSamples
-from alerts.rules import load_rules
+from alerts.rules import Rule, load_rules
 from alerts.senders import send
 from alerts.settings import AlertSettings
 from alerts.writing import Writing
 from collector.settings import CollectorSettings
+from collector.stores.dynamodb.changes import stored_samples
 from collector.stores.factory import open_store
 from contract import machine_clock
 from contract.errors import Retryable
@@ -28,6 +31,10 @@ from contract.settings import load
 _FACT_SECONDS = 300.0
 _LEFT_MS = 15_000
 """Milliseconds that are kept for telling."""
+_LOOK_SECONDS = 900.0
+"""How long what the stream did not bring may go unnoticed: it brings everything, but to one warm function."""
+_SESSIONS_BACK_MS = 2 * 86_400_000
+"""With the window and the week before it less than the 14 days that the tables keep an event."""
 
 
 class Context(Protocol):
@@ -42,17 +49,36 @@ class Context(Protocol):
         ...
 
 
-def handler(_event: Any, context: Context) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Judge and tell once.
 
     Args:
-        _event: of the schedule; nothing in it is used.
+        event: of the schedule, of which nothing is used; or of the stream, with the samples that were stored.
         context: of Lambda.
 
     Returns:
         `{caught_up, told}`: whether everything stored was judged, and how many messages were taken.
     """
-    return _alerts().step(context)
+    alerts = _alerts()
+    alerts.reader.take(stored_samples(event.get("Records", ())))
+    return alerts.step(context)
+
+
+def conversion_handler(_event: Any, _context: Any) -> dict[str, Any]:
+    """Judge conversion; the other function tells of it.
+
+    Args:
+        _event: of the schedule; nothing in it is used.
+        _context: of Lambda.
+
+    Returns:
+        `{}`.
+    """
+    store, writing, settings, rules = _parts()
+    mine = [rule for rule in rules if rule.kind == "conversion"]
+    evaluation = Evaluation(mine, settings.receivers, writing)
+    FactWatch(mine, evaluation, FactSources(), sessions_back_ms=_SESSIONS_BACK_MS).step(store, machine_clock.now_ms())
+    return {}
 
 
 @dataclass
@@ -86,10 +112,17 @@ class _Alerts:
 
 @cache
 def _alerts() -> _Alerts:
+    store, writing, settings, rules = _parts()
+    mine = [rule for rule in rules if rule.kind not in ("certificate", "conversion")]
+    evaluation = Evaluation(mine, settings.receivers, writing)
+    reader = NewestSamples(store, look_seconds=_LOOK_SECONDS)
+    return _Alerts(settings, reader, writing, evaluation, FactWatch(mine, evaluation, FactSources()))
+
+
+@cache
+def _parts() -> tuple[Any, Writing, AlertSettings, Sequence[Rule]]:
+    """The store, what writes to it, the settings and all rules."""
     settings, fleet = load("alerts", AlertSettings), load("fleet", FleetSettings)
     store = open_store(load("collector", CollectorSettings).store_url)
-    writing = Writing(lambda act: act(store))
     zones = read_zones(fleet.zones) if fleet.zones else ()
-    rules = [each for each in load_rules(settings.rules, zones) if each.kind not in ("certificate", "conversion")]
-    evaluation = Evaluation(rules, settings.receivers, writing)
-    return _Alerts(settings, NewestSamples(store), writing, evaluation, FactWatch(rules, evaluation, FactSources()))
+    return store, Writing(lambda act: act(store)), settings, load_rules(settings.rules, zones)

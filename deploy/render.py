@@ -175,6 +175,8 @@ def _tables() -> Resources:
             properties["GlobalSecondaryIndexes"] = [
                 provisioned_index(index) for index in properties["GlobalSecondaryIndexes"]
             ]
+        if table.streams:  # costs nothing until somebody reads it, and writing does not wait for it
+            properties["StreamSpecification"] = {"StreamViewType": "NEW_IMAGE"}
         if table.ttl:
             properties["TimeToLiveSpecification"] = {"AttributeName": table.ttl, "Enabled": True}
         made[_logical(table.name)] = {

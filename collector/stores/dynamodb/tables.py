@@ -16,7 +16,8 @@ _BY_DAY_KEYS = (("day", "S"), ("place", "S"))
 class DynamoTable:
     """One table of a store with prefix PREFIX is called `PREFIX-<name>`; keys are (attribute, type) pairs.
 
-    by_day: whether it has the index BY_DAY (collector.stores.dynamodb.click_days).
+    by_day: whether it has the index BY_DAY (collector.stores.dynamodb.click_days). streams: whether a deployment gives
+    it a stream of what is put into it (collector.stores.dynamodb.changes).
     """
 
     name: str
@@ -24,12 +25,13 @@ class DynamoTable:
     sort: tuple[str, str] | None = None
     ttl: str | None = None
     by_day: bool = False
+    streams: bool = False
 
     def full_name(self, prefix: str) -> str:
         return f"{prefix}-{self.name}"
 
     def definition(self, prefix: str) -> dict[str, Any]:
-        """The arguments of CreateTable, TTL apart."""
+        """The arguments of CreateTable, TTL and stream apart."""
         keys = [self.partition, *([self.sort] if self.sort else [])]
         attributes = [*keys, *(_BY_DAY_KEYS if self.by_day else ())]
         definition: dict[str, Any] = {
@@ -50,7 +52,7 @@ def _schema(keys: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 TABLES: tuple[DynamoTable, ...] = (
-    DynamoTable("samples", ("truck_id", "S"), ("order_key", "S"), EXPIRES),
+    DynamoTable("samples", ("truck_id", "S"), ("order_key", "S"), EXPIRES, streams=True),
     DynamoTable("trucks", ("truck_id", "S"), ("part", "S")),
     DynamoTable("truck_history", ("truck_id", "S"), ("order_key", "S")),
     DynamoTable("clicks", ("event_id", "S"), None, EXPIRES, by_day=True),
