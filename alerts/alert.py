@@ -43,7 +43,8 @@ class Alert(NamedTuple):
 
 def alert_of(rule: Rule, subject: str, stretch: Stretch) -> Alert:
     """The alert of a stretch."""
-    value = stretch.seen[0][1] if stretch.seen and rule.kind != "fault" else ""  # a code is active, or it is none
+    value = stretch.seen[0][1] if stretch.seen else ""
+    between = ", " if rule.kind == "fault" else " "  # of a code what is seen is what it says in words
     return Alert(
         _identity(rule.name, subject, stretch.name, stretch.first),
         rule.name,
@@ -52,7 +53,7 @@ def alert_of(rule: Rule, subject: str, stretch: Stretch) -> Alert:
         subject,
         stretch.first,
         stretch.ended,
-        " ".join(part for part in (stretch.name, value) if part),
+        between.join(part for part in (stretch.name, value) if part),
         rule.kind,
         stretch.name,
         stretch.seen,

@@ -11,6 +11,7 @@ from alerts.alert import Stretch
 from alerts.day_span import end_of_span
 from alerts.rules import Rule
 from contract import timestamps
+from contract.fault_texts import fault_text
 from contract.records import at
 
 Sample = dict[str, Any]
@@ -188,7 +189,7 @@ class _FaultWatch(SampleWatch):
         faults = at(sample, self.rule.field or "")
         if faults is None:
             return {}
-        codes = {f"fault {fault['spn']}/{fault['fmi']}": "active" for fault in faults}
+        codes = {f"fault {fault['spn']}/{fault['fmi']}": fault_text(fault["spn"], fault["fmi"]) for fault in faults}
         return {"": None, **dict.fromkeys(self._held), **codes}
 
 

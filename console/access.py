@@ -39,11 +39,20 @@ class ConsoleAccess:
     Args:
         settings: the `[console]` table.
         trusted: `[http] trusted_proxies`.
+        sessions: who is signed in; in memory unless given.
+        knows_local: whether requests of this machine itself need nothing; not where everybody comes from elsewhere.
     """
 
-    def __init__(self, settings: ConsoleSettings, trusted: Sequence[Network] = ()) -> None:
-        self.settings, self._trusted = settings, trusted
-        self._sessions = SignInSessions(settings.session_hours)
+    def __init__(
+        self,
+        settings: ConsoleSettings,
+        trusted: Sequence[Network] = (),
+        *,
+        sessions: SignInSessions | None = None,
+        knows_local: bool = True,
+    ) -> None:
+        self.settings, self._trusted, self._knows_local = settings, trusted, knows_local
+        self._sessions = sessions or SignInSessions(settings.session_hours)
 
     def identity(self, request: Request) -> Visitor | None:
         """Who asks: whoever is on this machine, a proxy's user, a key's owner, or who signed in, in this order.
@@ -55,7 +64,7 @@ class ConsoleAccess:
             None for a stranger.
         """
         peer = request.client.host if request.client else None
-        if is_local(peer, request.headers.raw):
+        if self._knows_local and is_local(peer, request.headers.raw):
             return Visitor("local", "operator", is_local=True)
         return self._by_proxy(peer, request) or self._by_key(request) or self._by_session(request)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,10 +21,13 @@ from console.shop_view import DIMENSIONS, STANDARD, ShopView, steps_of
 from contract import machine_clock, timestamps
 from contract.codec import Json, dump
 from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
+from contract.fault_texts import fault_text
+from contract.fleet import Ring, Zone
 
 _MOST_SIGNALS = 2_000
 _MOST_ROWS = 500
 _MOST_TRACK = 100_000
+_MOST_CODES = 100
 _TRAIL_MS = 6 * 3_600_000
 _DAY_MS = 86_400_000
 _TABLE_MS = 30 * 86_400_000
@@ -46,6 +49,9 @@ class ConsoleSources(NamedTuple):
     health: figures of the running service.
     grace_ms: how long a hole may be late.
     truck_table: a table of console.truck_tables, a truck and a period → its rows.
+    zones: of the installation.
+    plans: all that were saved, newest day and version first; plan: a plan_id or a day → that plan with what became of
+    its stops, as commerce.routes.plans gives both.
     """
 
     open_reader: OpenReader
@@ -55,6 +61,9 @@ class ConsoleSources(NamedTuple):
     health: Callable[[], Mapping[str, Json]]
     grace_ms: int
     truck_table: Callable[[str, str, str, str], list[dict[str, Any]]]
+    zones: Callable[[], Sequence[Zone]] = tuple
+    plans: Callable[[], list[dict[str, Any]]] = list
+    plan: Callable[[str], dict[str, Any] | None] = lambda _: None
 
 
 class Api:
@@ -80,11 +89,15 @@ class Api:
             "/trucks/{truck_id}/signals": self._signals,
             "/trucks/{truck_id}/history": self._history,
             "/trucks/{truck_id}/track": self._track,
+            "/plans": self._plans,
+            "/plans/{plan_id}": self._plan,
             "/sessions/{session_id}": self._session,
             **{f"/trucks/{{truck_id}}/{table}": partial(self._truck_table, table) for table in truck_tables.TABLES},
         }
         present: dict[str, Answer] = {
             "/changes": self._changes,
+            "/map": self._map,
+            "/fault-texts": self._fault_texts,
             "/shop": self._shop,
             "/shop/period": self._shop_period,
             "/shop/newest": self._shop_newest,
@@ -94,9 +107,10 @@ class Api:
             "/pipeline": self._pipeline,
             "/dead-letters": self._dead_letters,
         }
+        told = [Route("/api/v1/events", access.viewer(self.events), methods=["GET"])]
         return [
             Route("/api/v1/fleet", access.viewer_of_now(self._fleet_now), methods=["GET"]),
-            Route("/api/v1/events", access.viewer(self.events), methods=["GET"]),
+            *([] if access.settings.poll_seconds else told),
             Route("/api/v1/alerts/{alert_id}/acknowledge", access.operator(self._acknowledge), methods=["POST"]),
             *self._gets(now_or_then, access.viewer_of_now),
             *self._gets(past, access.operator),
@@ -218,6 +232,37 @@ class Api:
     def _order_list(self, _reader: Any, _request: Request) -> Json:
         return self._sources.orders(_MOST_ROWS)
 
+    def _plans(self, _reader: Any, _request: Request) -> Json:
+        """The newest of each day first: where customers live and drivers went, so for operators."""
+        rows = self._sources.plans()[:_MOST_ROWS]
+        return [{name: row[name] for name in ("plan_id", "day", "version", "made_at", "in_force")} for row in rows]
+
+    def _plan(self, _reader: Any, request: Request) -> Json:
+        found = self._sources.plan(request.path_params["plan_id"])
+        if found is None:
+            raise NotFound("no such plan is kept")
+        return found
+
+    def _map(self, _reader: Any, _request: Request) -> Json:
+        """What maps show beside trucks: zones, and streets where a setting names a source of them."""
+        settings = self._access.settings
+        zones = [
+            {"id": zone.id, "name": zone.name, "speed_limit_kmh": zone.speed_limit_kmh, "rings": _lists(zone.rings)}
+            for zone in self._sources.zones()
+        ]
+        return {"streets": settings.streets, "attribution": settings.streets_attribution, "zones": [*zones]}
+
+    def _fault_texts(self, _reader: Any, request: Request) -> Json:
+        """What fault codes say in words."""
+        codes = [each for each in request.query_params.get("codes", "").split(",") if each][:_MOST_CODES]
+        found: dict[str, Json] = {}
+        for code in codes:
+            spn, _, fmi = code.partition("/")
+            if not (spn.isdecimal() and fmi.isdecimal() and len(code) < 12):
+                raise Rejected("codes", f"must be SPN/FMI, several separated by commas, not {code!r:.20}")
+            found[code] = fault_text(int(spn), int(fmi))
+        return found
+
     def _alerts(self, reader: Any, request: Request) -> Json:
         """Those that go on, then the others, newest first; `next` is what `from` of the next page is."""
         first, most = _page(request)
@@ -244,7 +289,13 @@ class Api:
             found = await run_in_threadpool(self._sources.acknowledge, request.path_params["alert_id"], by, note)
         except Retryable as error:
             return refused(503, str(error))
+        except Misconfigured as error:  # such as a service that may only read
+            return refused(404, str(error))
         return Response(status_code=204) if found else refused(404, "no such alert is kept")
+
+
+def _lists(rings: Sequence[Ring]) -> list[Json]:
+    return [[[longitude, latitude] for longitude, latitude in ring] for ring in rings]
 
 
 def _page(request: Request) -> tuple[int, int]:

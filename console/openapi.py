@@ -71,6 +71,19 @@ _ALERT = _object(
     samples=_all({"type": "array", "prefixItems": [_TIME, _TEXT]}),
     acknowledged=_maybe(_object(at=_TIME, by=_TEXT, note=_TEXT)),
 )
+_STOP = _object(
+    _open=True,
+    stop_no=_COUNT,
+    order_id=_TEXT,
+    latitude=_NUMBER,
+    longitude=_NUMBER,
+    arrive_at=_TIME,
+    leave_at=_TIME,
+    state=_maybe(_TEXT),
+    done_at=_maybe(_TIME),
+    late_min=_maybe(_NUMBER),
+)
+_ROUTE = _object(_open=True, truck_id=_TEXT, km=_NUMBER, stops=_all(_STOP))
 _COUNTS = _all({"type": "object"})
 _CHANGES = _object(cursor=_TEXT, whole={"type": "boolean"}, trucks=_all(_FLEET_ROW))
 
@@ -103,6 +116,34 @@ _GETS: dict[str, Path_] = {
         "The trucks that changed after a cursor",
         (("since", "The cursor of /fleet or of an earlier answer; all trucks without one", _TEXT),),
         _CHANGES,
+    ),
+    "/api/v1/map": (
+        "viewer",
+        "What maps show beside trucks: zones, and where streets come from",
+        (),
+        _object(
+            streets=_maybe(_TEXT),
+            attribution=_TEXT,
+            zones=_all(_object(id=_TEXT, name=_TEXT, speed_limit_kmh=_maybe(_NUMBER), rings=_all(_all(_all(_NUMBER))))),
+        ),
+    ),
+    "/api/v1/fault-texts": (
+        "viewer",
+        "What fault codes say in words",
+        (("codes", "SPN/FMI, several separated by commas", _TEXT),),
+        {"type": "object", "additionalProperties": _TEXT},
+    ),
+    "/api/v1/plans": (
+        "operator",
+        "The route plans that were saved, newest day and version first",
+        (),
+        _all(_object(plan_id=_TEXT, day=_TEXT, version=_COUNT, made_at=_TIME, in_force={"type": "boolean"})),
+    ),
+    "/api/v1/plans/{plan_id}": (
+        "operator",
+        "A route plan, or by its day the one in force, with what became of each stop",
+        (),
+        _object(_open=True, plan_id=_TEXT, day=_TEXT, version=_COUNT, depot={"type": "object"}, trucks=_all(_ROUTE)),
     ),
     "/api/v1/events": (
         "viewer",
@@ -215,7 +256,12 @@ _GETS: dict[str, Path_] = {
         "viewer",
         "Who asks",
         (),
-        _object(name=_TEXT, role={"enum": ["viewer", "operator"]}, can_sign_out={"type": "boolean"}),
+        _object(
+            name=_TEXT,
+            role={"enum": ["viewer", "operator"]},
+            can_sign_out={"type": "boolean"},
+            poll_seconds=_maybe(_NUMBER),
+        ),
     ),
 }
 _OTHERS = {"/api/v1/events": "text/event-stream", "/api/v1/trucks/{truck_id}/track": "application/gpx+xml"}

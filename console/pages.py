@@ -1,4 +1,5 @@
-"""The console's page and its static files, under a strict Content-Security-Policy: no foreign request is possible."""
+"""The console's page and its static files, under a strict Content-Security-Policy: no foreign request is possible, but
+for a map of streets where `[console] streets` names one."""
 
 import gzip
 import hashlib
@@ -17,11 +18,10 @@ PATHS = ("/", "/fleet", "/truck/{truck_id}", "/shop", "/orders", "/pipeline", "/
 _WORTH_PACKING = 2_000
 _POLICY = (
     "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self';"
-    " frame-ancestors 'none'"
+    " img-src 'self' data: blob:{foreign}; connect-src 'self'{foreign}; object-src 'none'; base-uri 'none';"
+    " form-action 'self'; frame-ancestors 'none'"
 )
 _HEADERS = {
-    "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -53,8 +53,11 @@ def routes(access: ConsoleAccess) -> list[Route]:
     packed = {name: gzip.compress(content, 6) for name, content in contents.items() if len(content) > _WORTH_PACKING}
     etags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, content in contents.items()}
 
+    foreign = "".join(f" {origin}" for origin in access.settings.foreign_origins)
+    kept = {**_HEADERS, "content-security-policy": _POLICY.format(foreign=foreign)}
+
     def _file(request: Request, name: str) -> Response:
-        headers = {**_HEADERS, "etag": etags[name], "cache-control": "no-cache", "vary": "accept-encoding"}
+        headers = {**kept, "etag": etags[name], "cache-control": "no-cache", "vary": "accept-encoding"}
         if request.headers.get("if-none-match") == etags[name]:
             return Response(status_code=304, headers=headers)
         media_type = _TYPES[Path(name).suffix]

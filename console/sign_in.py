@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from console.access import COOKIE, OWN_HEADER, ConsoleAccess, Visitor, refused
 from contract import password_file
-from contract.codec import dump, parse
+from contract.codec import Json, dump, parse
 from contract.errors import Rejected
 
 _MOST_BYTES = 4_096
@@ -59,7 +59,8 @@ def routes(access: ConsoleAccess) -> list[Route]:
 
     async def me(request: Request) -> Response:
         identity: Visitor = request.state.identity
-        said = {"name": identity.name, "role": identity.role, "can_sign_out": not identity.is_local}
+        said: dict[str, Json] = {"name": identity.name, "role": identity.role, "can_sign_out": not identity.is_local}
+        said["poll_seconds"] = access.settings.poll_seconds
         return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
 
     return [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -13,6 +14,7 @@ from collector import queries
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_store
 from commerce.queries import Database, order_list
+from commerce.routes.plans import Plans
 from console import metrics, pages, run_reports, sign_in, truck_tables
 from console.access import ConsoleAccess
 from console.api import Api, ConsoleSources
@@ -20,6 +22,7 @@ from console.metrics import Metrics
 from console.settings import ConsoleSettings
 from contract import machine_clock
 from contract.codec import Json
+from contract.fleet import read_zones
 from contract.http_access import HttpSettings
 from warehouse.settings import WarehouseSettings
 
@@ -34,6 +37,7 @@ def console_doors(  # noqa: PLR0913 - each room's settings
     http: HttpSettings,
     warehouse: WarehouseSettings,
     *,
+    zones: Path,
     health: Callable[[], Mapping[str, Json]],
 ) -> list[BaseRoute]:
     """The routes of the console.
@@ -44,10 +48,12 @@ def console_doors(  # noqa: PLR0913 - each room's settings
         settings: who may see it from elsewhere.
         http: which proxies are trusted.
         warehouse: where the marts are.
+        zones: the file of the zones, which is read when a page asks.
         health: figures of the running service.
     """
     access = ConsoleAccess(settings, http.networks)
     open_reader = queries.limited_readers(collector.store_url, at_once=_READERS_AT_ONCE, seconds=_READ_SECONDS)
+    plans = Plans(database)
     grace_ms = int(collector.resend_after * 1000)
 
     def orders(most: int) -> list[dict[str, Any]]:
@@ -69,6 +75,9 @@ def console_doors(  # noqa: PLR0913 - each room's settings
         health=health,
         grace_ms=grace_ms,
         truck_table=lambda *asked: truck_tables.rows(*asked, data_dir=collector.data_dir, settings=warehouse),
+        zones=lambda: read_zones(zones),
+        plans=plans.all,
+        plan=plans.compared,
     )
     api = Api(sources, access)
     measured = Metrics(

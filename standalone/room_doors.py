@@ -60,7 +60,15 @@ class Rooms:
         stack.callback(database.close)
         return [
             *commerce_doors(database, self.collector, self.commerce, self.http, self.money),
-            *console_doors(database, self.collector, self.console, self.http, self.warehouse, health=health),
+            *console_doors(
+                database,
+                self.collector,
+                self.console,
+                self.http,
+                self.warehouse,
+                zones=zones_file(self.fleet, self.collector.data_dir),
+                health=health,
+            ),
         ]
 
     def companions(self, writer: Writer) -> Sequence[Loop]:

@@ -53,6 +53,8 @@ def _scope(event: dict[str, Any]) -> dict[str, Any]:
         (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in (event.get("headers") or {}).items()
     ]
+    if (cookies := event.get("cookies")) and not any(name == b"cookie" for name, _ in headers):
+        headers.append((b"cookie", "; ".join(cookies).encode("latin-1", "replace")))
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -71,6 +73,8 @@ def _scope(event: dict[str, Any]) -> dict[str, Any]:
 
 def _response(head: dict[str, Any], body: bytes) -> dict[str, Any]:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head["headers"]}
-    plain = headers.get("content-type", "").split(";")[0] in ("application/json", "text/javascript", "text/plain")
+    media_type = headers.get("content-type", "").split(";")[0]
+    is_packed = "content-encoding" in headers
+    plain = not is_packed and media_type in ("application/json", "text/javascript", "text/plain")
     text = body.decode("utf-8") if plain else base64.b64encode(body).decode("ascii")
     return {"statusCode": head["status"], "headers": headers, "body": text, "isBase64Encoded": not plain}

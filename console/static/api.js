@@ -14,7 +14,7 @@ export async function get(path) {
   if (answer.status === 401 && location.pathname !== "/sign-in") location.assign("/sign-in");
   if (answer.status === 304) return before.document;
   const document = await answer.json();
-  if (!answer.ok) throw new Error(document.error || `HTTP ${answer.status}`);
+  if (!answer.ok) throw Object.assign(new Error(document.error || `HTTP ${answer.status}`), { status: answer.status });
   const etag = answer.headers.get("ETag");
   if (etag) {
     if (known.size > 200) known.clear();

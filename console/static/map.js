@@ -1,10 +1,14 @@
+import { get } from "./api.js";
+import { number } from "./format.js";
 import maplibre from "./maplibre.js";
+import { inUnit, unitOf } from "./units.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const loaded = new WeakSet();
 const STATES = ["moving", "idle", "stopped", "silent"];
 
-// A map of land, borders and the larger cities, all from this machine.
+// A map of land, borders and the larger cities, all from this machine; of streets where a setting names their source.
+// Zones are drawn on each, a plan where a page has one.
 export function openMap(container, onTruck) {
   const map = new maplibre.Map({
     container,
@@ -13,6 +17,8 @@ export function openMap(container, onTruck) {
       sources: {
         land: { type: "geojson", data: "/static/basemap/land.geojson", attribution: "Natural Earth · GeoNames" },
         borders: { type: "geojson", data: "/static/basemap/borders.geojson" },
+        zones: { type: "geojson", data: empty() },
+        plan: { type: "geojson", data: empty() },
         trail: { type: "geojson", data: empty() },
         trucks: { type: "geojson", data: empty(), promoteId: "truck_id" },
       },
@@ -20,6 +26,9 @@ export function openMap(container, onTruck) {
         { id: "sea", type: "background", paint: { "background-color": css("--sea") } },
         { id: "land", type: "fill", source: "land", paint: { "fill-color": css("--land") } },
         { id: "borders", type: "line", source: "borders", paint: { "line-color": css("--border"), "line-width": 1 } },
+        { id: "zones", type: "fill", source: "zones", paint: { "fill-color": css("--accent"), "fill-opacity": 0.12 } },
+        { id: "zone-edges", type: "line", source: "zones", paint: { "line-color": css("--accent"), "line-width": 1.5, "line-dasharray": [3, 2] } },
+        { id: "plan", type: "line", source: "plan", paint: { "line-color": css("--idle"), "line-width": 2, "line-dasharray": [2, 2] } },
         { id: "trail", type: "line", source: "trail", paint: { "line-color": css("--accent"), "line-width": 3 } },
         { id: "care", type: "circle", source: "trucks", filter: ["get", "care"], paint: { "circle-radius": 13, "circle-color": "transparent", "circle-stroke-color": css("--care"), "circle-stroke-width": 2.5 } },
         { id: "trucks", type: "circle", source: "trucks", paint: {
@@ -38,7 +47,10 @@ export function openMap(container, onTruck) {
   map.on("click", "trucks", (event) => onTruck && onTruck(event.features[0].properties.truck_id));
   map.on("mouseenter", "trucks", () => (map.getCanvas().style.cursor = "pointer"));
   map.on("mouseleave", "trucks", () => (map.getCanvas().style.cursor = ""));
-  nameCities(map);
+  get("/map").then((known) => whenLoaded(map, () => {
+    drawZones(map, known.zones);
+    return known.streets ? drawStreets(map, known) : nameCities(map);
+  })).catch(() => nameCities(map)); // a map without them is better than none
   return map;
 }
 
@@ -67,12 +79,71 @@ export function whenLoaded(map, act) {
   else map.once("load", act);
 }
 
+function drawZones(map, zones) {
+  map.getSource("zones").setData({ type: "FeatureCollection", features: zones.map((zone) => ({ type: "Feature", properties: {}, geometry: { type: "MultiPolygon", coordinates: polygons(zone.rings) } })) });
+  for (const zone of zones) {
+    const [longitude, latitude] = zone.rings[0].reduce((top, corner) => (corner[1] > top[1] ? corner : top));
+    const limit = zone.speed_limit_kmh === null ? "" : `, ${number(inUnit("speed", zone.speed_limit_kmh))} ${unitOf("speed")}`;
+    label(map, `${zone.name}${limit}`, [longitude, latitude], "place zone", "bottom");
+  }
+}
+
+// A ring within another one is a hole in it.
+function polygons(rings) {
+  const found = [];
+  for (const ring of rings) {
+    const around = found.find(([outer]) => inside(outer, ring[0]));
+    if (around) around.push(ring);
+    else found.push([ring]);
+  }
+  return found;
+}
+
+function inside(ring, [x, y]) {
+  return ring.slice(1).reduce((is, [toX, toY], index) => {
+    const [fromX, fromY] = ring[index];
+    return (fromY <= y) !== (toY <= y) && x < ((toX - fromX) * (y - fromY)) / (toY - fromY) + fromX ? !is : is;
+  }, false);
+}
+
+// Below what is ours and above the land: raster tiles, or all layers of a style.
+async function drawStreets(map, { streets, attribution }) {
+  if (streets.includes("{z}")) {
+    map.addSource("streets", { type: "raster", tiles: [streets], tileSize: 256, attribution });
+    map.addLayer({ id: "streets", type: "raster", source: "streets" }, "zones");
+    return;
+  }
+  const style = await (await fetch(streets)).json();
+  if (style.glyphs) map.setGlyphs(style.glyphs);
+  if (typeof style.sprite === "string") map.setSprite(style.sprite);
+  for (const [name, source] of Object.entries(style.sources)) map.addSource(`streets ${name}`, attribution ? { ...source, attribution } : source);
+  for (const layer of style.layers) map.addLayer({ ...layer, id: `streets ${layer.id}`, ...(layer.source ? { source: `streets ${layer.source}` } : {}) }, "zones");
+}
+
+function label(map, text, place, kind, anchor = "center") {
+  const element = document.createElement("div");
+  element.className = kind;
+  element.textContent = text;
+  element.setAttribute("aria-hidden", "true");
+  return new maplibre.Marker({ element, anchor }).setLngLat(place).addTo(map);
+}
+
+// A truck's stops in the order of its plan, with lines that know no streets; what came of each shows in its colour.
+export function drawPlan(map, depot, stops, marks) {
+  for (const mark of marks.splice(0)) mark.remove();
+  const place = (each) => [each.longitude, each.latitude];
+  const line = stops.length ? [depot, ...stops, depot].map(place) : [];
+  map.getSource("plan").setData({ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: line } });
+  for (const stop of stops) marks.push(label(map, String(stop.stop_no), place(stop), `stop ${stop.done_at ? (stop.state === "delivered" ? "done" : "undone") : ""}`));
+  return line;
+}
+
 // The larger cities in view, as plain labels that no other label covers.
 async function nameCities(map) {
   const cities = await (await fetch("/static/basemap/cities.json")).json();
   let labels = [];
   const draw = () => {
-    for (const label of labels) label.remove();
+    for (const shown of labels) shown.remove();
     labels = [];
     const bounds = map.getBounds();
     const taken = [];
@@ -82,11 +153,7 @@ async function nameCities(map) {
       const spot = map.project([longitude, latitude]);
       if (taken.some((other) => Math.abs(other.x - spot.x) < 96 && Math.abs(other.y - spot.y) < 22)) continue;
       taken.push(spot);
-      const element = document.createElement("div");
-      element.className = "place";
-      element.textContent = name;
-      element.setAttribute("aria-hidden", "true");
-      labels.push(new maplibre.Marker({ element, anchor: "center" }).setLngLat([longitude, latitude]).addTo(map));
+      labels.push(label(map, name, [longitude, latitude], "place"));
     }
   };
   map.on("moveend", draw);

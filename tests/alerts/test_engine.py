@@ -64,8 +64,8 @@ def test_each_fault_code_is_an_alert_of_its_own() -> None:
     ]
     found = evaluate([RULES["fault_code"]], {"T1": samples}, now=at(3))
     assert [(alert.evidence, alert.start, alert.end) for alert in found] == [
-        ("fault 100/1", at(0), at(3)),
-        ("fault 110/0", at(1), None),
+        ("fault 100/1, engine oil pressure: far too low", at(0), at(3)),
+        ("fault 110/0, engine coolant temperature: far too high", at(1), None),
     ]
 
 

@@ -21,6 +21,7 @@ from console.access import ConsoleAccess
 from console.api import Api, ConsoleSources
 from console.metrics import Metrics
 from console.settings import ConsoleSettings
+from contract.fleet import read_zones
 from contract.http_access import Network
 from tests.collector.stores_on_disk import Collector
 from tests.console.records import BRAKES, SCRIPT, placed
@@ -41,8 +42,8 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 
 
 @contextmanager
-def serving(folder: Path, settings: ConsoleSettings, trusted: tuple[Network, ...] = ()) -> Iterator[str]:
-    """The console of a folder's store, on a free port."""
+def serving(folder: Path, settings: ConsoleSettings, trusted: tuple[Network, ...] = (), **more: Any) -> Iterator[str]:
+    """The console of a folder's store and zones, on a free port; more: of ConsoleSources."""
     open_reader = queries.limited_readers(f"sqlite:///{folder}/milepost.db", at_once=4, seconds=10)
     access = ConsoleAccess(settings, trusted)
     acknowledged: list[tuple[str, str, str]] = []
@@ -54,6 +55,8 @@ def serving(folder: Path, settings: ConsoleSettings, trusted: tuple[Network, ...
         health=lambda: {"queued": 0},
         grace_ms=10_000,
         truck_table=lambda *asked: truck_tables.rows(*asked, data_dir=folder),
+        zones=lambda: read_zones(folder / "zones.geojson"),
+        **more,
     )
     api = Api(sources, access)
     measured = Metrics(

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from console.settings import ConsoleSettings
-from contract.password_file import put_user
+from console.signed_sessions import SignedSessions
+from contract.password_file import put_user, read_users
 from tests.collector.stores_on_disk import Collector
 from tests.console.conftest import serving
 
@@ -177,3 +178,21 @@ def test_a_viewers_pages_show_the_present_and_say_what_is_for_operators(url: str
         page.get_by_role("heading", name="Completeness").wait_for(timeout=60_000)
         browser.close()
     assert [each for each in complaints if "Cross-Origin-Opener-Policy" not in each] == []  # plain HTTP here
+
+
+def test_a_signed_session_ends_with_its_time_the_password_and_the_user(tmp_path: Path) -> None:
+    """Any process that has secret and file knows it; none of its parts can be changed."""
+    users = tmp_path / "users"
+    put_user(users, "ada-first", "operator", "a password")
+    ada = read_users(users)["ada-first"]
+    token = SignedSessions(1, "secret", users).begin(ada)
+    assert SignedSessions(1, "secret", users).find(token) == ("ada-first", "operator")
+    name, until, signature = token.split(".")
+    for forged in (f"{name}.{int(until) + 1}.{signature}", f"{name}.{until}.", "..", "", f"{name}.{until}.é"):
+        assert SignedSessions(1, "secret", users).find(forged) is None
+    assert SignedSessions(1, "another", users).find(token) is None
+    assert SignedSessions(1, "secret", users).find(SignedSessions(-1, "secret", users).begin(ada)) is None
+    put_user(users, "ada-first", "operator", "another password")
+    assert SignedSessions(1, "secret", users).find(token) is None
+    users.write_text("")
+    assert SignedSessions(1, "secret", users).find(token) is None

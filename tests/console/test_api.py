@@ -26,6 +26,9 @@ def test_every_answer_fits_the_document_and_no_route_is_missing_in_it(url: str) 
         content = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         if schema := content.get("application/json", {}).get("schema"):
             answer = httpx.get(url + path.replace("{truck_id}", "T2").replace("{session_id}", "s"), timeout=60)
+            if path == "/api/v1/plans/{plan_id}":  # tests/console/test_maps.py has one
+                assert answer.status_code == 404
+                continue
             if path.endswith(
                 ("/trips", "/stops", "/fuel")
             ):  # tests/console/test_downloads.py has them with a warehouse

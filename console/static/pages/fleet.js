@@ -14,7 +14,9 @@ export async function fleet(page) {
   const query = new URLSearchParams(location.search);
   const early = query.get("at") ? Promise.resolve() : get("/fleet");
   early.catch(() => {}); // told where it is waited for
-  const mayPast = (await me()).role === "operator"; // where trucks were is for operators
+  const who = await me();
+  const mayPast = who.role === "operator"; // where trucks were is for operators
+  const everyMs = who.poll_seconds ? who.poll_seconds * 1000 : REFRESH_MS;
   let at = mayPast ? query.get("at") : null, knownThen = Boolean(query.get("known_at"));
   const first = query.get("at") && !at ? get("/fleet") : early;
   first.catch(() => {});
@@ -107,11 +109,11 @@ export async function fleet(page) {
       }
       if (!cursor) take({ whole: true, ...(await (attempts++ ? get("/fleet") : first)) });
       else take(await get(`/changes?since=${cursor}`));
-      if (!stream && !stopped) listen();
+      if (!stream && !stopped && !who.poll_seconds) listen();
     } catch (error) {
       counts.textContent = error.message;
     }
-    if (!stopped && !at && !stream) timer = setTimeout(refresh, REFRESH_MS);
+    if (!stopped && !at && !stream) timer = setTimeout(refresh, everyMs);
   }
 
   function listen() {

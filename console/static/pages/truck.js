@@ -29,7 +29,12 @@ const GAP_S = 180; // more than three missing samples: a gap is drawn as a gap
 export async function truck(page, truckId) {
   const name = encodeURIComponent(truckId);
   const asked = new URLSearchParams(location.search);
-  const [known, who] = await Promise.all([get(`/trucks/${name}`), me()]);
+  const [known, who] = await Promise.all([get(`/trucks/${name}`).catch((error) => error), me()]);
+  if (known instanceof Error) {
+    if (known.status !== 404) throw known;
+    page.replaceChildren(nothingYet(truckId));
+    return () => {};
+  }
   const mayPast = who.role === "operator"; // where a truck was is for operators: others see it as it is
   const instant = (text) => (text && mayPast ? new Date(text).toISOString() : null); // in any zone and form
   const at = instant(asked.get("at")) || known.latest.sampled_at;
@@ -45,6 +50,7 @@ export async function truck(page, truckId) {
   const sample = samples.at(-1) || known.latest;
   const health = sample.vehicle_health_and_maintenance;
   const faults = health.active_faults;
+  const said = faults?.length ? await get(`/fault-texts?codes=${faults.map((fault) => `${fault.spn}/${fault.fmi}`).join(",")}`) : {};
   const box = h("div", { class: "map" });
   const plots = h("div", { class: "plots" });
   page.replaceChildren(h("div", { class: "page" },
@@ -54,6 +60,10 @@ export async function truck(page, truckId) {
       tile(number(inUnit("distance", sample.odometer_reading)), `${unitOf("distance")} driven`), tile(number(inUnit("temperature", sample.engine_diagnostics.engine_temperature)), `engine, ${unitOf("temperature")}`),
       tile(health.brake_status || "–", "brakes", /need|worn|service|replace/i.test(health.brake_status || "")),
       tile(faults === null ? "unknown" : faults.length, "active faults", faults && faults.length)),
+    faults?.length ? h("section", { class: "card" }, h("h2", {}, "Active faults"), table([
+      { name: "code", cell: (fault) => `${fault.spn}/${fault.fmi}` }, { name: "in words", cell: (fault) => said[`${fault.spn}/${fault.fmi}`] },
+      { name: "times", number: true, cell: (fault) => number(fault.count) }, { name: "controller", number: true, cell: (fault) => number(fault.source) },
+    ], faults, "None.")) : null,
     h("section", { class: "card mapbox", style: "height:380px;padding:0" }, box, mayPast ? travel(goTo, asked.get("at") && at, Boolean(knownAt)) : null),
     mayPast ? h("section", { class: "card" }, h("h2", {}, "Signals, six hours before ", time(at)),
       late ? h("p", { class: "quiet" }, `${number(late)} of ${number(samples.length)} samples came over five minutes late: hollow points.`) : null, plots, files(`/trucks/${name}/track?from=${from}&to=${at}`, ["gpx", "kml", "csv", "xlsx"]))
@@ -89,6 +99,16 @@ export async function truck(page, truckId) {
   plots.append(...places);
   const drawn = shown.map(([, read], index) => plot(places[index], samples, read));
   return () => { map.remove(); for (const each of drawn) each && each.destroy(); };
+}
+
+// What to do where nothing came of a truck: it is new, or it is called otherwise.
+function nothingYet(truckId) {
+  return h("div", { class: "page" }, h("h1", {}, truckId), h("section", { class: "card" },
+    h("p", {}, "No sample of this truck has come yet."),
+    h("ul", {}, h("li", {}, "Is it called so? ", h("a", { href: "/" }, "All trucks"), " have come under the names that they send."),
+      h("li", {}, "Is it new? ", h("code", {}, `milepost provision truck add ${truckId.slice(0, 40)}`), " lets it in; its gateway then enrols and starts (docs/agent.md), and ", h("code", {}, "milepost agent doctor"), " on it says what is missing."),
+      h("li", {}, "Was it refused? ", h("a", { href: "/pipeline" }, "Pipeline"), " lists what doors refused, and why."),
+      h("li", {}, "Only looking? ", h("code", {}, "milepost up --trucks 5"), " starts simulated ones."))));
 }
 
 // A mart's rows of this truck, asked for when somebody opens them: there may be no warehouse.
