@@ -83,7 +83,14 @@ class Rule(BaseModel):
         return self._areas
 
     def over(self, zones: Sequence[Zone]) -> "Rule":
-        """The same rule, watching those of an installation's zones that it is about."""
+        """The same rule, watching those of an installation's zones that it is about.
+
+        Args:
+            zones: of the installation.
+
+        Returns:
+            A copy; of a rule that watches no zones one that does not look at them.
+        """
         watching = self.model_copy()
         watching._areas = tuple(each for each in zones if not self.zones or each.id in self.zones)
         return watching
