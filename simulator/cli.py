@@ -240,7 +240,11 @@ def _time(text: str | None, option: str = "--until") -> datetime | None:
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> tuple[SimulatorSettings, Path]:
+    """Also puts this process' trucks on the roads that are set."""
+    from simulator.routes import drive_on
+
     own = settings.load("simulator", SimulatorSettings, config)
+    drive_on(own.roads)
     return own, data_dir or settings.load("collector", DataFolder, config).data_dir
 
 

@@ -1,19 +1,22 @@
-"""The delivery tours that come with the simulator: where a truck drives, how fast it may, and where it stops.
+"""The tours that trucks drive: where each leads, how fast it may be driven, and where it stops.
 
-`routes.json` holds them, drawn by hand around one depot. All tours start and end there.
+They come from a file: a road network (GeoJSON, simulator.tours), or trips that were recorded (GPX or CSV,
+simulator.recorded_trips). `roads.geojson` is the one that comes with the simulator. All tours of a file of roads start
+and end at its depot; a recorded trip is driven there and back.
 """
 
 import json
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
-from math import cos, hypot, radians
 from pathlib import Path
-from typing import Any
 
-Point = tuple[float, float, float]
-"""Latitude and longitude in degrees, altitude in metres."""
+from contract.errors import Misconfigured
+from simulator import recorded_trips, tours
+from simulator.road_graph import Point, distance
+from simulator.tours import Section
 
+OWN = Path(__file__).with_name("roads.geojson")
 _PIECE_M = 1500.0  # each piece of a section has traffic of its own
 
 
@@ -56,28 +59,64 @@ class Route:
         return lat + (lat2 - lat) * share, lon + (lon2 - lon) * share, alt + (alt2 - alt) * share
 
 
+class _Chosen:
+    """The file whose tours this process drives: chosen once, at its door."""
+
+    file = OWN
+
+
+def drive_on(file: Path | None) -> None:
+    """Choose the roads or trips of this process, before the first truck is made.
+
+    Args:
+        file: `.geojson` or `.json`, `.gpx` or `.csv`; None: the simulator's own.
+
+    Raises:
+        Misconfigured: it cannot be read, or there is nothing to drive in it.
+    """
+    _Chosen.file = file or OWN
+    all_routes.cache_clear()
+    all_routes()
+
+
 @cache
 def all_routes() -> tuple[Route, ...]:
-    """Every tour of `routes.json`, read once."""
-    document = json.loads((Path(__file__).parent / "routes.json").read_text(encoding="utf-8"))
-    return tuple(_route(document["depot"], entry) for entry in document["routes"])
+    """Every tour of the chosen file, read once."""
+    return of_file(_Chosen.file)
 
 
-def _route(depot: list[float], entry: dict[str, Any]) -> Route:
-    points: list[Point] = [_point(depot)]
+def of_file(file: Path) -> tuple[Route, ...]:
+    """Every tour of a file. Raises as `drive_on` does."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"[simulator] roads = {str(file)!r}: cannot be read ({error})") from None
+    if file.suffix in (".gpx", ".csv"):
+        plans = recorded_trips.driven(text, file)
+    elif file.suffix in (".geojson", ".json"):
+        try:
+            plans = tours.planned(json.loads(text), str(file))
+        except json.JSONDecodeError as error:
+            raise Misconfigured(f"[simulator] roads = {str(file)!r}: is no JSON ({error})") from None
+    else:
+        raise Misconfigured(f"[simulator] roads = {str(file)!r}: give a .geojson of roads, or a .gpx or .csv of trips")
+    return tuple(_route(name, sections) for name, sections in plans)
+
+
+def _route(name: str, sections: tuple[Section, ...]) -> Route:
+    points: list[Point] = [sections[0].points[0]]
     metres = [0.0]
     pieces: list[Piece] = []
-    for section in entry["sections"]:
+    for section in sections:
         first = len(points) - 1
-        for raw in section["points"]:
-            point = _point(raw)
-            metres.append(metres[-1] + _distance(points[-1], point))
+        for point in section.points[1:]:
+            metres.append(metres[-1] + distance(points[-1], point))
             points.append(point)
         pieces.extend(_pieces(metres[first:], section))
-    return Route(entry["name"], tuple(points), tuple(metres), tuple(pieces))
+    return Route(name, tuple(points), tuple(metres), tuple(pieces))
 
 
-def _pieces(metres: list[float], section: dict[str, Any]) -> list[Piece]:
+def _pieces(metres: list[float], section: Section) -> list[Piece]:
     """Cut a section at its points into pieces of 1.5 km or more."""
     end = metres[-1]
     cuts = [metres[0]]
@@ -90,20 +129,9 @@ def _pieces(metres: list[float], section: dict[str, Any]) -> list[Piece]:
         Piece(
             start=cuts[i],
             length=cuts[i + 1] - cuts[i],
-            limit=float(section["limit"]),
-            tunnel=section.get("tunnel", False),
-            stop="stop" in section and i == last,
+            limit=section.limit,
+            tunnel=section.tunnel,
+            stop=section.stop and i == last,
         )
         for i in range(len(cuts) - 1)
     ]
-
-
-def _point(raw: list[float]) -> Point:
-    lat, lon, alt = raw
-    return lat, lon, alt
-
-
-def _distance(a: Point, b: Point) -> float:
-    north = (b[0] - a[0]) * 111_194.9
-    east = (b[1] - a[1]) * 111_194.9 * cos(radians((a[0] + b[0]) / 2))
-    return hypot(north, east)

@@ -14,7 +14,8 @@ class SimulatorSettings(RoomSettings):
     seed: another number is another fleet. interval: simulated seconds between two samples of a truck. rate: events a
     second and shopper. drain: wall seconds to send what is left at the end. hardships: whether trucks of fleet mode
     lose their network, power and clock on the road. odd_shoppers: the share of the shoppers that are crawlers, have a
-    wrong clock or come in bursts.
+    wrong clock or come in bursts. roads: what the trucks drive on: a road network (.geojson), or recorded trips (.gpx,
+    .csv); None: the simulator's own (docs/simulator.md).
     """
 
     seed: int = 1
@@ -23,6 +24,7 @@ class SimulatorSettings(RoomSettings):
     drain: Annotated[float, Field(ge=0, le=3600)] = 30.0
     hardships: bool = True
     odd_shoppers: Annotated[float, Field(ge=0, le=1)] = 0.0
+    roads: Path | None = None
 
 
 class DataFolder(BaseModel):

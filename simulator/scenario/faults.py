@@ -20,6 +20,7 @@ from simulator import sent_ledger
 from simulator.scenario.file import PlannedFault
 from simulator.scenario.installation import Installation
 from simulator.scenario.line import Faults, Line
+from simulator.scenario.network_namespace import NetworkNamespace
 
 _SLICE_S = 0.2
 _BACK_S = 30.0
@@ -35,7 +36,8 @@ class Stage:
     """Where faults happen.
 
     stop: ends a wait early. drive: starts the trucks again as they were started. renew: issues new certificates.
-    expire_at: when those of the trucks run out (time.monotonic). stream: between broker and collector.
+    expire_at: when those of the trucks run out (time.monotonic). stream: between broker and collector. network: the
+    trucks' own, where they have one.
     """
 
     installation: Installation
@@ -45,6 +47,7 @@ class Stage:
     renew: Callable[[], None]
     expire_at: float = 0.0
     stream: Line | None = None
+    network: NetworkNamespace | None = None
 
 
 def make(stage: Stage, fault: PlannedFault) -> str:
@@ -90,6 +93,31 @@ def _slow_line(stage: Stage, fault: PlannedFault) -> str:
     stage.stop.wait(fault.seconds)
     stage.line.faults = Faults()
     return f"{fault.delay_ms:g} ms later, {fault.bytes_per_second:g} bytes a second, {stage.line.done.cut} broken off"
+
+
+def _narrow_link(stage: Stage, fault: PlannedFault) -> str:
+    network = _network(stage)
+    network.narrow(fault.bytes_per_second)
+    stage.stop.wait(fault.seconds)
+    dropped = network.dropped()
+    network.narrow(0)
+    if not dropped:
+        raise FaultMissing(f"{fault.bytes_per_second:g} bytes a second were enough: no packet was dropped")
+    return f"{fault.bytes_per_second:g} bytes a second for all, {dropped} packets dropped"
+
+
+def _link_down(stage: Stage, fault: PlannedFault) -> str:
+    network = _network(stage)
+    network.set_up(up=False)
+    stage.stop.wait(fault.seconds)
+    network.set_up(up=True)
+    return "the cable pulled out"
+
+
+def _network(stage: Stage) -> NetworkNamespace:
+    if stage.network is None:
+        raise FaultMissing("the trucks have no network of their own")
+    return stage.network
 
 
 def _disorder(stage: Stage, fault: PlannedFault) -> str:
@@ -197,4 +225,6 @@ _KINDS: dict[str, Callable[[Stage, PlannedFault], str]] = {
     "certificates_expired": _certificates_expired,
     "service_killed": _service_killed,
     "trucks_killed": _trucks_killed,
+    "narrow_link": _narrow_link,
+    "link_down": _link_down,
 }

@@ -15,8 +15,11 @@ _Odds = Annotated[float, Field(ge=0, le=1)]
 
 Kind = Literal[
     "broker_killed", "partition", "outage", "slow_line", "slow_store", "throttled_stream", "disorder", "full_disk",
-    "certificates_expired", "service_killed", "trucks_killed",
+    "certificates_expired", "service_killed", "trucks_killed", "narrow_link", "link_down",
 ]  # fmt: skip
+
+ON_A_LINK = frozenset({"narrow_link", "link_down"})
+"""Kinds for which the trucks live in a network namespace."""
 
 
 class PlannedFault(BaseModel):
@@ -25,7 +28,7 @@ class PlannedFault(BaseModel):
     forget: (broker_killed) what the broker had on disk is gone too. delay_ms, bytes_per_second, cut: (slow_line) for
     each connection; cut is the odds for each piece of data that the connection breaks off. double, reorder: (disorder)
     odds for each message. busy: (slow_store) the share of the time during which another process holds the store.
-    bytes_per_second: (throttled_stream) between the doors and the stream.
+    bytes_per_second: (throttled_stream) between the doors and the stream; (narrow_link) for all trucks together.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +70,8 @@ class Scenario(BaseModel):
         kinds = {fault.kind for fault in self.faults}
         if self.tls and "disorder" in kinds:
             raise ValueError("faults: disorder needs tls = false: packets under TLS cannot be told apart")
+        if self.tls and kinds & ON_A_LINK:
+            raise ValueError("faults: narrow_link and link_down need tls = false: certificates name 127.0.0.1")
         if "certificates_expired" in kinds and not self.tls:
             raise ValueError("faults: certificates_expired needs tls = true")
         late = [fault.kind for fault in self.faults if fault.at + fault.seconds > self.seconds]

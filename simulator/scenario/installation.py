@@ -141,11 +141,20 @@ class Installation:
         _wait_for(port)
         return port
 
-    def drive(self, count: int, *options: str, broker: str | None = None, environment: Mapping[str, str] = {}) -> None:
-        """Start the trucks: `simulate trucks --count N` against this broker or another address."""
+    def drive(
+        self,
+        count: int,
+        *options: str,
+        broker: str | None = None,
+        environment: Mapping[str, str] = {},
+        through: Sequence[str] = (),
+    ) -> None:
+        """Start the trucks: `simulate trucks --count N` against this broker or another address. through: comes before
+        the command, such as that which enters a network namespace."""
         named = [] if self.identities is None else ["--identities", str(self.identities)]
         where = ["--broker", broker or self.broker, "--data-dir", str(self.ledger), *named]
-        self._spawn("trucks", "simulate", "trucks", "--count", str(count), "--json", *where, *options, **environment)
+        arguments = ["simulate", "trucks", "--count", str(count), "--json", *where, *options]
+        self._spawn("trucks", *arguments, through=through, **environment)
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a process that runs: `up`, `mosquitto` or `trucks`."""
@@ -185,10 +194,12 @@ class Installation:
         if done.returncode:
             raise MilepostError(f"milepost {' '.join(arguments[:2])}: {done.stderr.strip()[-500:]}")
 
-    def _spawn(self, name: str, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
+    def _spawn(
+        self, name: str, *arguments: str, through: Sequence[str] = (), **environment: str
+    ) -> "subprocess.Popen[bytes]":
         with (self.folder / f"{name}.out").open("wb") as out, (self.folder / f"{name}.log").open("ab") as errors:
             self._running[name] = process = leashed_process.start(
-                [*_MILEPOST, *arguments], death_signal=signal.SIGKILL, stdout=out, stderr=errors,
+                [*through, *_MILEPOST, *arguments], death_signal=signal.SIGKILL, stdout=out, stderr=errors,
                 environment={**self._environment, **environment},
             )  # fmt: skip
         return process

@@ -1,8 +1,8 @@
 """The TCP line between trucks and broker, with the faults that lines have.
 
 A proxy on a free port of this machine. Bytes are held back, slowed, swallowed or cut off as it is told; MQTT packets of
-a line without TLS can also be doubled and put out of order. It stands in for tc's netem, which needs a kernel module
-that few test machines have; what it cannot do is lose a single TCP segment, which a kernel would send again anyway.
+a line without TLS can also be doubled and put out of order. What it cannot do is lose a single TCP segment: that is
+done by a link between two network namespaces (simulator.scenario.network_namespace).
 """
 
 import asyncio
@@ -51,10 +51,10 @@ class Done:
 
 class Line:
     """Use as a context; `faults` may be changed at any moment, from any thread. sealed: TLS goes over it, so that
-    packets cannot be told apart."""
+    packets cannot be told apart. at: the address of this machine on which it listens."""
 
-    def __init__(self, host: str, port: int, seed: int, *, sealed: bool) -> None:
-        self._target = (host, port)
+    def __init__(self, host: str, port: int, seed: int, *, sealed: bool, at: str = "127.0.0.1") -> None:
+        self._target, self.at = (host, port), at
         self._sealed = sealed
         self._dice = Random(seed)
         self.faults, self.done = Faults(), Done()
@@ -88,7 +88,7 @@ class Line:
         return future.result(30)
 
     async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=4096)
+        self._server = await asyncio.start_server(self._serve, self.at, self.port, backlog=4096)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _end(self) -> None:

@@ -20,9 +20,10 @@ from simulator import sent_ledger
 from simulator.run_record import RunRecord
 from simulator.scenario.balance import Balance, wait_until_whole
 from simulator.scenario.faults import Stage, make
-from simulator.scenario.file import PlannedFault, Scenario
+from simulator.scenario.file import ON_A_LINK, PlannedFault, Scenario
 from simulator.scenario.installation import Installation
 from simulator.scenario.line import Line
+from simulator.scenario.network_namespace import NetworkNamespace
 from simulator.scenario.observer import Observer, percentile
 from simulator.trucks import truck_ids
 
@@ -128,6 +129,7 @@ class ScenarioRun:
         self._scenario, self._installation, self._stop = scenario, installation, stop
         self._expire_at = 0.0
         self._until_ms = 0
+        self._network: NetworkNamespace | None = None
 
     def go(self, folder: Path) -> ScenarioOutcome:
         """Service, trucks, faults, balance; the record in `folder`. The service runs on. Raises as `play` does."""
@@ -136,9 +138,16 @@ class ScenarioRun:
             line, stream = self._start(stack)
             record = RunRecord(folder, title=scenario.title, **scenario.model_dump(exclude={"title", "faults"}))
             stack.callback(record.close)
-            broker = f"{'mqtts' if scenario.tls else 'mqtt'}://127.0.0.1:{line.port}"
+            broker = f"{'mqtts' if scenario.tls else 'mqtt'}://{line.at}:{line.port}"
             stage = Stage(
-                installation, line, self._stop, lambda: self._drive(broker), self._renew, self._expire_at, stream
+                installation,
+                line,
+                self._stop,
+                lambda: self._drive(broker),
+                self._renew,
+                self._expire_at,
+                stream,
+                self._network,
             )
             with Observer(record, installation, timed=scenario.speedup == 1) as observer:
                 stack.callback(installation.end, "trucks")  # also where it fails: the next run has the same names
@@ -173,7 +182,11 @@ class ScenarioRun:
         if "up" not in installation.pids():
             installation.start()
         port = int(installation.broker.rpartition(":")[2])
-        return stack.enter_context(Line("127.0.0.1", port, scenario.seed, sealed=scenario.tls)), None
+        at = "127.0.0.1"
+        if any(fault.kind in ON_A_LINK for fault in scenario.faults):
+            self._network = stack.enter_context(NetworkNamespace())
+            at = self._network.address
+        return stack.enter_context(Line("127.0.0.1", port, scenario.seed, sealed=scenario.tls, at=at)), None
 
     def _issue(self) -> None:
         names = truck_ids(self._scenario.trucks)
@@ -196,7 +209,8 @@ class ScenarioRun:
             "MILEPOST_SIMULATOR__INTERVAL": f"{scenario.interval:g}",
             "MILEPOST_SIMULATOR__SEED": str(scenario.seed),
         }
-        self._installation.drive(scenario.trucks, *options, broker=broker, environment=settings)
+        through = self._network.through if self._network else ()
+        self._installation.drive(scenario.trucks, *options, broker=broker, environment=settings, through=through)
 
     def _wait_until_connected(self) -> None:
         """Each truck once: where they drive through dead zones, there need be no moment at which all are connected."""

@@ -22,7 +22,7 @@ from simulator.scenario.installation import Installation
 from simulator.scenario.scenario_run import ENVIRONMENT, ScenarioOutcome, ScenarioRun, own_disk, play
 from simulator.scenario.store_watch import Held
 
-ALONE = ("certificates_expire", "real_agents", "throttled_stream")
+ALONE = ("certificates_expire", "lossy_link", "real_agents", "throttled_stream", "two_days_away")
 FIRST = "clock_jumps"
 """It lets simulated hours pass, which only a fleet that has no samples of today can do."""
 
@@ -103,6 +103,7 @@ def test_the_balance_sees_what_is_lost_doubled_and_invented() -> None:
         ('title = "x"\nseconds = 5\nfaults = [{kind = "partition", at = 4, seconds = 2}]', "ends after"),
         ('title = "x"\ntls = true\nfaults = [{kind = "disorder"}]', "tls = false"),
         ('title = "x"\nfaults = [{kind = "certificates_expired"}]', "tls = true"),
+        ('title = "x"\ntls = true\nfaults = [{kind = "link_down"}]', "certificates name 127.0.0.1"),
         ("title = ", "no TOML"),
     ],
 )

@@ -1,0 +1,84 @@
+"""The trucks' own network: its link loses packets and comes down, TCP brings everything all the same, and it ends with
+its user."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from contract.errors import MilepostError
+from simulator.scenario.network_namespace import NetworkNamespace
+
+SENDER = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60) as line:
+    line.sendall(b"x" * int(sys.argv[3]))
+"""
+LIMIT_S = 60.0
+
+
+@pytest.fixture
+def network() -> NetworkNamespace:
+    network = NetworkNamespace()
+    try:
+        with network:
+            pass
+    except MilepostError as error:
+        pytest.skip(str(error))
+    return network
+
+
+def send(network: NetworkNamespace, listener: socket.socket, size: int) -> "subprocess.Popen[bytes]":
+    address = (network.address, str(listener.getsockname()[1]))
+    return subprocess.Popen([*network.through, sys.executable, "-c", SENDER, *address, str(size)])
+
+
+def received(listener: socket.socket) -> int:
+    listener.settimeout(LIMIT_S)
+    with listener.accept()[0] as line:
+        line.settimeout(LIMIT_S)
+        return sum(len(data) for data in iter(lambda: line.recv(65_536), b""))
+
+
+def test_a_narrow_link_drops_packets_and_tcp_loses_nothing(network: NetworkNamespace) -> None:
+    with network, socket.create_server((network.address, 0)) as listener:
+        network.narrow(200_000)
+        with send(network, listener, 200_000):
+            assert received(listener) == 200_000
+        assert network.dropped() > 0
+        network.narrow(0)
+        assert network.dropped() == 0
+        with send(network, listener, 5_000_000):
+            assert received(listener) == 5_000_000
+
+
+def test_nothing_comes_through_while_the_cable_is_out(network: NetworkNamespace) -> None:
+    with network, socket.create_server((network.address, 0)) as listener:
+        network.set_up(up=False)
+        with send(network, listener, 1_000):
+            listener.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+            network.set_up(up=True)
+            assert received(listener) == 1_000
+
+
+def test_it_ends_with_the_process_that_made_it(network: NetworkNamespace) -> None:
+    code = (
+        "import sys, time; from simulator.scenario.network_namespace import NetworkNamespace\n"
+        "with NetworkNamespace() as network: print(network.through[2], flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        holder = int(user.stdout.readline())
+        link = Path(f"/sys/class/net/mp{holder}")
+        assert link.exists()
+        user.send_signal(signal.SIGKILL)
+    until = time.monotonic() + LIMIT_S
+    while link.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not link.exists()
