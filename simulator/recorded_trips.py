@@ -99,15 +99,15 @@ def _there_and_back(trip: list[Fix]) -> tuple[Section, ...]:
 
 
 def _sections(trip: list[Fix]) -> Iterator[Section]:
-    """One ends at a stop, and where it is long enough to have a pace of its own."""
-    begin, driving = 0, 0.0
+    """One ends at a stop, and where it is long enough to have a pace of its own: that of the driving in it."""
+    begin, seconds, metres = 0, 0.0, 0.0
     for at in range(1, len(trip)):
         (before, a), (now, b) = trip[at - 1], trip[at]
-        stands = now - before >= _STOP_S
-        driving += 0.0 if stands else now - before
+        stands, last = now - before >= _STOP_S, at == len(trip) - 1
+        if not stands:
+            seconds, metres = seconds + now - before, metres + distance(a, b)
         points = tuple(point for _, point in trip[begin : at + 1])
-        last = at == len(trip) - 1
-        if stands or last or length(points) >= _SECTION_M:
-            pace = length(points) / driving * 3.6 if driving else distance(a, b)
+        if stands or last or metres >= _SECTION_M:
+            pace = metres / seconds * 3.6 if seconds else _SLOWEST_KMH
             yield Section(points, min(TRUCK_KMH, max(_SLOWEST_KMH, pace)), tunnel=False, stop=stands or last)
-            begin, driving = at, 0.0
+            begin, seconds, metres = at, 0.0, 0.0
