@@ -213,18 +213,21 @@ class ScenarioRun:
         self._installation.drive(scenario.trucks, *options, broker=broker, environment=settings, through=through)
 
     def _wait_until_connected(self) -> None:
-        """Each truck once: where they drive through dead zones, there need be no moment at which all are connected."""
+        """Each truck once: where they drive through dead zones, there need be no moment at which all are connected, and
+        one that begins in one comes when it is through."""
         until = time.monotonic() + self._patience + _CONNECT_S
+        missing = self._scenario.trucks
         while not self._stop.wait(0.1):
             if self._scenario.mode == "full":
-                joined = sum(count > 0 for count in sent_ledger.sampled(self._installation.ledger).values())
-            else:
-                joined = sent_ledger.progress(self._installation.ledger).get("joined", 0)
-            if joined >= self._scenario.trucks:
+                begun = sum(count > 0 for count in sent_ledger.sampled(self._installation.ledger).values())
+                missing = self._scenario.trucks - begun
+            elif progress := sent_ledger.progress(self._installation.ledger):
+                missing = progress["joining"]
+            if missing <= 0:
                 return
             if time.monotonic() > until or "trucks" not in self._installation.pids():
                 raise MilepostError(
-                    f"{joined} of {self._scenario.trucks} trucks connected: see {self._installation.folder}"
+                    f"{missing} of {self._scenario.trucks} trucks did not connect: see {self._installation.folder}"
                 )
 
     def _faults(self, stage: Stage, record: RunRecord) -> list[str]:
