@@ -92,7 +92,14 @@ LAYOUTS = (DRIVEPLOTR, CSS_CAR)
 
 
 def layout_of(header_line: str) -> Layout | None:
-    """The known layout that a table's first line announces, or None."""
+    """The known layout that a table's first line announces.
+
+    Args:
+        header_line: with the names of the columns.
+
+    Returns:
+        One of LAYOUTS, or None.
+    """
     try:
         header = next(csv.reader([header_line]), [])
     except csv.Error:
@@ -101,7 +108,15 @@ def layout_of(header_line: str) -> Layout | None:
 
 
 def rows(lines: Iterable[str], layout: Layout) -> Iterator[tuple[float, Row]]:
-    """(Unix seconds, row) of every row that has a time; broken rows are passed over, another header ends it."""
+    """The rows of a table that have a time; broken ones are passed over, another header ends it.
+
+    Args:
+        lines: of the table, the header first.
+        layout: the header's.
+
+    Returns:
+        (Unix seconds, row), in the table's order.
+    """
     reader = csv.DictReader(lines, restval="")
     while True:
         try:
