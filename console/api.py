@@ -49,7 +49,7 @@ class ConsoleSources(NamedTuple):
     health: figures of the running service.
     grace_ms: how long a hole may be late.
     truck_table: a table of console.truck_tables, a truck and a period → its rows.
-    zones: of the installation.
+    zones: of the installation. vehicles: of the register, as they are now.
     plans: all that were saved, newest day and version first; plan: a plan_id or a day → that plan with what became of
     its stops, as commerce.routes.plans gives both.
     """
@@ -62,6 +62,7 @@ class ConsoleSources(NamedTuple):
     grace_ms: int
     truck_table: Callable[[str, str, str, str], list[dict[str, Any]]]
     zones: Callable[[], Sequence[Zone]] = tuple
+    vehicles: Callable[[], list[dict[str, Any]]] = list
     plans: Callable[[], list[dict[str, Any]]] = list
     plan: Callable[[str], dict[str, Any] | None] = lambda _: None
 
@@ -97,6 +98,7 @@ class Api:
         present: dict[str, Answer] = {
             "/changes": self._changes,
             "/map": self._map,
+            "/vehicles": self._vehicles,
             "/fault-texts": self._fault_texts,
             "/shop": self._shop,
             "/shop/period": self._shop_period,
@@ -251,6 +253,11 @@ class Api:
             for zone in self._sources.zones()
         ]
         return {"streets": settings.streets, "attribution": settings.streets_attribution, "zones": [*zones]}
+
+    def _vehicles(self, _reader: Any, _request: Request) -> Json:
+        """What trucks are called; who drives them is not told."""
+        names = ("truck_id", "plate", "name", "group")
+        return [{name: row.get(name) for name in names} for row in self._sources.vehicles()]
 
     def _fault_texts(self, _reader: Any, request: Request) -> Json:
         """What fault codes say in words."""

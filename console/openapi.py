@@ -127,6 +127,12 @@ _GETS: dict[str, Path_] = {
             zones=_all(_object(id=_TEXT, name=_TEXT, speed_limit_kmh=_maybe(_NUMBER), rings=_all(_all(_all(_NUMBER))))),
         ),
     ),
+    "/api/v1/vehicles": (
+        "viewer",
+        "The trucks that the register knows: how they are called, and their group",
+        (),
+        _all(_object(truck_id=_TEXT, plate=_maybe(_TEXT), name=_maybe(_TEXT), group=_maybe(_TEXT))),
+    ),
     "/api/v1/fault-texts": (
         "viewer",
         "What fault codes say in words",

@@ -14,6 +14,8 @@ from collector import queries
 from collector.settings import CollectorSettings
 from collector.stores.factory import open_store
 from commerce.queries import Database, order_list
+from commerce.registers.documents import KINDS
+from commerce.registers.register import Register
 from commerce.routes.plans import Plans
 from console import metrics, pages, run_reports, sign_in, truck_tables
 from console.access import ConsoleAccess
@@ -76,6 +78,7 @@ def console_doors(  # noqa: PLR0913 - each room's settings
         grace_ms=grace_ms,
         truck_table=lambda *asked: truck_tables.rows(*asked, data_dir=collector.data_dir, settings=warehouse),
         zones=lambda: read_zones(zones),
+        vehicles=Register(database, KINDS["vehicle"]).all_current,
         plans=plans.all,
         plan=plans.compared,
     )

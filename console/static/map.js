@@ -70,7 +70,9 @@ export function truckFeatures(rows) {
 export function fit(map, coordinates) {
   if (!coordinates.length) return;
   const bounds = coordinates.reduce((box, point) => box.extend(point), new maplibre.LngLatBounds(coordinates[0], coordinates[0]));
-  map.fitBounds(bounds, { padding: 70, maxZoom: 11, animate: false });
+  const box = map.getContainer(), controls = box.parentElement.querySelector(".travel"); // they cover its lower edge
+  const below = controls ? Math.min(box.clientHeight / 2, controls.offsetHeight + 60) : 60;
+  map.fitBounds(bounds, { padding: { top: 60, left: 60, right: 60, bottom: below }, maxZoom: 11, animate: false });
 }
 
 // The style is loaded once. `isStyleLoaded` is false again while a source takes new data, and "load" never comes twice.
@@ -120,12 +122,12 @@ async function drawStreets(map, { streets, attribution }) {
   for (const layer of style.layers) map.addLayer({ ...layer, id: `streets ${layer.id}`, ...(layer.source ? { source: `streets ${layer.source}` } : {}) }, "zones");
 }
 
-function label(map, text, place, kind, anchor = "center") {
+function label(map, text, place, kind, anchor = "center", offset = [0, 0]) {
   const element = document.createElement("div");
   element.className = kind;
   element.textContent = text;
   element.setAttribute("aria-hidden", "true");
-  return new maplibre.Marker({ element, anchor }).setLngLat(place).addTo(map);
+  return new maplibre.Marker({ element, anchor, offset }).setLngLat(place).addTo(map);
 }
 
 // A truck's stops in the order of its plan, with lines that know no streets; what came of each shows in its colour.
@@ -134,7 +136,11 @@ export function drawPlan(map, depot, stops, marks) {
   const place = (each) => [each.longitude, each.latitude];
   const line = stops.length ? [depot, ...stops, depot].map(place) : [];
   map.getSource("plan").setData({ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: line } });
-  for (const stop of stops) marks.push(label(map, String(stop.stop_no), place(stop), `stop ${stop.done_at ? (stop.state === "delivered" ? "done" : "undone") : ""}`));
+  const there = Map.groupBy ? Map.groupBy(stops, (stop) => `${place(stop)}`) : new Map(stops.map((stop) => [stop, [stop]]));
+  for (const some of there.values()) {
+    const came = some.every((stop) => stop.state === "delivered") ? "done" : some.some((stop) => stop.done_at && stop.state !== "delivered") ? "undone" : "";
+    marks.push(label(map, some.map((stop) => stop.stop_no).join(", "), place(some[0]), `stop ${came}`));
+  }
   return line;
 }
 
@@ -153,7 +159,7 @@ async function nameCities(map) {
       const spot = map.project([longitude, latitude]);
       if (taken.some((other) => Math.abs(other.x - spot.x) < 96 && Math.abs(other.y - spot.y) < 22)) continue;
       taken.push(spot);
-      labels.push(label(map, name, [longitude, latitude], "place"));
+      labels.push(label(map, name, [longitude, latitude], "place", "top", [0, 9])); // below a truck that stands there
     }
   };
   map.on("moveend", draw);

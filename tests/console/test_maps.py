@@ -13,6 +13,8 @@ import httpx
 import jsonschema
 import pytest
 
+from commerce.registers.documents import KINDS
+from commerce.registers.register import Register
 from commerce.routes.plans import Plans
 from commerce.storage.database import open_database
 from console import openapi
@@ -58,28 +60,28 @@ def plan_of_the_hour() -> dict[str, Any]:
 
 
 @pytest.fixture
-def plans(tmp_path: Path) -> Iterator[Plans]:
-    """A plan that is kept."""
+def shop(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A plan that is kept and a truck of the register, as ConsoleSources takes them."""
     database = open_database(f"sqlite:///{tmp_path / 'shop.db'}")
-    kept = Plans(database)
-    kept.save(plan_of_the_hour(), made_ms=RECEIVED_MS - 7_200_000)
-    yield kept
+    plans, vehicles = Plans(database), Register(database, KINDS["vehicle"])
+    plans.save(plan_of_the_hour(), made_ms=RECEIVED_MS - 7_200_000)
+    known = {"truck_id": "T1", "plate": "M-MP 1001", "group": "north", "driver_id": "driver-001"}
+    vehicles.put(KINDS["vehicle"].read(known), received_ms=RECEIVED_MS)
+    yield {"plans": plans.all, "plan": plans.compared, "vehicles": vehicles.all_current}
     database.close()
 
 
-def sources(plans: Plans) -> dict[str, Any]:
-    return {"plans": plans.all, "plan": plans.compared}
-
-
 @pytest.mark.usefixtures("collector")
-def test_zones_and_plans_are_told_and_plans_to_operators_alone(tmp_path: Path, plans: Plans) -> None:
+def test_zones_and_plans_are_told_and_plans_to_operators_alone(tmp_path: Path, shop: dict[str, Any]) -> None:
     (tmp_path / "zones.geojson").write_text(json.dumps(ZONES))
     key = "a-read-key-of-24-letters-or-more"
-    with serving(tmp_path, ConsoleSettings(read_keys={"board": key}), **sources(plans)) as url:
+    with serving(tmp_path, ConsoleSettings(read_keys={"board": key}), **shop) as url:
         viewer = {"authorization": f"Bearer {key}", "x-forwarded-for": "203.0.113.9"}
         known = httpx.get(f"{url}/api/v1/map", headers=viewer, timeout=60).json()
         assert (known["streets"], [zone["name"] for zone in known["zones"]]) == (None, ["Depot <b>"])
         assert known["zones"][0]["rings"] == [SQUARE]
+        vehicles = httpx.get(f"{url}/api/v1/vehicles", headers=viewer, timeout=60).json()
+        assert vehicles == [{"truck_id": "T1", "plate": "M-MP 1001", "name": None, "group": "north"}]
         [row] = httpx.get(f"{url}/api/v1/plans", timeout=60).json()
         answer = httpx.get(f"{url}/api/v1/plans/{row['day']}", timeout=60).json()
         operation = openapi.document()["paths"]["/api/v1/plans/{plan_id}"]["get"]
@@ -164,14 +166,14 @@ def tiles() -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: make test installs it")
 @pytest.mark.parametrize("path", ["/style.json", "/raster/{z}/{x}/{y}.png"])
 def test_streets_zones_plan_and_way_are_drawn(
-    path: str, collector: Collector, tmp_path: Path, plans: Plans, tiles: tuple[str, list[str]]
+    path: str, collector: Collector, tmp_path: Path, shop: dict[str, Any], tiles: tuple[str, list[str]]
 ) -> None:
     from playwright.sync_api import sync_playwright
 
     (tmp_path / "zones.geojson").write_text(json.dumps(ZONES))
     other, asked = tiles
     complaints: list[str] = []
-    with serving(tmp_path, ConsoleSettings(streets=other + path), **sources(plans)) as url, sync_playwright() as run:
+    with serving(tmp_path, ConsoleSettings(streets=other + path), **shop) as url, sync_playwright() as run:
         browser = run.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page()
         page.on("console", lambda message: complaints.append(message.text))
@@ -180,6 +182,10 @@ def test_streets_zones_plan_and_way_are_drawn(
         page.locator(".zone", has_text="Depot <b>, 30 km/h").wait_for(timeout=60_000)
         page.wait_for_timeout(3_000)
         assert any(each.endswith(".png") for each in asked)
+        page.get_by_label("Group").select_option("north")
+        page.get_by_text("1 trucks").wait_for(timeout=60_000)
+        page.get_by_label("Find a truck").fill("mp 1001")
+        page.get_by_role("link", name="T1 M-MP 1001").wait_for(timeout=60_000)
         page.goto(f"{url}/orders")
         page.get_by_text("Dashed: the order of stops").wait_for(timeout=60_000)
         page.locator(".stop", has_text="2").wait_for(timeout=60_000)

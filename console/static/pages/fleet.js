@@ -23,9 +23,11 @@ export async function fleet(page) {
   const list = h("ul");
   const counts = h("p", { class: "quiet", role: "status" });
   const search = h("input", { type: "search", placeholder: "Find a truck", "aria-label": "Find a truck", oninput: () => drawList() });
+  const groups = h("select", { "aria-label": "Group", hidden: true, onchange: () => draw() });
+  const called = new Map(); // truck_id → what the register calls it
   const box = h("div", { class: "map", role: "application", "aria-label": "Map of the fleet" });
   page.replaceChildren(h("div", { class: "fleet" },
-    h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, counts), list),
+    h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, groups, counts), list),
     h("div", { class: "mapbox" }, box, mayPast ? travel(goTo, at, knownThen) : null)));
   const items = new Map(); // truck_id → its line in the list
   let map = null, places = null; // the map, and the module that draws on it: after the list, since it takes a second
@@ -41,15 +43,15 @@ export async function fleet(page) {
 
   function drawCounts() {
     const tally = { moving: 0, idle: 0, stopped: 0, silent: 0 };
-    for (const row of rows) tally[row.state] += 1;
+    for (const row of shown()) tally[row.state] += 1;
     const of = (name) => tally[name];
-    counts.textContent = rows.length ? `${rows.length} trucks: ${of("moving")} moving, ${of("idle")} idle, ${of("stopped")} stopped, ${of("silent")} silent` : "";
+    counts.textContent = rows.length ? `${shown().length} trucks: ${of("moving")} moving, ${of("idle")} idle, ${of("stopped")} stopped, ${of("silent")} silent` : "";
   }
 
   function drawList() {
     listDue = performance.now() + LIST_MS;
     const words = search.value.trim().toLowerCase();
-    const found = rows.filter((row) => row.truck_id.toLowerCase().includes(words))
+    const found = shown().filter((row) => names(row).includes(words))
       .sort((a, b) => Boolean(b.attention) - Boolean(a.attention) || ORDER[a.state] - ORDER[b.state] || (a.truck_id < b.truck_id ? -1 : 1));
     const none = words ? "No truck has that name." : ["No trucks yet. Start some with ", h("code", {}, "milepost up --trucks 5"), "."];
     const nodes = found.length ? found.slice(0, 300).map(item) : [h("li", {}, h("p", { class: "empty", style: "padding:12px" }, none))];
@@ -63,13 +65,26 @@ export async function fleet(page) {
     if (!map) return;
     places.whenLoaded(map, () => {
       const source = map.getSource("trucks");
-      if (changed && fitted) source.updateData({ add: places.truckFeatures(changed).features, remove: changed.filter((row) => row.latitude === null).map((row) => row.truck_id) });
-      else source.setData(places.truckFeatures(rows));
+      if (changed && fitted) source.updateData({ add: places.truckFeatures(changed.filter(isShown)).features, remove: changed.filter((row) => row.latitude === null).map((row) => row.truck_id) });
+      else source.setData(places.truckFeatures(shown()));
       if (!fitted && rows.length) {
         places.fit(map, rows.filter((row) => row.latitude !== null).map((row) => [row.longitude, row.latitude]));
         fitted = true;
       }
     });
+  }
+
+  const isShown = (row) => !groups.value || called.get(row.truck_id)?.group === groups.value;
+  const shown = () => (groups.value ? rows.filter(isShown) : rows);
+  const names = (row) => [row.truck_id, called.get(row.truck_id)?.plate, called.get(row.truck_id)?.name].join(" ").toLowerCase();
+
+  // Plates, names and groups of the register: a truck that it does not know is shown all the same.
+  async function callThem() {
+    for (const each of await get("/vehicles")) called.set(each.truck_id, each);
+    const found = [...new Set([...called.values()].map((each) => each.group).filter(Boolean))].sort();
+    groups.replaceChildren(h("option", { value: "" }, "All groups"), ...found.map((name) => h("option", { value: name }, name)));
+    groups.hidden = !found.length;
+    if (!stopped) drawList();
   }
 
   function item(row) {
@@ -78,7 +93,7 @@ export async function fleet(page) {
     const node = items.get(row.truck_id) || h("li", {}, h("a", {}));
     items.set(row.truck_id, node);
     node.firstChild.setAttribute("href", `/truck/${encodeURIComponent(row.truck_id)}${at ? `?at=${at}${knownThen ? `&known_at=${at}` : ""}` : ""}`);
-    node.firstChild.replaceChildren(h("b", {}, row.truck_id), state(row),
+    node.firstChild.replaceChildren(h("b", {}, row.truck_id, called.get(row.truck_id)?.plate ? h("span", { class: "plate" }, ` ${called.get(row.truck_id).plate}`) : null), state(row),
       h("small", {}, row.attention ? h("span", { class: "care" }, `⚠ ${row.attention} · `) : null, late ? h("span", { class: "care" }, `${late} · `) : null,
         `${number(inUnit("speed", row.speed_kmh))} ${unitOf("speed")} · fuel ${number(row.fuel_level)} % · ${ago(row.sampled_at, moment)}`));
     return node;
@@ -147,6 +162,7 @@ export async function fleet(page) {
   }
 
   await refresh();
+  callThem().catch(() => {}); // without it trucks have their ids
   showMap();
   return () => { stopped = true; clearTimeout(timer); stream?.close(); map?.remove(); };
 }

@@ -67,7 +67,7 @@ async function showTours(tours, plans) {
     said.textContent = `Dashed: the order of stops as planned, ${number(route.km, 1)} km. Full line: the way that was driven${driven.length ? "" : " (nothing was received of it)"}. Filled: delivered.`;
     stops.replaceChildren(table([
       { name: "stop", number: true, cell: (row) => String(row.stop_no) }, { name: "order", cell: (row) => row.order_id }, { name: "planned", cell: (row) => time(row.arrive_at) },
-      { name: "done", cell: (row) => (row.done_at ? time(row.done_at) : "") }, { name: "late", number: true, cell: (row) => (row.late_min === null ? "" : `${number(row.late_min)} min`) },
+      { name: "done", cell: (row) => (row.done_at ? time(row.done_at) : "") }, { name: "against the plan", cell: (row) => (row.late_min === null ? "" : `${number(Math.abs(row.late_min))} min ${row.late_min < 0 ? "early" : "late"}`) },
       { name: "state", cell: (row) => row.state || "no such order" }, { name: "by", cell: (row) => (row.by && row.by !== route.truck_id ? h("span", { class: "care" }, row.by) : row.by) },
     ], route.stops, "This truck has no stop."));
   }

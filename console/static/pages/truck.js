@@ -47,6 +47,7 @@ export async function truck(page, truckId) {
   ]) : [[known.latest], null, null];
   const samples = knownAt ? all.filter((each) => each.received_at <= knownAt) : all;
   const late = samples.filter((each) => lateness(each.sampled_at, each.received_at)).length;
+  const marked = 2 * late <= samples.length; // marks on nearly all say nothing and hide the line
   const sample = samples.at(-1) || known.latest;
   const health = sample.vehicle_health_and_maintenance;
   const faults = health.active_faults;
@@ -66,7 +67,7 @@ export async function truck(page, truckId) {
     ], faults, "None.")) : null,
     h("section", { class: "card mapbox", style: "height:380px;padding:0" }, box, mayPast ? travel(goTo, asked.get("at") && at, Boolean(knownAt)) : null),
     mayPast ? h("section", { class: "card" }, h("h2", {}, "Signals, six hours before ", time(at)),
-      late ? h("p", { class: "quiet" }, `${number(late)} of ${number(samples.length)} samples came over five minutes late: hollow points.`) : null, plots, files(`/trucks/${name}/track?from=${from}&to=${at}`, ["gpx", "kml", "csv", "xlsx"]))
+      late ? h("p", { class: "quiet" }, `${number(late)} of ${number(samples.length)} samples came over five minutes late: ${marked ? "hollow points" : "most, so no point is marked"}.`) : null, plots, files(`/trucks/${name}/track?from=${from}&to=${at}`, ["gpx", "kml", "csv", "xlsx"]))
       : h("p", { class: "quiet" }, `You are signed in as a ${who.role}: where this truck was before, its signals, versions and trips are for operators.`),
     h("section", { class: "card" }, h("h2", {}, "Everything this sample says"), table([
       { name: "field", cell: ([field]) => field }, { name: "value", number: true, cell: ([field, value]) => valueOf(field, value) },
@@ -97,7 +98,7 @@ export async function truck(page, truckId) {
   const shown = signals();
   const places = shown.map(([title]) => h("div", { class: "plot" }, h("h3", {}, title)));
   plots.append(...places);
-  const drawn = shown.map(([, read], index) => plot(places[index], samples, read));
+  const drawn = shown.map(([, read], index) => plot(places[index], samples, read, marked));
   return () => { map.remove(); for (const each of drawn) each && each.destroy(); };
 }
 
@@ -166,14 +167,16 @@ function versionCard(versions, at, heading) {
     ], shown, "No versions by then.", holds));
 }
 
-function plot(place, samples, read) {
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+function plot(place, samples, read, marked) {
   const times = [], values = [], late = [];
   for (const sample of samples) {
     const second = new Date(sample.sampled_at) / 1000;
     if (times.length && second - times.at(-1) > GAP_S) { times.push(times.at(-1) + 1); values.push(null); late.push(null); }
     times.push(second);
     values.push(read(sample));
-    late.push(lateness(sample.sampled_at, sample.received_at) ? values.at(-1) : null);
+    late.push(marked && lateness(sample.sampled_at, sample.received_at) ? values.at(-1) : null);
   }
   if (!values.some((value) => value !== null)) { place.append(h("p", { class: "empty" }, "not measured")); return null; }
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -182,6 +185,6 @@ function plot(place, samples, read) {
     width: Math.max(200, place.clientWidth), height: 130, legend: { show: false }, cursor: { y: false },
     series: [{}, { stroke: css("--accent"), width: 1.6, spanGaps: false, points: { show: samples.length < 3 } },
       { stroke: css("--care"), width: 0, spanGaps: false, points: { show: true, size: 6, stroke: css("--care"), fill: css("--card") } }],
-    axes: [axis, { ...axis, size: 46 }],
+    axes: [{ ...axis, space: 70, values: (_, instants) => instants.map((second) => clock.format(new Date(second * 1000))) }, { ...axis, size: 46 }],
   }, [times, values, late], place);
 }
