@@ -20,13 +20,12 @@ from simulator.fleet.truck import FleetTruck
 from simulator.run_record import RunRecord
 from simulator.scenario.balance import wait_until_whole
 from simulator.scenario.installation import Installation
-from simulator.scenario.observer import Observer, percentile
+from simulator.scenario.observer import NEVER, Observer, percentile
 from simulator.trucks import truck_ids
 
 TRUCKS, BACKLOG = 500, 200
 INTERVAL_S = 60.0
 CONNECT_S, PATIENCE_S, SETTLE_S = 180.0, 7200.0, 600.0
-_NEVER = "9999"
 _SEED, _MADE_UP = 1, 500
 
 
@@ -72,7 +71,7 @@ def run(count: int, backlog: int, folder: Path) -> bool:
         )
         installation.start()
         record = RunRecord(folder, title=f"{count:,} trucks come back with {backlog:,} samples each", trucks=count)
-        with Observer(record, installation, live_from=_NEVER) as observer:
+        with Observer(record, installation, live_from=NEVER) as observer:
             began = time.monotonic()
             installation.drive(count, "--mode", "fleet", "--ramp", "10000", "--drain", "120")
             print(f"all connected after {_connected(installation, count):.1f} s", flush=True)

@@ -15,6 +15,9 @@ from simulator.run_record import RunRecord
 from simulator.scenario.installation import Installation
 from simulator.scenario.store_watch import StoreWatch
 
+NEVER = "9999"
+"""A `live_from` that is not known as yet."""
+
 _LOOK_S, _TICK_S = 0.05, 1.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
