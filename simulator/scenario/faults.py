@@ -83,9 +83,9 @@ def _outage(stage: Stage, fault: PlannedFault) -> str:
     stage.line.faults = Faults(closed=True)
     stage.line.cut_all()
     stage.stop.wait(fault.seconds)
-    before = stage.line.done.connections
+    waiting = sent_ledger.progress(stage.installation.ledger).get("pending", 0)
     stage.line.faults = Faults()
-    return f"all cut off, after {before} connections"
+    return f"all cut off, until {waiting:,} samples waited"
 
 
 def _slow_line(stage: Stage, fault: PlannedFault) -> str:

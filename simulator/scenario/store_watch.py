@@ -14,7 +14,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What a look found that the one before had not. latencies: of the live ones, seconds from sampling to the look."""
+    """What a look found that the one before had not. latencies: of the live ones whose clock was right, seconds from
+    sampling to the look."""
 
     count: int
     latencies: list[float]
@@ -32,7 +33,7 @@ class StoreWatch:
     def look(self) -> Arrivals:
         """The rows that have come since the last look. Rows become visible when they are committed: queryable."""
         rows = self._connection.execute(
-            "SELECT rowid, order_key FROM samples WHERE rowid > ? ORDER BY rowid", (self._seen,)
+            "SELECT rowid, order_key, estimated FROM samples WHERE rowid > ? ORDER BY rowid", (self._seen,)
         ).fetchall()
         if not rows:
             return Arrivals(0, [])
@@ -40,7 +41,11 @@ class StoreWatch:
         live = self.live_from
         return Arrivals(
             len(rows),
-            [now - datetime.fromisoformat(key[:24]).timestamp() for _, key in rows if key[:24] >= live],
+            [
+                now - datetime.fromisoformat(key[:24]).timestamp()
+                for _, key, estimated in rows
+                if key[:24] >= live and not estimated
+            ],
         )
 
     def close(self) -> None:
