@@ -13,7 +13,7 @@ class CatalogueItem(NamedTuple):
 
 
 class Device(NamedTuple):
-    """What a shopper holds in hand; user_agent is sent as the request's header."""
+    """What a shopper holds in hand. user_agent: of the request, with the name of a {platform} (simulator.people)."""
 
     device_type: str
     browser: str
@@ -88,28 +88,13 @@ _WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 _BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
 
 DEVICES: tuple[Device, ...] = (
-    Device("desktop", "Firefox", "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"),
-    Device("desktop", "Chrome", f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_BLINK} Chrome/142.0.0.0 Safari/537.36"),
-    Device(
-        "desktop", "Safari", f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {_WEBKIT} Version/18.6 Safari/605.1.15"
-    ),
-    Device(
-        "mobile",
-        "Safari",
-        f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) {_WEBKIT} Version/18.6 Mobile/15E148 Safari/604.1",
-    ),
-    Device("mobile", "Chrome", f"Mozilla/5.0 (Linux; Android 10; K) {_BLINK} Chrome/142.0.0.0 Mobile Safari/537.36"),
-    Device(
-        "tablet",
-        "Safari",
-        f"Mozilla/5.0 (iPad; CPU OS 18_6 like Mac OS X) {_WEBKIT} Version/18.6 Mobile/15E148 Safari/604.1",
-    ),
+    Device("desktop", "Firefox", "Mozilla/5.0 (X11; {linux}; rv:144.0) Gecko/20100101 Firefox/144.0"),
+    Device("desktop", "Chrome", f"Mozilla/5.0 ({{windows}}) {_BLINK} Chrome/142.0.0.0 Safari/537.36"),
+    Device("desktop", "Safari", f"Mozilla/5.0 ({{mac}}) {_WEBKIT} Version/18.6 Safari/605.1.15"),
+    Device("mobile", "Safari", f"Mozilla/5.0 ({{iphone}}) {_WEBKIT} Version/18.6 Mobile/15E148 Safari/604.1"),
+    Device("mobile", "Chrome", f"Mozilla/5.0 (Linux; {{android}}; K) {_BLINK} Chrome/142.0.0.0 Mobile Safari/537.36"),
+    Device("tablet", "Safari", f"Mozilla/5.0 ({{ipad}}) {_WEBKIT} Version/18.6 Mobile/15E148 Safari/604.1"),
 )
-
-LOCATIONS = (
-    "München, DE", "Augsburg, DE", "Berlin, DE", "Hamburg, DE", "Köln, DE", "Wien, AT", "Salzburg, AT", "Zürich, CH",
-    "Lyon, FR", "Utrecht, NL", "Praha, CZ", "Kraków, PL",
-)  # fmt: skip
 
 REFERRERS = (
     None,

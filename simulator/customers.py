@@ -11,7 +11,8 @@ from random import Random
 
 from contract import timestamps
 from contract.codec import Json
-from simulator.catalogue import ITEMS, LOCATIONS
+from simulator.catalogue import ITEMS
+from simulator.people import person
 from simulator.routes import all_routes
 from simulator.vehicle import TANK_L
 
@@ -19,8 +20,6 @@ CURRENCY = "EUR"
 SINCE = "2026-01-01T00:00:00.000Z"
 """From when the catalogue and the fleet hold: before any simulated moment."""
 
-_FIRST_NAMES = ("Anna", "Ben", "Clara", "David", "Eva", "Felix", "Greta", "Hugo", "Ida", "Jonas", "Klara", "Leo", "Mia")
-_LAST_NAMES = ("Bauer", "Fischer", "Huber", "Keller", "Lang", "Maier", "Novak", "Pichler", "Roth", "Schmid", "Wolf")
 _TIERS = ((8, "gold"), (3, "silver"), (0, "bronze"))  # orders from which a tier is reached
 _CAPACITY = 60
 
@@ -54,12 +53,12 @@ class ShopAccount:
 def account(number: int, seed: int) -> ShopAccount:
     """The account of a shopper by its number (from 1)."""
     dice = Random(f"{seed}:account:{number}")
-    first, last = dice.choice(_FIRST_NAMES), dice.choice(_LAST_NAMES)
+    known = person(number, seed)
     return ShopAccount(
         customer_id=f"customer-{number:03}",
-        name=f"{first} {last}",
-        email=f"{first}.{last}.{number}@mail.example".lower(),
-        country=dice.choice(LOCATIONS)[-2:],
+        name=known.name,
+        email=known.email,
+        country=known.country,
         birth_year=dice.randint(1950, 2006),
         marketing_consent=dice.random() < 0.6,
     )

@@ -13,8 +13,9 @@ from uuid import uuid4
 from contract import timestamps
 from contract.codec import Json
 from simulator import browsing, odd_shoppers
-from simulator.catalogue import CATEGORIES, DEVICES, LOCATIONS, REFERRERS, SEARCHES, CatalogueItem
+from simulator.catalogue import CATEGORIES, DEVICES, REFERRERS, SEARCHES, CatalogueItem
 from simulator.customers import CURRENCY, ShopAccount, account
+from simulator.people import person
 
 Event = dict[str, Json]
 
@@ -30,7 +31,7 @@ class Shopper:
         self._oddity = oddity
         self.clock_error = odd_shoppers.clock_error(number) if oddity == "wrong_clock" else timedelta()
         self._dice = Random(f"{seed}:shopper:{number}")
-        location = self._dice.choice(LOCATIONS)
+        location = person(number, seed).location
         self._browsers: list[Event] = [
             {"user_id": name, "device_type": device.device_type, "browser": device.browser, "location": location}
             for name in (f"shopper-{number:03}", f"shopper-{number:03}-b")[: self._dice.choice((1, 1, 2))]

@@ -24,11 +24,11 @@ from agent.timing.clock import Clock, SystemClock
 from contract import codec, timestamps
 from contract.errors import Rejected, Retryable
 from simulator import odd_shoppers
-from simulator.catalogue import DEVICES
 from simulator.orders import Request
 from simulator.orders_books import ShopBooks
 from simulator.orders_poster import OrdersPoster
 from simulator.outbox import Closing, Open, Outbox
+from simulator.people import user_agent
 from simulator.shopper import Event, Shopper
 
 log = getLogger(__name__)
@@ -39,7 +39,6 @@ _REPEATS = 0.04
 _LAG_S = 1.0  # what a stalled machine missed is not made up for
 _CLOCK_ERROR = timedelta(seconds=1)
 _REFUSED = (400, 413)  # this body will never be taken
-_USER_AGENTS = {(device.device_type, device.browser): device.user_agent for device in (*DEVICES, odd_shoppers.CRAWLER)}
 
 
 class Shed(Retryable):
@@ -157,8 +156,9 @@ def _sender(body: str) -> tuple[bool, int]:
 
 
 def _user_agent(body: str) -> str:
+    """A person has one device of a kind, and each device its own."""
     event = codec.parse(body)
-    return _USER_AGENTS.get((event.get("device_type"), event.get("browser")), DEVICES[0].user_agent)
+    return user_agent(str(event.get("device_type")), str(event.get("browser")), str(event.get("user_id")))
 
 
 def _receipts(content: bytes) -> list[Closing]:
