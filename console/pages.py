@@ -3,7 +3,9 @@ for a map of streets where `[console] streets` names one."""
 
 import gzip
 import hashlib
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,6 +40,24 @@ _TYPES = {
 }
 
 
+class _File(NamedTuple):
+    content: bytes
+    packed: bytes | None
+    etag: str
+
+
+@cache
+def _files() -> dict[str, _File]:
+    """All that lies in `static/`, packed once in the life of a process."""
+    found = {}
+    for path in (each for each in STATIC.rglob("*") if each.is_file()):
+        content = path.read_bytes()
+        packed = gzip.compress(content, 6) if len(content) > _WORTH_PACKING else None
+        etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
+        found[str(path.relative_to(STATIC))] = _File(content, packed, etag)
+    return found
+
+
 def routes(access: ConsoleAccess) -> list[Route]:
     """What an application mounts; files are read and packed once. They hold no data: where people sign in, all may have
     them.
@@ -48,22 +68,19 @@ def routes(access: ConsoleAccess) -> list[Route]:
     Returns:
         The routes of PATHS and of /static.
     """
-    files = {str(path.relative_to(STATIC)): path for path in STATIC.rglob("*") if path.is_file()}
-    contents = {name: path.read_bytes() for name, path in files.items()}
-    packed = {name: gzip.compress(content, 6) for name, content in contents.items() if len(content) > _WORTH_PACKING}
-    etags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, content in contents.items()}
-
+    files = _files()
     foreign = "".join(f" {origin}" for origin in access.settings.foreign_origins)
     kept = {**_HEADERS, "content-security-policy": _POLICY.format(foreign=foreign)}
 
     def _file(request: Request, name: str) -> Response:
-        headers = {**kept, "etag": etags[name], "cache-control": "no-cache", "vary": "accept-encoding"}
-        if request.headers.get("if-none-match") == etags[name]:
+        file = files[name]
+        headers = {**kept, "etag": file.etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+        if request.headers.get("if-none-match") == file.etag:
             return Response(status_code=304, headers=headers)
         media_type = _TYPES[Path(name).suffix]
-        if name in packed and "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(packed[name], headers={**headers, "content-encoding": "gzip"}, media_type=media_type)
-        return Response(contents[name], headers=headers, media_type=media_type)
+        if file.packed and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(file.packed, headers={**headers, "content-encoding": "gzip"}, media_type=media_type)
+        return Response(file.content, headers=headers, media_type=media_type)
 
     def shown(endpoint: Endpoint) -> Endpoint:
         return endpoint if access.settings.is_open_elsewhere else access.viewer(endpoint)
@@ -73,7 +90,7 @@ def routes(access: ConsoleAccess) -> list[Route]:
 
     async def static(request: Request) -> Response:
         name = request.path_params["name"]
-        return _file(request, name) if name in contents else Response(status_code=404)
+        return _file(request, name) if name in files else Response(status_code=404)
 
     return [
         *(Route(path, shown(page), methods=["GET"]) for path in PATHS),

@@ -118,9 +118,12 @@ def shoot(page: Page, url: str, file: Path) -> None:
     """One picture, when the page has its heading and its map."""
     page.goto(url)
     page.locator("h1").first.wait_for()
+    if url.endswith("/orders"):
+        page.locator(".stop").first.wait_for(timeout=60_000)  # of the planned tour
     if page.locator(".map").count():
         page.locator(".place").first.wait_for(timeout=60_000)
-        page.wait_for_timeout(6_000)  # software rendering draws the land tile by tile
+        page.wait_for_timeout(1_500)
+        page.locator(".map[data-drawn]").wait_for(timeout=60_000)  # software rendering draws the land tile by tile
     page.wait_for_timeout(1_500)
     page.screenshot(path=str(file))
 

@@ -42,6 +42,8 @@ export function openMap(container, onTruck) {
     center: [10, 50], zoom: 3, attributionControl: { compact: true }, dragRotate: false,
   });
   map.once("load", () => loaded.add(map));
+  map.on("render", () => delete container.dataset.drawn);
+  map.on("idle", () => { container.dataset.drawn = "yes"; }); // for who takes pictures
   map.touchZoomRotate.disableRotation();
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
   map.on("click", "trucks", (event) => onTruck && onTruck(event.features[0].properties.truck_id));

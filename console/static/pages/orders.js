@@ -62,7 +62,7 @@ async function showTours(tours, plans) {
     places.whenLoaded(map, () => {
       const planned = places.drawPlan(map, plan.depot, route.stops, marks);
       map.getSource("trail").setData({ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: driven } });
-      places.fit(map, planned);
+      places.fit(map, [...planned, ...driven]);
     });
     said.textContent = `Dashed: the order of stops as planned, ${number(route.km, 1)} km. Full line: the way that was driven${driven.length ? "" : " (nothing was received of it)"}. Filled: delivered.`;
     stops.replaceChildren(table([
