@@ -76,13 +76,16 @@ class Observer:
             self.latencies += latencies
             if latencies:
                 figures |= {"p50": percentile(latencies, 0.5), "p99": percentile(latencies, 0.99)}
+        running = self._installation.pids()
         progress = sent_ledger.progress(self._installation.ledger)
         if progress:
             figures |= {name: progress[name] for name in ("online", "sampled", "pending")}
+            if "trucks" not in running:  # its last line is older than that
+                figures["online"] = 0
         else:
             figures["sampled"] = sum(sent_ledger.sampled(self._installation.ledger).values())
             figures["pending"] = sum(sent_ledger.pending(self._installation.ledger).values())
-        figures["processes"] = {name: used for name, pid in self._installation.pids().items() if (used := usage(pid))}
+        figures["processes"] = {name: used for name, pid in running.items() if (used := usage(pid))}
         for name, used in figures["processes"].items():
             known = self.most.setdefault(name, {"cpu_s": 0.0, "rss_mb": 0.0})
             self.most[name] = {key: max(known[key], used[key]) for key in known}
