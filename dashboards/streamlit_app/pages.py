@@ -1,6 +1,7 @@
 """The pages: which panels stand where, under which filters."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -15,7 +16,7 @@ from dashboards.streamlit_app.panel_view import in_columns, show
 from dashboards.streamlit_app.reading import newest_build, rows
 from dashboards.streamlit_app.source import opened
 
-_STOPS = 2000
+_STOPS = 1000
 """The newest stops that the map draws; the table has the others."""
 _HALF = ("bar", "line", "funnel", "heatmap")
 
@@ -72,12 +73,14 @@ def _lay_out(panels: list[Panel], choice: Choice) -> None:
 
 def _map(panels: list[Panel], choice: Choice) -> None:
     try:
-        positions, stops = (rows(select(panel, choice)) for panel in panels)
+        ends, stood = panels
+        positions = rows(select(ends, choice))
+        stops = rows(select(replace(stood, most=_STOPS), choice))
     except MilepostError as error:
         st.error(str(error))
         return
     if positions or stops:
-        st.pydeck_chart(fleet_map(positions, stops[:_STOPS]), height=520)
+        st.pydeck_chart(fleet_map(positions, stops), height=520)
         st.caption("Orange: the end of each truck's newest trip. Blue: stops; the larger, the longer the engine ran.")
 
 

@@ -68,11 +68,12 @@ def cost(  # noqa: PLR0913 - the command's options
         Capacity, typer.Option(help="How Milepost's tables are charged: the template's parameter Capacity")
     ] = Capacity.ON_DEMAND,
     shop_events: Annotated[float, typer.Option(min=0.0, help="Events of the shop a day")] = 0,
+    builds: Annotated[float, typer.Option(min=0.1, help="Builds of lake and marts a day (deploy/warehouse.yaml)")] = 24,
     as_json: AsJson = False,
 ) -> None:
     """What a fleet costs a month on AWS at list prices, per service, beside the two usual designs."""
     fleet = Fleet(trucks, interval, window, send_interval, provisioned=capacity is Capacity.PROVISIONED)
-    found = answer(fleet, shop_events)
+    found = answer(fleet, shop_events, builds)
     if as_json:
         typer.echo(dump(found))
         return
@@ -117,9 +118,13 @@ def _ratios(found: dict[str, Any]) -> list[list[str]]:
 
 
 def _notes(found: dict[str, Any]) -> list[str]:
-    shop = found["shop"]
+    shop, marts = found["shop"], found["warehouse"]
+    dearest = sorted(marts["services"], key=lambda name: -marts["services"][name])[:2]
+    too_long = " (more than between two)" * (marts["build_seconds"] * marts["builds_a_day"] > 86_400)
     return [
         f"The shop's stream and doors, {shop['events_a_day']:,g} events a day (--shop-events): {shop['month']:,.2f}.",
+        f"Lake, marts and Athena, {marts['builds_a_day']:g} builds a day (--builds): {marts['month']:,.2f}.",
+        f"  A build: {marts['build_seconds']:,.0f} s{too_long}; most is for {', '.join(dearest)}.",
         f"Some together: samples of {found['send_interval']:g} s in one message, events at once:"
         f" {found['samples_per_message']:g} a message.",
         "The first table is for the changes of simulated trucks. Assumed, not measured:",

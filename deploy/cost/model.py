@@ -19,7 +19,7 @@ from math import ceil
 from typing import Any
 
 from contract.errors import Misconfigured
-from deploy.cost import shop
+from deploy.cost import shop, warehouse
 from deploy.cost.shop import units
 from iot_rules.prices import GB, HOURS, IOT_STEP, USED, connection, message, prices, rule, steps
 
@@ -331,8 +331,17 @@ def _options(fleet: Fleet) -> Row:
     }
 
 
-def answer(fleet: Fleet, events_a_day: float = 0) -> dict[str, Any]:
-    """What `milepost cost --json` prints; amounts in USD a month. events_a_day: of the shop."""
+def answer(fleet: Fleet, events_a_day: float = 0, builds_a_day: float = 24) -> dict[str, Any]:
+    """What `milepost cost --json` prints; amounts in USD a month.
+
+    Args:
+        fleet: whose samples.
+        events_a_day: of the shop.
+        builds_a_day: of lake and marts (deploy/warehouse.yaml).
+
+    Returns:
+        Designs, ratios, options, shop and warehouse.
+    """
     designs = _designs(fleet)
     months = {name: sum(row.values()) for name, row in designs.items()}
     ratios = {
@@ -350,6 +359,7 @@ def answer(fleet: Fleet, events_a_day: float = 0) -> dict[str, Any]:
         "capacity": {"mode": "provisioned" if fleet.provisioned else "on-demand", **capacity(fleet)},
         "options": {name: round(amount, 4) for name, amount in _options(fleet).items()},
         "shop": {"events_a_day": events_a_day, **shop.answer(events_a_day)},
+        "warehouse": warehouse.answer(fleet.samples / (HOURS / 24), fleet.trucks, builds_a_day),
         "prices_as_of": prices()["as_of"],
         "price_sources": prices()["sources"],
         "region": prices()["region"],

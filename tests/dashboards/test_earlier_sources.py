@@ -87,7 +87,8 @@ def _asked(url: str, queries: list[str]) -> dict[str, dict[str, Any]]:
 @pytest.mark.prove
 def test_every_panel_on_snowflake_shows_the_marts_numbers(snowflake: str) -> None:
     shown = [Shown("Snowflake", "", panel, for_snowflake(select(panel, WHOLE)), WHOLE) for panel in PANELS.values()]
-    queries = [each.sql for each in shown] + [f"SELECT * FROM {mart}" for mart in {p.mart for p in PANELS.values()}]
+    marts = {panel.mart for panel in PANELS.values()} | {p.beside.mart for p in PANELS.values() if p.beside}
+    queries = [each.sql for each in shown] + [f"SELECT * FROM {mart}" for mart in marts]
     held = _asked(snowflake, queries)
 
     def ask(sql: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contract.errors import Misconfigured
-from deploy.cost import shop
+from deploy.cost import shop, warehouse
 from deploy.cost.cli import app
 from deploy.cost.model import (
     Fleet,
@@ -24,6 +24,7 @@ from deploy.render import render
 from iot_rules.prices import MINUTES, prices
 from iot_rules.quotas import PublishingFleet as RulesFleet
 from iot_rules.quotas import cost as cost_of_rules
+from warehouse.rendering import models
 
 
 def test_a_bill_reckoned_by_hand() -> None:
@@ -217,6 +218,43 @@ def test_the_command_tells_what_each_option_of_the_template_adds() -> None:
     ours = found["ratios"]["simulated"]["milepost"]
     assert ours["version_per_record"] < ours["version_per_record_provisioned"]
     assert found["shop"]["events_a_day"] == 50_000
+
+
+def test_each_part_of_the_warehouse_s_bill_is_counted() -> None:
+    """By hand where nothing was measured; rarer builds cost less, and what stands stays."""
+    bill = warehouse.answer(1_440_000, 1000)
+    assert bill["month"] == pytest.approx(sum(bill["services"].values()), abs=0.001)
+    hours = 24 * 730 / 24 * bill["build_seconds"] / 3600
+    assert bill["services"]["fargate"] == pytest.approx(hours * (2 * 0.04048 + 8 * 0.004445), rel=0.01)
+    assert bill["services"]["cloudwatch"] == pytest.approx(2 * 0.1 + 2 * 0.3)
+    queries = bill["assumed"]["queries_a_day"] * 730 / 24
+    assert bill["services"]["athena"] >= round(queries * 10 * 2**20 / 2**40 * 5, 4)
+    assert bill["services"]["glue"] == 0
+    daily = warehouse.answer(1_440_000, 1000, 1)
+    assert daily["services"]["fargate"] < bill["services"]["fargate"] / 10
+    assert daily["services"]["efs"] == bill["services"]["efs"]
+    assert daily["services"]["athena"] == bill["services"]["athena"]
+    assert warehouse.answer(2_880_000, 2000)["services"]["efs"] > 1.9 * bill["services"]["efs"]
+    found = json.loads(CliRunner().invoke(app, ["--trucks", "1000", "--builds", "1", "--json"]).stdout)
+    assert found["warehouse"] == daily
+
+
+def test_athena_s_page_shows_what_the_command_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "athena.md").read_text("utf-8")
+    for trucks in (100, 1_000):
+        hourly, daily = (warehouse.answer(trucks * 1440, trucks, builds) for builds in (24, 1))
+        said = f"${hourly['month']:,.0f} | ${daily['month']:,.0f} | {hourly['build_seconds']:,.0f} s"
+        assert f"| {trucks:,} | {said} |" in page
+
+
+def test_the_warehouse_s_bill_is_for_what_its_templates_make() -> None:
+    template = (Path(__file__).parents[2] / "deploy" / "warehouse.yaml").read_text("utf-8")
+    assumed = warehouse.units()["assumed"]
+    assert f'Cpu: "{assumed["task_vcpus"] * 1024}"' in template
+    assert f'Memory: "{assumed["task_gb"] * 1024}"' in template
+    assert "Default: rate(1 hour)" in template  # 24 builds a day
+    assert (template.count("AWS::CloudWatch::Alarm"), "ThroughputMode: bursting" in template) == (2, True)
+    assert len([each for each in models("duckdb") if each.name.startswith("marts.")]) == warehouse.units()["marts"]
 
 
 @pytest.mark.parametrize(
