@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 import streamlit as st
+from pandas.testing import assert_frame_equal  # type: ignore[import-untyped]
 from streamlit import dataframe_util
 from streamlit.testing.v1 import AppTest
 
@@ -20,7 +21,9 @@ from dashboards.streamlit_app.source import DashboardSource, open_source
 from tests.dashboards.demo import FIRST, TRUCKS, Demo
 from tests.dashboards.panel_table import query_of
 from tests.dashboards.test_panels import WHOLE
+from tests.postgresql import cluster
 from tests.waiting import until
+from warehouse.engines.postgresql import PostgresEngine
 from warehouse.settings import WarehouseSettings
 
 TITLES = [*STREAMLIT, "Store now"]
@@ -174,6 +177,20 @@ def test_a_postgresql_and_a_store_that_do_not_answer(demo: Demo) -> None:
     broken.write_bytes(b"this is no database" * 100)
     shown = run(DashboardSource(demo.folder, f"sqlite:///{broken}"), "Store now")
     assert f"The store sqlite:///{broken} cannot be read" in shown.error[0].value
+
+
+@pytest.mark.prove
+def test_the_pages_over_postgresql_show_what_those_over_duckdb_show(demo: Demo) -> None:
+    with cluster() as url:
+        demo.build_on(PostgresEngine(url))
+        for title in ("Overview", "Trips", "Customers"):
+            theirs = run(source(demo.folder, warehouse=WarehouseSettings(engine=url)), title)
+            ours = run(source(demo.folder), title)
+            assert [each.value for each in theirs.error] == []
+            assert [each.value for each in theirs.metric] == [each.value for each in ours.metric]
+            assert len(theirs.get("vega_lite_chart")) == len(ours.get("vega_lite_chart"))
+            for one, other in zip(theirs.dataframe, ours.dataframe, strict=True):
+                assert_frame_equal(one.value, other.value, check_dtype=False)
 
 
 def test_queries_are_kept_until_there_is_a_newer_build(demo: Demo, tmp_path: Path) -> None:
