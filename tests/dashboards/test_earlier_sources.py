@@ -1,6 +1,7 @@
 """The sources of the earlier system: marts on Snowflake (fakesnow's server), the store on DynamoDB (ministack)."""
 
 import json
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -143,14 +144,17 @@ def test_a_snowflake_that_is_away_is_named(demo: Demo) -> None:
 def test_a_dynamodb_that_is_away_is_named_with_the_remedy(
     without: tuple[str, ...], said: str, demo: Demo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The page of the store says so; those of the marts go on."""
-    nobody = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "AWS_CONFIG_FILE": str(tmp_path / "none")}
-    for name, value in {**ministack.CREDENTIALS, **nobody, "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path)}.items():
-        monkeypatch.setenv(name, value)
-    for name in without:
-        monkeypatch.delenv(name)
+    """The page of the store says so; those of the marts go on. The port is taken, and nobody listens there."""
     away = DashboardSource(demo.folder, "dynamodb://milepost")
-    shown = run(away, "Store now")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
+        files = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
+        for name, value in {**ministack.CREDENTIALS, **nobody, **files}.items():
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_PROFILE", *without):
+            monkeypatch.delenv(name, raising=False)
+        shown = run(away, "Store now")
     assert len(shown.error) == 1
     assert shown.error[0].value.startswith("The store dynamodb://milepost cannot be read: ")
     assert said in shown.error[0].value

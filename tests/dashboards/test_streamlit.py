@@ -1,6 +1,7 @@
 """The pages of `milepost dashboard`: with data, empty, and with what they read gone."""
 
 import json
+import re
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from dashboards.panels.sql import Choice, select
 from dashboards.panels.views import PANELS, SHOP_PARTS, STREAMLIT
 from dashboards.streamlit_app import panel_view
 from dashboards.streamlit_app.source import DashboardSource, open_source
-from tests.dashboards.demo import FIRST, TRUCKS, Demo
+from tests.dashboards.demo import FIRST, LAST, TRUCKS, Demo
 from tests.dashboards.panel_table import query_of
 from tests.dashboards.test_panels import WHOLE
 from tests.postgresql import cluster
@@ -124,6 +125,10 @@ def test_instants_are_read_to_the_minute_in_utc_and_sort_as_such(demo: Demo) -> 
         )
         assert {told[column]["type_config"]["timezone"] for column in columns} == {"UTC"}
         assert all(str(table.value[column].dtype).endswith("UTC]") for column in columns)
+    (deck,) = run(source(demo.folder), "Fleet map").get("deck_gl_json_chart")
+    assert re.findall(r"last trip ended (.*?)\"", deck.proto.json) == [
+        f"{LAST.date()} {hour:02}:38 UTC" for hour in (8, 9, 10)
+    ]
 
 
 def test_the_tables_and_figures_are_the_marts(demo: Demo) -> None:
