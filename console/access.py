@@ -155,7 +155,7 @@ class ConsoleAccess:
 
     def _remedy(self) -> str:
         if self.settings.is_open_elsewhere:
-            return "sign in first, or send a read key (docs/security.md)"
+            return "sign in first, or send a read key (docs/console.md)"
         return "the console answers only requests of this machine itself: use an SSH tunnel, or set up sign-in"
 
     def _by_proxy(self, peer: str | None, request: Request) -> Visitor | None:

@@ -30,7 +30,7 @@ def routes(access: ConsoleAccess) -> list[Route]:
         if OWN_HEADER not in request.headers:
             return refused(403, f"the header {OWN_HEADER} is missing: a page of another site may not do this")
         if access.settings.users is None:
-            return refused(404, "no one can sign in: set [console] users (docs/security.md)")
+            return refused(404, "no one can sign in: set [console] users (docs/console.md)")
         if not access.may_try(request):
             return refused(429, "too many tries: wait a minute")
         said = await _credentials(request)

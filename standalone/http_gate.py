@@ -57,7 +57,7 @@ class HttpGate:
         return RequestRefused(
             403,
             f"{scope['path'][:100]} is for this machine itself, by http://localhost: from elsewhere use an SSH tunnel, "
-            "or set up sign-in (docs/security.md)",
+            "or set up sign-in (docs/console.md)",
         )
 
 
