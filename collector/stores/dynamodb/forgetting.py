@@ -29,7 +29,7 @@ from contract.forgotten import GONE, Forgotten, Span, without_position
 
 _LONGEST_CALL_S = 300
 """Seconds that a function may still write what it has judged before: the longest Timeout of the template."""
-_RECOVERY_DAYS, _STREAM_DAYS = 35, 7
+_RECOVERY_DAYS, _STREAM_DAYS, _CHANGES_DAYS = 35, 7, 1
 _TRIES = 20
 
 
@@ -177,12 +177,14 @@ class DynamoDbForgetting(DynamoDbReader):
 
     def out_of_reach(self, now_ms: int) -> list[dict[str, Any]]:
         now = timestamps.to_datetime(timestamps.from_ms(now_ms))
-        recovery, stream = (
-            timestamps.from_datetime(now + timedelta(days=days)) for days in (_RECOVERY_DAYS, _STREAM_DAYS)
+        recovery, stream, changes = (
+            timestamps.from_datetime(now + timedelta(days=days))
+            for days in (_RECOVERY_DAYS, _STREAM_DAYS, _CHANGES_DAYS)
         )
         return [
             {"place": "DynamoDB's point-in-time recovery", "until": recovery},
             {"place": "Kinesis' records (the functions pass them through the markers)", "until": stream},
+            {"place": "the stream of the table of samples", "until": changes},
         ]
 
 
