@@ -9,7 +9,7 @@ Json = dict[str, Any]
 DATASOURCE = "${datasource}"
 _UNITS: dict[Unit, str] = {
     "": "string", "count": "short", "km": "lengthkm", "km/h": "velocitykmh", "L": "litre",
-    "L/100km": "suffix: L/100 km", "min": "m", "s": "s", "ratio": "percentunit", "money": "currencyEUR",
+    "L/100km": "suffix: L/100 km", "min": "m", "s": "s", "ratio": "percentunit", "money": "none", "price": "none",
     "%": "percent", "°C": "celsius", "psi": "pressurepsi", "V": "volt", "rpm": "rotrpm", "°": "degree", "days": "d",
 }  # fmt: skip
 _TYPES = {
@@ -61,9 +61,10 @@ def is_time_series(panel: Panel) -> bool:
 
 
 def described(panel: Panel) -> str:
-    """What it shows, and under which names docs/metrics.md explains it."""
+    """What it shows, and under which names docs/metrics.md explains it. Its currency only the warehouse knows."""
     named = ", ".join(f"{panel.mart}.{each.column}" for each in panel.measures)
-    return f"{panel.description}\n\nMetrics (docs/metrics.md): {named}"
+    money = " Amounts are in the warehouse's currency." * any(each.unit == "money" for each in panel.measures)
+    return f"{panel.description}{money}\n\nMetrics (docs/metrics.md): {named}"
 
 
 def console_link(truck: str) -> Json:

@@ -10,8 +10,26 @@ from typing import Literal
 How = Literal["value", "sum", "min", "max", "mean", "count"]
 Chart = Literal["stat", "line", "bar", "table", "map", "heatmap", "funnel", "flow"]
 Unit = Literal[
-    "", "count", "km", "km/h", "L", "L/100km", "min", "s", "ratio", "money", "%", "°C", "psi", "V", "rpm", "°", "days"
+    "",
+    "count",
+    "km",
+    "km/h",
+    "L",
+    "L/100km",
+    "min",
+    "s",
+    "ratio",
+    "money",
+    "price",
+    "%",
+    "°C",
+    "psi",
+    "V",
+    "rpm",
+    "°",
+    "days",
 ]
+"""money: in the warehouse's currency. price: in that of its own row."""
 
 MART_TIME: dict[str, tuple[str, Literal["date", "timestamp"]] | None] = {
     "audience_day": ("day", "date"),

@@ -219,7 +219,7 @@ PANELS = (
         (
             Measure("item_name"),
             Measure("category"),
-            Measure("price", unit="money"),
+            Measure("price", unit="price"),
             Measure("currency"),
             Measure("active"),
             Measure("stock", unit="count"),

@@ -4,9 +4,11 @@ from typing import Any
 
 from dashboards.panels import Measure, Unit
 
-_SUFFIX: dict[Unit, str] = {"ratio": "", "count": "", "": "", "money": "", "°": "", "days": "", "L/100km": ""}
+_SUFFIX: dict[Unit, str] = {
+    "ratio": "", "count": "", "": "", "money": "", "price": "", "°": "", "days": "", "L/100km": "",
+}  # fmt: skip
 _DIGITS: dict[Unit, int] = {
-    "count": 0, "ratio": 1, "money": 2, "km": 1, "L": 1, "L/100km": 1, "min": 0, "s": 0, "rpm": 0, "°": 5,
+    "count": 0, "ratio": 1, "money": 2, "price": 2, "km": 1, "L": 1, "L/100km": 1, "min": 0, "s": 0, "rpm": 0, "°": 5,
 }  # fmt: skip
 
 

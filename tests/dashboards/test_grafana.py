@@ -155,6 +155,7 @@ def test_the_conventions(key: str) -> None:
             if panel["type"] == "row":
                 continue
             assert panel["description"], panel["title"]
+            assert "currencyEUR" not in json.dumps(panel)  # `[warehouse] currency` may be another
             assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
             assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"], panel["title"]
             assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24

@@ -145,6 +145,15 @@ def test_the_tables_and_figures_are_the_marts(demo: Demo) -> None:
     assert figures["Trips"] == f"{total['trips']:,}"
 
 
+def test_an_amount_has_its_own_currency(demo: Demo) -> None:
+    """Revenue the warehouse's; a price that of its row, which stands beside it."""
+    dollars = WarehouseSettings(currency="USD")
+    tables = run(source(demo.folder, warehouse=dollars), "Shop", part="Items").dataframe
+    formats = [json.loads(each.proto.columns) for each in tables]
+    assert [each["revenue"]["type_config"]["format"] for each in formats if "revenue" in each] == ["%.2f USD"] * 2
+    assert [each["price"]["type_config"]["format"] for each in formats if "price" in each] == ["%.2f"]
+
+
 def test_filters_stand_in_the_address_and_are_applied(demo: Demo) -> None:
     first = FIRST.date().isoformat()
     shown = run(source(demo.folder), "Trips", truck_id=TRUCKS[1])
