@@ -136,7 +136,7 @@ def _verdict(balance: Tick) -> str:
 
 def _faults(faults: Sequence[Tick], began: int) -> str:
     if not faults:
-        return "<p>Nothing was made to go wrong.</p>"
+        return "<p>None from outside: only what happens on the road.</p>"
     rows = "".join(
         f"<tr><td>{escape(str(each['name']))}</td><td>{(each['at'] - began) / 1000:.1f}</td>"
         f"<td>{(each['until'] - each['at']) / 1000:.1f}</td><td>{escape(str(each.get('detail', '')))}</td></tr>"
