@@ -152,9 +152,15 @@ class FleetTruck:
 
     def report_where_due(self) -> bool:
         """Report if it is time to; whether it was."""
-        if due := self.online and self._reports.due():
+        if due := self.online and (self._reports.due() or self._has_drained()):
             self.report()
         return due
+
+    def _has_drained(self) -> bool:
+        """Whether the last report told of samples that waited, and none do now: nobody asks for what was told to wait,
+        and the broker may have lost it."""
+        travelling = any(seqs for _, seqs, _ in self._flying.values())
+        return self._reports.told_pending and not self._backlog and not travelling
 
     def report(self, gone: Ranges | None = None) -> None:
         """What the ledger holds of this truck's stream (contract.control_messages.Report)."""
@@ -198,8 +204,6 @@ class FleetTruck:
             size += len(body) + 1
         if not chosen:
             self._backlog = False
-            if self._reports.told_pending:  # nobody asks for what was told to wait, and the broker may have lost it
-                self.report()
             return
         self._read_to = chosen[-1][0]
         payload = b'{"records":[' + b",".join(body for _, body in chosen) + b"]}"
