@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 BUILD = Path("build/aws")
 ROOMS = ("contract", "collector")
 LIBRARIES = (
+    "httptools",
     "orjson",
     "pydantic",
     "aws-lambda-powertools",

@@ -36,13 +36,13 @@ class Faults:
         self.throttle, self.die_after, self.refused, self.deaths = 0.0, -1, 0, 0
         self._chance, self._exchange = chance, exchange
 
-    def exchange(self, client: LeanClient, headers: dict[str, str], body: bytes) -> tuple[int, bytes, str | None]:
+    def exchange(self, client: LeanClient, head: bytes, body: bytes) -> tuple[int, bytes, str | None]:
         """In place of LeanClient's own."""
         if self._chance.random() < self.throttle:
             self.refused += 1
             code = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"
             return 400, json.dumps({"__type": code, "message": "slow"}).encode(), None
-        answer: tuple[int, bytes, str | None] = self._exchange(client, headers, body)
+        answer: tuple[int, bytes, str | None] = self._exchange(client, head, body)
         self.die_after -= 1
         if self.die_after == 0:
             self.deaths += 1

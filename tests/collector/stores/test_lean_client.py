@@ -1,17 +1,28 @@
 """The lean client answers and fails as boto3's does: on a real ministack, and on servers that misbehave."""
 
+import os
+import pathlib
+import resource
 import socket
+import string
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError, HTTPClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.stores.dynamodb import create_tables
 from collector.stores.dynamodb.lean_client import LeanClient, lean
 from collector.stores.dynamodb.retries import Calls, ConditionFailed
+from collector.stores.dynamodb.signature import Signer
 from contract.errors import Retryable
 from tests import ministack
 
@@ -71,6 +82,24 @@ def test_refusals_are_those_of_boto3(theirs: Any) -> None:
         Calls(LeanClient(theirs))("put_item", TableName=TABLE, Item=ITEM, **CONDITION)
 
 
+SECRETS = st.text(string.ascii_letters + string.digits + "/+=", min_size=1, max_size=60)
+
+
+@given(st.binary(max_size=300), SECRETS, st.none() | SECRETS, st.sampled_from(["", ":8000"]))
+def test_the_signature_is_botocores(body: bytes, secret: str, token: str | None, port: str) -> None:
+    credentials = ReadOnlyCredentials("AKID", secret, token)
+    host, target = f"dynamodb.eu-central-1.amazonaws.com{port}", "DynamoDB_20120810.GetItem"
+    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": target}
+    theirs = AWSRequest("POST", f"https://{host}/", headers=headers, data=body)
+    SigV4Auth(credentials, "dynamodb", "eu-central-1").add_auth(theirs)
+    at = datetime.strptime(theirs.headers["X-Amz-Date"] + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+    line, *fields = Signer(host, "/", "eu-central-1").head(target, body, credentials, at).decode().split("\r\n")[:-2]
+    assert line == "POST / HTTP/1.1"
+    ours = dict(field.split(": ", 1) for field in fields)
+    signed = {name.lower(): value for name, value in theirs.headers.items()}
+    assert ours == {"host": host, "content-length": str(len(body)), **signed}
+
+
 @contextmanager
 def _server(*answers: Callable[[socket.socket], object]) -> Iterator[str]:
     """One that gives each connection the next answer, once a request has come."""
@@ -115,6 +144,31 @@ def test_what_is_no_whole_answer_is_tried_again(bad: Callable[[socket.socket], o
     with _server(bad, bad, GOOD) as url:
         calls = Calls(LeanClient(ministack.client(url)), sleep=lambda _: None)
         assert calls("get_item", TableName=TABLE, Key=KEY) == {}
+
+
+def _in_pieces(connection: socket.socket) -> None:
+    for piece in (b"HTTP/1.1 200 OK\r\nTransfer-Enc", b"oding: chunked\r\n\r\n1\r\n{", b"\r\n1\r\n}\r\n0\r\n\r\n"):
+        connection.sendall(piece)
+
+
+def test_a_connection_that_was_closed_while_idle_is_not_used_again() -> None:
+    with _server(GOOD, _in_pieces, _says("200 OK", b"{}", connection="close"), GOOD) as url:
+        client = LeanClient(ministack.client(url))
+        for _ in range(4):
+            assert client.get_item(TableName=TABLE, Key=KEY) == {}
+
+
+def test_a_connection_is_kept_also_above_the_thousandth_descriptor() -> None:
+    """And used for the next call: the server takes one connection."""
+    twice = lambda connection: (GOOD(connection), connection.recv(65536), GOOD(connection))  # noqa: E731
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with _server(twice) as url, ExitStack() as held:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        client = LeanClient(ministack.client(url))
+        for _ in range(1100):
+            held.enter_context(pathlib.Path(os.devnull).open())
+        assert client.get_item(TableName=TABLE, Key=KEY) == client.get_item(TableName=TABLE, Key=KEY) == {}
 
 
 def test_nobody_there_is_retryable() -> None:
