@@ -18,13 +18,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks._memory_store import MemoryStore
-from benchmarks.ingest_cpu import AIM, BATCH, ROUNDS, SAMPLES, cpu, envelope, payloads
+from benchmarks.ingest_cpu import BATCH, ROUNDS, SAMPLES, cpu, envelope, payloads
 from collector.handlers import bootstrap, telemetry
 from collector.history import TrackingPolicy
 from collector.ingest import Ingest
 
 FUNCTIONS = ("telemetry", "clicks", "beacon", "repair", "archive")
 SHARD = "shardId-000000000000"
+AIM = 6.0
 CONTEXT = SimpleNamespace(
     function_name="milepost-telemetry",
     memory_limit_in_mb=512,

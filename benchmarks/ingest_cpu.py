@@ -1,9 +1,9 @@
-"""Ingest CPU per sample, as a ratio against json.loads of the same bytes in the same run. Aim: ≤ 6 ×.
+"""Ingest CPU per sample against json.loads of the same bytes in the same run. Aims: mixed ≤ 4 ×, live ≤ 6 ×.
 
 The handler's path whole: the rules' envelope opened, the sample judged, its identity and tracked key computed, history
 planned and the ledger kept; the store is one in memory (_memory_store.py). The samples are simulated trucks', as their
-agents send them: one a message, in stream batches of 200. "live" has each truck once in a batch, "mixed" four times;
-the aim is for mixed. Both sides are CPU seconds, the best of rounds that alternate, since others share the machine.
+agents send them: one a message, in stream batches of 200. "live" has each truck once in a batch, "mixed" four times.
+Both sides are CPU seconds, the best of rounds that alternate, since others share the machine.
 `--profile` prints where the time goes.
 """
 
@@ -28,7 +28,7 @@ from simulator.vehicle import Vehicle
 
 SAMPLES, BATCH, ROUNDS = 4_000, 200, 15
 TRUCKS = {"live": BATCH, "mixed": BATCH // 4}
-AIM = 6.0
+AIMS = {"live": 6.0, "mixed": 4.0}
 START = datetime(2024, 6, 1, 9, tzinfo=UTC)
 
 
@@ -95,7 +95,7 @@ def _batches(samples: list[tuple[str, int, bytes]]) -> list[list[bytes]]:
 
 
 def main() -> int:
-    """Measure, print the table; 0 if the aim is met."""
+    """Measure, print the table; 0 if the aims are met."""
     policy = TrackingPolicy.of()
     if "--profile" in sys.argv:
         batches = _batches(payloads(TRUCKS["mixed"]))
@@ -104,14 +104,14 @@ def main() -> int:
         pstats.Stats(profile).sort_stats("tottime").print_stats(28)
         return 0
     size = statistics.mean(len(payload) for _, _, payload in payloads(TRUCKS["mixed"]))
-    print(f"µs of CPU a sample, {SAMPLES} samples of {size:.0f} bytes (aim: mixed ≤ {AIM:g} ×)")
-    print(f"{'':8}{'json.loads':>12}{'ingest':>10}{'ratio':>10}")
-    ratio = 0.0
+    print(f"µs of CPU a sample, {SAMPLES} samples of {size:.0f} bytes")
+    print(f"{'':8}{'json.loads':>12}{'ingest':>10}{'ratio':>10}{'aim':>8}")
+    met = True
     for name, trucks in TRUCKS.items():
         took, base = measure(trucks, policy)
-        ratio = took / base
-        print(f"{name:8}{base * 1e6:12.1f}{took * 1e6:10.1f}{ratio:8.2f} ×")
-    return 0 if ratio <= AIM else 1
+        met &= took / base <= AIMS[name]
+        print(f"{name:8}{base * 1e6:12.1f}{took * 1e6:10.1f}{took / base:8.2f} ×{AIMS[name]:6.0f} ×")
+    return 0 if met else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""DynamoDB's data calls as JSON over kept connections: a fifth of the CPU of a boto3 client.
+"""DynamoDB's data calls as JSON over kept connections: a tenth of the CPU of a boto3 client.
 
 botocore models each call: it validates and copies the parameters, builds a user agent, fires two dozen events and
 parses the answer by its shapes; http.client parses an answer's headers as those of an e-mail. Attribute values are JSON
