@@ -24,6 +24,7 @@ from tests.collector.stores_on_disk import Collector
 from tests.console.conftest import serving
 from tests.contract.examples import RECEIVED_MS
 
+AXE = Path(__file__).with_name("axe")
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SQUARE = [[13.3, 52.4], [13.5, 52.4], [13.5, 52.6], [13.3, 52.6], [13.3, 52.4]]
@@ -195,5 +196,17 @@ def test_streets_zones_plan_and_way_are_drawn(
         page.get_by_text("milepost provision truck add NOBODY").wait_for(timeout=60_000)
         page.goto(f"{url}/truck/T1")
         page.get_by_text("engine oil pressure: far too low").first.wait_for(timeout=60_000)
+        found = []
+        page = browser.new_context(bypass_csp=True).new_page()  # only so that axe may be put into the page
+        for place, text in (("/", "Depot <b>"), ("/orders", "Dashed: the order"), ("/truck/T1", "far too low")):
+            page.goto(url + place)
+            page.get_by_text(text).first.wait_for(timeout=60_000)
+            page.evaluate((AXE / "axe.min.js").read_text(encoding="utf-8"))
+            found += [
+                (place, each["id"], each["nodes"][0]["html"][:160])
+                for each in page.evaluate("axe.run()")["violations"]
+                if each["impact"] in ("serious", "critical")
+            ]
         browser.close()
+    assert found == []
     assert [each for each in complaints if "404" not in each] == []  # of the truck that is none
