@@ -12,7 +12,7 @@ from alerts import keeping, outbox
 from alerts.alert import Alert
 from alerts.engine import Ordered, TruckWatch
 from alerts.look_back import watched
-from alerts.rules import Rule
+from alerts.rules import ZONE_KINDS, Rule
 from alerts.settings import Receiver
 from alerts.silence import HeardMinutes
 from alerts.threads import Told
@@ -51,6 +51,14 @@ class Evaluation:
         self._is_loaded = False
         self._keep_due = 0.0
         self._since: dict[str, str] = {}
+
+    def use(self, rules: Sequence[Rule]) -> None:
+        """Judge by other rules from the next step on, as after a restart with them.
+
+        Args:
+            rules: that are in force from now on.
+        """
+        self._rules, self._is_loaded = rules, False
 
     def step(self, reader: Reader, now_ms: int) -> None:
         """Judge what came since the last step, for about half a second at most; what is left comes next.
@@ -114,6 +122,11 @@ class Evaluation:
         self._mark = document.get("mark")
         self._heard = HeardMinutes((first, last) for first, last in document.get("heard", ()))
         self._judge_all_again(reader, now_ms if self._mark else now_ms - _LOOK_BACK_MS)
+        for row in reader.alert_rows():  # a zone that is gone now ends or takes back what goes on in it
+            if row.key.startswith("alert#") and row.subject in self._since:
+                alert = keeping.alert_in(row)
+                if alert.end is None and alert.kind in ZONE_KINDS:
+                    self._judge_from(alert.subject, alert.start)
         self._is_loaded = True
 
     def _judge_all_again(self, reader: Reader, since_ms: int) -> None:

@@ -49,7 +49,8 @@ class ConsoleSources(NamedTuple):
     health: figures of the running service.
     grace_ms: how long a hole may be late.
     truck_table: a table of console.truck_tables, a truck and a period → its rows.
-    zones: of the installation. vehicles: of the register, as they are now.
+    zones: of the installation. zones_editable: whether console.zone_editing is mounted too. vehicles: of the register,
+    as they are now.
     plans: all that were saved, newest day and version first; plan: a plan_id or a day → that plan with what became of
     its stops, as commerce.routes.plans gives both.
     """
@@ -62,6 +63,7 @@ class ConsoleSources(NamedTuple):
     grace_ms: int
     truck_table: Callable[[str, str, str, str], list[dict[str, Any]]]
     zones: Callable[[], Sequence[Zone]] = tuple
+    zones_editable: bool = False
     vehicles: Callable[[], list[dict[str, Any]]] = list
     plans: Callable[[], list[dict[str, Any]]] = list
     plan: Callable[[str], dict[str, Any] | None] = lambda _: None
@@ -252,7 +254,8 @@ class Api:
             {"id": zone.id, "name": zone.name, "speed_limit_kmh": zone.speed_limit_kmh, "rings": _lists(zone.rings)}
             for zone in self._sources.zones()
         ]
-        return {"streets": settings.streets, "attribution": settings.streets_attribution, "zones": [*zones]}
+        streets: dict[str, Json] = {"streets": settings.streets, "attribution": settings.streets_attribution}
+        return {**streets, "zones": [*zones], "zones_editable": self._sources.zones_editable}
 
     def _vehicles(self, _reader: Any, _request: Request) -> Json:
         """What trucks are called; who drives them is not told."""

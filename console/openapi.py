@@ -125,6 +125,7 @@ _GETS: dict[str, Path_] = {
             streets=_maybe(_TEXT),
             attribution=_TEXT,
             zones=_all(_object(id=_TEXT, name=_TEXT, speed_limit_kmh=_maybe(_NUMBER), rings=_all(_all(_all(_NUMBER))))),
+            zones_editable={"type": "boolean"},
         ),
     ),
     "/api/v1/vehicles": (
@@ -271,20 +272,49 @@ _GETS: dict[str, Path_] = {
     ),
 }
 _OTHERS = {"/api/v1/events": "text/event-stream", "/api/v1/trucks/{truck_id}/track": "application/gpx+xml"}
-_POSTS: dict[str, tuple[str, str, Schema | None, dict[str, str]]] = {
-    "/api/v1/alerts/{alert_id}/acknowledge": (
+_WRITES: dict[tuple[str, str], tuple[str, str, Schema | None, dict[str, str]]] = {
+    ("post", "/api/v1/alerts/{alert_id}/acknowledge"): (
         "operator",
         "Acknowledge an alert; ?note= says something of it",
         None,
         {"204": "Acknowledged", "404": "No such alert is kept"},
     ),
-    "/api/v1/sign-in": (
+    ("post", "/api/v1/sign-in"): (
         "anybody",
         "Begin a session: a cookie that no script can read",
         _object(name=_TEXT, password=_TEXT),
         {"200": "Signed in", "401": "Name or password is wrong", "429": "Over ten tries a minute"},
     ),
-    "/api/v1/sign-out": ("viewer", "End the session", None, {"204": "Signed out"}),
+    ("post", "/api/v1/sign-out"): ("viewer", "End the session", None, {"204": "Signed out"}),
+    ("put", "/api/v1/zones/{zone_id}"): (
+        "operator",
+        "Make a zone, or change what is said of one: what is left out stays; not on AWS",
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "name": {**_TEXT, "minLength": 1, "maxLength": 100},
+                "speed_limit_kmh": _maybe({**_NUMBER, "exclusiveMinimum": 0, "maximum": 1000}),
+                "corners": {**_all({**_all(_NUMBER), "minItems": 2, "maxItems": 2}), "minItems": 3, "maxItems": 1000},
+            },
+        },
+        {
+            "204": "It stands in the zones' file",
+            "409": "The zones' file cannot be read or written",
+            "413": "Over 128 KiB",
+            "422": "Names the field that is wrong",
+        },
+    ),
+    ("delete", "/api/v1/zones/{zone_id}"): (
+        "operator",
+        "Take a zone out of the zones' file; not on AWS",
+        None,
+        {
+            "204": "It is gone",
+            "404": "No such zone",
+            "409": "The zones' file cannot be read or written",
+        },
+    ),
 }
 _ERRORS = {"401": "Sign in first", "403": "Not for this role, or not from elsewhere", "503": "Try again in a moment"}
 
@@ -299,7 +329,7 @@ def document() -> dict[str, Any]:
         if schema:
             answers["304"] = {"description": "If-None-Match has it already"}
         paths[path] = {"get": _operation(path, role, summary, query, answers)}
-    for path, (role, summary, body, answered) in _POSTS.items():
+    for (method, path), (role, summary, body, answered) in _WRITES.items():
         operation = _operation(
             path, role, summary, (), {code: {"description": text} for code, text in answered.items()}
         )
@@ -307,7 +337,7 @@ def document() -> dict[str, Any]:
             operation["requestBody"] = {"content": {"application/json": {"schema": body}}}
         header = {"name": "X-Milepost", "in": "header", "required": True, "schema": _TEXT}
         operation["parameters"].append({**header, "description": "Any value: no form of another site can send it"})
-        paths[path] = {"post": operation}
+        paths.setdefault(path, {})[method] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Milepost console", "version": "1"},

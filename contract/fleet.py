@@ -103,7 +103,7 @@ def read_zones(path: Path) -> tuple[Zone, ...]:
     zones: dict[str, Zone] = {}
     for number, feature in enumerate(features, 1):
         try:
-            zone = _zone(feature)
+            zone = zone_of(feature)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Misconfigured(f"{path}: feature {number} is no zone: {error}") from None
         if zone.id in zones:
@@ -112,7 +112,19 @@ def read_zones(path: Path) -> tuple[Zone, ...]:
     return tuple(zones[id] for id in sorted(zones))
 
 
-def _zone(feature: dict[str, Any]) -> Zone:
+def zone_of(feature: dict[str, Any]) -> Zone:
+    """The zone that a GeoJSON feature describes.
+
+    Args:
+        feature: of a FeatureCollection.
+
+    Returns:
+        Its id as `read_zones` says, and its rings.
+
+    Raises:
+        ValueError: says what is wrong with it.
+        TypeError, KeyError, AttributeError: it is no feature at all.
+    """
     properties, geometry = feature.get("properties") or {}, feature["geometry"]
     id = feature.get("id", properties.get("id", properties.get("name")))
     if not isinstance(id, str | int) or isinstance(id, bool) or not str(id):

@@ -1,23 +1,26 @@
 """Alerts on one machine: judged as data come, and told to each receiver by a thread of its own."""
 
+import logging
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from alerts.delivery import deliver
 from alerts.evaluation import Evaluation
 from alerts.fact_watch import FactSources, FactWatch
-from alerts.rules import load_rules
+from alerts.rules import Rule, load_rules
 from alerts.senders import send
 from alerts.settings import AlertSettings, Receiver
 from alerts.writing import Writing
 from collector import queries
 from contract import machine_clock
-from contract.errors import Retryable
-from contract.fleet import Zone
+from contract.errors import Misconfigured, Retryable
+from contract.fleet import read_zones
 from standalone.group_commit_writer import Writer
+
+log = logging.getLogger(__name__)
 
 _JUDGE_SECONDS = 2.0
 _FACT_SECONDS = 30.0
@@ -28,33 +31,69 @@ Loop = tuple[Any, ...]
 
 
 def alert_loops(
-    settings: AlertSettings, zones: Sequence[Zone], store_url: str, sources: FactSources, writer: Writer
+    settings: AlertSettings, zones: Path, store_url: str, sources: FactSources, writer: Writer
 ) -> list[Loop]:
     """What Standalone runs beside its own loops: judging, and one loop for each receiver.
 
     Args:
         settings: the `[alerts]` table.
-        zones: of the installation, for the rules that watch them.
+        zones: the file of the zones, which may change while it runs.
         store_url: the store.
         sources: what is judged beside the store.
         writer: of the store.
 
     Raises:
-        Misconfigured: the rules cannot be read.
+        Misconfigured: the rules or the zones cannot be read.
     """
-    rules = load_rules(settings.rules, zones)
+    watched = _ZoneRules(load_rules(settings.rules), zones)
+    rules = watched.rules
     writing = Writing(lambda act: writer.call(act).result())
     evaluation = Evaluation(rules, settings.receivers, writing)
-    judging = (keep_judging, evaluation, FactWatch(rules, evaluation, sources), store_url)
+    judging = (keep_judging, evaluation, FactWatch(rules, evaluation, sources), watched, store_url)
     return [judging, *((keep_telling, receiver, writing, store_url) for receiver in settings.receivers)]
 
 
-def keep_judging(evaluation: Evaluation, facts: FactWatch, store_url: str, *, stop: threading.Event) -> None:
+class _ZoneRules:
+    """The rules over the zones of a file. A file that changed while it runs and is wrong is told once, and not used."""
+
+    def __init__(self, rules: list[Rule], path: Path) -> None:
+        self._path, self._stamp = path, _stamp(path)
+        zones = read_zones(path)
+        self.rules = [rule.over(zones) for rule in rules]
+
+    def is_new(self) -> bool:
+        """Whether the file is another one than at the last look, and `rules` are over its zones now."""
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            zones = read_zones(self._path)
+        except Misconfigured as error:
+            log.warning("zones_not_read error=%s", error)
+            return False
+        self.rules = [rule.over(zones) for rule in self.rules]
+        return True
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def keep_judging(
+    evaluation: Evaluation, facts: FactWatch, watched: _ZoneRules, store_url: str, *, stop: threading.Event
+) -> None:
     """For a thread of its own, until `stop`."""
     facts_due = 0.0
     with queries.opened_reader(store_url) as reader:
         while not stop.wait(_JUDGE_SECONDS if evaluation.is_caught_up else 0.1):
             with suppress(Retryable):  # what another writer changed is read again by the next step
+                if watched.is_new():
+                    evaluation.use(watched.rules)
                 if reader is not None:
                     evaluation.step(reader, machine_clock.now_ms())
                 if reader is not None and time.monotonic() >= facts_due:

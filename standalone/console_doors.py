@@ -17,7 +17,7 @@ from commerce.queries import Database, order_list
 from commerce.registers.documents import KINDS
 from commerce.registers.register import Register
 from commerce.routes.plans import Plans
-from console import metrics, pages, run_reports, sign_in, truck_tables
+from console import metrics, pages, run_reports, sign_in, truck_tables, zone_editing
 from console.access import ConsoleAccess
 from console.api import Api, ConsoleSources
 from console.metrics import Metrics
@@ -50,7 +50,7 @@ def console_doors(  # noqa: PLR0913 - each room's settings
         settings: who may see it from elsewhere.
         http: which proxies are trusted.
         warehouse: where the marts are.
-        zones: the file of the zones, which is read when a page asks.
+        zones: the file of the zones, which is read when a page asks, and which operators edit.
         health: figures of the running service.
     """
     access = ConsoleAccess(settings, http.networks)
@@ -78,6 +78,7 @@ def console_doors(  # noqa: PLR0913 - each room's settings
         grace_ms=grace_ms,
         truck_table=lambda *asked: truck_tables.rows(*asked, data_dir=collector.data_dir, settings=warehouse),
         zones=lambda: read_zones(zones),
+        zones_editable=True,
         vehicles=Register(database, KINDS["vehicle"]).all_current,
         plans=plans.all,
         plan=plans.compared,
@@ -91,8 +92,8 @@ def console_doors(  # noqa: PLR0913 - each room's settings
         folder=collector.data_dir,
         grace_ms=grace_ms,
     )
-    runs = run_reports.routes(collector.data_dir, access)
-    return [*api.routes, *sign_in.routes(access), *metrics.routes(measured, access), *runs, *pages.routes(access)]
+    more = [*run_reports.routes(collector.data_dir, access), *zone_editing.routes(zones, access)]
+    return [*api.routes, *sign_in.routes(access), *metrics.routes(measured, access), *more, *pages.routes(access)]
 
 
 def own_sign_in(settings: ConsoleSettings) -> tuple[str, ...]:

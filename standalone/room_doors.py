@@ -18,7 +18,7 @@ from commerce.settings import CommerceSettings
 from commerce.storage.database import open_database
 from console.settings import ConsoleSettings
 from contract.codec import Json
-from contract.fleet import FleetSettings, read_zones, zones_file
+from contract.fleet import FleetSettings, zones_file
 from contract.http_access import HttpSettings
 from standalone.alert_loops import Loop, alert_loops
 from standalone.commerce_doors import commerce_doors
@@ -77,7 +77,7 @@ class Rooms:
         Raises:
             Misconfigured: the rules or the zones cannot be read, or a report cannot be sent.
         """
-        zones = read_zones(zones_file(self.fleet, self.collector.data_dir))
+        zones = zones_file(self.fleet, self.collector.data_dir)
 
         def orders(named: Sequence[str]) -> list[dict[str, Any]]:
             if not self._database:

@@ -24,8 +24,10 @@ export async function get(path) {
 }
 
 // What changes something says that it is our own page that asks.
-export async function post(path, body) {
-  const answer = await fetch(`/api/v1${path}`, { method: "POST", headers: { "X-Milepost": "console", "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
+export const post = (path, body) => send("POST", path, body);
+
+export async function send(method, path, body) {
+  const answer = await fetch(`/api/v1${path}`, { method, headers: { "X-Milepost": "console", "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
   if (!answer.ok) throw new Error((await answer.json()).error || `HTTP ${answer.status}`);
 }
 

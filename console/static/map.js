@@ -5,6 +5,8 @@ import { inUnit, unitOf } from "./units.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const loaded = new WeakSet();
+const picking = new WeakSet(); // maps whose clicks are corners now
+const zoneLabels = new WeakMap();
 const STATES = ["moving", "idle", "stopped", "silent"];
 
 // A map of land, borders and the larger cities, all from this machine; of streets where a setting names their source.
@@ -18,6 +20,7 @@ export function openMap(container, onTruck) {
         land: { type: "geojson", data: "/static/basemap/land.geojson", attribution: "Natural Earth · GeoNames" },
         borders: { type: "geojson", data: "/static/basemap/borders.geojson" },
         zones: { type: "geojson", data: empty() },
+        sketch: { type: "geojson", data: empty() },
         plan: { type: "geojson", data: empty() },
         trail: { type: "geojson", data: empty() },
         trucks: { type: "geojson", data: empty(), promoteId: "truck_id" },
@@ -28,6 +31,8 @@ export function openMap(container, onTruck) {
         { id: "borders", type: "line", source: "borders", paint: { "line-color": css("--border"), "line-width": 1 } },
         { id: "zones", type: "fill", source: "zones", paint: { "fill-color": css("--accent"), "fill-opacity": 0.12 } },
         { id: "zone-edges", type: "line", source: "zones", paint: { "line-color": css("--accent"), "line-width": 1.5, "line-dasharray": [3, 2] } },
+        { id: "sketch", type: "line", source: "sketch", paint: { "line-color": css("--care"), "line-width": 2.5 } },
+        { id: "sketch-corners", type: "circle", source: "sketch", paint: { "circle-radius": 4, "circle-color": css("--care") } },
         { id: "plan", type: "line", source: "plan", paint: { "line-color": css("--idle"), "line-width": 2, "line-dasharray": [2, 2] } },
         { id: "trail", type: "line", source: "trail", paint: { "line-color": css("--accent"), "line-width": 3 } },
         { id: "care", type: "circle", source: "trucks", filter: ["get", "care"], paint: { "circle-radius": 13, "circle-color": "transparent", "circle-stroke-color": css("--care"), "circle-stroke-width": 2.5 } },
@@ -46,7 +51,7 @@ export function openMap(container, onTruck) {
   map.on("idle", () => { container.dataset.drawn = "yes"; }); // for who takes pictures
   map.touchZoomRotate.disableRotation();
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
-  map.on("click", "trucks", (event) => onTruck && onTruck(event.features[0].properties.truck_id));
+  map.on("click", "trucks", (event) => onTruck && !picking.has(map) && onTruck(event.features[0].properties.truck_id));
   map.on("mouseenter", "trucks", () => (map.getCanvas().style.cursor = "pointer"));
   map.on("mouseleave", "trucks", () => (map.getCanvas().style.cursor = ""));
   get("/map").then((known) => whenLoaded(map, () => {
@@ -83,13 +88,37 @@ export function whenLoaded(map, act) {
   else map.once("load", act);
 }
 
-function drawZones(map, zones) {
+export function drawZones(map, zones) {
+  for (const old of zoneLabels.get(map) ?? []) old.remove();
   map.getSource("zones").setData({ type: "FeatureCollection", features: zones.map((zone) => ({ type: "Feature", properties: {}, geometry: { type: "MultiPolygon", coordinates: polygons(zone.rings) } })) });
-  for (const zone of zones) {
+  zoneLabels.set(map, zones.map((zone) => {
     const [longitude, latitude] = zone.rings[0].reduce((top, corner) => (corner[1] > top[1] ? corner : top));
     const limit = zone.speed_limit_kmh === null ? "" : `, ${number(inUnit("speed", zone.speed_limit_kmh))} ${unitOf("speed")}`;
-    label(map, `${zone.name}${limit}`, [longitude, latitude], "place zone", "bottom");
-  }
+    return label(map, `${zone.name}${limit}`, [longitude, latitude], "place zone", "bottom");
+  }));
+}
+
+// A zone as it is being drawn: its corners, and the line around them.
+export function drawSketch(map, corners) {
+  const places = corners.filter((corner) => Array.isArray(corner) && corner.length === 2 && corner.every(Number.isFinite) && Math.abs(corner[1]) <= 90);
+  const line = places.length > 1 ? [...places, places[0]] : [];
+  map.getSource("sketch").setData({ type: "Feature", properties: {}, geometry: { type: "GeometryCollection", geometries: [{ type: "LineString", coordinates: line }, { type: "MultiPoint", coordinates: places }].filter((each) => each.coordinates.length) } });
+}
+
+// Clicks are places until what this gives is called; a double click is the end, not a zoom.
+export function pick(map, onPlace, onEnd) {
+  const click = (event) => event.originalEvent.detail < 2 && onPlace([event.lngLat.lng, event.lngLat.lat]);
+  const twice = (event) => { event.preventDefault(); onEnd(); };
+  picking.add(map);
+  map.on("click", click);
+  map.on("dblclick", twice);
+  map.getCanvas().style.cursor = "crosshair";
+  return () => {
+    picking.delete(map);
+    map.off("click", click);
+    map.off("dblclick", twice);
+    map.getCanvas().style.cursor = "";
+  };
 }
 
 // A ring within another one is a hole in it.

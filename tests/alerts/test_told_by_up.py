@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import httpx
 
 from alerts import reports
 from collector.rows import AlertChange
@@ -76,3 +77,25 @@ def test_a_report_that_an_outage_kept_back_goes_out_when_the_service_is_back(tmp
     [sent] = [message["report"] for message in server.messages.values()]
     assert (sent["from"], sent["to"]) == (timestamps.from_ms(until_ms), timestamps.from_ms(until_ms + 3 * day_ms))
     assert sent["csv"].split() == ["day,truck_id", *(f"{day},T1" for day in days)]
+
+
+def test_a_zone_that_is_drawn_while_it_runs_is_watched_and_one_that_is_gone_is_not(tmp_path: Path) -> None:
+    up = Up(tmp_path, ["--trucks", "0", "--shoppers", "0"])
+    place = f"{up.start()['http']}/api/v1/zones/yard"
+    times = [timestamps.from_ms(int((time.time() - minutes * 60) * 1000)) for minutes in (300, 295, 290, 2, 1)]
+    where = {"latitude": 52.1, "longitude": 13.1}
+    records = [{"truck_id": "T1", "sampled_at": at, "gps_location": where} for at in times]
+    (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, records)))
+    assert up.ask("ingest", str(tmp_path / "some.jsonl"))["accepted"] == len(times)
+
+    def entered() -> list[tuple[str, bool]]:
+        found = up.ask("alerts", "list")
+        return [(each["start"], each["end"] is None) for each in found if each["rule"] == "zone_entered"]
+
+    assert entered() == []
+    corners = [[13.0, 52.0], [13.2, 52.0], [13.1, 52.2]]
+    assert httpx.put(place, json={"corners": corners}, headers={"X-Milepost": "t"}, timeout=60).status_code == 204
+    until(lambda: (times[3], True) in entered())
+    assert httpx.delete(place, headers={"X-Milepost": "t"}, timeout=60).status_code == 204
+    until(lambda: (times[3], True) not in entered())
+    assert "zones_not_read" not in up.end()

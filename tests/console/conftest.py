@@ -16,7 +16,7 @@ from alerts.queries import kept_alerts
 from alerts.rules import load_rules
 from alerts.writing import Writing
 from collector import queries
-from console import metrics, pages, sign_in, truck_tables
+from console import metrics, pages, sign_in, truck_tables, zone_editing
 from console.access import ConsoleAccess
 from console.api import Api, ConsoleSources
 from console.metrics import Metrics
@@ -56,6 +56,7 @@ def serving(folder: Path, settings: ConsoleSettings, trusted: tuple[Network, ...
         grace_ms=10_000,
         truck_table=lambda *asked: truck_tables.rows(*asked, data_dir=folder),
         zones=lambda: read_zones(folder / "zones.geojson"),
+        zones_editable=True,
         **more,
     )
     api = Api(sources, access)
@@ -63,6 +64,7 @@ def serving(folder: Path, settings: ConsoleSettings, trusted: tuple[Network, ...
         open_reader, api.view, alerts=kept_alerts, health=lambda: {"queued": 7}, folder=folder, grace_ms=10_000
     )
     routes = [*api.routes, *sign_in.routes(access), *metrics.routes(measured, access), *pages.routes(access)]
+    routes += zone_editing.routes(folder / "zones.geojson", access)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         Starlette(routes=routes),

@@ -4,6 +4,7 @@ import { ago, number } from "../format.js";
 import { go } from "../app.js";
 import { lateness, travel } from "../travel.js";
 import { inUnit, unitOf } from "../units.js";
+import { zoneEditor } from "../zones.js";
 
 const REFRESH_MS = 2000;
 const MANY = 500;
@@ -26,8 +27,13 @@ export async function fleet(page) {
   const groups = h("select", { "aria-label": "Group", hidden: true, onchange: () => draw() });
   const called = new Map(); // truck_id → what the register calls it
   const box = h("div", { class: "map", role: "application", "aria-label": "Map of the fleet" });
+  const zones = zoneEditor(() => map && {
+    pick: (onPlace, onEnd) => places.pick(map, onPlace, onEnd),
+    sketch: (corners) => places.whenLoaded(map, () => places.drawSketch(map, corners)),
+    redraw: (all) => places.whenLoaded(map, () => places.drawZones(map, all)),
+  });
   page.replaceChildren(h("div", { class: "fleet" },
-    h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, groups, counts), list),
+    h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, groups, counts, zones.box), list),
     h("div", { class: "mapbox" }, box, mayPast ? travel(goTo, at, knownThen) : null)));
   const items = new Map(); // truck_id → its line in the list
   let map = null, places = null; // the map, and the module that draws on it: after the list, since it takes a second
@@ -164,5 +170,5 @@ export async function fleet(page) {
   await refresh();
   callThem().catch(() => {}); // without it trucks have their ids
   showMap();
-  return () => { stopped = true; clearTimeout(timer); stream?.close(); map?.remove(); };
+  return () => { stopped = true; clearTimeout(timer); stream?.close(); zones.end(); map?.remove(); };
 }
