@@ -14,8 +14,10 @@ from alerts.rules import load_rules
 from alerts.settings import Receiver
 from alerts.writing import Writing
 from contract import timestamps
+from contract.fleet import Zone
 from tests.collector.stores_on_disk import Collector
-from tests.contract.examples import RECEIVED_MS, sample
+from tests.contract.examples import RECEIVED_MS, put, sample
+from tests.contract.examples import sample as example
 
 RULES = load_rules()
 OPS = Receiver(name="ops", kind="webhook", url="http://127.0.0.1:1", secret="x" * 24, wait_seconds=0)
@@ -87,3 +89,22 @@ def test_what_is_no_longer_kept_is_not_written_again_at_each_look(tmp_path: Path
         service.look_after_a_start(LONG_AFTER_MS + start * HOUR_MS)
     assert service.writes == 0
     service.collector.close()
+
+
+def test_what_goes_on_in_a_zone_that_is_gone_is_taken_back_however_long_ago_it_began(tmp_path: Path) -> None:
+    collector = Collector(tmp_path / "milepost.db")
+    times = [timestamps.from_ms(RECEIVED_MS - minutes * 60_000) for minutes in range(300, 0, -9)]
+    records = [
+        put(example(seq=number, sampled_at=at), "gps_location.latitude", 52.1) for number, at in enumerate(times, 1)
+    ]
+    collector.take(*(put(record, "gps_location.longitude", 13.1) for record in records))
+    square = ((13.0, 52.0), (13.2, 52.0), (13.2, 52.2), (13.0, 52.2), (13.0, 52.0))
+    entered = [rule for rule in RULES if rule.name == "zone_entered"]
+    found = []
+    for zones in ([Zone("yard", "yard", None, (square,))], []):
+        evaluation = Evaluation([rule.over(zones) for rule in entered], (), Writing(lambda act: act(collector.store)))
+        for _ in range(3):
+            evaluation.step(collector.store, RECEIVED_MS)
+        found.append([(each["start"], each["end"]) for each in kept_alerts(collector.store)])
+    collector.close()
+    assert found == [[(times[0], None)], []]
