@@ -17,6 +17,7 @@ from console.access import ConsoleAccess, Endpoint, refused
 from console.downloads import File
 from console.fleet_events import FleetEvents
 from console.fleet_view import FleetView, OpenReader
+from console.place_names import nearest_place
 from console.shop_view import DIMENSIONS, STANDARD, ShopView, steps_of
 from contract import machine_clock, timestamps
 from contract.codec import Json, dump
@@ -258,9 +259,9 @@ class Api:
         return {**streets, "zones": [*zones], "zones_editable": self._sources.zones_editable}
 
     def _vehicles(self, _reader: Any, _request: Request) -> Json:
-        """What trucks are called; who drives them is not told."""
+        """What trucks are called and where they belong; who drives them is not told."""
         names = ("truck_id", "plate", "name", "group")
-        return [{name: row.get(name) for name in names} for row in self._sources.vehicles()]
+        return [{**{name: row.get(name) for name in names}, "depot": _depot(row)} for row in self._sources.vehicles()]
 
     def _fault_texts(self, _reader: Any, request: Request) -> Json:
         """What fault codes say in words."""
@@ -361,3 +362,12 @@ def _reply(request: Request, document: Json, status: int = 200) -> Response:
 
 def _headers(etag: str) -> dict[str, str]:
     return {"etag": f'"{etag}"', "cache-control": "no-cache", "x-content-type-options": "nosniff"}
+
+
+def _depot(vehicle: Mapping[str, Json]) -> str | None:
+    """The depot of a vehicle of the register by its nearest town and its place to a kilometre; None: not known."""
+    latitude, longitude = vehicle.get("depot_latitude"), vehicle.get("depot_longitude")
+    if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+        return None
+    near = nearest_place(latitude, longitude)
+    return f"{near.name if near else 'Depot'} ({latitude:.2f}, {longitude:.2f})"

@@ -130,9 +130,11 @@ _GETS: dict[str, Path_] = {
     ),
     "/api/v1/vehicles": (
         "viewer",
-        "The trucks that the register knows: how they are called, and their group",
+        "The trucks that the register knows: how they are called, their group and their depot",
         (),
-        _all(_object(truck_id=_TEXT, plate=_maybe(_TEXT), name=_maybe(_TEXT), group=_maybe(_TEXT))),
+        _all(
+            _object(truck_id=_TEXT, plate=_maybe(_TEXT), name=_maybe(_TEXT), group=_maybe(_TEXT), depot=_maybe(_TEXT))
+        ),
     ),
     "/api/v1/fault-texts": (
         "viewer",

@@ -27,6 +27,7 @@ from tests.contract.examples import RECEIVED_MS
 AXE = Path(__file__).with_name("axe")
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+DEPOT = "Bogenhausen (48.18, 11.64)"
 SQUARE = [[13.3, 52.4], [13.5, 52.4], [13.5, 52.6], [13.3, 52.6], [13.3, 52.4]]
 ZONES = {
     "type": "FeatureCollection",
@@ -66,8 +67,10 @@ def shop(tmp_path: Path) -> Iterator[dict[str, Any]]:
     database = open_database(f"sqlite:///{tmp_path / 'shop.db'}")
     plans, vehicles = Plans(database), Register(database, KINDS["vehicle"])
     plans.save(plan_of_the_hour(), made_ms=RECEIVED_MS - 7_200_000)
-    known = {"truck_id": "T1", "plate": "M-MP 1001", "group": "north", "driver_id": "driver-001"}
-    vehicles.put(KINDS["vehicle"].read(known), received_ms=RECEIVED_MS)
+    depot = {"depot_latitude": 48.18, "depot_longitude": 11.64}
+    known = {"truck_id": "T1", "plate": "M-MP 1001", "group": "north", "driver_id": "driver-001", **depot}
+    for each in (known, {"truck_id": "T2", "depot_latitude": 53.55}):
+        vehicles.put(KINDS["vehicle"].read(each), received_ms=RECEIVED_MS)
     yield {"plans": plans.all, "plan": plans.compared, "vehicles": vehicles.all_current}
     database.close()
 
@@ -82,7 +85,16 @@ def test_zones_and_plans_are_told_and_plans_to_operators_alone(tmp_path: Path, s
         assert (known["streets"], [zone["name"] for zone in known["zones"]]) == (None, ["Depot <b>"])
         assert known["zones"][0]["rings"] == [SQUARE]
         vehicles = httpx.get(f"{url}/api/v1/vehicles", headers=viewer, timeout=60).json()
-        assert vehicles == [{"truck_id": "T1", "plate": "M-MP 1001", "name": None, "group": "north"}]
+        assert vehicles == [
+            {
+                "truck_id": "T1",
+                "plate": "M-MP 1001",
+                "name": None,
+                "group": "north",
+                "depot": "Bogenhausen (48.18, 11.64)",
+            },
+            {"truck_id": "T2", "plate": None, "name": None, "group": None, "depot": None},
+        ]
         [row] = httpx.get(f"{url}/api/v1/plans", timeout=60).json()
         answer = httpx.get(f"{url}/api/v1/plans/{row['day']}", timeout=60).json()
         operation = openapi.document()["paths"]["/api/v1/plans/{plan_id}"]["get"]
@@ -185,6 +197,9 @@ def test_streets_zones_plan_and_way_are_drawn(
         assert any(each.endswith(".png") for each in asked)
         page.get_by_label("Group").select_option("north")
         page.get_by_text("1 trucks").wait_for(timeout=60_000)
+        page.get_by_label("Depot").select_option(DEPOT)
+        page.get_by_label("Group").select_option("")
+        page.get_by_text("1 trucks").wait_for(timeout=60_000)
         page.get_by_label("Find a truck").fill("mp 1001")
         page.get_by_role("link", name="T1 M-MP 1001").wait_for(timeout=60_000)
         page.goto(f"{url}/orders")
@@ -198,9 +213,15 @@ def test_streets_zones_plan_and_way_are_drawn(
         page.get_by_text("engine oil pressure: far too low").first.wait_for(timeout=60_000)
         found = []
         page = browser.new_context(bypass_csp=True).new_page()  # only so that axe may be put into the page
-        for place, text in (("/", "Depot <b>"), ("/orders", "Dashed: the order"), ("/truck/T1", "far too low")):
+        for place, text in (
+            ("/", "Depot <b>, 30 km/h"),
+            ("/orders", "Dashed: the order"),
+            ("/truck/T1", "far too low"),
+        ):
             page.goto(url + place)
             page.get_by_text(text).first.wait_for(timeout=60_000)
+            if place == "/":
+                page.get_by_text("Edit zones").click()
             page.evaluate((AXE / "axe.min.js").read_text(encoding="utf-8"))
             found += [
                 (place, each["id"], each["nodes"][0]["html"][:160])

@@ -24,7 +24,8 @@ export async function fleet(page) {
   const list = h("ul");
   const counts = h("p", { class: "quiet", role: "status" });
   const search = h("input", { type: "search", placeholder: "Find a truck", "aria-label": "Find a truck", oninput: () => drawList() });
-  const groups = h("select", { "aria-label": "Group", hidden: true, onchange: () => draw() });
+  const choice = (label) => h("select", { "aria-label": label, hidden: true, onchange: () => draw() });
+  const choices = { group: choice("Group"), depot: choice("Depot") }; // field of the register → what chooses by it
   const called = new Map(); // truck_id → what the register calls it
   const box = h("div", { class: "map", role: "application", "aria-label": "Map of the fleet" });
   const zones = zoneEditor(() => map && {
@@ -33,7 +34,7 @@ export async function fleet(page) {
     redraw: (all) => places.whenLoaded(map, () => places.drawZones(map, all)),
   });
   page.replaceChildren(h("div", { class: "fleet" },
-    h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, groups, counts, zones.box), list),
+    h("section", { class: "side", "aria-label": "Trucks" }, h("div", { class: "top" }, h("h1", {}, "Fleet"), search, ...Object.values(choices), counts, zones.box), list),
     h("div", { class: "mapbox" }, box, mayPast ? travel(goTo, at, knownThen) : null)));
   const items = new Map(); // truck_id → its line in the list
   let map = null, places = null; // the map, and the module that draws on it: after the list, since it takes a second
@@ -80,16 +81,19 @@ export async function fleet(page) {
     });
   }
 
-  const isShown = (row) => !groups.value || called.get(row.truck_id)?.group === groups.value;
-  const shown = () => (groups.value ? rows.filter(isShown) : rows);
+  const fields = Object.keys(choices);
+  const isShown = (row) => fields.every((field) => !choices[field].value || called.get(row.truck_id)?.[field] === choices[field].value);
+  const shown = () => (fields.some((field) => choices[field].value) ? rows.filter(isShown) : rows);
   const names = (row) => [row.truck_id, called.get(row.truck_id)?.plate, called.get(row.truck_id)?.name].join(" ").toLowerCase();
 
-  // Plates, names and groups of the register: a truck that it does not know is shown all the same.
+  // Plates, names, groups and depots of the register: a truck that it does not know is shown all the same.
   async function callThem() {
     for (const each of await get("/vehicles")) called.set(each.truck_id, each);
-    const found = [...new Set([...called.values()].map((each) => each.group).filter(Boolean))].sort();
-    groups.replaceChildren(h("option", { value: "" }, "All groups"), ...found.map((name) => h("option", { value: name }, name)));
-    groups.hidden = !found.length;
+    for (const [field, each] of Object.entries(choices)) {
+      const found = [...new Set([...called.values()].map((row) => row[field]).filter(Boolean))].sort();
+      each.replaceChildren(h("option", { value: "" }, `All ${field}s`), ...found.map((name) => h("option", { value: name }, name)));
+      each.hidden = !found.length;
+    }
     if (!stopped) drawList();
   }
 
