@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from contract import atomic_file
 from contract.codec import Json, canonical, parse
 from contract.errors import Misconfigured
+from contract.file_stamp import Stamp, file_stamp
 from contract.legacy_records import telemetry
 from contract.telemetry import Telemetry
 
@@ -63,7 +64,7 @@ class Forgotten:
 
     def __init__(self, data_dir: Path) -> None:
         self._file, self._secret_file = data_dir / MARKERS, data_dir / SECRET
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: Stamp | None = None
         self._markers = Markers({}, ())
         self._secret = b""
 
@@ -74,10 +75,9 @@ class Forgotten:
             Those of the file as it is at this moment; costs a `stat` where nothing has changed.
         """
         try:
-            found = self._file.stat()
+            stamp = file_stamp(self._file)
         except FileNotFoundError:
             return self._markers
-        stamp = (found.st_mtime_ns, found.st_ino)
         if stamp != self._stamp:
             said = json.loads(self._file.read_bytes())
             self._secret = self._secret_file.read_bytes()

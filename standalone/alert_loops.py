@@ -17,6 +17,7 @@ from alerts.writing import Writing
 from collector import queries
 from contract import machine_clock
 from contract.errors import Misconfigured, Retryable
+from contract.file_stamp import Stamp, file_stamp
 from contract.fleet import read_zones
 from standalone.group_commit_writer import Writer
 
@@ -76,12 +77,12 @@ class _ZoneRules:
         return True
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _stamp(path: Path) -> Stamp | None:
+    """None: it is not there."""
     try:
-        found = path.stat()
+        return file_stamp(path)
     except OSError:
-        return ()
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        return None
 
 
 def keep_judging(

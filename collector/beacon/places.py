@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import maxminddb
 
 from contract.errors import Misconfigured
+from contract.file_stamp import file_stamp
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Places:
         return Region(code, parts[0].get("iso_code") or (parts[0].get("names") or {}).get("en"))
 
     def _open(self) -> None:
-        self._identity = _identity(self._file)
+        self._stamp = file_stamp(self._file)
         self._reader = maxminddb.open_database(str(self._file))
         self._looked_at = self._clock()
 
@@ -65,14 +66,9 @@ class Places:
             return
         self._looked_at = self._clock()
         try:
-            if _identity(self._file) != self._identity:
+            if file_stamp(self._file) != self._stamp:
                 before = self._reader
                 self._open()
                 before.close()
         except _UNREADABLE as error:  # half written: the old one serves on
             log.warning("geoip_not_renewed file=%s reason=%s", self._file, error)
-
-
-def _identity(file: Path) -> tuple[int, int, int]:
-    found = file.stat()
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -7,6 +7,7 @@ from pathlib import Path
 from commerce.recommendations.artefact import Model, load
 from commerce.recommendations.models import top
 from contract.errors import Misconfigured
+from contract.file_stamp import Stamp, file_stamp
 
 FOLDER = "recommendations"
 """Of the artefacts, in the data directory."""
@@ -46,7 +47,7 @@ class Recommendations:
         """
         self._folder, self._catalogue = folder, catalogue
         self._guard = threading.Lock()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: Stamp | None = None
         self._model: Model | None = None
 
     def model(self) -> Model | None:
@@ -56,10 +57,9 @@ class Recommendations:
             The newest one, read again when another was trained; None where none was yet.
         """
         try:
-            found = (self._folder / "current").stat()
+            stamp = file_stamp(self._folder / "current")
         except FileNotFoundError:
             return None
-        stamp = (found.st_mtime_ns, found.st_ino)
         with self._guard:
             if stamp != self._stamp:
                 self._model, self._stamp = load(self._folder), stamp
