@@ -1,11 +1,11 @@
 """The stream of the table of samples, as Lambda hands it on: what was stored, in each truck's order of storing."""
 
-import base64
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from collector.rows import StoredSample
-from collector.stores.dynamodb.items import Item, read_sample
+from collector.stores.dynamodb.items import decode, read_sample
 
 
 def stored_samples(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, StoredSample]]:
@@ -18,13 +18,7 @@ def stored_samples(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Stor
     Returns:
         In the order of the records.
     """
-    images = [_item(record["dynamodb"]["NewImage"]) for record in records if record["eventName"] == "INSERT"]
+    images = [deepcopy(record["dynamodb"]["NewImage"]) for record in records if record["eventName"] == "INSERT"]
+    for item in images:
+        decode(item)
     return [(item["truck_id"]["S"], read_sample(item)) for item in images if "place" not in item]
-
-
-def _item(image: Mapping[str, Mapping[str, Any]]) -> Item:
-    """As DynamoDB itself answers: bytes are base64 in an event."""
-    return {
-        name: {kind: base64.b64decode(value) if kind == "B" else value for kind, value in typed.items()}
-        for name, typed in image.items()
-    }

@@ -7,6 +7,7 @@ order key itself (`every-sample`) is not stored.
 import hashlib
 import json
 import zlib
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -42,6 +43,15 @@ _SEEN_BEFORE = (
     b':[],"brake_status":"ok","tire_pressure":{"front_left":102.5,"front_right":101.5,"rear_left":null,"rear_right":'
     b'null},"transmission_status":"ok"},"vehicle_speed":51}'
 )
+
+
+def decode(attributes: Item) -> None:
+    """Turn Base64, as which bytes stand in JSON, into bytes, in place."""
+    for value in attributes.values():
+        if "B" in value:
+            value["B"] = b64decode(value["B"])
+        elif "M" in value:
+            decode(value["M"])
 
 
 def text(value: str) -> Item:

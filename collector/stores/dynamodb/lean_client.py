@@ -11,7 +11,7 @@ import select
 import socket
 import ssl
 import zlib
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPSConnection
@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
+from collector.stores.dynamodb.items import decode
 from collector.stores.dynamodb.signature import Signer
 
 _TARGET = "DynamoDB_20120810."
@@ -91,7 +92,7 @@ class LeanClient:
             raise _error(operation, status, text)
         answer: Answer = orjson.loads(text)
         for item in _items(answer):
-            _decode(item)
+            decode(item)
         return answer
 
     def _signed(self, operation: str, body: bytes) -> bytes:
@@ -185,15 +186,6 @@ def _items(answer: Answer) -> Iterable[Answer]:
     for each in found.values() if isinstance(found, dict) else [found]:
         for item in each:
             yield item.get("Item", {}) if each is found else item
-
-
-def _decode(attributes: Answer) -> None:
-    """Turn Base64 into bytes, in place."""
-    for value in attributes.values():
-        if "B" in value:
-            value["B"] = b64decode(value["B"])
-        elif "M" in value:
-            _decode(value["M"])
 
 
 def _error(operation: str, status: int, text: bytes) -> ClientError:
