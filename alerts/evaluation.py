@@ -122,11 +122,9 @@ class Evaluation:
         self._mark = document.get("mark")
         self._heard = HeardMinutes((first, last) for first, last in document.get("heard", ()))
         self._judge_all_again(reader, now_ms if self._mark else now_ms - _LOOK_BACK_MS)
-        for row in reader.alert_rows():  # a zone that is gone now ends or takes back what goes on in it
-            if row.key.startswith("alert#") and row.subject in self._since:
-                alert = keeping.alert_in(row)
-                if alert.end is None and alert.kind in ZONE_KINDS:
-                    self._judge_from(alert.subject, alert.start)
+        for alert in keeping.alerts_in(reader.alert_rows()).values():
+            if alert.subject in self._since and alert.end is None and alert.kind in ZONE_KINDS:
+                self._judge_from(alert.subject, alert.start)  # a zone that is gone now ends or takes back what it held
         self._is_loaded = True
 
     def _judge_all_again(self, reader: Reader, since_ms: int) -> None:

@@ -3,7 +3,7 @@
 Rows of a subject: `alert#START#ID`, `thread#ID`, and `ack#ID`, which only `milepost alerts ack` and the console write.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from alerts.alert import Alert
@@ -48,7 +48,7 @@ def changes(  # noqa: PLR0913 - the subject's state before and now
         now_ms: Unix ms.
     """
     oldest = timestamps.from_ms(now_ms - KEPT_MS)
-    before = {row.key: alert_in(row) for row in rows if row.key.startswith("alert#")}
+    before = alerts_in(rows)
     kept = {key: alert for key, alert in before.items() if alert.start < scope.get(alert.rule, "9999")}
     found = {_key(alert): alert for alert in alerts if alert.start >= scope[alert.rule]}
     now = {key: alert for key, alert in {**kept, **found}.items() if alert.end is None or alert.end >= oldest}
@@ -77,6 +77,11 @@ def alert_in(row: AlertRow) -> Alert:
     document: Any = parse(row.text)
     samples = tuple((at, value) for at, value in document.pop("samples", ()))
     return Alert(**document, samples=samples)
+
+
+def alerts_in(rows: Iterable[AlertRow]) -> dict[str, Alert]:
+    """The alerts among rows of all kinds, each by its row's key."""
+    return {row.key: alert_in(row) for row in rows if row.key.startswith("alert#")}
 
 
 def thread_in(row: AlertRow) -> Thread:

@@ -6,7 +6,7 @@ from typing import Any
 from alerts.acknowledgement import Acknowledgements
 from alerts.alert import Alert
 from alerts.engine import in_order
-from alerts.keeping import alert_in
+from alerts.keeping import alert_in, alerts_in
 from alerts.look_back import watched
 from alerts.rules import Rule
 from alerts.silence import HeardMinutes
@@ -51,8 +51,7 @@ def kept_alerts(reader: Reader | None, *, first: str = "", most: int = 1_000) ->
     """
     rows = reader.alert_rows() if reader else []
     acknowledged = Acknowledgements(rows)
-    alerts = [alert_in(row) for row in rows if row.key.startswith("alert#")]
-    alerts = [alert for alert in alerts if alert.end is None or alert.end >= first]
+    alerts = [alert for alert in alerts_in(rows).values() if alert.end is None or alert.end >= first]
     alerts.sort(key=lambda alert: (alert.end is None, alert.start, alert.id), reverse=True)
     return [{**alert._asdict(), "acknowledged": acknowledged.of(alert)} for alert in alerts[:most]]
 

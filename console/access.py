@@ -184,3 +184,21 @@ class ConsoleAccess:
 def refused(status: int, why: str) -> Response:
     """A refusal, as all doors write them."""
     return Response(dump({"error": why, "field": None}), status, media_type="application/json")
+
+
+async def body_within(request: Request, most: int) -> bytes | None:
+    """A request's body.
+
+    Args:
+        request: whose body was not read yet.
+        most: bytes; no more than one piece beyond them is read.
+
+    Returns:
+        The body; None where it is larger.
+    """
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            return None
+    return body

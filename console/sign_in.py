@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.access import COOKIE, OWN_HEADER, ConsoleAccess, Visitor, refused
+from console.access import COOKIE, OWN_HEADER, ConsoleAccess, Visitor, body_within, refused
 from contract import password_file
 from contract.codec import Json, dump, parse
 from contract.errors import Rejected
@@ -71,11 +71,9 @@ def routes(access: ConsoleAccess) -> list[Route]:
 
 
 async def _credentials(request: Request) -> tuple[str, str] | None:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            return None
+    body = await body_within(request, _MOST_BYTES)
+    if body is None:
+        return None
     try:
         said: Any = parse(body)
     except Rejected:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.access import ConsoleAccess, refused
+from console.access import ConsoleAccess, body_within, refused
 from contract import atomic_file
 from contract.codec import Json, dump, parse
 from contract.errors import Misconfigured, Rejected
@@ -115,11 +115,9 @@ def routes(path: Path, access: ConsoleAccess) -> list[Route]:
     file = ZonesFile(path)
 
     async def put(request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_BYTES:
-                return refused(413, f"a zone has at most {_MOST_BYTES:,} bytes: leave corners out")
+        body = await body_within(request, _MOST_BYTES)
+        if body is None:
+            return refused(413, f"a zone has at most {_MOST_BYTES:,} bytes: leave corners out")
         try:
             await run_in_threadpool(file.put, request.path_params["zone_id"], parse(body))
         except Rejected as error:

@@ -50,9 +50,10 @@ export async function fleet(page) {
 
   function drawCounts() {
     const tally = { moving: 0, idle: 0, stopped: 0, silent: 0 };
-    for (const row of shown()) tally[row.state] += 1;
+    const those = shown();
+    for (const row of those) tally[row.state] += 1;
     const of = (name) => tally[name];
-    counts.textContent = rows.length ? `${shown().length} trucks: ${of("moving")} moving, ${of("idle")} idle, ${of("stopped")} stopped, ${of("silent")} silent` : "";
+    counts.textContent = rows.length ? `${those.length} trucks: ${of("moving")} moving, ${of("idle")} idle, ${of("stopped")} stopped, ${of("silent")} silent` : "";
   }
 
   function drawList() {
