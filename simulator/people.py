@@ -41,6 +41,7 @@ class Person:
         return f"{self.town}, {self.country}"
 
 
+@cache
 def person(number: int, seed: int) -> Person:
     """The shopper of a number (from 1)."""
     key = f"{seed}:person:{number}"

@@ -15,8 +15,8 @@ from contract import codec, timestamps
 TRUCKS, BUFFER = "trucks", "buffer.db"
 FLEET = Path(TRUCKS) / "fleet.db"
 PROGRESS = Path(TRUCKS) / "progress.jsonl"
-"""Fleet mode's line a second while it runs: `{at (Unix ms), online, joined, joining, sampled, pending}`; joined: how
-many trucks have been connected at least once; joining: how many have not and could be, having network and power."""
+"""Fleet mode's line a second while it runs: `{at (Unix ms), online, joining, sampled, pending}`; joining: how many
+trucks have never been connected and could be, having network and power."""
 
 OUTBOX = Path("shoppers") / "outbox.db"
 

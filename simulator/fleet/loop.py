@@ -161,7 +161,7 @@ class FleetLoop:
         began = time.monotonic()
         pending = self.ledger.waiting()
         joining = sum(truck.truck_id not in self._ever and truck.truck_id not in self._away for truck in self.trucks)
-        reached = {"online": self._online, "joined": len(self._ever), "joining": joining}
+        reached = {"online": self._online, "joining": joining}
         line = {"at": machine_clock.now_ms(), **reached, "sampled": self._sampled, "pending": pending}
         with (self._settings.folder / PROGRESS).open("a", encoding="ascii") as file:
             file.write(codec.dump(line) + "\n")

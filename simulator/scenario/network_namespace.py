@@ -15,7 +15,7 @@ import subprocess
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from contract import leashed_process
 from contract.errors import MilepostError
@@ -79,7 +79,7 @@ class NetworkNamespace:
         return sum(
             int(row.get("drops", 0))
             for device, inside in ((self._link, False), (_INSIDE, True))
-            for row in self._json("tc", "-s", "-j", "qdisc", "show", "dev", device, inside=inside)
+            for row in json.loads(self._run("tc", "-s", "-j", "qdisc", "show", "dev", device, inside=inside) or "[]")
         )
 
     def set_up(self, *, up: bool) -> None:
@@ -88,9 +88,6 @@ class NetworkNamespace:
 
     def _ip(self, *arguments: str, inside: bool = False) -> None:
         self._run("ip", *arguments, inside=inside)
-
-    def _json(self, program: str, *arguments: str, inside: bool) -> list[dict[str, Any]]:
-        return list(json.loads(self._run(program, *arguments, inside=inside) or "[]"))
 
     def _run(self, program: str, *arguments: str, inside: bool) -> str:
         argv = [*(self.through if inside else ()), _program(program, "iproute2"), *arguments]
