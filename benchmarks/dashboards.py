@@ -54,7 +54,7 @@ def _marts() -> Path:
         shutil.rmtree(root, ignore_errors=True)
         made = root / "new"
         made.mkdir(parents=True)
-        fleet._grow(made / "lake", BUILT, fleet.FIRST, DAYS)
+        fleet.grow(made / "lake", BUILT, fleet.FIRST, DAYS)
         build(made / "lake", DuckDbEngine(made / "warehouse.duckdb"), Terms())
         shop = made / "shop"
         shop.mkdir()

@@ -47,7 +47,7 @@ def _samples(trucks: int, first: date, days: int) -> str:
             FROM range({trucks}) AS t (truck), range({start}, {start + days * 1440}) AS m (minute))"""
 
 
-def _grow(folder: Path, trucks: int, first: date, days: int) -> None:
+def grow(folder: Path, trucks: int, first: date, days: int) -> None:
     """A build of the lake that adds days of telemetry to those it has."""
     catalog = LakeCatalog(folder)
     last = catalog.newest()
@@ -88,15 +88,15 @@ def _asked(folder: Path, sql: str) -> float:
 def main(trucks: int, days: int) -> int:
     with tempfile.TemporaryDirectory() as name:
         fleet, year = Path(name, "fleet"), Path(name, "year")
-        _grow(fleet / "lake", trucks, FIRST, days)
+        grow(fleet / "lake", trucks, FIRST, days)
         first, peak = _build(fleet)
         print(f"first build: {trucks} trucks × {days} days = {trucks * days * 1440:,} rows in {first:.1f} CPU s")
         print(f"peak memory: {peak:,.0f} MB (DuckDB may use 1,000)")
-        _grow(fleet / "lake", trucks, FIRST + timedelta(days=days), 1)
+        grow(fleet / "lake", trucks, FIRST + timedelta(days=days), 1)
         more, _ = _build(fleet)
         share = more / first
         print(f"one more day: {trucks * 1440:,} rows in {more:.1f} CPU s, {share:.2f} of the first (aim: ≤ {DAY_AIM})")
-        _grow(year / "lake", 2, FIRST, 365)
+        grow(year / "lake", 2, FIRST, 365)
         _build(year)
         asked = {
             f"a day of {trucks} trucks": _asked(fleet, f"SELECT * FROM truck_day WHERE day = DATE '{FIRST}'"),

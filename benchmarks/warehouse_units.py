@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._trucks import A_DAY, NOW, simulated
-from benchmarks.warehouse import FIRST, _grow
+from benchmarks.warehouse import FIRST, grow
 from contract import timestamps
 from contract.codec import dump
 
@@ -81,12 +81,12 @@ def _taken(folder: Path) -> dict[str, float]:
 def _made(folder: Path) -> dict[str, float]:
     """Marts of some trucks' months, after a day was added: what one more build takes of each truck-day."""
     small = folder / "small"
-    _grow(small / "lake", 1, FIRST, 1)
+    grow(small / "lake", 1, FIRST, 1)
     fixed = _run(small, "warehouse", "build") + _run(small, "warehouse", "export", str(small / "marts"))
-    _grow(folder / "lake", MART_TRUCKS, FIRST, MART_DAYS - 1)
+    grow(folder / "lake", MART_TRUCKS, FIRST, MART_DAYS - 1)
     _run(folder, "warehouse", "build")
     last: date = FIRST + timedelta(days=MART_DAYS - 1)
-    _grow(folder / "lake", MART_TRUCKS, last, 1)
+    grow(folder / "lake", MART_TRUCKS, last, 1)
     made = _run(folder, "warehouse", "build") + _run(folder, "warehouse", "export", str(folder / "marts"))
     truck_days = MART_TRUCKS * MART_DAYS
     return {
