@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from collector import queries
@@ -41,7 +42,7 @@ class FleetView:
         self._open_reader, self._now_ms, self._every = open_reader, now_ms, every
         self._guard = threading.Lock()
         self._rows: dict[str, dict[str, Any]] = {}
-        self._revisions: dict[str, int] = {}
+        self._revisions: dict[str, int] = {}  # ascending
         self._newest: dict[str, tuple[str, int]] = {}
         self._mark: str | None = None
         self._epoch = secrets.token_hex(4)
@@ -77,7 +78,8 @@ class FleetView:
         epoch, _, revision = cursor.partition("-")
         known = epoch == self._epoch and revision.isdecimal()
         after = int(revision) if known else -1
-        rows = [self._rows[each] for each, changed in sorted(self._revisions.items()) if changed > after]
+        newest_first = takewhile(lambda each: each[1] > after, reversed(self._revisions.items()))
+        rows = [self._rows[truck_id] for truck_id, _ in sorted(newest_first)]
         return Changes(self._cursor(), not known, rows)
 
     def delta(self, cursor: str) -> tuple[str, bytes]:
@@ -132,4 +134,6 @@ class FleetView:
 
     def _change(self, truck_id: str, row: dict[str, Any]) -> None:
         self._revision += 1
-        self._rows[truck_id], self._revisions[truck_id] = row, self._revision
+        self._rows[truck_id] = row
+        self._revisions.pop(truck_id, None)
+        self._revisions[truck_id] = self._revision

@@ -21,6 +21,9 @@ _POINTS = 200
 """A line of more values than this has no point at each: they would touch, and cost more to draw than the line. Nor has
 it what is told of a value, to a pointer or a screen reader: of a line without points that is its first, wherever the
 pointer is, and yet it is made for all of them by Vega's interpreter, which takes longer than the drawing."""
+_PARTS = 120
+"""A line of more than twice as many values is drawn by the lowest and the highest of so many parts of it: more would
+stand within a pixel or two of each other, and each costs Vega's interpreter a tenth of a millisecond."""
 _FUNNEL = ["page_view", "view", "add_to_cart", "purchase", "unattributed"]
 
 
@@ -77,6 +80,8 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
         for m in measures
         if row[m.result] is not None
     ]
+    if panel.chart != "bar":
+        data = _thinned(data)
     title = label(measures[0].result, unit) if len(measures) == 1 else (unit if unit not in ("count", "ratio") else "")
     # The title stands above: beside an axis of this height it would be cut.
     heading = alt.Title(title or "", anchor="start", fontSize=13, fontWeight="normal")
@@ -109,6 +114,28 @@ def _over_time(panel: Panel, rows: Rows, time: str, others: list[str], measures:
         return encoded.encode(color=alt.value(COLOURS[0]))
     legend = alt.Legend(title=None, orient="bottom", columns=_LEGEND_COLUMNS, labelLimit=140)
     return encoded.encode(color=alt.Color("series:N", scale=alt.Scale(range=COLOURS), legend=legend))
+
+
+def _thinned(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each line's ends, and the lowest and the highest value of each part of it; a short line as it is."""
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for each in data:
+        lines.setdefault(each["series"], []).append(each)
+    kept: list[dict[str, Any]] = []
+    for line in lines.values():
+        size = -(-len(line) // _PARTS)
+        if size < 3:
+            kept += line
+            continue
+        places = {0, len(line) - 1}
+        for first in range(0, len(line), size):
+            part = range(first, min(first + size, len(line)))
+            places |= {
+                min(part, key=lambda place: line[place]["value"]),
+                max(part, key=lambda place: line[place]["value"]),
+            }
+        kept += [line[place] for place in sorted(places)]
+    return kept
 
 
 def _axis(unit: Unit) -> alt.Axis:

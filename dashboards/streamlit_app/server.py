@@ -60,8 +60,11 @@ def make_server(
             cannot be used, or the address cannot be bound.
     """
     users, http = users or SignIn(), http or HttpSettings()
+    from altair.utils import schemapi
     from streamlit import config
     from streamlit.starlette import App
+
+    schemapi.disable_debug_mode()  # each part of a chart is judged, and then the chart: the second is enough
 
     for name, value in _OPTIONS.items():
         config.set_option(name, value)
