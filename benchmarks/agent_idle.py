@@ -6,7 +6,7 @@ Against a bare Python with the same MQTT library in the same run: connected to t
 once a minute, and nothing else. The agent replays a CAN recording, samples once a minute and stores durably. All four
 processes run side by side for the same seconds; CPU is what the kernel counted in nanoseconds for all their threads.
 Start-up is until the service says READY=1 on its notify socket; for the bare one, until its library is imported and
-connected.
+connected. Aims: memory ≤ 1.6 × paho's and ≤ 1.8 × aws's, CPU and start ≤ 2 ×.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from tests.agent.live import Broker
 
 TRUCK = "BENCH"
 INTERVAL = 60.0
+MEMORY_AIM, OTHER_AIM = {"paho": 1.6, "aws": 1.8}, 2.0
 NOTIFY = (
     "import os,socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])"
 )
@@ -119,8 +120,8 @@ class Program:
         self.process.wait(20)
 
 
-def main() -> None:
-    """Measure and print a table, or JSON."""
+def main() -> int:
+    """Measure and print a table, or JSON; 1 if an aim is missed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--json", action="store_true")
@@ -130,7 +131,8 @@ def main() -> None:
         figures = _measure(Path(name), kinds, options.seconds)
     if options.json:
         print(json.dumps({name: vars(one) for name, one in figures.items()}))
-        return
+        return 0
+    met = True
     print(f"idle for {options.seconds:g} s, one sample or message a minute, mosquitto on loopback")
     print(f"{'':12}{'start ms':>10}{'memory MB':>11}{'own MB':>8}{'CPU ms/min':>12}")
     for label, one in figures.items():
@@ -139,7 +141,12 @@ def main() -> None:
         agent, bare = figures[f"agent {kind}"], figures[f"bare {kind}"]
         memory, start = agent.resident_mb / bare.resident_mb, agent.start_ms / bare.start_ms
         cpu = agent.cpu_ms_per_minute / bare.cpu_ms_per_minute
-        print(f"{kind}: memory {memory:.2f} ×, start {start:.2f} ×, CPU {cpu:.2f} ×")
+        met &= memory <= MEMORY_AIM[kind] and max(start, cpu) <= OTHER_AIM
+        print(
+            f"{kind}: memory {memory:.2f} × (aim ≤ {MEMORY_AIM[kind]}), start {start:.2f} × and CPU {cpu:.2f} ×"
+            f" (aims ≤ {OTHER_AIM:g})"
+        )
+    return 0 if met else 1
 
 
 def _measure(folder: Path, kinds: list[str], seconds: float) -> dict[str, Figures]:
@@ -186,4 +193,4 @@ def _settings(folder: Path, kind: str, port: int) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,8 @@
 """Seconds from a sample's tick on the truck to its being queryable in the box, p50 and p99, with 50 trucks.
 
 Everything is real: 50 agents in one process (each with a buffer file, fsync included, and a connection of its own),
-the supervised mosquitto, the rules, the writer, and a reader of the store that polls as a query would. Aim: p99 < 1 s.
+the supervised mosquitto, the rules, the writer, and a reader of the store that polls as a query would. Then the same
+while another process keeps a core busy. Aim: p99 < 1 s in both.
 """
 
 import json
@@ -80,15 +81,24 @@ def main() -> None:
         broker = json.loads((data / "up.json").read_text())["mqtt"]
         fleet = leashed_process.start([sys.executable, __file__, broker, str(folder)], death_signal=signal.SIGKILL)
         time.sleep(5)  # all connected, caches warm
-        latencies = sorted(watch(data / "milepost.db", SECONDS))
+        print(f"{TRUCKS} trucks, 1 sample/s each, on {os.cpu_count()} cores")
+        worst = told("sample to queryable history", watch(data / "milepost.db", SECONDS))
+        busy = leashed_process.start([sys.executable, "-c", "while True: pass"], death_signal=signal.SIGKILL)
+        worst = max(worst, told("with a core kept busy", watch(data / "milepost.db", SECONDS)))
+        busy.kill()
         for process in (fleet, box):
             process.send_signal(signal.SIGTERM)
             process.wait(20)
-    p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
-    print(f"{TRUCKS} trucks, 1 sample/s each, {len(latencies)} samples on {os.cpu_count()} cores")
-    print(f"sample to queryable history: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms (aim < 1000 ms)")
-    if p99 >= 1:
+    if worst >= 1:
         sys.exit(1)
+
+
+def told(what: str, latencies: list[float]) -> float:
+    """Prints a line; the 99th percentile, seconds."""
+    ranked = sorted(latencies)
+    p50, p99 = ranked[len(ranked) // 2], ranked[int(len(ranked) * 0.99)]
+    print(f"{what}: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms (aim < 1000 ms), {len(ranked)} samples")
+    return p99
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def main() -> None:
     if why := local_kafka.missing() or local_postgresql.missing() or no_environment:
         print(f"not measured: {why}")
         return
+    print("no aim: docs/scale.md plans with these", flush=True)
     with tempfile.TemporaryDirectory(prefix="milepost-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL may run as another user

@@ -46,6 +46,7 @@ def main() -> None:
     if why := local_kafka.missing():
         print(f"not measured: {why}")
         return
+    print("no aim: docs/scale.md plans with these", flush=True)
     with tempfile.TemporaryDirectory(prefix="milepost-bench-") as name:
         folder = Path(name)
         with local_kafka.LocalKafka(folder / "kafka") as broker:

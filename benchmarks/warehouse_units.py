@@ -113,7 +113,7 @@ def measured() -> dict[str, Any]:
 def main(arguments: Sequence[str]) -> int:
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
     text = json.dumps(measured(), indent=2) + "\n"
-    print(text)
+    print(f"{text}no aim: what stands is in deploy/cost/{FILE.name}")
     if "--write" in arguments:
         FILE.write_text(text, encoding="utf-8")
     return 0
