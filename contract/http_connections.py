@@ -56,7 +56,7 @@ class HttpConnection:
     socket: socket.socket
     opened: float
     last: float
-    transport: asyncio.BaseTransport | None = None
+    transport: asyncio.Transport | None = None
     began: float | None = None
     head_done: bool = False
     answering: bool = False
@@ -89,8 +89,8 @@ class HttpConnection:
         return "body" if now - (self.began or self.last) > limits.body else ""
 
     def end(self) -> None:
-        if isinstance(self.transport, asyncio.Transport):
-            self.transport.abort()
+        if self.transport is not None:
+            self.transport.abort()  # uvloop's is no instance of asyncio's: only to be there counts
             return
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)  # during a handshake: it fails, and closes the socket

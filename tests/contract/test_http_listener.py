@@ -14,6 +14,7 @@ import uvicorn
 from contract.http_connections import ListenerLimits
 from contract.http_listener import HttpListener
 from contract.http_service import bind
+from tests.waiting import until
 
 LARGE = 64 * 1024 * 1024
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -129,3 +130,15 @@ def test_a_body_that_trickles_ends_within_the_limit_for_a_whole_one(caplog: pyte
         peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
         assert ended_after(peer, 10) > 1.0
     assert "reason='body'" in caplog.text
+
+
+def test_who_goes_on_sending_a_refused_body_is_hung_up_on_and_not_left_waiting() -> None:
+    """Each time: a connection that was only shut down, and not aborted, sometimes held its client for a minute."""
+    endless = (b"10000\r\n" + b" " * 0x10000 + b"\r\n") * 1000
+    with listening(ListenerLimits()) as (listener, where):
+        for _ in range(20):
+            with socket.create_connection(where, timeout=60) as peer:
+                peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+                with pytest.raises(ConnectionError):
+                    peer.sendall(endless)
+        until(lambda: listener.open_connections.figures()["open"] == 0)
