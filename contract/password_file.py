@@ -1,5 +1,6 @@
 """The password file: one line `name:role:hash` for each user, hashes by Argon2id."""
 
+import base64
 import secrets
 import threading
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import ARGON2_VERSION
 
 from contract import atomic_file
 from contract.errors import Misconfigured
@@ -17,7 +19,19 @@ ROLES: tuple[Role, ...] = ("viewer", "operator")
 _AT_ONCE = threading.BoundedSemaphore(2)
 """Each check takes 64 MB and tens of milliseconds: strangers may not ask for many at a time."""
 _HASHER = PasswordHasher()
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
+
+
+def _of_nobody() -> str:
+    """A hash that no password has, as dear to check as ours are; making one would cost each process that work."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode("ascii").rstrip("=")
+        for size in (_HASHER.salt_len, _HASHER.hash_len)
+    )
+    cost = f"m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
+
+
+_NOBODY = _of_nobody()
 
 
 class User(NamedTuple):

@@ -148,8 +148,9 @@ class Stack:
 
     def _watch(self, up: Child, stopped: threading.Event) -> list[dict[str, Any]]:
         """Until `up` ends or all shall; the last report of the time in which everything was to run."""
-        report = status(self.folder)
-        while up.alive and not stopped.wait(_LOOK_SECONDS):
+        report, asked = status(self.folder), False
+        while up.alive and not asked:
+            asked = stopped.wait(_LOOK_SECONDS)
             self._note_codes()
             looked = status(self.folder)
             report = looked if self._ready.exists() else report  # it goes before anything is closed

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contract.errors import Misconfigured
+from contract.table_making import database_class
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -114,9 +115,7 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _run(connection: sqlite3.Connection, version: int) -> None:
-    from sqlite_utils import Database
-
-    database = Database(connection, execute_plugins=False)
+    database = database_class()(connection, execute_plugins=False)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in STEPS[version:]:

@@ -4,7 +4,7 @@ Names are those of the earlier Snowflake table in lower case; units come from th
 ever added, at the end of its table: files written before it was known read as null there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,7 +75,8 @@ def flat_name(leaf: str) -> str:
 
 
 def _measured() -> tuple[LakeColumn, ...]:
-    found = {flat_name(leaf): LakeColumn(flat_name(leaf), *_typed(leaf)) for leaf in LEAVES}
+    schema = Telemetry.model_json_schema()
+    found = {flat_name(leaf): LakeColumn(flat_name(leaf), *_typed(leaf, schema)) for leaf in LEAVES}
     faults = "vehicle_health_and_maintenance.active_faults"
     found["active_faults"] = LakeColumn(
         "active_faults", "text", "JSON: [{spn, fmi, count, source}]", tuple(faults.split(".")), json=True
@@ -83,18 +84,17 @@ def _measured() -> tuple[LakeColumn, ...]:
     return tuple(found.pop(name) for name in _FIRST.split()) + tuple(found.values())
 
 
-def _typed(leaf: str) -> tuple[Type, str, tuple[str, ...]]:
+def _typed(leaf: str, schema: Mapping[str, Any]) -> tuple[Type, str, tuple[str, ...]]:
     path = tuple(leaf.split("."))
-    unit, title = _field(leaf)
+    unit, title = _field(leaf, schema)
     if not unit:
         return "text", title or "as the vehicle reports it", path
     return "double", f"{title or path[-1]}, {unit}", path
 
 
-def _field(leaf: str) -> tuple[str, str]:
-    """Unit and title of a measured field, from the wire's model."""
+def _field(leaf: str, schema: Mapping[str, Any]) -> tuple[str, str]:
+    """Unit and title of a measured field, from the schema of the wire's model."""
     group, _, name = leaf.rpartition(".")
-    schema: dict[str, Any] = Telemetry.model_json_schema()
     node = schema
     for part in [*(group.split(".") if group else []), name]:
         node = node["properties"][part]

@@ -3,8 +3,7 @@
 `PRAGMA user_version` holds the schema version. An older file is copied to `NAME.v<old>.bak` and then brought forward
 in one transaction; a file from a newer Milepost is refused. Add a migration at the end; never edit one that shipped.
 
-sqlite-utils is imported only where a migration is due: it imports pandas wherever that is installed, which takes 0.6 s
-and 80 MB in every process.
+sqlite-utils is imported only where a migration is due.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from collector.stores.sqlite import click_sessions
 from contract.errors import Misconfigured, Retryable
+from contract.table_making import database_class
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -303,15 +303,14 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    from sqlite_utils import Database
-
+    database = database_class()(connection)
     connection.execute("BEGIN EXCLUSIVE")
     try:
         found = _version(connection)  # another process may have been first
         if 0 < found < VERSION:
             _copy(path, path.with_name(f"{path.name}.v{found}.bak"))
         for migration in MIGRATIONS[found:]:
-            migration(Database(connection))
+            migration(database)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
