@@ -125,7 +125,7 @@ class Listener:
 
     def publish(self, topic: str, value: object, *, retain: bool = False) -> None:
         """Send JSON."""
-        self.client.publish(topic, json.dumps(value), qos=1, retain=retain).wait_for_publish(5)
+        self.client.publish(topic, json.dumps(value), qos=1, retain=retain).wait_for_publish(60)
 
     def close(self) -> None:
         """Leave."""

@@ -18,7 +18,7 @@ from contract.fleet import Zone
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import RECEIVED_MS, put
 from tests.contract.examples import sample as example
-from tests.milepost_process import run
+from tests.milepost_here import run
 
 NOON_MS = timestamps.to_ms("2026-01-01T12:00:00.000Z")
 HEAT = "engine_diagnostics.engine_temperature"

@@ -9,7 +9,7 @@ from commerce.orders.service import Orders
 from commerce.storage.database import open_database
 from contract.errors import Rejected
 from tests.commerce.examples import NOW_MS, event, order
-from tests.milepost_process import run
+from tests.milepost_here import run
 
 CATALOGUE = (
     "item_id,name,category,price,currency,stock\nMOB001,Phone,Phones,499.90,EUR,12\nMOB002,Bad,Phones,abc,EUR,0\n"

@@ -25,7 +25,7 @@ from contract.forgotten import Forgotten
 from contract.ingest_items import Item
 from standalone.commerce_doors import CustomerVisits, interests, reading_sessions
 from tests.commerce.examples import event, order
-from tests.milepost_process import run
+from tests.milepost_here import run
 from warehouse.read import query
 
 NOW_MS = 1_790_000_000_000

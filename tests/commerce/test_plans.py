@@ -14,7 +14,7 @@ from commerce.storage.database import Database
 from contract import timestamps
 from contract.errors import Misconfigured
 from tests.commerce.examples import event, order
-from tests.milepost_process import run
+from tests.milepost_here import run
 
 AT = "2026-11-30T12:00:00.000Z"
 AT_MS = timestamps.to_ms(AT)

@@ -18,7 +18,7 @@ from commerce.recommendations.evaluation import evaluate
 from commerce.recommendations.models import Blend, top
 from commerce.recommendations.serving import Recommendations
 from contract.errors import Misconfigured
-from tests.milepost_process import run
+from tests.milepost_here import run
 
 RECORDING = Path(__file__).parents[1] / "recordings" / "web" / "eshop_clothing_2008_odd_sessions.csv.gz"
 PHONES = [["phone", "case", "charger"], ["phone", "case"], ["laptop", "mouse"], ["laptop", "mouse", "bag"]] * 5

@@ -18,7 +18,7 @@ from commerce.routes.problem import Coordinates, read_problem
 from contract import timestamps
 from contract.errors import Misconfigured, Unreachable
 from contract.ports import free_port
-from tests.milepost_process import run
+from tests.milepost_here import run
 
 NOON = "2026-11-30T12:00:00.000Z"
 NOON_MS = timestamps.to_ms(NOON)

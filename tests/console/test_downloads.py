@@ -13,7 +13,7 @@ from contract import timestamps
 from contract.errors import Rejected
 from tests.console.records import SCRIPT
 from tests.contract.examples import RECEIVED_MS
-from tests.milepost_process import run
+from tests.milepost_here import run
 
 GPX, KML = "{http://www.topografix.com/GPX/1/1}", "{http://www.opengis.net/kml/2.2}"
 EVIL = '=HYPERLINK("http://attacker.example")'

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.milepost_process import REPOSITORY, run
+from tests.milepost_here import run
+from tests.milepost_process import REPOSITORY
 
 UNITS = REPOSITORY / "deploy/systemd"
 DAG = REPOSITORY / "docs/examples/milepost_dag.py"

@@ -1,13 +1,15 @@
 """One machine of a story: a folder of its own in which `milepost` commands run as processes."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from tests.milepost_here import call
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +24,7 @@ class Machine:
         self.said = ""
 
     def start(self, *arguments: object, **variables: str) -> "subprocess.Popen[str]":
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.folder), **variables}
+        environment = {**self._environment(), **variables}
         argv = [sys.executable, "-m", "milepost", *map(str, arguments)]
         return subprocess.Popen(
             argv, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -37,13 +39,23 @@ class Machine:
         assert process.returncode == code, (arguments, out, err)
         return json.loads(out) if out else None
 
+    def look(self, *arguments: object) -> Any:
+        """The JSON of a command that only looks, which has no process of its own."""
+        with contextlib.chdir(self.folder):
+            done = call(*arguments, "--json", environ=self._environment())
+        assert done.code == 0, (arguments, done)
+        return done.json
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.folder)}
+
 
 def process_list() -> set[str]:
     """Every argument of every process, and every environment that this user may read."""
     found: set[str] = set()
     for pattern in ("[0-9]*/cmdline", "[0-9]*/environ"):
         for file in Path("/proc").glob(pattern):
-            with suppress(OSError):
+            with contextlib.suppress(OSError):
                 found |= set(file.read_bytes().decode(errors="replace").split("\0"))
     return found
 
@@ -65,7 +77,7 @@ class Onlooker:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.1):  # a command takes several times as long
             self.seen |= process_list()
 
 

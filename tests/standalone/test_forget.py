@@ -36,7 +36,7 @@ from standalone.forget import ForgettingRooms
 from tests import postgresql
 from tests.commerce.examples import event
 from tests.commerce.test_plans import a_plan
-from tests.milepost_process import run
+from tests.milepost_here import run
 from tests.standalone import xena
 from tests.standalone.xena import HER, ORDER, PROFILE, REFUSED
 from warehouse import forgetting as lake_forgetting

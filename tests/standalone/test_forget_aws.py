@@ -36,7 +36,7 @@ from standalone import forget
 from standalone.forget import ForgettingRooms
 from standalone.forget_marts import BucketMarts
 from tests import ministack, postgresql
-from tests.milepost_process import run
+from tests.milepost_here import run
 from tests.standalone import xena
 from tests.standalone.xena import HER, ORDER, PROFILE, REFUSED
 

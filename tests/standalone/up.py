@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.milepost_here import call
+
 MILEPOST = (sys.executable, "-m", "milepost")
 READY_SECONDS = 90.0
+LOOKS = {"alerts", "audit", "clicks", "customers", "dead-letters", "fleet", "history", "orders", "trucks", "verify"}
 
 
 @dataclass
@@ -84,12 +89,24 @@ class Up:
         return self.process.returncode, json.loads(out)
 
     def ask(self, *command: str) -> Any:
-        """The answer of another milepost command on this data directory, and its exit code under `code`."""
-        done = subprocess.run(
-            [*MILEPOST, *command, "--data-dir", str(self.folder), "--json"],
-            capture_output=True,
-            check=False,
-            env=self.environment(),
-        )
+        """The answer of another milepost command on this data directory; one that only looks has no process."""
+        arguments = [*command, "--data-dir", str(self.folder), "--json"]
+        if command[0] in LOOKS:
+            here = call(*arguments, environ=self.environment())
+            assert here.out, here.err
+            return here.json
+        done = subprocess.run([*MILEPOST, *arguments], capture_output=True, check=False, env=self.environment())
         assert done.stdout, done.stderr.decode()
         return json.loads(done.stdout)
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[Up]:
+    """One for several tests: up for the block, what it says in `up.log` beside its data; then killed by its id."""
+    run = Up(folder / "data", log=folder / "up.log")
+    try:
+        run.start(*options)
+        yield run
+    finally:
+        if run.process and run.process.poll() is None:
+            run.kill()

@@ -92,7 +92,7 @@ def test_the_data_directory_answers_as_before_and_verifies(installed: Path) -> N
     box = _machine(installed / "box")
     box.run("verify")
     for asked in ASKED:
-        assert _holds(box.run(*asked.split()), expected[asked]), asked
+        assert _holds(box.look(*asked.split()), expected[asked]), asked
 
 
 def test_up_goes_on_where_the_release_ended(installed: Path, up: Callable[..., "subprocess.Popen[str]"]) -> None:
@@ -102,10 +102,10 @@ def test_up_goes_on_where_the_release_ended(installed: Path, up: Callable[..., "
     process = up("--trucks", 2, "--shoppers", 1, "--speedup", 60, "--minutes", 0.1, "--json")
     out, err = process.communicate(timeout=100)
     assert process.returncode == 0, (out, err)
-    after = box.run("history", "TRUCK-001")
+    after = box.look("history", "TRUCK-001")
     closed = [row["effective_start_date"] for row in before]
     assert [row["effective_start_date"] for row in after][: len(closed)] == closed
-    streams = {row["truck_id"]: row["stream_id"] for row in box.run("audit")["trucks"]}
+    streams = {row["truck_id"]: row["stream_id"] for row in box.look("audit")["trucks"]}
     assert len(streams) == 3
 
 
@@ -113,7 +113,9 @@ def test_a_gateway_sends_what_waits_and_renews(installed: Path, up: Callable[...
     """By its old unit, settings, identity and buffer: the stream goes on, and no sample that waited is lost."""
     status = json.loads((installed / "expected.json").read_text())["status"]
     box, gateway = _machine(installed / "box"), _machine(installed / "gateway")
-    assert _holds(gateway.run("agent", "status"), {key: status[key] for key in ("stream_id", "highest_seq", "pending")})
+    assert _holds(
+        gateway.look("agent", "status"), {key: status[key] for key in ("stream_id", "highest_seq", "pending")}
+    )
     up("--trucks", 0, "--shoppers", 0)
     unit = (gateway.folder / "milepost-agent.service").read_text()
     (command,) = (line.removeprefix("ExecStart=") for line in unit.splitlines() if line.startswith("ExecStart="))
@@ -131,7 +133,7 @@ def test_a_gateway_sends_what_waits_and_renews(installed: Path, up: Callable[...
 def _until_stored(box: Machine, stream_id: str, highest: int) -> dict[str, Any] | None:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        (row,) = (row for row in box.run("audit")["trucks"] if row["stream_id"] == stream_id)
+        (row,) = (row for row in box.look("audit")["trucks"] if row["stream_id"] == stream_id)
         if row["received"] == row["highest_seq"] >= highest:
             return dict(row)
         time.sleep(0.3)

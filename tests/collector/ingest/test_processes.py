@@ -12,6 +12,7 @@ import pytest
 from collector import queries
 from collector.stores.factory import open_reader
 from contract import timestamps
+from tests import milepost_here as here
 from tests.collector.drives import TRACK, drives
 from tests.collector.stores_on_disk import without_load_times
 from tests.contract.examples import click
@@ -43,11 +44,11 @@ def _histories(folder: Path) -> dict[str, Any]:
 
 def _check_whole(folder: Path, rows: int) -> None:
     """Nothing missing, nothing twice, and all that is derived is right."""
-    audit = run("audit", "--data-dir", folder, "--json")
+    audit = here.run("audit", "--data-dir", folder, "--json")
     assert (audit.code, audit.json["lost"]) == (0, 0), audit.out
     assert sum(row["received"] for row in audit.json["trucks"]) == rows
     assert not [row for row in audit.json["trucks"] if row["holes"] or row["conflicts"]]
-    verified = run("verify", "--data-dir", folder, "--json", MILEPOST_TRACK=TRACK)
+    verified = here.run("verify", "--data-dir", folder, "--json", MILEPOST_TRACK=TRACK)
     assert (verified.code, verified.json) == (0, []), verified.err
 
 
@@ -138,12 +139,12 @@ def test_clicks_are_counted_once_through_kills_and_rivals(tmp_path: Path, kills:
         _kill_while_ingesting(tmp_path, command, chance)
     rivals = [start(*command, MILEPOST_TRACK=TRACK) for _ in range(2)]
     assert [finish(process).code for process in rivals] == [0, 0]
-    rows = run("clicks", "--data-dir", tmp_path, "--json").json
+    rows = here.run("clicks", "--data-dir", tmp_path, "--json").json
     tally: dict[str, int] = {}
     for event in events:
         tally[event["item_id"]] = tally.get(event["item_id"], 0) + event["click_count"]
     assert {row["item_id"]: row["count"] for row in rows} == tally
-    assert run("verify", "--data-dir", tmp_path, "--json", MILEPOST_TRACK=TRACK).json == []
+    assert here.run("verify", "--data-dir", tmp_path, "--json", MILEPOST_TRACK=TRACK).json == []
 
 
 def test_reading_goes_on_while_another_writes(records: list[dict[str, Any]], tmp_path: Path) -> None:

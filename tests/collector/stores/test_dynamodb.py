@@ -23,7 +23,7 @@ from tests import ministack
 from tests.collector.stores.cloud import Cloud
 from tests.collector.stores_on_disk import statuses
 from tests.contract.examples import RECEIVED_MS, click, put, sample
-from tests.milepost_process import run
+from tests.milepost_here import run
 
 BRAKES = "vehicle_health_and_maintenance.brake_status"
 DAY = 86_400_000

@@ -15,7 +15,8 @@ from commerce.registers.services import read_service
 from contract import timestamps
 from contract.errors import Rejected
 from contract.maintenance import items, thresholds
-from tests.milepost_process import REPOSITORY, run
+from tests.milepost_here import run
+from tests.milepost_process import REPOSITORY
 from tests.warehouse.fleet import Fleet, drive
 from warehouse.rendering import METRICS
 
