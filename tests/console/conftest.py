@@ -28,10 +28,10 @@ from tests.console.records import BRAKES, SCRIPT, placed
 from tests.contract.examples import RECEIVED_MS, click, put
 
 
-@pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
+@contextmanager
+def collected(folder: Path) -> Iterator[Collector]:
     """Two trucks, one of which needs its brakes seen to; a shop; something that was refused; alerts."""
-    made = Collector(tmp_path / "milepost.db")
+    made = Collector(folder / "milepost.db")
     made.take(*(placed(minute) for minute in range(10)))
     made.take(*(put(placed(minute, truck_id="T2"), BRAKES, f"worn {SCRIPT}") for minute in range(3)))
     made.take(click(event_id="a", session_id="s", item_name=SCRIPT), kind="click")
@@ -39,6 +39,13 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
     Evaluation(load_rules(), (), Writing(lambda act: act(made.store))).step(made.store, RECEIVED_MS)
     yield made
     made.close()
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """A store of this test's own."""
+    with collected(tmp_path) as made:
+        yield made
 
 
 @contextmanager
@@ -79,7 +86,7 @@ def serving(folder: Path, settings: ConsoleSettings, trusted: tuple[Network, ...
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.should_exit = server.force_exit = True  # nobody waits for what a browser has left open
         thread.join(60)
         listener.close()
 

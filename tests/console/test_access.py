@@ -3,6 +3,7 @@
 import ipaddress
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ from console.settings import ConsoleSettings
 from console.signed_sessions import SignedSessions
 from contract.password_file import put_user, read_users
 from tests.collector.stores_on_disk import Collector
-from tests.console.conftest import serving
+from tests.console.conftest import collected, serving
 
 CHROMIUM = shutil.which("chromium")
 ELSEWHERE = {"host": "console.example.org"}
@@ -21,14 +22,34 @@ KEY = "a key of at least twenty-four characters"
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture
-def url(collector: Collector, tmp_path: Path) -> Iterator[str]:
+@contextmanager
+def open_elsewhere(folder: Path) -> Iterator[str]:
     """The console, open elsewhere to a viewer, an operator and a key."""
-    users = tmp_path / "users"
+    users = folder / "users"
     put_user(users, "vera", "viewer", PASSWORD)
     put_user(users, "otto", "operator", PASSWORD)
-    with serving(tmp_path, ConsoleSettings(users=users, read_keys={"grafana": KEY})) as address:
+    with collected(folder), serving(folder, ConsoleSettings(users=users, read_keys={"grafana": KEY})) as address:
         yield address
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """A console of this test's own."""
+    with open_elsewhere(tmp_path) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One console for the tests that only read, and for those whom it lets do nothing."""
+    with open_elsewhere(tmp_path_factory.mktemp("shared")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def people(shared: str) -> dict[str, dict[str, str]]:
+    """The headers of viewer and operator there: a minute allows few sign-ins."""
+    return {name: signed_in(shared, name) for name in ("vera", "otto")}
 
 
 def signed_in(url: str, name: str) -> dict[str, str]:
@@ -44,10 +65,10 @@ def status(url: str, path: str, headers: dict[str, str], method: str = "GET") ->
     return httpx.request(method, f"{url}{path}", headers=headers, timeout=60).status_code
 
 
-def test_a_stranger_sees_the_page_and_nothing_in_it(url: str) -> None:
-    assert [status(url, path, ELSEWHERE) for path in ("/", "/static/app.js")] == [200, 200]
+def test_a_stranger_sees_the_page_and_nothing_in_it(shared: str) -> None:
+    assert [status(shared, path, ELSEWHERE) for path in ("/", "/static/app.js")] == [200, 200]
     for path in ("/api/v1/fleet", "/api/v1/events", "/api/v1/alerts", "/api/v1/me", "/metrics"):
-        assert status(url, path, ELSEWHERE) == 401, path
+        assert status(shared, path, ELSEWHERE) == 401, path
 
 
 @pytest.mark.parametrize(
@@ -61,10 +82,12 @@ def test_a_stranger_sees_the_page_and_nothing_in_it(url: str) -> None:
         ("/metrics", 200, 200),
     ],
 )
-def test_where_trucks_were_is_for_operators(url: str, path: str, viewer: int, operator: int) -> None:
-    assert status(url, path, signed_in(url, "vera")) == viewer
-    assert status(url, path, signed_in(url, "otto")) == operator
-    assert status(url, path, {**ELSEWHERE, "authorization": f"Bearer {KEY}"}) == viewer
+def test_where_trucks_were_is_for_operators(
+    shared: str, people: dict[str, dict[str, str]], path: str, viewer: int, operator: int
+) -> None:
+    assert status(shared, path, people["vera"]) == viewer
+    assert status(shared, path, people["otto"]) == operator
+    assert status(shared, path, {**ELSEWHERE, "authorization": f"Bearer {KEY}"}) == viewer
 
 
 def test_only_an_operator_acknowledges_and_only_from_our_own_page(url: str) -> None:
@@ -115,27 +138,31 @@ def test_a_proxys_word_counts_only_where_it_is_trusted(collector: Collector, tmp
         "/api/v1/sessions/s",
     ],
 )
-def test_a_viewer_finds_no_way_round_to_where_trucks_were(url: str, path: str) -> None:
-    headers = {**signed_in(url, "vera"), "x-http-method-override": "POST", "x-original-url": "/api/v1/fleet"}
-    assert status(url, path, headers) == 403
-    assert status(url, path, headers, "HEAD") in (403, 405)
-    assert status(url, path, {**headers, "x-forwarded-for": "127.0.0.1", "forwarded": "for=127.0.0.1"}) == 403
-    last = httpx.get(f"{url}/api/v1/fleet?at=2024-06-01T11:05:00Z&at=", headers=headers, timeout=60)
+def test_a_viewer_finds_no_way_round_to_where_trucks_were(
+    shared: str, people: dict[str, dict[str, str]], path: str
+) -> None:
+    headers = {**people["vera"], "x-http-method-override": "POST", "x-original-url": "/api/v1/fleet"}
+    assert status(shared, path, headers) == 403
+    assert status(shared, path, headers, "HEAD") in (403, 405)
+    assert status(shared, path, {**headers, "x-forwarded-for": "127.0.0.1", "forwarded": "for=127.0.0.1"}) == 403
+    last = httpx.get(f"{shared}/api/v1/fleet?at=2024-06-01T11:05:00Z&at=", headers=headers, timeout=60)
     assert last.json()["live"]  # of two the last counts, for who may ask and for what is answered alike
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 @pytest.mark.parametrize("path", ["sign-in", "sign-out", "alerts/x/acknowledge"])
 def test_a_form_of_another_site_does_nothing_and_no_script_of_it_may_add_our_header(
-    url: str, path: str, kind: str
+    shared: str, people: dict[str, dict[str, str]], path: str, kind: str
 ) -> None:
-    headers = {**signed_in(url, "otto"), "origin": "https://attacker.example", "content-type": kind}
+    headers = {**people["otto"], "origin": "https://attacker.example", "content-type": kind}
     body = f'{{"name":"vera","password":"{PASSWORD}","x":"="}}'
-    answer = httpx.post(f"{url}/api/v1/{path}", headers=headers, content=body, timeout=60)
+    answer = httpx.post(f"{shared}/api/v1/{path}", headers=headers, content=body, timeout=60)
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
     asked = {**headers, "access-control-request-method": "POST", "access-control-request-headers": "x-milepost"}
-    assert not [each for each in httpx.options(f"{url}/api/v1/{path}", headers=asked).headers if "allow-origin" in each]
-    assert status(url, "/api/v1/me", headers) == 200  # still signed in, as before
+    assert not [
+        each for each in httpx.options(f"{shared}/api/v1/{path}", headers=asked).headers if "allow-origin" in each
+    ]
+    assert status(shared, "/api/v1/me", headers) == 200  # still signed in, as before
 
 
 @pytest.mark.prove

@@ -1,8 +1,8 @@
 """Rotates a wallet's identity, killed at every durable step in turn; prints one JSON line a kill.
 
-argv: identity folder. Each attempt is a forked child that SIGKILLs itself at the n-th step: just before a file is
-flushed, renamed, linked or removed, before a request is sent, and after its answer came. Then another child must be
-able to connect with the current identity, and finish what was under way.
+argv: identity folder, and which step is next after one: 1 for each. An attempt is a forked child that SIGKILLs itself
+at the n-th step: just before a file is flushed, renamed, linked or removed, before a request is sent, and after its
+answer came. Then another child must be able to connect with the current identity, and finish what was under way.
 """
 
 import http.client
@@ -80,16 +80,16 @@ def main() -> None:
         assert current
         MqttProof(address.broker, address.truck_id)(current)
 
-    n = 0
+    n, every = 1, int(sys.argv[2])
     ended = -signal.SIGKILL
     while ended == -signal.SIGKILL:
-        n += 1
         ended = in_child(partial(rotate, n))
         report = {"step": n, "ended": ended, "connects": in_child(connect)}
         report["finishes"] = in_child(lambda: void(renew(wallet, address, None)))
         report["connects_after"] = in_child(connect)
         print(json.dumps(report), flush=True)
         sys.stdin.readline()
+        n += every
 
 
 def void(_: object) -> None:

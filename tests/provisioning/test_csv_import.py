@@ -131,7 +131,7 @@ def on_aws(ministack: Ministack, folder: Path, *, count: int, kills: int, per_se
 def test_killed_at_random_points_throttled_and_unanswered_an_import_to_aws_ends_whole(
     ministack: Ministack, tmp_path: Path
 ) -> None:
-    on_aws(ministack, tmp_path, count=30, kills=3, per_second=10)
+    on_aws(ministack, tmp_path, count=20, kills=3, per_second=10)
 
 
 @pytest.mark.prove

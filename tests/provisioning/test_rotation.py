@@ -120,9 +120,9 @@ type = "gpsd"
         agent.wait(60)
 
 
-def killed_at_every_step(wallet: Wallet, registry: Registry, truck_id: str) -> int:
-    """Rotate again and again, each time killed one step later, until it ends by itself; how many kills there were."""
-    script = [sys.executable, "-m", "tests.provisioning.rotate_and_die", str(wallet.folder)]
+def killed(wallet: Wallet, registry: Registry, truck_id: str, *, every: int) -> int:
+    """Rotate again and again, each time killed `every` steps later, until it ends by itself; how many kills."""
+    script = [sys.executable, "-m", "tests.provisioning.rotate_and_die", str(wallet.folder), str(every)]
     process = subprocess.Popen(script, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     assert process.stdout
@@ -143,22 +143,25 @@ def killed_at_every_step(wallet: Wallet, registry: Registry, truck_id: str) -> i
     return kills
 
 
-def test_killed_at_every_step_of_a_rotation_the_truck_connects_and_ends_with_one_certificate(
-    depot: Depot, tmp_path: Path
+@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.prove)])
+def test_killed_at_steps_of_a_rotation_the_truck_connects_and_ends_with_one_certificate(
+    depot: Depot, tmp_path: Path, every: int
 ) -> None:
     wallet = Wallet(tmp_path / "identity")
     enrolled(depot, wallet)
-    assert killed_at_every_step(wallet, depot.registry, "T1") > 20
+    assert killed(wallet, depot.registry, "T1", every=every) > 20 // every
 
 
-def test_killed_at_every_step_also_on_aws(ministack: Ministack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.prove)])
+def test_killed_at_steps_also_on_aws(ministack: Ministack, tmp_path: Path, every: int) -> None:
     """By AWS's identity client, with policies enforced; the hook revokes the old certificate when the new is proved."""
+    truck = f"ROTATE-{every}"
     account, wallet = ministack.registry(tmp_path / "data", "rotate"), Wallet(tmp_path / "identity")
     account.init()
-    account.add("ROTATE-1", {})
-    file = EnrolmentFile.model_validate(introduction(account, "ROTATE-1"))
+    account.add(truck, {})
+    file = EnrolmentFile.model_validate(introduction(account, truck))
     address = address_of(file)
     held = (file.claim_certificate or "", file.claim_key or "", file.token or "")
-    office = ClaimOffice(file.broker, file.ca, file.template or "", "ROTATE-1", claim=held)
-    Rotation(wallet, office, MqttProof(address.broker, "ROTATE-1"), address=address, ca=file.ca).run(enrol=True)
-    assert killed_at_every_step(wallet, account, "ROTATE-1") > 20
+    office = ClaimOffice(file.broker, file.ca, file.template or "", truck, claim=held)
+    Rotation(wallet, office, MqttProof(address.broker, truck), address=address, ca=file.ca).run(enrol=True)
+    assert killed(wallet, account, truck, every=every) > 20 // every

@@ -1,6 +1,7 @@
 """`milepost up` where `provision init` has run: who may publish, what is asked for, and what the operator is told."""
 
 import json
+import shutil
 import signal
 import subprocess
 import urllib.error
@@ -58,13 +59,21 @@ class Up:
         )
 
 
-@pytest.fixture
-def box(tmp_path: Path) -> Machine:
-    """With an identity for T1, in T1/."""
-    machine = Machine(tmp_path / "box")
+@pytest.fixture(scope="module")
+def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a machine with an identity for T1, in T1/."""
+    machine = Machine(tmp_path_factory.mktemp("provisioned") / "box")
     machine.run("provision", "init", "--mqtt-port", free_port(), "--https-port", free_port())
     machine.run("provision", "truck", "add", "T1")
     machine.run("provision", "bundle", "T1", "--make-key")
+    return machine.folder
+
+
+@pytest.fixture
+def box(provisioned: Path, tmp_path: Path) -> Machine:
+    """Such a machine of this test's own."""
+    machine = Machine(tmp_path / "box")
+    shutil.copytree(provisioned, machine.folder, symlinks=True, dirs_exist_ok=True)
     return machine
 
 
@@ -81,10 +90,10 @@ def test_only_who_has_an_identity_is_a_truck_and_what_was_refused_is_in_the_log(
         assert truck.connect() == "Success"
         assert local.subscribe("fleet/#").startswith("Granted")
         assert truck.publish(topics.telemetry("T1"), b'{"truck_id": "T1", "vehicle_speed": 90}') == "Success"
-        (version,) = until(lambda: box.run("history", "T1"), SECONDS)
+        (version,) = until(lambda: box.look("history", "T1"), SECONDS)
         assert version["sample"]["vehicle_speed"] == 90
         assert [topic for topic, _ in local.heard] == [topics.telemetry("T1")]
-        assert box.run("dead-letters", "list") == []
+        assert box.look("dead-letters", "list") == []
     assert "publish_denied client=T1 topic='fleet/T2/telemetry' times=1" in up.said
     assert "publish_denied client=local topic='fleet/" in up.said
 
@@ -177,7 +186,7 @@ def test_the_settings_file_of_up_is_that_of_its_enrolment(box: Machine, tmp_path
     with Up(box, "--trucks", 0, "--shoppers", 0, "--config", tmp_path / "other.toml") as up:
         box.run("provision", "truck", "add", "T2", "--file", tmp_path / "gateway/T2.json")
         gateway.run("agent", "enroll", "--file", "T2.json")
-        (shown,) = box.run("provision", "truck", "show", "T2")["certificates"]
+        (shown,) = box.look("provision", "truck", "show", "T2")["certificates"]
     days = _days(shown["not_after"]) - _days(shown["issued_at"])
     assert 6.9 < days < 7.1
     assert "enrolled truck_id=T2 " in up.said

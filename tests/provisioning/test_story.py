@@ -34,6 +34,7 @@ def test_from_nothing_to_the_first_sample_and_no_secret_on_the_way(tmp_path: Pat
             secrets |= _secrets(box, gateway)
             enrolled = gateway.run("agent", "enroll", "--file", "T1.json")
             assert enrolled["confirmed"]
+            _choose_sensor(gateway)
             once = gateway.run("agent", "once")
             assert once["sent"], once
             (version,) = until(lambda: box.run("history", "T1"))
@@ -53,6 +54,14 @@ def test_from_nothing_to_the_first_sample_and_no_secret_on_the_way(tmp_path: Pat
         assert not any(secret in argument for argument in onlooker.seen)
         assert [name for name, text in said.items() if secret in text] == []
         assert [path for path, content in others.items() if secret.encode() in content] == []
+
+
+def _choose_sensor(gateway: Machine) -> None:
+    """One that answers at once: a receiver that is not there would be listened for."""
+    settings = gateway.folder / "milepost.toml"
+    written = settings.read_text()
+    assert 'type = "gpsd"' in written
+    settings.write_text(written.replace('type = "gpsd"', 'type = "simulated"'))
 
 
 def _secrets(box: Machine, gateway: Machine) -> set[str]:

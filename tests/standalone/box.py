@@ -19,6 +19,7 @@ from provisioning.registry.sqlite import LocalRegistry
 from tests.provisioning.depot import enrolled_by, new_truck_file
 from tests.provisioning.mosquitto import Peer
 from tests.standalone.up import Up
+from tests.waiting import until
 
 KEY = "key-of-the-honest-http-truck"
 SHOP = "shop.example"
@@ -93,7 +94,7 @@ class Box:
         workers = [threading.Thread(target=self._go_on, args=(act, stop)) for act in (self.shop, self.post, self.send)]
         for worker in workers:
             worker.start()
-        before = (self.clicks, *self.samples.values())
+        before = self._served()
         try:
             yield
             self.newcomer()
@@ -102,7 +103,15 @@ class Box:
             for worker in workers:
                 worker.join(30)
         assert self.faults == []
-        assert all(later > was for later, was in zip((self.clicks, *self.samples.values()), before, strict=True))
+        assert all(later > was for later, was in zip(self._served(), before, strict=True))
+
+    def serves_each(self, times: int = 3) -> None:
+        """Wait until each honest client has been served so many times more, or one of them was not."""
+        before = self._served()
+        until(lambda: self.faults or all(now >= was + times for now, was in zip(self._served(), before, strict=True)))
+
+    def _served(self) -> tuple[int, ...]:
+        return (self.clicks, *self.samples.values())
 
     def _go_on(self, act: Any, stop: threading.Event) -> None:
         while not stop.wait(0.1):

@@ -13,5 +13,4 @@ def up(tmp_path: Path) -> Iterator[Up]:
     run = Up(tmp_path / "data")
     yield run
     if run.process and run.process.poll() is None:
-        run.process.kill()
-        run.process.communicate()
+        run.kill()

@@ -48,7 +48,7 @@ class Client:
         self.mqtt.loop_start()
 
     def send(self, topic: str, payload: bytes) -> None:
-        self.mqtt.publish(topic, payload, qos=1).wait_for_publish(10)
+        self.mqtt.publish(topic, payload, qos=1).wait_for_publish(60)
 
     def close(self) -> None:
         self.mqtt.disconnect()

@@ -1,6 +1,7 @@
 """Single requests that nobody sends by mistake: each is answered or loses its connection, and all others are served."""
 
 import http.client
+import itertools
 import pathlib
 import socket
 import time
@@ -11,17 +12,29 @@ import httpx
 import pytest
 
 from tests.standalone.test_attacks import QUIET, address, health, serves
-from tests.standalone.up import Up
+from tests.standalone.up import Up, running
 
 LOCAL = b"Host: localhost\r\n"
 MEGABYTE = 1024 * 1024
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One for all of them, as a service has it: what a request leaves behind is in the next one's way."""
+    with running(tmp_path_factory.mktemp("up"), *QUIET) as found:
+        yield found
 
 
 @pytest.fixture
 def url(up: Up) -> Iterator[str]:
-    yield up.start(*QUIET)["http"]
-    said = up.end()
-    assert "Traceback" not in said
+    ready = up.ready()
+    assert ready
+    yield ready["http"]
+    assert up.log
+    assert "Traceback" not in up.log.read_text()
+    assert up.process
+    assert up.process.poll() is None
 
 
 def answer(url: str, sent: bytes) -> bytes:
@@ -72,7 +85,7 @@ def test_odd_requests_get_an_answer_and_leave_no_traceback(url: str) -> None:
     for host in (b"[", b"", b"localhost.", b"evil@localhost", b"localhost\r\nHost: evil"):
         head = b"GET /api/v1/fleet HTTP/1.1\r\nHost: " + host + b"\r\n" + close + b"\r\n"
         assert answer(url, head)[:12] in (b"HTTP/1.1 403", b"HTTP/1.1 400"), host
-    serves(url, 1)
+    serves(url, next(numbers))
 
 
 @pytest.mark.parametrize("line", [b"a" * 65536, b"X-A: b\r\n" * 8192], ids=["one header", "many headers"])
@@ -82,7 +95,7 @@ def test_an_endless_head_loses_its_connection_before_it_costs_memory(up: Up, url
     took = sent_until_closed(url, b"POST /v1/clicks HTTP/1.1\r\n" + LOCAL + b"X: ", line, 64 * MEGABYTE)
     assert took < 32 * MEGABYTE  # what the kernel holds is part of it
     assert memory(up) - before < 64 * MEGABYTE
-    serves(url, 1)
+    serves(url, next(numbers))
 
 
 @pytest.mark.parametrize("line", [b"A: b\r\n" * 8192, b"A: " + b"b" * 60_000 + b"\r\n"], ids=["many", "long"])
@@ -92,7 +105,7 @@ def test_what_follows_a_body_is_not_kept(up: Up, url: str, line: bytes) -> None:
     chunked = b"POST /v1/clicks HTTP/1.1\r\n" + LOCAL + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
     sent_until_closed(url, chunked, line, 64 * MEGABYTE)
     assert memory(up) - before < 32 * MEGABYTE
-    serves(url, 1)
+    serves(url, next(numbers))
 
 
 def test_a_head_behind_an_answer_that_nobody_reads_is_bounded_too(up: Up, url: str) -> None:
@@ -101,7 +114,7 @@ def test_a_head_behind_an_answer_that_nobody_reads_is_bounded_too(up: Up, url: s
     took = sent_until_closed(url, asked + b"GET / HTTP/1.1\r\n", b"A: b\r\n" * 8192, 64 * MEGABYTE)
     assert took < 32 * MEGABYTE
     assert memory(up) - before < 64 * MEGABYTE
-    serves(url, 1)
+    serves(url, next(numbers))
 
 
 def test_requests_without_reading_an_answer_hold_no_place(url: str) -> None:
@@ -114,7 +127,7 @@ def test_requests_without_reading_an_answer_hold_no_place(url: str) -> None:
             while True:
                 peer.send(request * 400)
     began = time.monotonic()
-    serves(url, 1)
+    serves(url, next(numbers))
     assert time.monotonic() - began < 60
     deadline = time.monotonic() + 60
     while health(url)["http"]["open"] > 3 and time.monotonic() < deadline:

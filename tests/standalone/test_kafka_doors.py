@@ -23,11 +23,11 @@ from tests.standalone.up import Up
 from tests.waiting import until
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[LocalKafka]:
-    """One of the test's own, to be killed."""
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """One of these tests' own, to be killed; each has topics of its own and leaves it running."""
     kafka.require()
-    with LocalKafka(tmp_path / "kafka") as running:
+    with LocalKafka(tmp_path_factory.mktemp("kafka")) as running:
         yield running
 
 
@@ -119,10 +119,11 @@ def test_up_balances_through_kafka_with_worker_and_broker_killed(tmp_path: Path,
 
     /metrics tells what no worker has finished, of each topic, and that the worker was started again.
     """
-    up = Up(tmp_path / "data", ["--trucks", "2", "--shoppers", "2", "--speedup", "60", "--minutes", "0.3"])
+    up = Up(tmp_path / "data", ["--trucks", "2", "--shoppers", "2", "--speedup", "60", "--minutes", "0.2"])
     url = kafka.url(broker.address)
     page = up.start("--stream", url)["http"] + "/metrics"
-    time.sleep(6)
+    log = up.folder / "collect.log"
+    until(lambda: log.exists() and "partitions_taken" in log.read_text())
     os.kill(worker_of(up.folder), signal.SIGKILL)
     topics = [f"{url.rpartition('/')[2]}-{what}" for what in ("telemetry", "clicks")]
     wanted = {*(f'milepost_stream_lag_records{{topic="{topic}"}}' for topic in topics),
@@ -137,8 +138,6 @@ def test_up_balances_through_kafka_with_worker_and_broker_killed(tmp_path: Path,
     assert code == 0, summary
     assert sum(row["stored"] for row in summary["trucks"]) > 20
     assert summary["clicks"]["counted"] > 5
-    log = (up.folder / "collect.log").read_text()
-    assert "partitions_taken" in log
     address = KafkaAddress.of(url, KafkaSettings())
     for channel, topic in zip(("telemetryStream", "clicksStream"), topics, strict=True):
         assert unlike_asyncapi(channel, [data for _, data in kafka.read(address, topic, 5)]) == []

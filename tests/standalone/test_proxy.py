@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.provisioning.mosquitto import free_port
-from tests.standalone.up import Up
+from tests.standalone.up import Up, running
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +86,15 @@ class Proxies:
         raise AssertionError((folder / "log").read_text())
 
 
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one `milepost up` without settings, for all that ask it the same through different proxies."""
+    with running(tmp_path_factory.mktemp("up"), *QUIET) as up:
+        ready = up.ready()
+        assert ready
+        yield ready["http"]
+
+
 @pytest.fixture
 def proxies(tmp_path: Path) -> Iterator[Proxies]:
     found = Proxies(tmp_path)
@@ -138,17 +147,16 @@ CARELESS = {
 
 @pytest.mark.parametrize("name", CARELESS)
 def test_through_a_proxy_that_forwards_everything_nothing_of_this_machine_is_open(
-    up: Up, proxies: Proxies, name: str
+    service: str, proxies: Proxies, name: str
 ) -> None:
     is_caddy = name.startswith("Caddy")
     if (CADDY if is_caddy else NGINX) is None:
         pytest.skip("this proxy is not installed")
-    url = up.start(*QUIET)["http"]
     for path in FOR_THIS_MACHINE:
-        assert httpx.get(f"{url}{path}", timeout=60).status_code in (200, 404), path
+        assert httpx.get(f"{service}{path}", timeout=60).status_code in (200, 404), path
     sample = {"truck_id": "T1", "sampled_at": "2026-01-01T00:00:00Z", "vehicle_speed": 1}
     order = {"order_id": "O-1", "customer_id": "C-1", "lines": []}
-    visitor = (proxies.caddy if is_caddy else proxies.nginx)(CARELESS[name].replace("URL", url))
+    visitor = (proxies.caddy if is_caddy else proxies.nginx)(CARELESS[name].replace("URL", service))
     for path in FOR_THIS_MACHINE:
         answer = visitor.get(path)
         if path == "/healthz":
@@ -160,12 +168,11 @@ def test_through_a_proxy_that_forwards_everything_nothing_of_this_machine_is_ope
     assert visitor.post("/v1/clicks", json=CLICK).status_code == 200
 
 
-def test_whoever_sends_a_body_over_the_limit_sees_the_answer(up: Up, nginx: Proxy) -> None:
+def test_whoever_sends_a_body_over_the_limit_sees_the_answer(service: str, nginx: Proxy) -> None:
     """By a connection that stays open, by one that closes with the answer, and by nginx, which speaks HTTP/1.0."""
-    url = up.start(*QUIET)["http"]
-    shop = nginx(f"client_max_body_size 10m; location / {{ proxy_pass {url}; proxy_set_header Host $host; }}")
+    shop = nginx(f"client_max_body_size 10m; location / {{ proxy_pass {service}; proxy_set_header Host $host; }}")
     for _ in range(5):
         for headers in ({}, {"connection": "close"}):
-            answer = httpx.post(f"{url}/v1/clicks", content=b" " * 3_000_000, headers=headers, timeout=60)
+            answer = httpx.post(f"{service}/v1/clicks", content=b" " * 3_000_000, headers=headers, timeout=60)
             assert answer.status_code == 413, headers
         assert shop.post("/v1/clicks", content=b" " * 3_000_000).status_code == 413

@@ -3,24 +3,32 @@
 import json
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.recordings import recording
-from tests.standalone.up import MILEPOST, Up
+from tests.standalone.up import MILEPOST, Up, running
 
 CAPTURE = "j1939/css_truck_idle_11111111.log"
 
 
-@pytest.fixture
-def sample(up: Up, tmp_path: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The current version's sample after a few seconds of replay."""
-    ready = up.start("--trucks", "0", "--shoppers", "0")
-    config = tmp_path / "milepost.toml"
+    folder = tmp_path_factory.mktemp("engine")
+    with running(folder, "--trucks", "0", "--shoppers", "0") as up:
+        yield replayed(up, folder)
+
+
+def replayed(up: Up, folder: Path) -> dict[str, Any]:
+    ready = up.ready()
+    assert ready
+    config = folder / "milepost.toml"
     config.write_text(
-        f'[agent]\ntruck_id = "IDLE-1"\nbroker = "{ready["mqtt"]}"\nbuffer = "{tmp_path}/buffer.db"\ninterval = 0.5\n'
+        f'[agent]\ntruck_id = "IDLE-1"\nbroker = "{ready["mqtt"]}"\nbuffer = "{folder}/buffer.db"\ninterval = 0.5\n'
         f'[[agent.sensors]]\ntype = "replay"\npath = "{recording(CAPTURE)}"\n'
     )
     agent = subprocess.Popen([*MILEPOST, "agent", "run", "--config", str(config)], stderr=subprocess.DEVNULL)

@@ -65,11 +65,10 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 @dataclass(frozen=True)
 class Attack:
     """run: takes the box, the attacker's address and what closes its sockets. told: the line in the log that must name
-    the address. held: seconds for which it goes on while the others are served."""
+    the address."""
 
     run: Callable[[Box, str, contextlib.ExitStack], None]
     told: str
-    held: float = 1.0
 
 
 def attempt(where: tuple[str, int], source: str, sent: bytes, stack: contextlib.ExitStack) -> socket.socket | None:
@@ -280,7 +279,7 @@ def test_honest_clients_are_served_meanwhile_and_the_attacker_is_named(box: Box,
     broker = box.ready["broker_pid"]
     with box.served(), contextlib.ExitStack() as stack:
         attack.run(box, source, stack)
-        time.sleep(attack.held)
+        box.serves_each()
         told = box.health()
     assert (told["code"], told["status"]) == (200, "ok")
     assert told["http"]["open"] <= told["http"]["limit"]
@@ -295,7 +294,7 @@ def test_honest_clients_are_served_meanwhile_and_the_attacker_is_named(box: Box,
 def test_after_all_attacks_everything_that_was_accepted_is_there_once(box: Box) -> None:
     """Last: of what the honest clients of all tests above were told."""
     with box.served():
-        time.sleep(0.5)
+        box.serves_each()
     box.holds_all_that_was_sent()
 
 
@@ -311,7 +310,7 @@ def test_who_uses_up_the_days_quota_shuts_neither_shop_nor_trucks(tmp_path: Path
             assert int(answer.headers["retry-after"]) >= 1
             assert box.health()["status"] == "ok"
             assert box.health()["over_quota"] > 0
-            time.sleep(1)
+            box.serves_each()
         box.holds_all_that_was_sent()
         assert "clicks_over_quota peer=127.0.0.200" in box.said
     finally:
@@ -341,7 +340,7 @@ def test_a_broker_whose_places_are_all_taken_is_not_taken_for_one_that_hangs(tmp
         assert now_ready["broker_pid"] == box.ready["broker_pid"]
         until(lambda: box.health()["code"] == 200)
         with box.served():
-            time.sleep(0.5)
+            box.serves_each()
         box.holds_all_that_was_sent()
     finally:
         closed(box)
