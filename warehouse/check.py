@@ -13,7 +13,7 @@ from warehouse.engines.snowflake import SnowflakeEngine
 from warehouse.lake.catalog import Build, LakeCatalog
 from warehouse.lake.schema import TELEMETRY, TRUCK_VERSION, LakeTable
 from warehouse.lake.writing import relation
-from warehouse.read import plain
+from warehouse.read import plain_rows
 
 Row = dict[str, Any]
 _SAMPLES = "SELECT truck_id, CAST(day AS VARCHAR), count(*) FROM {lake} GROUP BY ALL"
@@ -46,7 +46,8 @@ def check(folder: Path, engine: Engine) -> Row:
         raise Misconfigured("no marts on this engine: run `milepost warehouse build` with the same --engine first")
     behind = None if held[0] == newest.id else "run `milepost warehouse build`: the lake was built since"
     samples = {(truck, day): str(count) for truck, day, count in _asked(folder, newest, TELEMETRY, _SAMPLES)}
-    versions = [_plain(*row) for row in _asked(folder, newest, TRUCK_VERSION, _VERSIONS)]
+    found = _asked(folder, newest, TRUCK_VERSION, _VERSIONS)
+    versions = _lines([dict(enumerate(row)) for row in found])
     checks = [
         _row("build", newest.id, held[0], behind),
         _samples(samples, engine),
@@ -67,7 +68,7 @@ def _asked(folder: Path, build: Build, table: LakeTable, query: str) -> list[tup
 
 
 def _samples(lake: dict[tuple[str, str], str], engine: Engine) -> Row:
-    rows = map(plain, engine.query("SELECT truck_id, day, samples_received FROM truck_day"))
+    rows = plain_rows(engine.query("SELECT truck_id, day, samples_received FROM truck_day"))
     held = {(row["truck_id"], row["day"]): str(row["samples_received"]) for row in rows}
     differing = sorted({*lake.items()} ^ {*held.items()})
     problem = None
@@ -81,15 +82,14 @@ def _samples(lake: dict[tuple[str, str], str], engine: Engine) -> Row:
 
 def _history(name: str, lake: list[str], engine: Engine, table: str) -> Row:
     sql = f"SELECT truck_id, effective_start_date, effective_end_date, is_current FROM {table}"
-    held = [_plain(*row.values()) for row in engine.query(sql)]
+    held = _lines(engine.query(sql))
     differing = sorted({*lake} ^ {*held})
     problem = f"{len(differing)} versions differ, such as {differing[0]}" if differing else None
     return _row(name, _digest(lake), _digest(held), problem)
 
 
-def _plain(*values: Any) -> str:
-    named = plain({str(number): value for number, value in enumerate(values)})
-    return " ".join("-" if value is None else str(value) for value in named.values())
+def _lines(rows: list[dict[Any, Any]]) -> list[str]:
+    return [" ".join("-" if value is None else str(value) for value in row.values()) for row in plain_rows(rows)]
 
 
 def _digest(rows: Iterable[str]) -> str:

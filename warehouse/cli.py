@@ -191,10 +191,10 @@ def query(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Ask the marts. `milepost warehouse models` lists them with their columns."""
     from warehouse.engines.factory import open_engine
-    from warehouse.read import as_csv, plain
+    from warehouse.read import as_csv, plain_rows
 
     collector, settings = _collector(config, data_dir), load("warehouse", WarehouseSettings, config)
-    rows = [plain(row) for row in open_engine(engine, settings, collector.data_dir).query(sql)]
+    rows = plain_rows(open_engine(engine, settings, collector.data_dir).query(sql))
     if as_json:
         _print(rows)
     elif csv:

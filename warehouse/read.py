@@ -32,8 +32,7 @@ def query(sql: str, data_dir: Path, settings: WarehouseSettings | None = None) -
         Misconfigured: the SQL is wrong, or no warehouse was built yet.
         Unreachable: the engine cannot be reached.
     """
-    rows = open_engine(None, settings or WarehouseSettings(), data_dir).query(sql)
-    return [plain(row) for row in rows]
+    return plain_rows(open_engine(None, settings or WarehouseSettings(), data_dir).query(sql))
 
 
 @contextmanager
@@ -53,9 +52,28 @@ def one_build(data_dir: Path, settings: WarehouseSettings | None = None) -> Iter
         yield
 
 
-def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row in JSON's values."""
-    return {name: _plain(value) for name, value in row.items()}
+def plain_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of an engine in JSON's values.
+
+    A column has values of one kind or two: they are looked at a column at a time, which for a year of a truck's hours
+    takes a tenth of what it takes value by value.
+
+    Args:
+        rows: all with the same columns; those of their values that JSON does not have are replaced in place.
+
+    Returns:
+        The same rows.
+    """
+    for name in rows[0] if rows else ():
+        values = [row[name] for row in rows]
+        kinds = set(map(type, values))
+        if not kinds <= _AS_THEY_ARE or (float in kinds and any(value != value for value in values)):
+            for row, value in zip(rows, values, strict=True):
+                row[name] = _plain(value)
+    return rows
+
+
+_AS_THEY_ARE = {int, str, bool, float, type(None)}
 
 
 def _plain(value: Any) -> Any:
@@ -80,7 +98,7 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV (RFC 4180).
 
     Args:
-        rows: all with the same columns, as `plain` gives them.
+        rows: all with the same columns, as `plain_rows` gives them.
 
     Returns:
         A header line and a line each, null as an empty field; no text where there are no rows.

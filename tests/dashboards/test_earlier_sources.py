@@ -23,7 +23,7 @@ from tests.dashboards.test_panels import WHOLE
 from tests.dashboards.test_streamlit import run
 from tests.processes import end
 from warehouse.engines.snowflake import SnowflakeEngine
-from warehouse.read import plain
+from warehouse.read import plain_rows
 from warehouse.settings import WarehouseSettings
 
 _PYTHON = Path(__file__).parents[2] / ".venv-snowflake" / "bin" / "python"
@@ -96,7 +96,7 @@ def test_every_panel_on_snowflake_shows_the_marts_numbers(snowflake: str) -> Non
         answer = held[sql]
         if "error" in answer:
             raise RuntimeError(answer["error"])
-        return [plain(dict(zip(answer["names"], row, strict=True))) for row in answer["rows"]]
+        return plain_rows([dict(zip(answer["names"], row, strict=True)) for row in answer["rows"]])
 
     lines = table(shown, Marts(ask))
     assert [(line.panel, line.fault) for line in lines if line.fault] == []

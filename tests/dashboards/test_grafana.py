@@ -26,7 +26,7 @@ from tests.dashboards.grafana_files import documents, expanded, shown
 from tests.dashboards.panel_table import Marts, query_of, table
 from tests.postgresql import cluster
 from warehouse.engines.postgresql import PostgresEngine
-from warehouse.read import plain
+from warehouse.read import plain_rows
 
 WHOLE = Choice(FIRST.date(), LAST.date())
 SOME = Choice(
@@ -66,7 +66,7 @@ def reader(demo: Demo) -> Iterator[PostgresEngine]:
 
 @pytest.fixture(scope="module")
 def marts(reader: PostgresEngine) -> Marts:
-    return Marts(lambda sql: [plain(row) for row in reader.query(sql)])
+    return Marts(lambda sql: plain_rows(reader.query(sql)))
 
 
 def test_the_files_are_those_that_are_generated() -> None:
@@ -110,7 +110,7 @@ def test_variables_annotations_and_alert_rules_ask_what_is_there(reader: Postgre
             assert {"time", "text"} <= set(reader.query(sql)[0])
     rules = json.loads(files()["provisioning/alerting/milepost.yaml"])["groups"][0]["rules"]
     assert {data["datasourceUid"] for rule in rules for data in rule["data"]} == {DATASOURCE_UID, "__expr__"}
-    told = {rule["uid"]: plain(reader.query(rule["data"][0]["model"]["rawSql"])[0]) for rule in rules}
+    told = {rule["uid"]: plain_rows(reader.query(rule["data"][0]["model"]["rawSql"]))[0] for rule in rules}
     numbers = {uid: next(iter(row.values())) for uid, row in told.items()}
     late = [row["late_min"] > 0 for row in reader.query("SELECT late_min FROM delivery WHERE late_min IS NOT NULL")]
     assert numbers["milepost-late"] == pytest.approx(sum(late) / len(late))

@@ -14,7 +14,7 @@ from tests.dashboards.demo import FIRST, LAST, TRUCKS, Demo
 from tests.dashboards.panel_table import Marts, Shown, query_of, table
 from tests.postgresql import cluster
 from warehouse.engines.postgresql import PostgresEngine
-from warehouse.read import plain
+from warehouse.read import plain_rows
 from warehouse.rendering import models
 
 WHOLE = Choice(FIRST.date(), LAST.date())
@@ -38,7 +38,7 @@ def postgresql(demo: Demo) -> Iterator[Marts]:
     with cluster() as url:
         engine = PostgresEngine(url)
         demo.build_on(engine)
-        yield Marts(lambda sql: [plain(row) for row in engine.query(sql)])
+        yield Marts(lambda sql: plain_rows(engine.query(sql)))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from warehouse.lake.build import Lake, LakeSources
 from warehouse.lake.check import check
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import relation
-from warehouse.read import plain
+from warehouse.read import plain_rows
 from warehouse.sources import Terms
 
 Record = dict[str, Any]
@@ -89,7 +89,7 @@ class Fleet:
         return DuckDbEngine(self.folder / "warehouse.duckdb")
 
     def query(self, sql: str) -> list[Record]:
-        return [plain(row) for row in self.engine.query(sql)]
+        return plain_rows(self.engine.query(sql))
 
     def lake_rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of the newest finished build, received times and documents included."""

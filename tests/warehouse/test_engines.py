@@ -25,7 +25,7 @@ from warehouse.engines.handover import model_steps, write_sources
 from warehouse.engines.postgresql import PostgresEngine
 from warehouse.engines.snowflake import SnowflakeEngine
 from warehouse.engines.spark import SparkEngine
-from warehouse.read import plain
+from warehouse.read import plain_rows
 
 Marts = dict[str, list[dict[str, Any]]]
 
@@ -77,7 +77,7 @@ def _same_on(fleet: Fleet, engine: Engine, ours: Marts, *, instants_as_text: boo
             theirs = _by_texts(engine, name, _instants(fleet, name))
         else:
             theirs = engine.query(f"SELECT * FROM {name}")
-        _same(name, ours[name], list(map(plain, theirs)), grain)
+        _same(name, ours[name], plain_rows(theirs), grain)
 
 
 def _instants(fleet: Fleet, name: str) -> dict[str, bool]:
