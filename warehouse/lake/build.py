@@ -171,7 +171,7 @@ class _Run:
         self._reader, self._shop = sources.reader, sources.shop
         self._db = connection(catalog.folder / ".stage", memory)
         self._marks: Mapping[str, Any] = base.marks if base else {}
-        self._first_keys: dict[str, str] = {}
+        self._trucks: list[str] = []
         self.progress = _Progress()
 
     def all_tables(self) -> dict[str, Any]:
@@ -230,23 +230,19 @@ class _Run:
         mark = self._marks.get("samples") if policy == self._marks.get("policy") else None
         received = samples_received(self._reader, mark)
         writer = self._writer(table, fresh=received.whole)
-        rows = store_rows.samples(received.rows, self._saw)
-        self._db.register("samples", store_rows.batches(store_rows.SAMPLE, rows))
-        days = writer.stage(telemetry_select())
+        self._db.register("samples", store_rows.batches(store_rows.SAMPLE, store_rows.samples(received.rows)))
+        days = writer.stage("SELECT *, order_key[:10] AS day FROM samples", telemetry_select)
         self._db.unregister("samples")
+        found = self._db.execute(f"SELECT DISTINCT truck_id FROM {writer.staged()} ORDER BY truck_id").fetchall()
+        self._trucks = [truck_id for (truck_id,) in found]
         self._commit(table, writer, {day: writer.write(day, writer.merged(day)) for day in days})
         return received.mark
 
-    def _saw(self, truck_id: str, order_key: str) -> None:
-        first = self._first_keys.get(truck_id)
-        if first is None or order_key < first:
-            self._first_keys[truck_id] = order_key
-
     def _versions(self, *, every: bool) -> None:
-        """Trucks that received something have their versions compared, from the one before the first new sample."""
+        """Trucks that received something have their versions compared."""
         table = schema.TRUCK_VERSION
         writer = self._writer(table, fresh=every)
-        trucks = self._reader.truck_ids() if self._reader and every else sorted(self._first_keys)
+        trucks = self._reader.truck_ids() if self._reader and every else self._trucks
         rows = (row for truck in trucks for row in store_rows.versions(truck, self._versions_of(truck)))
         self._db.register("incoming", store_rows.batches(store_rows.VERSION, rows))
         self._db.execute("CREATE OR REPLACE TEMP TABLE versions AS SELECT * FROM incoming")
@@ -268,7 +264,7 @@ class _Run:
         base = self._events if dropped else None if received.whole else self._base
         writer = self._writer_from(table, base)
         self._db.register("clicks", store_rows.batches(store_rows.CLICK, store_rows.clicks(received.rows)))
-        days = writer.stage(click_select())
+        days = writer.stage("SELECT *, occurred[:10] AS day FROM clicks", click_select)
         self._db.unregister("clicks")
         again = f"SELECT event_id FROM {writer.staged()}"
         if dropped:  # what the store still has comes from it alone

@@ -92,7 +92,7 @@ def _stored(reader: Reader | None, build: Build) -> dict[str, tuple[Any, Iterato
     moved = {truck for truck, _ in later}
     started = int(build.marks.get("started_ms", 0))
     return {
-        "telemetry": (store_rows.SAMPLE, store_rows.samples(every, lambda *_: None)),
+        "telemetry": (store_rows.SAMPLE, store_rows.samples(every)),
         "click": (store_rows.CLICK, store_rows.clicks(_clicks(reader, build))),
         "truck_version": (store_rows.VERSION, _versions(reader, moved)),
         "dead_letter": (

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -17,20 +17,16 @@ _BATCH = 2_048  # rows: what DuckDB takes at a time, and what stays in the proce
 # Half a surrogate is no Unicode, and a zero no text in PostgreSQL: DuckDB's JSON or an engine behind refuses them.
 _UNTYPEABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
+_SAMPLE_TYPES = {"seq": pa.int64(), "received_ms": pa.int64(), "by_arrival": pa.bool_(), "estimated": pa.bool_()}
 SAMPLE = pa.schema(
     [
         ("truck_id", pa.string()),
-        ("order_key", pa.string()),
-        ("stream_id", pa.string()),
-        ("seq", pa.int64()),
-        ("content", pa.string()),
-        ("key", pa.string()),
-        ("received_ms", pa.int64()),
-        ("by_arrival", pa.bool_()),
-        ("text", pa.string()),
+        *((name, _SAMPLE_TYPES.get(name, pa.string())) for name in StoredSample._fields),
         ("wire", pa.string()),
     ]
 )
+"""A StoredSample as it stands, so that no row of it is built anew."""
+
 VERSION = pa.schema(
     [
         ("truck_id", pa.string()),
@@ -97,22 +93,10 @@ def _batch(schema: pa.Schema, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     )
 
 
-def samples(rows: Iterable[tuple[str, StoredSample]], seen: Callable[[str, str], None]) -> Iterator[tuple[Any, ...]]:
-    """Rows of SAMPLE; `seen` is told each truck_id and order key."""
+def samples(rows: Iterable[tuple[str, StoredSample]]) -> Iterator[tuple[Any, ...]]:
+    """Rows of SAMPLE."""
     for truck_id, sample in rows:
-        seen(truck_id, sample.order_key)
-        yield (
-            truck_id,
-            sample.order_key,
-            sample.stream_id,
-            sample.seq,
-            sample.content,
-            sample.key,
-            sample.received_ms,
-            sample.by_arrival,
-            sample.text,
-            _wire(sample.text, legacy=sample.stream_id is None),
-        )
+        yield (truck_id, *sample, _wire(sample.text, legacy=sample.stream_id is None))
 
 
 def versions(truck_id: str, rows: Iterable[tuple[Version, StoredSample]]) -> Iterator[tuple[Any, ...]]:

@@ -36,8 +36,8 @@ TABLES = (TELEMETRY, TRUCK_VERSION, CLICK, DEAD_LETTER, STREAM_GAP, *COMMERCE)
 _RECEIVED = "make_timestamptz(received_ms * 1000)"
 
 
-def telemetry_select() -> str:
-    """Rows of `telemetry` from a relation `samples`."""
+def telemetry_select(samples: str) -> str:
+    """Rows of `telemetry` from a relation with the columns of store_rows.SAMPLE."""
     given = {
         "truck_id": "truck_id",
         "sampled_at": "order_key[:24]",
@@ -51,7 +51,7 @@ def telemetry_select() -> str:
         "document": "text",
         "day": "order_key[:10]",
     }
-    return select(TELEMETRY, "samples", given, text="text")
+    return select(TELEMETRY, samples, given, text="text")
 
 
 def version_select() -> str:
@@ -70,8 +70,8 @@ def version_select() -> str:
     return select(TRUCK_VERSION, "versions", given, text="text")
 
 
-def click_select() -> str:
-    """Rows of `click` from a relation `clicks`."""
+def click_select(clicks: str) -> str:
+    """Rows of `click` from a relation with the columns of store_rows.CLICK."""
     given = {
         "event_id": "event_id",
         "occurred_at": "occurred",
@@ -79,7 +79,7 @@ def click_select() -> str:
         "document": "text",
         "day": "occurred[:10]",
     }
-    return select(CLICK, "clicks", given, text="text")
+    return select(CLICK, clicks, given, text="text")
 
 
 def dead_letter_select() -> str:

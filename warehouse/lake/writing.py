@@ -5,7 +5,7 @@ Nothing here is visible to a reader until the catalogue commits the paths that c
 
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -52,6 +52,7 @@ class TableWriter:
         self._data = folder / table.name / "data"
         self._stage = folder / ".stage" / table.name
         shutil.rmtree(self._stage, ignore_errors=True)
+        self._typed: Callable[[str], str] | None = None
         self.rows = 0
 
     @property
@@ -59,8 +60,13 @@ class TableWriter:
         """What is held: day → paths."""
         return self._held
 
-    def stage(self, query: str) -> list[str]:
-        """Put the rows of a query aside, by day; the days they belong to."""
+    def stage(self, query: str, typed: Callable[[str], str] | None = None) -> list[str]:
+        """Put the rows of a query aside, by day; the days they belong to.
+
+        typed: for a query that gives a day and what the table's columns are made of: their SELECT over a relation. So
+        JSON stays JSON until its day is written, and is neither written nor read in between as columns.
+        """
+        self._typed = typed
         self._stage.mkdir(parents=True, exist_ok=True)
         partition = ", partition_by (day), write_partition_columns true" if self._table.by_day else ""
         target = self._stage if self._table.by_day else self._stage / "all.parquet"
@@ -75,7 +81,9 @@ class TableWriter:
             found = sorted(self._stage.glob(f"day={day}/*.parquet" if day else "day=*/*.parquet"))
         else:
             found = sorted(self._stage.glob("*.parquet"))
-        return relation(self._table, map(str, found))
+        if self._typed is None or not found:
+            return relation(self._table, map(str, found))
+        return f"({self._typed(f'(SELECT * EXCLUDE (day) FROM {_parquet(map(str, found))})')})"
 
     def held(self, day: str | None = None) -> str:
         """A relation of what the table holds, of one day or of all."""
@@ -145,11 +153,15 @@ class TableWriter:
 def relation(table: LakeTable, paths: Iterable[str]) -> str:
     """A SQL relation of a table's data files; columns that a file does not have yet are null, no file is no row."""
     empty = ", ".join(f"CAST(NULL AS {DUCKDB[column.type]}) AS {column.name}" for column in table.columns)
-    listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
+    listed = list(paths)
     if not listed:
         return f"(SELECT {empty} WHERE false)"
-    read = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-    return f"(SELECT {empty} WHERE false UNION ALL BY NAME SELECT * FROM {read})"
+    return f"(SELECT {empty} WHERE false UNION ALL BY NAME SELECT * FROM {_parquet(listed)})"
+
+
+def _parquet(paths: Iterable[str]) -> str:
+    listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
+    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
 def last_received_at(table: LakeTable, paths: Iterable[str]) -> str | None:
