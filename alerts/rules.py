@@ -4,13 +4,14 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from alerts.day_span import Span, ZoneName
 from contract.errors import Misconfigured
 from contract.fleet import Zone
+from contract.maintenance import thresholds
 from contract.telemetry import LEAVES
 
 SAMPLE_KINDS = ("above", "below", "below_others", "words", "fault", "drop", "harsh", "inside", "outside", "zone_speed")
@@ -34,6 +35,7 @@ class Rule(BaseModel):
     `inside` is a stay in a zone, `outside` is to be in none, `zone_speed` is to be faster than a zone allows;
     `certificate` is a truck's certificate that ends within value days; `conversion` is a share of sessions with a
     purchase below value times that of the week before, over `minutes` with `samples` sessions or more.
+    limit: a line of the table of what is due (docs/metrics.md), whose limit is then value, or whose words are words.
     field: a dotted field of the wire, `custom.NAME`, or a group of numbers, each of which is then watched by itself.
     minutes, samples: for how long, and in how many samples in a row, it must hold.
     gap_minutes: what was not measured for longer than this is not taken to have gone on.
@@ -66,6 +68,7 @@ class Rule(BaseModel):
     ]
     severity: Literal["info", "warning", "critical"]
     field: str | None = None
+    limit: str | None = None
     value: float | None = None
     words: tuple[str, ...] = ()
     minutes: float = Field(default=0, ge=0)
@@ -105,6 +108,19 @@ class Rule(BaseModel):
         """The fields that a rule of numbers watches: its own, or those of its group."""
         field = self.field or ""
         return (field,) if _is_measured(field) else tuple(leaf for leaf in LEAVES if leaf.startswith(f"{field}."))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_what_its_limit_says(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not isinstance(given.get("limit"), str):
+            return given
+        line = thresholds().get(given["limit"])
+        if line is None:
+            raise ValueError(f"limit {given['limit']!r} is not one of {', '.join(thresholds())}")
+        taken = {"value": line.limit} if line.limit is not None else {"words": line.words}
+        if both := sorted(taken.keys() & given.keys()):
+            raise ValueError(f"limit and {both[0]}: give one of them")
+        return {**given, **taken}
 
     @model_validator(mode="after")
     def _says_what_its_kind_needs(self) -> "Rule":

@@ -13,14 +13,16 @@ _TYRES = ("tyre_fl", "tyre_fr", "tyre_rl", "tyre_rr")
 class Threshold:
     """One line of the table.
 
-    name: an item, or tyre for all four. limit, unit: the value. days: the window before the newest sample, 0 where the
-    newest state alone counts. hours: of the window that must show it. ends: when it is no longer due.
+    name: an item, or tyre for all four. limit, unit: the value. words: of a status that asks for service. days: the
+    window before the newest sample, 0 where the newest state alone counts. hours: of the window that must show it.
+    ends: when it is no longer due.
     """
 
     name: str
     unit: str
     ends: str
     limit: float | None = None
+    words: tuple[str, ...] = ()
     days: int = 0
     hours: int = 0
 
@@ -33,7 +35,20 @@ def thresholds() -> dict[str, Threshold]:
         Name → its line, in the order of the table; read once.
     """
     table = tomllib.loads(_TABLE.read_text(encoding="utf-8"))
-    return {name: Threshold(name, **line) for name, line in table.items()}
+    return {name: Threshold(name, **{**line, "words": tuple(line.get("words", ()))}) for name, line in table.items()}
+
+
+def asks_for_service(item: str, status: str | None) -> bool:
+    """Whether a truck's own status says that something is due.
+
+    Args:
+        item: brakes or transmission.
+        status: what the truck says; None where it says nothing.
+
+    Returns:
+        True where the status has one of the words of the item's line.
+    """
+    return status is not None and any(word in status.lower() for word in thresholds()[item].words)
 
 
 def items() -> tuple[str, ...]:

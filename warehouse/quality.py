@@ -33,26 +33,59 @@ def rules(added: Iterable[QualityRule]) -> list[QualityRule]:
     return [found[name] for name in sorted(found)]
 
 
-def measured(found: Iterable[QualityRule]) -> str:
-    """The DuckDB query that measures rules, in one scan of each table.
+def measured(found: Iterable[QualityRule]) -> dict[str, str]:
+    """The DuckDB queries that measure rules, each table in one scan.
 
-    Its columns are rule, table_name, rows, failed, threshold, action.
+    Args:
+        found: the rules.
+
+    Returns:
+        `quality_day`: day, rule, rows, failed, of the rules that ask a row of telemetry alone, so that no build looks
+        at days again that did not change. `quality_rule`: rule, table_name, threshold, action of these.
+        `quality_measure`: rule, table_name, rows, failed, threshold, action of the others.
     """
     by_table: dict[str, list[QualityRule]] = {}
+    by_day: list[QualityRule] = []
     for rule in found:
-        by_table.setdefault(rule.table, []).append(rule)
-    return "\nUNION ALL\n".join(_measure(table, mine) for table, mine in by_table.items())
+        asks_a_row = rule.table == _BY_DAY and "select" not in rule.bad.lower()
+        (by_day if asks_a_row else by_table.setdefault(rule.table, [])).append(rule)
+    return {
+        "quality_day": _of_a_day(by_day),
+        "quality_rule": f"SELECT unnest({_abouts(by_day)}, recursive := true), '{_BY_DAY}' AS table_name",
+        "quality_measure": "\nUNION ALL\n".join([_NONE, *(_measure(*each) for each in by_table.items())]),
+    }
+
+
+_BY_DAY = "telemetry"
+_NONE = """SELECT CAST(NULL AS VARCHAR) AS rule, CAST(NULL AS VARCHAR) AS table_name, CAST(NULL AS BIGINT) AS rows,
+    CAST(NULL AS BIGINT) AS failed, CAST(NULL AS DOUBLE) AS threshold, CAST(NULL AS VARCHAR) AS action WHERE false"""
+
+
+def _of_a_day(mine: list[QualityRule]) -> str:
+    named = ", ".join(f"'{rule.name}'" for rule in mine)
+    return (
+        f"SELECT day, unnest(CAST([{named}] AS VARCHAR[])) AS rule, rows, unnest(failed) AS failed"
+        f" FROM (SELECT day, count(*) AS rows, {_failed(mine)} AS failed FROM raw_{_BY_DAY} GROUP BY day)"
+    )
+
+
+def _failed(mine: list[QualityRule]) -> str:
+    counts = ", ".join(f"count(*) FILTER (WHERE {rule.bad})" for rule in mine)
+    return f"CAST([{counts}] AS BIGINT[])"
+
+
+def _abouts(mine: list[QualityRule]) -> str:
+    rows = ", ".join(
+        f"{{'rule': '{rule.name}', 'threshold': CAST({rule.threshold!r} AS DOUBLE), 'action': '{rule.action}'}}"
+        for rule in mine
+    )
+    return f"CAST([{rows}] AS STRUCT(rule VARCHAR, threshold DOUBLE, action VARCHAR)[])"
 
 
 def _measure(table: str, mine: list[QualityRule]) -> str:
     relation, shown = (f"{table} AS looked_at", "lake") if table.startswith("(") else (f"raw_{table}", table)
-    failed = ", ".join(f"count(*) FILTER (WHERE {rule.bad})" for rule in mine)
-    about = ", ".join(
-        f"{{'rule': '{rule.name}', 'threshold': CAST({rule.threshold!r} AS DOUBLE), 'action': '{rule.action}'}}"
-        for rule in mine
-    )
     return (
         f"SELECT about.rule AS rule, '{shown}' AS table_name, rows, failed, about.threshold AS threshold,"
-        f" about.action AS action FROM (SELECT rows, unnest(failed) AS failed, unnest([{about}]) AS about"
-        f" FROM (SELECT count(*) AS rows, [{failed}] AS failed FROM {relation}))"
+        f" about.action AS action FROM (SELECT rows, unnest(failed) AS failed, unnest({_abouts(mine)}) AS about"
+        f" FROM (SELECT count(*) AS rows, {_failed(mine)} AS failed FROM {relation}))"
     )

@@ -5,6 +5,7 @@ So a warehouse is built without SQLMesh (380 MB, seconds to import), by the very
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -39,16 +40,28 @@ class RenderedModel:
     """A model in one engine's SQL.
 
     name: `schema.table`. by_day: rows of a day depend on the lake's rows of that day alone, and are replaced by day.
+    tail: of a model whose rows of a truck up to some point depend on nothing later, so that where days from a first one
+    on are built only those behind it are replaced: `day` where that point is the first of the days, else the column to
+    compare with that of its name in base.truck_cut; `all` for base.truck_cut itself; "" for any other model.
     grain: the columns that name a row. columns: those with a description. audits: name → query that finds bad rows.
     """
 
     name: str
     description: str
     by_day: bool
+    tail: str
     grain: list[str]
     columns: dict[str, str]
     query: str
     audits: dict[str, str]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """`schema.table` of every source and model that the query reads; of DuckDB's SQL."""
+        return frozenset(f"{schema}.{table}" for schema, table in _READ.findall(self.query))
+
+
+_READ = re.compile(r'"(lake|base|marts)"\."(\w+)"')
 
 
 @cache
@@ -104,21 +117,23 @@ def _in_order(loaded: Iterable[Model]) -> list[Model]:
 def _rendered(model: Model, dialect: str) -> RenderedModel:
     from sqlmesh.core.model import FullKind
 
-    by_day = model.kind.is_incremental_by_time_range
+    tail = next((tag.removeprefix("tail_") for tag in model.tags), "")
+    by_day = model.kind.is_incremental_by_time_range and not tail
     query = model._query_renderer.render(start=FIRST, end=LAST, needs_optimization=False)
     assert query is not None
     audits = {}
     whole = model.copy(update={"kind": FullKind()})  # else SQLMesh asks for types of every column
     for audit, arguments in model.audits_with_args:
         checked = whole.render_audit_query(audit, **arguments)
-        if by_day:
-            checked = checked.transform(_only_days, model.name)
+        if by_day or tail not in ("", "all"):
+            checked = checked.transform(_only_built, model.name, tail)
         named = f"{audit.name} {', '.join(each.sql() for each in arguments.values())}".strip()
         audits[named] = _named(checked, dialect).sql(dialect=dialect)
     return RenderedModel(
         name=_plain(model.name),
         description=model.description or "",
         by_day=by_day,
+        tail=tail,
         grain=[
             column.unnest().sql() for grain in model.grains for column in getattr(grain, "expressions", None) or [grain]
         ],
@@ -138,14 +153,25 @@ def _named(query: Any, dialect: str) -> Any:
     return query.transform(upper) if dialect == "snowflake" else query
 
 
-def _only_days(node: Any, name: str) -> Any:
-    """In an audit of a model by day: the days that were built stand for the table."""
+def _only_built(node: Any, name: str, tail: str) -> Any:
+    """In an audit of a model of which a part is built: the rows that were built stand for the table."""
     from sqlglot import exp, parse_one
 
     if not isinstance(node, exp.Table) or _plain(f"{node.db}.{node.name}") != _plain(name):
         return node
-    days = parse_one(f"SELECT * FROM {name} WHERE day BETWEEN CAST('{FIRST}' AS DATE) AND CAST('{LAST}' AS DATE)")
-    return exp.Subquery(this=days, alias=exp.TableAlias(this=exp.to_identifier(node.alias or "built")))
+    built = f"SELECT * FROM {name} WHERE day BETWEEN CAST('{FIRST}' AS DATE) AND CAST('{LAST}' AS DATE)"
+    if tail not in ("", "day"):
+        built = f"SELECT * FROM {name} AS built WHERE NOT {kept('built', tail)}"
+    return exp.Subquery(this=parse_one(built), alias=exp.TableAlias(this=exp.to_identifier(node.alias or "built")))
+
+
+def kept(rows: str, tail: str) -> str:
+    """The condition for rows of a model of this `tail` that stay in a build of some days."""
+    return f"EXISTS (SELECT 1 FROM {CUT} AS cut WHERE cut.truck_id = {rows}.truck_id AND {rows}.{tail} < cut.{tail})"
+
+
+CUT = "base.truck_cut"
+"""The model that says before what the rows of a truck stay."""
 
 
 def _plain(name: str) -> str:
@@ -189,12 +215,15 @@ def metrics() -> str:
 
 def _limits() -> Iterator[str]:
     """The table of contract/maintenance.toml."""
-    yield "The limits of `maintenance_due`, made of contract/maintenance.toml; hours are of the window."
+    yield "Made of contract/maintenance.toml, which the marts `maintenance_due` and `delivery`, the alerts whose rule"
+    yield "names a line (`limit`, [alerts.md](alerts.md)), and the fleet's list read. Window and hours are those of"
+    yield "`maintenance_due`."
     yield ""
     yield "| item | limit | window, days | hours | ends |"
     yield "|---|---|---|---|---|"
     for name, line in thresholds().items():
-        limit = line.unit if line.limit is None else f"{line.limit:g} {line.unit}"
+        words = f" ({', '.join(line.words)})" if line.words else ""
+        limit = line.unit + words if line.limit is None else f"{line.limit:g} {line.unit}"
         yield f"| {name} | {limit} | {line.days or '–'} | {line.hours or '–'} | {line.ends} |"
 
 

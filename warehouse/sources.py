@@ -4,6 +4,7 @@ Written once, in DuckDB's SQL: DuckDB reads the Parquet files for every engine o
 apart in one place. `raw_NAME` is the lake's table NAME.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,12 @@ def _utc(column: str) -> str:
     return f"{column} AT TIME ZONE 'UTC' AS {column}"
 
 
+def _asks(item: str, column: str) -> str:
+    """1 where a status asks for service, by the words of contract/maintenance.toml; 0 where it does not or is null."""
+    words = "|".join(map(re.escape, maintenance.thresholds()[item].words))
+    return f"CAST(coalesce(regexp_matches(lower({column}), '{words}'), false) AS BIGINT) AS {item}_due"
+
+
 def _measured() -> str:
     places = [f"CASE WHEN {_PLACED} THEN {name} END AS {name}" for name in _PLACES]
     return ", ".join([*places, *(name for name in [*_NUMBERS, *_TEXTS] if name not in _PLACES)])
@@ -37,7 +44,8 @@ _TELEMETRY = f"""
     FROM raw_telemetry"""
 _TRUCK_VERSION = f"""
     SELECT truck_id, order_key, {_utc("effective_start_date")}, {_utc("effective_end_date")}, is_current,
-        {_utc("load_timestamp")}, {_measured()}, active_faults, day
+        {_utc("load_timestamp")}, {_measured()}, active_faults, day,
+        {_asks("brakes", "brake_status")}, {_asks("transmission", "transmission_status")}
     FROM raw_truck_version"""
 _VERSION_FAULT = """
     SELECT DISTINCT truck_id, order_key, CAST(fault.spn AS BIGINT) AS spn, CAST(fault.fmi AS BIGINT) AS fmi,
@@ -58,14 +66,33 @@ _DEAD_LETTER = f"""
             ELSE nullif(regexp_extract(source, '^mqtt:fleet/([^/]+)/', 1), '')
         END AS truck_id
     FROM raw_dead_letter"""
+# Users of one browser, by the cookie that the server keeps, are one: the least user_id of all that browsers join.
+_PERSON = """
+    WITH RECURSIVE seen AS (
+        SELECT DISTINCT browser_id, user_id FROM raw_click
+        WHERE is_bot IS NOT true AND browser_id IS NOT NULL AND user_id IS NOT NULL
+    ), edge AS (
+        SELECT 'browser ' || browser_id AS node, 'user ' || user_id AS other FROM seen
+        UNION ALL SELECT 'user ' || user_id, 'browser ' || browser_id FROM seen
+    ), least (node, person) USING KEY (node) AS (
+        SELECT 'user ' || user_id, user_id FROM seen
+        UNION SELECT 'browser ' || browser_id, min(user_id) FROM seen GROUP BY browser_id
+        UNION
+        SELECT edge.other, min(least.person)
+        FROM least JOIN edge ON edge.node = least.node JOIN recurring.least AS known ON known.node = edge.other
+        WHERE least.person < known.person
+        GROUP BY edge.other
+    )
+    SELECT node[6:] AS user_id, person FROM least WHERE starts_with(node, 'user ')"""
 _CLICK = f"""
-    SELECT * EXCLUDE (occurred_at, received_at, click_count, document, lines, properties, refused_fields, referrer_url,
-            country),
+    SELECT raw_click.* EXCLUDE (occurred_at, received_at, click_count, document, lines, properties, refused_fields,
+            referrer_url, country, user_id),
+        coalesce(joined.person, raw_click.user_id) AS user_id,
         {_utc("occurred_at")}, epoch_ms(occurred_at) AS occurred_ms, {_utc("received_at")},
         coalesce(click_count, 1) AS click_count, coalesce(country, nullif(location, '')) AS country,
         nullif(lower(regexp_extract(referrer_url, '^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/:?#]+)', 1)), '')
             AS referrer_host
-    FROM raw_click WHERE is_bot IS NOT true"""
+    FROM raw_click LEFT JOIN ({_PERSON}) AS joined ON joined.user_id = raw_click.user_id WHERE is_bot IS NOT true"""
 _LINE = '{"item_id": "VARCHAR", "item_name": "VARCHAR", "category": "VARCHAR", "price": "DOUBLE", "quantity": "DOUBLE"}'
 _CLICK_LINE = f"""
     SELECT event_id, CAST(line_no AS BIGINT) AS line_no, line.item_id AS item_id, line.item_name AS item_name,
@@ -114,13 +141,17 @@ def sources(terms: Terms) -> dict[str, str]:
         "stream_gap": _STREAM_GAP,
         **_REGISTERS,
         **_settled(terms),
-        "quality_measure": measured(rules(terms.warehouse.quality)),
+        **measured(rules(terms.warehouse.quality)),
     }
+
+
+BUILT = "lake_build"
+"""The source that is another one with every build."""
 
 
 def built(finished_at: str) -> dict[str, str]:
     """The source that says which lake build is read, by when it finished (`…sssZ`)."""
-    return {"lake_build": f"SELECT TIMESTAMP '{finished_at.removesuffix('Z')}' AS finished_at"}
+    return {BUILT: f"SELECT TIMESTAMP '{finished_at.removesuffix('Z')}' AS finished_at"}
 
 
 def _settled(terms: Terms) -> dict[str, str]:

@@ -9,12 +9,12 @@ from collector.stores import Reader
 from contract import legacy_records, timestamps
 from contract.codec import parse
 from contract.fault_texts import fault_text
+from contract.maintenance import asks_for_service
 from contract.records import at, document
 
 MOVING_KMH = 5.0
 SILENT_AFTER_MS = 180_000
 """Three samples at one a minute."""
-_NEEDS_CARE = ("needs", "service", "worn", "fault", "fail", "bad", "critical", "replace")
 
 
 def fleet(
@@ -91,9 +91,9 @@ def _state(record: dict[str, Any], speed: float | None) -> str:
 
 
 def _attention(record: dict[str, Any]) -> str | None:
-    for name in ("brake_status", "transmission_status"):
+    for item, name in (("brakes", "brake_status"), ("transmission", "transmission_status")):
         status = at(record, f"vehicle_health_and_maintenance.{name}")
-        if isinstance(status, str) and any(word in status.lower() for word in _NEEDS_CARE):
+        if isinstance(status, str) and asks_for_service(item, status):
             return f"{name.partition('_')[0]}: {status}"
     faults = at(record, "vehicle_health_and_maintenance.active_faults")
     if not faults:

@@ -247,6 +247,14 @@ def test_an_alert_is_the_same_whatever_period_is_asked_for(tmp_path: Path) -> No
     [
         ('[x]\ntitle="x"\nkind="above"\nfield="vehicle_speed"\nseverity="info"', "needs a value"),
         ('[x]\ntitle="x"\nkind="above"\nfield="speed"\nvalue=1\nseverity="info"', "no measured field"),
+        (
+            '[x]\ntitle="x"\nkind="above"\nfield="vehicle_speed"\nlimit="speed"\nseverity="info"',
+            "limit 'speed' is not one",
+        ),
+        (
+            '[x]\ntitle="x"\nkind="above"\nfield="vehicle_speed"\nlimit="oil"\nvalue=1\nseverity="info"',
+            "give one of them",
+        ),
         ('[x]\ntitle="x"\nkind="odd"\nseverity="info"', "kind"),
         ("[x", "rules"),
     ],

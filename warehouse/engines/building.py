@@ -1,12 +1,59 @@
 """What every engine does with the models: which days to build, the statements, the audits."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from contract.errors import MilepostError
-from warehouse.rendering import FIRST, LAST, RenderedModel
+from warehouse.engines import LakeView
+from warehouse.rendering import FIRST, LAST, RenderedModel, kept
+from warehouse.sources import BUILT
 
 _EVER = ("0001-01-01", "9999-12-31")
+
+
+_RAW = re.compile(r"\braw_(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The models whose rows may differ from those of the build before, by name.
+
+    part: of which those of the days that the lake wrote, or from the first of them on, differ. whole: the others.
+    """
+
+    part: frozenset[str]
+    whole: frozenset[str]
+
+
+def stale(made: Sequence[RenderedModel], lake: LakeView) -> Stale:
+    """Which models a build makes anew: those that read, at any remove, what the lake wrote since.
+
+    Args:
+        made: all models, in DuckDB's SQL, each after those that it reads.
+        lake: the build to make them of.
+
+    Returns:
+        Every model, and none in part, where nothing is known of the build before.
+    """
+    if lake.changed is None:
+        return Stale(frozenset(), frozenset(model.name for model in made))
+    part: set[str] = set()
+    whole = {f"lake.{BUILT}"}
+    for name, query in lake.sources.items():
+        written = {table for table in _RAW.findall(query) if lake.changed[table]}
+        if written:
+            (part if written == {"telemetry"} else whole).add(f"lake.{name}")
+    for model in made:
+        if (model.by_day or model.tail) and model.reads & part and not model.reads & whole:
+            part.add(model.name)
+        elif model.reads & (part | whole):
+            whole.add(model.name)
+    if any(model.tail for model in made if model.name in whole):  # then no row of a truck is held to stay
+        moved = {model.name for model in made if model.tail and model.name in part}
+        part, whole = part - moved, whole | moved
+    return Stale(frozenset(part), frozenset(whole))
 
 
 class AuditFailed(MilepostError):
@@ -19,22 +66,43 @@ def statements(model: RenderedModel, days: frozenset[str] | None) -> Iterator[st
     Args:
         model: in the engine's SQL.
         days: those to replace in a model by day; of them, and of none between them, the sources must then hold
-            telemetry. None makes the table anew of all that the sources hold.
+            telemetry. In a model with a tail the first of them counts. None makes the table anew of all that the
+            sources hold.
     """
-    if not model.by_day or days is None:
+    if days is None or model.tail == "all" or not (model.by_day or model.tail):
         yield f"DROP TABLE IF EXISTS {model.name}"
-        yield f"CREATE TABLE {model.name} AS {within(model.query, *_EVER)}"
+        yield f"CREATE TABLE {model.name} AS {_rows(model, *_built(model, days))}"
     elif days:
-        named = ", ".join(f"DATE '{day}'" for day in sorted(days))
-        yield f"DELETE FROM {model.name} WHERE day IN ({named})"
-        yield f"INSERT INTO {model.name} {within(model.query, min(days), max(days))}"
+        first, last = _built(model, days)
+        if model.by_day:
+            named = ", ".join(f"DATE '{day}'" for day in sorted(days))
+            yield f"DELETE FROM {model.name} WHERE day IN ({named})"
+        elif model.tail == "day":
+            yield f"DELETE FROM {model.name} WHERE day >= DATE '{first}'"
+        else:
+            yield f"DELETE FROM {model.name} WHERE NOT {kept(model.name, model.tail)}"
+        yield f"INSERT INTO {model.name} {_rows(model, first, last)}"
 
 
 def audits(model: RenderedModel, days: frozenset[str] | None) -> Iterator[tuple[str, str]]:
-    """Each audit's name and the query that must find no row: in a model by day from the first of `days` to the last."""
-    first, last = (min(days), max(days)) if days and model.by_day else _EVER
+    """Each audit's name and the query that must find no row, among those that `statements` made for these days."""
     for name, query in model.audits.items():
-        yield name, within(query, first, last)
+        yield name, within(query, *_built(model, days))
+
+
+def _rows(model: RenderedModel, first: str, last: str) -> str:
+    """What is built, in a mart the rows of one truck or item beside each other: who asks for one reads few blocks."""
+    query = within(model.query, first, last)
+    if not model.name.startswith("marts.") or not model.grain:
+        return query
+    grain = ", ".join(f'"{column}"' for column in model.grain)
+    return f"SELECT * FROM ({query}) AS made ORDER BY {grain}"
+
+
+def _built(model: RenderedModel, days: frozenset[str] | None) -> tuple[str, str]:
+    if not days or not (model.by_day or model.tail):
+        return _EVER
+    return min(days), max(days) if model.by_day else _EVER[1]
 
 
 def counted(audit: str) -> str:

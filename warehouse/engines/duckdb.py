@@ -14,10 +14,10 @@ import duckdb
 
 from contract.errors import Misconfigured, Unreachable
 from warehouse.engines import LakeView, Rows
-from warehouse.engines.building import audits, counted, example, failed, statements
+from warehouse.engines.building import audits, counted, example, failed, stale, statements
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import checked_relation, damaged
-from warehouse.rendering import RenderedModel, models
+from warehouse.rendering import CUT, RenderedModel, models
 
 _SCHEMAS = ("lake", "base", "marts")
 _PART = 32_000_000  # bytes of Parquet that are turned into rows by day at a time
@@ -60,7 +60,9 @@ def _parts(held: Mapping[str, Sequence[str]], days: Iterable[str]) -> list[froze
     return [frozenset(part) for part in parts]
 
 
-def _audit(db: duckdb.DuckDBPyConnection, model: RenderedModel, days: frozenset[str] | None) -> None:
+def _make(db: duckdb.DuckDBPyConnection, model: RenderedModel, days: frozenset[str] | None) -> None:
+    for statement in statements(model, days):
+        db.execute(statement)
     for name, query in audits(model, days):
         found = db.execute(counted(query)).fetchone()
         if found and found[0]:
@@ -111,58 +113,75 @@ class DuckDbEngine:
         db.execute("SET TimeZone = 'UTC'")
         db.execute("SET enable_progress_bar = false")
         db.execute(f"SET memory_limit = '{self._memory}'")
+        db.execute("SET parquet_metadata_cache = true")  # each view and each query opens all files otherwise
         db.execute("BEGIN")
         for name in _SCHEMAS:
             db.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
         counts: dict[str, int] = {}
-        days = lake.changed["telemetry"] if lake.changed is not None else None
-        self._by_day(db, lake, days)
-        self._sources(db, lake, lake.files)
+        days = lake.changed["telemetry"] if lake.changed else None
+        found = stale(models("duckdb"), lake)
+        by_day = [model for model in models("duckdb") if model.by_day]
+        self._by_day(db, lake, [model for model in by_day if model.name in found.part], days)
+        self._by_day(db, lake, [model for model in by_day if model.name in found.whole], None)
+        others = [model for model in models("duckdb") if not model.by_day and model.name in found.part | found.whole]
+        self._sources(db, lake, lake.files, others)
+        for model in others:
+            _make(db, model, days if model.name in found.part else None)
+        db.execute(f"DELETE FROM {CUT}")  # it is of this build alone
         for model in models("duckdb"):
-            if not model.by_day:
-                for statement in statements(model, None):
-                    db.execute(statement)
-                _audit(db, model, None)
             if model.name.startswith("marts."):
                 total = db.execute(f"SELECT count(*) FROM {model.name}").fetchone()
                 counts[model.name.removeprefix("marts.")] = total[0] if total else 0
         db.execute("CREATE OR REPLACE TABLE marts.build AS SELECT ? AS build, ? AS models", [lake.build, models_digest])
         for name in lake.sources:
-            db.execute(f"DROP VIEW lake.{name}")
+            db.execute(f"DROP VIEW IF EXISTS lake.{name}")
         db.execute("COMMIT")
         db.execute("CHECKPOINT")
         return counts
 
-    def _by_day(self, db: duckdb.DuckDBPyConnection, lake: LakeView, days: frozenset[str] | None) -> None:
-        """The models whose rows of a day are made of the lake's rows of that day, a part of the days at a time.
+    def _by_day(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        lake: LakeView,
+        made: Sequence[RenderedModel],
+        days: frozenset[str] | None,
+    ) -> None:
+        """Models whose rows of a day are made of the lake's rows of that day, a part of the days at a time.
 
-        So what a build needs of memory and of Parquet files at a time does not grow with the lake.
+        So what a build needs of memory and of Parquet files at a time does not grow with the lake. days: those to
+        replace; None makes the tables anew.
         """
+        if not made:
+            return
         held = lake.files["telemetry"]
         parts = _parts(held, held if days is None else days)
         if days is None:  # the first part makes the tables, also where there is no day
             parts = parts or [frozenset()]
         for number, part in enumerate(parts):
             mine = {day: paths for day, paths in held.items() if day in part}
-            self._sources(db, lake, {**lake.files, "telemetry": mine})
-            for model in models("duckdb"):
-                if model.by_day:
-                    for statement in statements(model, None if number == 0 and days is None else part):
-                        db.execute(statement)
-                    _audit(db, model, part)
+            self._sources(db, lake, {**lake.files, "telemetry": mine}, made)
+            for model in made:
+                _make(db, model, None if number == 0 and days is None else part)
 
     def _sources(
-        self, db: duckdb.DuckDBPyConnection, lake: LakeView, files: Mapping[str, Mapping[str, Sequence[str]]]
+        self,
+        db: duckdb.DuckDBPyConnection,
+        lake: LakeView,
+        files: Mapping[str, Mapping[str, Sequence[str]]],
+        made: Sequence[RenderedModel],
     ) -> None:
-        """A lasting view may not name a temporary one: the raw relation is written into it."""
+        """The sources that these models read. A lasting view may not name a temporary one: the raw relation is written
+        into it."""
         held = {}
         for table in TABLES:
             paths = [path for each in files.get(table.name, {}).values() for path in each]
             held[table.name] = checked_relation(db, table, paths)
+        read = frozenset().union(*(model.reads for model in made))
         for name, query in lake.sources.items():
-            for table_name, rows in held.items():
-                query = query.replace(f"FROM raw_{table_name}", f"FROM {rows} AS raw_{table_name}")
-            db.execute(f"CREATE OR REPLACE VIEW lake.{name} AS {query}")
+            if f"lake.{name}" in read:
+                for table_name, rows in held.items():
+                    query = query.replace(f"FROM raw_{table_name}", f"FROM {rows} AS raw_{table_name}")
+                db.execute(f"CREATE OR REPLACE VIEW lake.{name} AS {query}")
 
     def query(self, sql: str) -> Rows:
         if not self._path.exists():

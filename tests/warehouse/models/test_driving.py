@@ -2,6 +2,9 @@
 
 import pytest
 
+from commerce.registers.documents import VEHICLES
+from commerce.registers.register import Register
+from contract import timestamps
 from contract.errors import MilepostError
 from contract.fleet import FleetSettings, Zone
 from tests.warehouse.fleet import Fleet, at, drive
@@ -29,6 +32,19 @@ def test_overspeed_is_one_event_over_midnight(fleet: Fleet) -> None:
     ]
     assert {row["trip_start"] for row in rows} == {START}
     assert rows[0]["latitude"] == pytest.approx(52 + (1000 + 8) / 1e4)
+
+
+def test_a_limit_that_is_registered_later_is_that_of_the_days_before(fleet: Fleet) -> None:
+    """Without a sample since: the day is not written anew, and yet made anew."""
+    fleet.take(drive("T1", START, [60, 60, 70, 60]))
+    fleet.build()
+    fleet.build_marts()
+    assert fleet.query("SELECT at FROM driving_event") == []
+    vehicle = {"truck_id": "T1", "speed_limit_kmh": 65, "valid_from": "2024-01-01T00:00:00Z"}
+    Register(fleet.shop, VEHICLES).put(VEHICLES.read(vehicle), received_ms=timestamps.to_ms(START))
+    fleet.build()
+    fleet.build_marts()
+    assert fleet.query("SELECT at, peak FROM driving_event") == [{"at": at(START, 120), "peak": 70}]
 
 
 def test_harsh_manoeuvres_belong_to_the_trip_of_their_sample(fleet: Fleet) -> None:

@@ -1,12 +1,12 @@
 """What is due on a truck, by the limits of contract/maintenance.toml, and how a recorded service clears it."""
 
-import tomllib
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from alerts.rules import load_rules
 from commerce.http.access import KeyedAccess
 from commerce.http.registers import RegisterDoors
 from commerce.registers.documents import SERVICES, VEHICLES
@@ -16,7 +16,6 @@ from contract import timestamps
 from contract.errors import Rejected
 from contract.maintenance import items, thresholds
 from tests.milepost_here import run
-from tests.milepost_process import REPOSITORY
 from tests.warehouse.fleet import Fleet, drive
 from warehouse.rendering import METRICS
 
@@ -121,9 +120,11 @@ def test_the_door_takes_a_service_by_key_and_names_a_wrong_field(fleet: Fleet) -
 
 
 def test_alerts_and_the_documentation_have_the_same_limits() -> None:
-    rules = tomllib.loads((REPOSITORY / "alerts" / "shipped_rules.toml").read_text(encoding="utf-8"))
-    assert rules["overheating"]["value"] == thresholds()["coolant"].limit
-    assert rules["low_oil_pressure"]["value"] == thresholds()["oil"].limit
+    rules = {rule.name: rule for rule in load_rules()}
+    assert rules["overheating"].value == thresholds()["coolant"].limit
+    assert rules["low_oil_pressure"].value == thresholds()["oil"].limit
+    assert rules["brakes_need_service"].words == thresholds()["brakes"].words
+    assert rules["transmission_needs_service"].words == thresholds()["transmission"].words
     table = METRICS.read_text(encoding="utf-8")
     assert [name for name, line in thresholds().items() if f"| {name} | " not in table or line.ends not in table] == []
     assert {"tyre_fl", "oil", "service"} <= set(items())

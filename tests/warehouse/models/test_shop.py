@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from collector import queries
 from tests.milepost_process import REPOSITORY
 from tests.warehouse.fleet import Fleet, at
 
@@ -52,6 +53,32 @@ def test_sessions_split_at_thirty_minutes_and_count_an_order_once(fleet: Fleet) 
         "/cart",
     )
     assert (rows["a.2"]["abandoned"], rows["a.2"]["started_at"]) == (True, "2024-06-01T13:00:00.000Z")
+
+
+def test_users_of_one_browser_are_one_and_the_customer_that_any_of_them_names(fleet: Fleet) -> None:
+    """u3 and u2 share a browser, u2 and u1 another: all are u1, who turns out to be c1."""
+    shared = [("u3", "B"), ("u2", "B"), ("u2", "C"), ("u1", "C"), ("u9", None)]
+    fleet.click(
+        [
+            *(
+                _event(
+                    n, "page_view", n, session_id=f"s{n}", user_id=user, **({"browser_id": browser} if browser else {})
+                )
+                for n, (user, browser) in enumerate(shared)
+            ),
+            _event(8, "page_view", 8, session_id="s3", user_id="u1", customer_id="c1"),
+        ]
+    )
+    fleet.build()
+    fleet.build_marts()
+    rows = fleet.query("SELECT user_id, customer_id FROM session ORDER BY session_id")
+    assert [tuple(row.values()) for row in rows] == [("u1", "c1")] * 4 + [("u9", None)]
+    assert fleet.query("SELECT users, new_users FROM traffic_day") == [{"users": 2, "new_users": 2}]
+    with queries.opened_reader(fleet.url) as reader:
+        said = queries.clicks(reader, by="session")
+    assert [(row["session_id"], row["customer_id"]) for row in said] == [
+        (f"s{n}", "c1" if n < 4 else None) for n in range(5)
+    ]
 
 
 def test_funnel_steps_count_in_time_order(fleet: Fleet) -> None:

@@ -48,8 +48,8 @@ SELECT
   MAX(CASE WHEN nth_last = 1 THEN fuel_level END) AS last_level,
   AVG(CASE WHEN nth <= 3 THEN fuel_level END) AS head_level,
   MAX(final_level) AS tail_level,
-  MIN(CASE WHEN fuel_level <= final_level + 1 THEN sampled_at END) AS low_at,
-  MIN(CASE WHEN fuel_level >= final_level - 1 THEN sampled_at END) AS high_at,
+  MIN(CASE WHEN fuel_level <= final_level + 1.000001 THEN sampled_at END) AS low_at, -- a mean is not exact
+  MIN(CASE WHEN fuel_level >= final_level - 1.000001 THEN sampled_at END) AS high_at,
   MAX(CASE WHEN nth = 1 THEN odometer_reading END) AS first_odometer,
   MAX(CASE WHEN nth_last = 1 THEN odometer_reading END) AS last_odometer,
   MAX(CASE WHEN nth = 1 THEN engine_rpm END) AS first_rpm

@@ -1,37 +1,46 @@
 MODEL (
   name base.trip_leg,
   kind FULL,
+  tags (tail_leg_no),
   grain (truck_id, leg_no),
   description 'Each leg with its trip: a trip begins with a moving leg and ends before a stop of 5 minutes or a gap of 10.',
   audits (unique_combination_of_columns(columns := (truck_id, leg_no)))
 );
 
-WITH counted AS ( -- a moving leg and the legs at rest behind it have one number
+WITH counted AS ( -- a moving leg and the legs at rest behind it have one number, its own
   SELECT
-    *,
-    CAST(SUM(CASE WHEN state = 'moving' THEN 1 ELSE 0 END)
-      OVER (PARTITION BY truck_id ORDER BY leg_no ROWS UNBOUNDED PRECEDING) AS BIGINT) AS moving_no
-  FROM base.truck_leg
+    leg.*,
+    MAX(CASE WHEN leg.state = 'moving' THEN leg.leg_no ELSE 0 END)
+      OVER (PARTITION BY leg.truck_id ORDER BY leg.leg_no ROWS UNBOUNDED PRECEDING) AS moving_no
+  FROM base.truck_leg AS leg
+  LEFT JOIN base.truck_cut AS cut ON cut.truck_id = leg.truck_id
+  WHERE cut.leg_no IS NULL OR leg.leg_no >= cut.leg_no
 ), rest AS (
   SELECT truck_id, moving_no, MIN(start_ms) AS rest_ms, MAX(gap_s) AS longest_gap_s
   FROM counted
   WHERE state <> 'moving'
   GROUP BY truck_id, moving_no
+), moving AS (
+  SELECT
+    truck_id, moving_no, gap_s, start_ms,
+    LAG(moving_no) OVER (PARTITION BY truck_id ORDER BY moving_no) AS before_no
+  FROM counted
+  WHERE state = 'moving'
 ), opening AS (
   SELECT
-    counted.truck_id, counted.moving_no,
+    moving.truck_id, moving.moving_no,
     CASE
-      WHEN counted.moving_no = 1 OR counted.gap_s > 600 OR rest.longest_gap_s > 600
-        OR counted.start_ms - rest.rest_ms >= 300000 THEN 1
+      WHEN moving.before_no IS NULL OR moving.gap_s > 600 OR rest.longest_gap_s > 600
+        OR moving.start_ms - rest.rest_ms >= 300000 THEN 1
       ELSE 0
     END AS opens
-  FROM counted
-  LEFT JOIN rest ON rest.truck_id = counted.truck_id AND rest.moving_no = counted.moving_no - 1
-  WHERE counted.state = 'moving'
-), trip AS (
+  FROM moving
+  LEFT JOIN rest ON rest.truck_id = moving.truck_id AND rest.moving_no = moving.before_no
+), trip AS ( -- a trip has the number of its first leg
   SELECT
     truck_id, moving_no, opens,
-    CAST(SUM(opens) OVER (PARTITION BY truck_id ORDER BY moving_no ROWS UNBOUNDED PRECEDING) AS BIGINT) AS trip_no,
+    MAX(CASE WHEN opens = 1 THEN moving_no END)
+      OVER (PARTITION BY truck_id ORDER BY moving_no ROWS UNBOUNDED PRECEDING) AS trip_no,
     COALESCE(LEAD(opens) OVER (PARTITION BY truck_id ORDER BY moving_no), 1) AS closes
   FROM opening
 )

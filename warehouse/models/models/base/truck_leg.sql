@@ -1,23 +1,33 @@
 MODEL (
   name base.truck_leg,
-  kind FULL,
+  kind INCREMENTAL_BY_TIME_RANGE (time_column day),
+  tags (tail_day),
   grain (truck_id, leg_no),
-  description 'The runs of a truck over all days, each with the time and the way since the run before (the link).',
+  description 'The runs of a truck over all days, each with the time and the way since the run before (the link). leg_no ascends in time.',
   audits (unique_combination_of_columns(columns := (truck_id, leg_no)))
 );
 
-WITH ordered AS (
+WITH before AS ( -- the day that each truck's first run of these days follows
+  SELECT truck_id, MAX(day) AS day FROM base.truck_run WHERE day < @start_date GROUP BY truck_id
+), run AS (
+  SELECT
+    run.*,
+    CAST(DATE_DIFF('day', DATE '2000-01-03', run.day) AS BIGINT) * 10000000 + run.run_no AS leg_no
+  FROM base.truck_run AS run
+  LEFT JOIN before ON before.truck_id = run.truck_id
+  WHERE run.day BETWEEN @start_date AND @end_date OR run.day = before.day
+), ordered AS (
   SELECT
     *,
-    ROW_NUMBER() OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS leg_no,
-    LAG(state) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_state,
-    LAG(end_ms) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_ms,
-    LAG(last_odometer) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_odometer,
-    LAG(last_rate) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_rate,
-    LAG(last_rpm) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_rpm,
-    LAG(last_latitude) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_latitude,
-    LAG(last_longitude) OVER (PARTITION BY truck_id ORDER BY first_key, run_no) AS before_longitude
-  FROM base.truck_run
+    LAG(state) OVER (PARTITION BY truck_id ORDER BY leg_no) AS before_state,
+    LAG(start_ms) OVER (PARTITION BY truck_id ORDER BY leg_no) AS before_start_ms,
+    LAG(end_ms) OVER (PARTITION BY truck_id ORDER BY leg_no) AS before_ms,
+    LAG(last_odometer) OVER (PARTITION BY truck_id ORDER BY leg_no) AS before_odometer,
+    LAG(last_rate) OVER (PARTITION BY truck_id ORDER BY leg_no) AS before_rate,
+    LAG(last_rpm) OVER (PARTITION BY truck_id ORDER BY leg_no) AS before_rpm,
+    LAG(last_latitude) OVER (PARTITION BY truck_id ORDER BY leg_no) AS before_latitude,
+    LAG(last_longitude) OVER (PARTITION BY truck_id ORDER BY leg_no) AS before_longitude
+  FROM run
 ), linked AS (
   SELECT
     *,
@@ -49,7 +59,11 @@ WITH ordered AS (
 SELECT
   truck_id, day, leg_no, state, start_at, end_at, start_ms, end_ms, observed_s, moving_s, idle_s, engine_s, fuel_l,
   fuel_known_s, first_odometer, last_odometer, first_level, last_level, max_speed, gps_km,
-  first_latitude, first_longitude, last_latitude, last_longitude, gap_s,
+  first_latitude, first_longitude, last_latitude, last_longitude, gap_s, before_state,
+  CASE -- whatever comes later: a trip that begins with this leg is known by it and the leg before
+    WHEN state = 'moving' AND (gap_s > 600 OR (before_state <> 'moving' AND start_ms - before_start_ms >= 300000)) THEN 1
+    ELSE 0
+  END AS surely_opens,
   CASE WHEN odometer_falls = 1 OR last_odometer - first_odometer > most_km THEN 1 ELSE 0 END AS odometer_wrong,
   CASE WHEN straight_km <= link_most_km THEN straight_km END AS link_straight_km,
   CASE WHEN covered_s > near_s THEN covered_s ELSE near_s END AS link_observed_s,
@@ -73,3 +87,4 @@ SELECT
       THEN first_odometer - before_odometer
   END AS link_odometer_km
 FROM guessed
+WHERE day BETWEEN @start_date AND @end_date

@@ -9,7 +9,7 @@ MODEL (
     occurred_at = 'when it happened, UTC',
     event_type = 'page_view, view, click, add_to_cart, remove_from_cart, purchase, search, or a custom name',
     session_id = 'as session.session_id; null without one',
-    user_id = 'the browser',
+    user_id = 'the browser; users whom the cookie of the server knows to be one browser have the least of their ids',
     customer_id = 'the customer, also in hindsight; key of dim_customer',
     item_id = 'key of dim_item; null where the event has none',
     page = 'the page',

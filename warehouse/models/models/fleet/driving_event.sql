@@ -44,8 +44,21 @@ WITH ordered AS (
   GROUP BY truck_id, event_no
   UNION ALL
   SELECT truck_id, at, sampled_at, kind, peak, latitude, longitude FROM manoeuvre WHERE nth = 1
+), moment AS (
+  SELECT truck_id, sampled_at, 1 AS nth, at, kind, peak, latitude, longitude, CAST(NULL AS TIMESTAMP) AS trip_start, CAST(NULL AS TIMESTAMP) AS trip_end
+  FROM event
+  UNION ALL
+  SELECT truck_id, trip_start, 0, trip_start, CAST(NULL AS VARCHAR), CAST(NULL AS DOUBLE), CAST(NULL AS DOUBLE), CAST(NULL AS DOUBLE), trip_start, trip_end
+  FROM marts.truck_trip
+), placed AS ( -- trips of a truck do not overlap: an event is of the last one that began before it, if it had not ended
+  SELECT
+    truck_id, sampled_at, at, kind, peak, latitude, longitude,
+    MAX(trip_start) OVER (PARTITION BY truck_id ORDER BY sampled_at, nth ROWS UNBOUNDED PRECEDING) AS trip_start,
+    MAX(trip_end) OVER (PARTITION BY truck_id ORDER BY sampled_at, nth ROWS UNBOUNDED PRECEDING) AS trip_end
+  FROM moment
 )
-SELECT event.truck_id, event.at, event.kind, event.peak, event.latitude, event.longitude, trip.trip_start
-FROM event
-LEFT JOIN marts.truck_trip AS trip
-  ON trip.truck_id = event.truck_id AND trip.trip_start <= event.sampled_at AND event.sampled_at <= trip.trip_end
+SELECT
+  truck_id, at, kind, peak, latitude, longitude,
+  CASE WHEN sampled_at <= trip_end THEN trip_start END AS trip_start
+FROM placed
+WHERE NOT kind IS NULL

@@ -1,6 +1,7 @@
 MODEL (
   name marts.fuel_event,
   kind FULL,
+  tags (tail_at),
   grain (truck_id, at),
   description 'One row per refuel or drop: a change of the fuel level of 5 points or more that stays for three samples. It may come in many small steps while the engine is off; 10 minutes at one level end it. Levels are means of three samples.',
   column_descriptions (
@@ -19,12 +20,17 @@ MODEL (
   )
 );
 
-WITH ordered AS (
+WITH segment AS (
+  SELECT segment.*
+  FROM base.level_segment AS segment
+  LEFT JOIN base.truck_cut AS cut ON cut.truck_id = segment.truck_id
+  WHERE cut.level_from IS NULL OR segment.start_at >= cut.level_from
+), ordered AS (
   SELECT
     *,
     LAG(last_level) OVER (PARTITION BY truck_id ORDER BY first_key, segment_no) AS before_level,
     LAG(engine_off) OVER (PARTITION BY truck_id ORDER BY first_key, segment_no) AS before_off
-  FROM base.level_segment
+  FROM segment
 ), grouped AS ( -- midnight splits a segment that goes on
   SELECT
     *,
@@ -51,8 +57,8 @@ WITH ordered AS (
     MAX(end_ms) AS end_ms,
     MAX(CASE WHEN nth = 1 THEN head_level END) AS head_level,
     MAX(final_level) AS tail_level,
-    MIN(CASE WHEN tail_level <= final_level + 1 THEN low_at END) AS low_at,
-    MIN(CASE WHEN tail_level >= final_level - 1 THEN high_at END) AS high_at,
+    MIN(CASE WHEN tail_level <= final_level + 1.000001 THEN low_at END) AS low_at,
+    MIN(CASE WHEN tail_level >= final_level - 1.000001 THEN high_at END) AS high_at,
     MAX(CASE WHEN nth = 1 THEN first_odometer END) AS first_odometer,
     MAX(final_odometer) AS last_odometer,
     MAX(CASE WHEN nth = 1 THEN first_rpm END) AS first_rpm
@@ -128,4 +134,5 @@ FROM event
 LEFT JOIN base.vehicle AS vehicle
   ON vehicle.truck_id = event.truck_id AND vehicle.valid_from <= event.at
   AND (vehicle.valid_to IS NULL OR event.at < vehicle.valid_to)
-WHERE ABS(level_after - level_before) >= 5
+LEFT JOIN base.truck_cut AS cut ON cut.truck_id = event.truck_id
+WHERE ABS(level_after - level_before) >= 5 AND (cut.at IS NULL OR event.at >= cut.at)

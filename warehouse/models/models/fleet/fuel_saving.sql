@@ -17,15 +17,9 @@ MODEL (
   )
 );
 
-WITH leg AS (
-  SELECT
-    truck_id, day,
-    CASE WHEN state = 'idle' THEN fuel_l ELSE 0.0 END
-      + CASE WHEN LAG(state) OVER (PARTITION BY truck_id ORDER BY leg_no) = 'idle' THEN link_fuel_l ELSE 0.0 END AS idle_l
-  FROM base.truck_leg
-), idle AS (
+WITH idle AS (
   SELECT truck_id, CAST(DATE_TRUNC('month', day) AS DATE) AS month, SUM(idle_l) AS idle_l
-  FROM leg
+  FROM base.leg_day
   GROUP BY truck_id, CAST(DATE_TRUNC('month', day) AS DATE)
 ), driven AS (
   SELECT

@@ -91,11 +91,11 @@ WITH newest AS (
   UNION ALL
   SELECT truck_id, 'brakes', 'the brake status asks for service', effective_start_date, brake_status
   FROM current_version
-  WHERE NOT LOWER(brake_status) IN ('ok', 'good', 'normal', 'operational')
+  WHERE brakes_due = 1
   UNION ALL
   SELECT truck_id, 'transmission', 'the transmission asks for service', effective_start_date, transmission_status
   FROM current_version
-  WHERE NOT LOWER(transmission_status) IN ('ok', 'good', 'normal', 'operational')
+  WHERE transmission_due = 1
   UNION ALL
   SELECT version.truck_id, 'fault', 'active faults', version.effective_start_date, CAST(COUNT(fault.spn) AS VARCHAR) || ' faults'
   FROM current_version AS version

@@ -23,6 +23,13 @@ WITH measure AS (
   SELECT rule, table_name, rows, failed, threshold, action FROM lake.quality_measure
   UNION ALL
   SELECT
+    rule.rule, rule.table_name, CAST(COALESCE(SUM(day.rows), 0) AS BIGINT), CAST(COALESCE(SUM(day.failed), 0) AS BIGINT),
+    rule.threshold, rule.action
+  FROM lake.quality_rule AS rule
+  LEFT JOIN base.quality_day AS day ON day.rule = rule.rule
+  GROUP BY rule.rule, rule.table_name, rule.threshold, rule.action
+  UNION ALL
+  SELECT
     'sale_has_a_rate', 'sale', COUNT(*), CAST(COALESCE(SUM(CASE WHEN amount IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT), 0.0, 'warn'
   FROM base.sale_line
 )

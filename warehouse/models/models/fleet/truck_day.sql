@@ -23,28 +23,7 @@ MODEL (
   )
 );
 
-WITH leg AS (
-  SELECT
-    *,
-    CASE
-      WHEN odometer_wrong = 0 AND last_odometer >= first_odometer THEN last_odometer - first_odometer
-      ELSE gps_km
-    END AS run_km,
-    CASE WHEN gap_s <= 600 THEN COALESCE(link_odometer_km, link_straight_km) ELSE link_odometer_km END AS link_km
-  FROM base.truck_leg
-), driven AS (
-  SELECT
-    truck_id, day,
-    SUM(COALESCE(run_km, 0.0) + COALESCE(link_km, 0.0)) AS distance_km,
-    SUM(engine_s + link_engine_s) AS engine_s,
-    SUM(idle_s + link_idle_s) AS idle_s,
-    SUM(fuel_l + link_fuel_l) AS fuel_l,
-    SUM(fuel_known_s + link_fuel_known_s) AS fuel_known_s,
-    SUM(observed_s + link_observed_s) AS observed_s,
-    MAX(max_speed) AS max_speed_kmh
-  FROM leg
-  GROUP BY truck_id, day
-), trip AS (
+WITH trip AS (
   SELECT truck_id, CAST(trip_start AS DATE) AS day, COUNT(*) AS trips
   FROM marts.truck_trip
   GROUP BY truck_id, CAST(trip_start AS DATE)
@@ -64,7 +43,7 @@ WITH leg AS (
     COALESCE(faults_opened, 0) AS faults_opened
   FROM base.sample_day AS sample_day
   LEFT JOIN base.hole_day AS hole ON hole.truck_id = sample_day.truck_id AND hole.day = sample_day.day
-  LEFT JOIN driven ON driven.truck_id = sample_day.truck_id AND driven.day = sample_day.day
+  LEFT JOIN base.leg_day AS driven ON driven.truck_id = sample_day.truck_id AND driven.day = sample_day.day
   LEFT JOIN trip ON trip.truck_id = sample_day.truck_id AND trip.day = sample_day.day
   LEFT JOIN fault ON fault.truck_id = sample_day.truck_id AND fault.day = sample_day.day
 )

@@ -1,6 +1,7 @@
 MODEL (
   name marts.truck_stop,
   kind FULL,
+  tags (tail_stop_start),
   grain (truck_id, stop_start),
   description 'One row per stop: at rest (below 5 km/h) for 5 minutes or more. Time without samples belongs to a stop while the truck has not moved over 0.5 km meanwhile.',
   column_descriptions (
@@ -19,9 +20,11 @@ MODEL (
 
 WITH leg AS (
   SELECT
-    *,
+    leg.*,
     CASE WHEN gap_s > 600 AND COALESCE(link_odometer_km, link_straight_km, 0.0) > 0.5 THEN 1 ELSE 0 END AS jumped
-  FROM base.trip_leg
+  FROM base.trip_leg AS leg
+  LEFT JOIN base.truck_cut AS cut ON cut.truck_id = leg.truck_id
+  WHERE cut.leg_no IS NULL OR leg.leg_no >= cut.leg_no
 ), ahead AS (
   SELECT
     *,

@@ -1,6 +1,7 @@
 MODEL (
   name marts.truck_trip,
   kind FULL,
+  tags (tail_trip_start),
   grain (truck_id, trip_start),
   description 'One row per trip: from the first moving sample (5 km/h or more) to before a stop of 5 minutes or more, or where nothing was observed for 10.',
   column_descriptions (
@@ -28,7 +29,12 @@ MODEL (
   )
 );
 
-WITH body AS (
+WITH leg AS (
+  SELECT leg.*
+  FROM base.trip_leg AS leg
+  LEFT JOIN base.truck_cut AS cut ON cut.truck_id = leg.truck_id
+  WHERE leg.part IN ('first', 'within', 'end') AND (cut.leg_no IS NULL OR leg.leg_no >= cut.leg_no)
+), body AS (
   SELECT
     truck_id, trip_no,
     MIN(start_at) AS trip_start,
@@ -50,8 +56,7 @@ WITH body AS (
     MAX(CASE WHEN part = 'end' THEN NULL ELSE max_speed END) AS max_speed_kmh,
     MIN(leg_no) AS first_leg,
     MAX(leg_no) AS last_leg
-  FROM base.trip_leg
-  WHERE part IN ('first', 'within', 'end')
+  FROM leg
   GROUP BY truck_id, trip_no
 ), ends AS (
   SELECT
@@ -65,8 +70,8 @@ WITH body AS (
     first_leg.first_level AS start_level,
     CASE WHEN last_leg.part = 'end' THEN last_leg.first_level ELSE last_leg.last_level END AS end_level
   FROM body
-  JOIN base.trip_leg AS first_leg ON first_leg.truck_id = body.truck_id AND first_leg.leg_no = body.first_leg
-  JOIN base.trip_leg AS last_leg ON last_leg.truck_id = body.truck_id AND last_leg.leg_no = body.last_leg
+  JOIN leg AS first_leg ON first_leg.truck_id = body.truck_id AND first_leg.leg_no = body.first_leg
+  JOIN leg AS last_leg ON last_leg.truck_id = body.truck_id AND last_leg.leg_no = body.last_leg
 ), followed AS ( -- trips of a truck do not overlap: a refuel is of the last one that began before it, if it had not ended
   SELECT
     truck_id, at, points,

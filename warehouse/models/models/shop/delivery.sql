@@ -30,8 +30,7 @@ WITH faulty AS (
     (placed.delivered_ms - placed.promised_ms) / 60000.0 AS late_min,
     CASE
       WHEN version.truck_id IS NULL THEN NULL
-      WHEN COALESCE(faulty.faults, 0) = 0 AND LOWER(COALESCE(version.brake_status, 'ok')) IN ('ok', 'good', 'normal')
-        AND LOWER(COALESCE(version.transmission_status, 'ok')) IN ('ok', 'good', 'normal', 'operational') THEN 'ok'
+      WHEN COALESCE(faulty.faults, 0) = 0 AND version.brakes_due = 0 AND version.transmission_due = 0 THEN 'ok'
       ELSE 'brakes ' || COALESCE(version.brake_status, 'unknown') || ', transmission '
         || COALESCE(version.transmission_status, 'unknown') || ', faults ' || CAST(COALESCE(faulty.faults, 0) AS VARCHAR)
     END AS truck_health,

@@ -5,7 +5,7 @@ MODEL (
   description 'One row per session of at most 30 minutes of silence; bots are left out. Later parts of a session are ID.2, ID.3.',
   column_descriptions (
     session_id = 'the session; later parts after 30 minutes of silence are ID.2, ID.3',
-    user_id = 'the browser, first one named',
+    user_id = 'the browser, first one named, as fact_click.user_id',
     customer_id = 'the customer, also in hindsight',
     started_at = 'first event, UTC; a session belongs to the day of its start',
     ended_at = 'last event, UTC',
