@@ -28,7 +28,7 @@ test: .venv/ready
 	@for part in .tools/kafka .venv-spark .venv-snowflake; do \
 		$(MAKE) --no-print-directory $$part/ready || echo "No $$part here: its tests are skipped." >&2; \
 	done
-	$(BIN)/pytest -m "not prove" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -m "not prove" -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 prove: .venv/ready
 	@scripts/system-packages $(TESTED_WITH)

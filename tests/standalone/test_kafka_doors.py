@@ -13,10 +13,12 @@ import httpx
 import jsonschema
 import pytest
 
+from collector.streams import kafka_offsets
 from collector.streams.kafka import KafkaAddress, KafkaSettings
 from collector.streams.kafka_offsets import OFFSETS, note_used
 from deploy.local_kafka import LocalKafka
 from tests import kafka
+from tests import milepost_here as here
 from tests.milepost_process import REPOSITORY, finish, start
 from tests.processes import free_port
 from tests.standalone.up import Up
@@ -87,10 +89,12 @@ def test_after_a_restore_what_kafka_has_is_read_again_and_counted_once(
     assert finish(worker, 90).code == 0
 
 
-def test_a_backup_that_cannot_ask_kafka_says_so_and_makes_none(tmp_path: Path) -> None:
+def test_a_backup_that_cannot_ask_kafka_says_so_and_makes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here after a second, else after ten."""
+    monkeypatch.setattr(kafka_offsets, "_ANSWER_SECONDS", 1.0)
     (tmp_path / "data").mkdir()
     note_used(tmp_path / "data", f"kafka://127.0.0.1:{free_port()}/gone")
-    done = finish(start("backup", tmp_path / "backup", "--data-dir", tmp_path / "data"), 60)
+    done = here.run("backup", tmp_path / "backup", "--data-dir", tmp_path / "data")
     assert done.code == 3
     assert "says where its workers stand" in done.err
     assert not (tmp_path / "backup").exists()

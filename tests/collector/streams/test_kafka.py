@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from collector.streams import Record
+from collector.streams import kafka as kafka_streams
 from collector.streams.kafka import KafkaAddress, KafkaSettings, KafkaStream, lag, make_topics
 from contract.errors import Misconfigured, Retryable, Unreachable
 from deploy.local_kafka import LocalKafka
@@ -81,8 +82,9 @@ def test_a_broker_that_is_killed_while_its_lag_is_asked_for_ends_no_process(brok
     assert lag(address)[f"{address.prefix}-clicks"] == 30
 
 
-def test_no_broker_is_told_with_its_address() -> None:
-    """Before anything is taken."""
+def test_no_broker_is_told_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is taken; here after a second, else after ten."""
+    monkeypatch.setattr(kafka_streams, "_ANSWER_SECONDS", 1.0)
     address = KafkaAddress.of(f"kafka://127.0.0.1:{free_port()}/x", KafkaSettings())
     with pytest.raises(Unreachable, match=r"no Kafka at 127\.0\.0\.1:\d+"):
         make_topics(address)
