@@ -297,10 +297,10 @@ def holds(stands: dict[str, Any], found: dict[str, Any]) -> bool:
 
 def within_aims(found: dict[str, Any]) -> bool:
     """Prints and judges the function's CPU as measured, and what the stored units make a fleet cost."""
-    alone = found["per_message"]["1"]["cpu_seconds"] * 1e3
-    five = found["per_message"][str(FIVE)]["cpu_seconds"] * 1e3 / FIVE
+    alone: float = found["per_message"]["1"]["cpu_seconds"] * 1e3
+    five: float = found["per_message"][str(FIVE)]["cpu_seconds"] * 1e3 / FIVE
     print(f"the function whole, CPU a sample: {alone:.2f} ms alone (aim ≤ 1), {five:.2f} of five together (aim ≤ 0.5)")
-    ratios = answer(Fleet(10_000))["ratios"]["simulated"]
+    ratios: dict[str, dict[str, float]] = answer(Fleet(10_000))["ratios"]["simulated"]
     met = alone <= 1 and five <= 0.5
     for said, mine, aim in (
         ("each at once", "milepost", 1 / 2),

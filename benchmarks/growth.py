@@ -1,8 +1,10 @@
 """What a sample costs as fleet and history grow: 10 to 10,000 trucks, and a day, a month and a year of one truck.
 
-Each row is a process of its own on an SQLite store: CPU of ingest for each further live sample, the time of an as-of
-read on an open store (median), bytes of the store for each sample, and the process' memory. Aims: cost for each sample
-and time of an as-of read at most 2 × those of the smallest size. The plot is growth.svg, beside RESULTS.md.
+Each size is an SQLite store that a process of its own fills, whose memory is told. Then all sizes take turns, several
+times, so that what else the machine does falls on all: CPU of ingest for each further live sample, and the time of an
+as-of read at a random instant on an open store (median); the best turn counts. Bytes are the store's for each sample.
+Aims: cost for each sample and time of an as-of read at most 2 × those of the smallest size. The plot is growth.svg,
+beside RESULTS.md.
 """
 
 import json
@@ -14,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -34,7 +36,7 @@ from simulator.vehicle import Vehicle
 HERE = Path(__file__).resolve().parent
 PLOT = HERE / "growth.svg"
 FLEETS, DAYS = (10, 100, 1_000, 10_000), (1, 30, 365)
-A_DAY, READS, MEASURED = 1_440, 1_000, 2_000
+A_DAY, TURNS, READS, MEASURED = 1_440, 5, 400, 400
 FILLING, LIVE = 5_000, 10
 """Samples committed together: as many as can be while the store is filled; ten while it is measured, no two of them of
 one truck, so that every size of fleet has the same groups."""
@@ -100,34 +102,6 @@ def _take(taker: Ingest, group: list[tuple[str, int, bytes]]) -> float:
     return time.process_time() - before
 
 
-def row(what: str, trucks: int, minutes: int) -> Row:
-    """Fill a store, then measure what comes on top."""
-    truck_ids = [f"TRUCK-{number:05}" for number in range(trucks)]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "growth.db"
-        store = open_store(f"sqlite:///{file}")
-        taker = Ingest(store, TrackingPolicy.of())
-        samples, _ = fill(taker, stream(truck_ids, minutes, 0), FILLING)
-        further = max(1, MEASURED // trucks)
-        count, cpu = fill(taker, stream(truck_ids, further, minutes), min(LIVE, trucks))
-        store.close()
-        reader = open_reader(f"sqlite:///{file}")
-        assert reader is not None
-        size = sum(each.stat().st_size for each in Path(folder).iterdir())
-        chance = random.Random(1)
-        times = []
-        for _ in range(READS):
-            at = timestamps.from_datetime(START + timedelta(seconds=chance.randrange(1, minutes * 60 + 1)))
-            truck_id = chance.choice(truck_ids)
-            before = time.perf_counter()
-            found = queries.history(reader, truck_id, at)
-            times.append(time.perf_counter() - before)
-            assert len(found) == 1
-        reader.close()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Row(what, samples, cpu / count * 1e6, statistics.median(times) * 1e6, size / (samples + count), memory)
-
-
 SIZES = {
     **{f"{trucks:,} trucks": (trucks, max(2, 20_000 // trucks)) for trucks in FLEETS},
     **{f"{days:,} day{'s' if days > 1 else ''}": (1, days * A_DAY) for days in DAYS},
@@ -135,11 +109,68 @@ SIZES = {
 """What a row is called → trucks and minutes. Of trucks each has few samples, of days one truck has all."""
 
 
-def alone(what: str) -> Row:
-    """A row measured by a process of its own."""
-    argv = [sys.executable, "-m", "benchmarks.growth", what]
-    done = subprocess.run(argv, cwd=HERE.parent, capture_output=True, text=True, check=True)
-    return Row(**json.loads(done.stdout))
+class Size:
+    """One size's store, filled; the turns are to come."""
+
+    def __init__(self, what: str, folder: Path) -> None:
+        self.what = what
+        trucks, self._minutes = SIZES[what]
+        self._truck_ids = _truck_ids(trucks)
+        self._folder = folder / what
+        self._folder.mkdir()
+        self._url = f"sqlite:///{self._folder / 'growth.db'}"
+        argv = [sys.executable, "-m", "benchmarks.growth", what, self._url]
+        done = subprocess.run(argv, cwd=HERE.parent, capture_output=True, text=True, check=True)
+        self.samples, self._memory_mb = json.loads(done.stdout)
+        self._further = 0
+        self._cpu: list[float] = []
+        self._reads: list[float] = []
+
+    def take_turn(self) -> None:
+        """Ingest further live samples, then read."""
+        trucks = len(self._truck_ids)
+        store = open_store(self._url)
+        taker = Ingest(store, TrackingPolicy.of())
+        minutes = max(1, MEASURED // trucks)
+        first = self._minutes + self._further // trucks
+        count, cpu = fill(taker, stream(self._truck_ids, minutes, first), min(LIVE, trucks))
+        store.close()
+        self._further += count
+        self._cpu.append(cpu / count)
+        self._reads.append(self._read())
+
+    def _read(self) -> float:
+        """The median's seconds."""
+        reader = open_reader(self._url)
+        assert reader is not None
+        chance, times = random.Random(len(self._reads)), []
+        for _ in range(READS):
+            at = timestamps.from_datetime(START + timedelta(seconds=chance.randrange(1, self._minutes * 60 + 1)))
+            truck_id = chance.choice(self._truck_ids)
+            before = time.perf_counter()
+            found = queries.history(reader, truck_id, at)
+            times.append(time.perf_counter() - before)
+            assert len(found) == 1
+        reader.close()
+        return statistics.median(times)
+
+    def row(self) -> Row:
+        size = sum(each.stat().st_size for each in self._folder.iterdir())
+        each = size / (self.samples + self._further)
+        return Row(self.what, self.samples, min(self._cpu) * 1e6, min(self._reads) * 1e6, each, self._memory_mb)
+
+
+def _filled(what: str, url: str) -> tuple[int, float]:
+    """How many samples, and this process' memory in MB."""
+    trucks, minutes = SIZES[what]
+    store = open_store(url)
+    samples, _ = fill(Ingest(store, TrackingPolicy.of()), stream(_truck_ids(trucks), minutes, 0), FILLING)
+    store.close()
+    return samples, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _truck_ids(trucks: int) -> list[str]:
+    return [f"TRUCK-{number:05}" for number in range(trucks)]
 
 
 def plot(rows: Sequence[Row]) -> str:
@@ -156,17 +187,19 @@ def plot(rows: Sequence[Row]) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Print the table and write the plot; 1 if an aim is missed."""
     if arguments:
-        trucks, minutes = SIZES[arguments[0]]
-        print(json.dumps(asdict(row(arguments[0], trucks, minutes))))
+        print(json.dumps(_filled(*arguments)))
         return 0
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = [Size(what, Path(folder)) for what in SIZES]
+        for _ in range(TURNS):
+            for size in sizes:
+                size.take_turn()
+        rows = [size.row() for size in sizes]
     print(f"{'size':>15}{'samples':>10}{'ingest µs':>11}{'as-of µs':>10}{'bytes':>8}{'memory MB':>11}")
-    rows = []
-    for what in SIZES:
-        rows.append(found := alone(what))
+    for found in rows:
         print(
             f"{found.what:>15}{found.samples:>10,}{found.cpu_us:>11.0f}{found.read_us:>10.0f}{found.bytes_each:>8.0f}"
-            f"{found.memory_mb:>11.0f}",
-            flush=True,
+            f"{found.memory_mb:>11.0f}"
         )
     fleets, days = rows[: len(FLEETS)], rows[len(FLEETS) :]
     met = True
