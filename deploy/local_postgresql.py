@@ -113,8 +113,9 @@ class LocalPostgresql:
         raise Unreachable(f"PostgreSQL did not start: {log[-800:]}")
 
     def stop(self) -> None:
-        """End it in good order: connections are cut (SIGINT, a fast shutdown)."""
+        """End it in good order: connections are cut (SIGINT, a fast shutdown). What is not durable is not written down
+        first (SIGQUIT)."""
         if self._child is not None and self._child.alive:
-            self._child.signal(signal.SIGINT)
+            self._child.signal(signal.SIGINT if self._durable else signal.SIGQUIT)
             if self._child.wait(_STOP_SECONDS) is None:
                 self._child.stop(0)
