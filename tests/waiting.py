@@ -21,7 +21,10 @@ def until(condition: Callable[[], Any], seconds: float = _LIMIT_SECONDS) -> Any:
         AssertionError: it did not hold in time.
     """
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {condition.__doc__ or condition}"
-        time.sleep(0.01)
-    return found
+    while True:
+        asked = time.monotonic()
+        if found := condition():
+            return found
+        now = time.monotonic()
+        assert now < deadline, f"not within {seconds:g} s: {condition.__doc__ or condition}"
+        time.sleep(max(0.01, min(now - asked, 1.0)))  # half of the time, and more, is for what is waited for
