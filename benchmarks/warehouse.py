@@ -23,7 +23,7 @@ from warehouse.sources import Terms
 
 DAY_AIM, QUERY_AIM = 0.1, 0.3
 FIRST = date(2026, 1, 1)
-TRUCKS, DAYS = 40, 30
+TRUCKS, DAYS = 100, 30  # of fewer trucks a build of one more day is mostly the start of its process
 
 
 def _samples(trucks: int, first: date, days: int) -> str:
