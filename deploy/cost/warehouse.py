@@ -1,7 +1,7 @@
 """What lake, marts and Athena cost a month (deploy/warehouse.yaml, warehouse/aws/athena.json). Pure.
 
 The archive that they are made of is in the fleet's own bill (Firehose, S3). A year of history lies in the marts, as in
-the other designs; nearly all of the work grows with it, since a build makes most marts anew.
+the other designs; nearly all work grows with it here, as when builds made most marts anew: an upper bound.
 """
 
 import json
