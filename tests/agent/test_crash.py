@@ -91,7 +91,9 @@ def test_each_number_arrives_exactly_once_whatever_is_killed(agent: Process, box
     until(lambda: (seen := agent.glance()) and seen.highest_seq > highest + 10)
     agent.terminate()
     agent.configure(interval=3600)  # no new samples: only what is missing goes over the line
+    starts = agent.log.read_text().count("agent_started")
     agent.start()
+    until(lambda: agent.log.read_text().count("agent_started") > starts)  # it may have nothing left to do
     until(lambda: _settled(agent, box), PATIENCE)
     tally = agent.terminate()
     last = agent.glance()

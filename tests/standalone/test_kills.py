@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from tests.standalone.up import Up
+from tests.waiting import until
 
 LONG = bool(os.environ.get("MILEPOST_PROVE"))
 OPTIONS = ["--trucks", "3", "--shoppers", "2", "--speedup", "600"]
 
 
 def _end(up: Up, kills: int, what: str) -> None:
-    """Let a last run drain, and hold every count against the ledgers of what was sent."""
-    up.start("--minutes", "0.05")
+    """Let a last run send and drain, and hold every count against the ledgers of what was sent."""
+    up.start()
+    until(lambda: up.ask("clicks", "--by", "item") and len(up.ask("trucks")) == 3)
+    assert up.process
+    up.process.terminate()
     code, summary = up.finish()
     audit = up.ask("audit")
     counted: list[dict[str, Any]] = up.ask("clicks", "--by", "item")
