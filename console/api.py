@@ -24,6 +24,7 @@ from contract.codec import Json, dump
 from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
 from contract.fault_texts import fault_text
 from contract.fleet import Ring, Zone
+from contract.maintenance import thresholds
 
 _MOST_SIGNALS = 2_000
 _MOST_ROWS = 500
@@ -181,7 +182,8 @@ class Api:
         if not rows:
             raise NotFound(f"no sample of {truck_id!r:.80} has come yet")
         found = queries.audit(reader, now_ms=machine_clock.now_ms(), grace_ms=self._sources.grace_ms, truck_id=truck_id)
-        return {**rows[0], "completeness": found["trucks"]}
+        words = {item: list(line.words) for item, line in thresholds().items() if line.words}
+        return {**rows[0], "completeness": found["trucks"], "service_words": words}
 
     def _signals(self, reader: Any, request: Request) -> Json:
         return queries.signals(

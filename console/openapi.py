@@ -162,9 +162,15 @@ _GETS: dict[str, Path_] = {
     ),
     "/api/v1/trucks/{truck_id}": (
         "viewer",
-        "A truck's newest sample, current version and completeness",
+        "A truck's newest sample, current version and completeness, and the words of a status that asks for service",
         (),
-        _object(truck_id=_TEXT, latest=_SAMPLE, current=_VERSION, completeness=_all(_STREAM)),
+        _object(
+            truck_id=_TEXT,
+            latest=_SAMPLE,
+            current=_VERSION,
+            completeness=_all(_STREAM),
+            service_words=_object(brakes=_all(_TEXT), transmission=_all(_TEXT)),
+        ),
     ),
     "/api/v1/trucks/{truck_id}/signals": (
         "operator",

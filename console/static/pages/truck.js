@@ -59,7 +59,7 @@ export async function truck(page, truckId) {
     h("div", { class: "tiles" },
       tile(number(inUnit("speed", sample.vehicle_speed)), unitOf("speed")), tile(number(sample.engine_diagnostics.fuel_level, 1), "fuel, %"),
       tile(number(inUnit("distance", sample.odometer_reading)), `${unitOf("distance")} driven`), tile(number(inUnit("temperature", sample.engine_diagnostics.engine_temperature)), `engine, ${unitOf("temperature")}`),
-      tile(health.brake_status || "–", "brakes", /need|worn|service|replace/i.test(health.brake_status || "")),
+      tile(health.brake_status || "–", "brakes", known.service_words.brakes.some((word) => health.brake_status?.toLowerCase().includes(word))),
       tile(faults === null ? "unknown" : faults.length, "active faults", faults && faults.length)),
     faults?.length ? h("section", { class: "card" }, h("h2", {}, "Active faults"), table([
       { name: "code", cell: (fault) => `${fault.spn}/${fault.fmi}` }, { name: "in words", cell: (fault) => said[`${fault.spn}/${fault.fmi}`] },
