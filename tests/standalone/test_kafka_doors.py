@@ -123,7 +123,7 @@ def test_up_balances_through_kafka_with_worker_and_broker_killed(tmp_path: Path,
 
     /metrics tells what no worker has finished, of each topic, and that the worker was started again.
     """
-    up = Up(tmp_path / "data", ["--trucks", "2", "--shoppers", "2", "--speedup", "60", "--minutes", "0.2"])
+    up = Up(tmp_path / "data", ["--trucks", "2", "--shoppers", "2", "--speedup", "60", "--minutes", "0.3"])
     url = kafka.url(broker.address)
     page = up.start("--stream", url)["http"] + "/metrics"
     log = up.folder / "collect.log"
@@ -140,7 +140,7 @@ def test_up_balances_through_kafka_with_worker_and_broker_killed(tmp_path: Path,
     broker.start()
     code, summary = up.finish()
     assert code == 0, summary
-    assert sum(row["stored"] for row in summary["trucks"]) > 5
+    assert sum(row["stored"] for row in summary["trucks"]) > 20
     assert summary["clicks"]["counted"] > 5
     address = KafkaAddress.of(url, KafkaSettings())
     for channel, topic in zip(("telemetryStream", "clicksStream"), topics, strict=True):
