@@ -28,6 +28,8 @@ from simulator.trucks import truck_ids
 
 COMMAND = [sys.executable, "-m", "simulator.cli", "trucks", "--mode", "fleet"]
 COUNT = 40
+CALM = {**os.environ, "MILEPOST_SIMULATOR__HARDSHIPS": "false"}
+"""No truck loses its network, its power or its clock, after which its times would be out of order."""
 
 
 def command(folder: Path, url: str, *more: str, count: int = COUNT) -> list[str]:
@@ -58,7 +60,7 @@ def test_a_planned_run_balances_and_says_what_the_contract_says(
         text=True,
         timeout=120,
         check=False,
-        env={**os.environ, "MILEPOST_SIMULATOR__HARDSHIPS": "false"},
+        env=CALM,
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -90,16 +92,12 @@ def test_killed_and_started_again_it_goes_on_and_loses_nothing(
     broker: Any, cloud: Any, tmp_path: Path, wait: Any
 ) -> None:
     """SIGKILL twice: contiguous numbers in one stream a truck, whatever was sampled, sent or acknowledged."""
-    calm = {
-        **os.environ,
-        "MILEPOST_SIMULATOR__HARDSHIPS": "false",
-    }  # a truck that loses its clock has times out of order
     for wanted in (5, 12):
-        running = subprocess.Popen(command(tmp_path, broker.url), env=calm)
+        running = subprocess.Popen(command(tmp_path, broker.url), env=CALM)
         wait(lambda wanted=wanted: len(cloud.samples) > wanted * COUNT)
         running.kill()
         running.wait()
-    running = subprocess.Popen(command(tmp_path, broker.url), env=calm)
+    running = subprocess.Popen(command(tmp_path, broker.url), env=CALM)
     wait(lambda: len(cloud.samples) > 20 * COUNT)
     running.send_signal(signal.SIGTERM)
     assert running.wait(60) == 0
@@ -141,8 +139,7 @@ def test_what_is_asked_for_is_sent_again_and_what_was_never_there_is_gone(
 ) -> None:
     """An ask that comes while a truck has no network is lost, and the collector's to repeat: here it always has one."""
     asker, reports = hearing_reports(broker.port, "TRUCK-002")
-    always = {**os.environ, "MILEPOST_SIMULATOR__HARDSHIPS": "false"}
-    running = subprocess.Popen(command(tmp_path, broker.url, count=3), env=always)
+    running = subprocess.Popen(command(tmp_path, broker.url, count=3), env=CALM)
     wait(lambda: len(cloud.samples) > 30)
     (stream_id,) = cloud.seqs["TRUCK-002"]
     ask = {"stream_id": stream_id, "ranges": [[2, 4], [1_000_000, 1_000_001]]}

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -71,9 +72,10 @@ def test_other_places_and_devices_are_let_in() -> None:
     assert unit["DeviceAllow"] == "/dev/ttyUSB0 rw"
 
 
-def test_a_python_that_lies_in_a_home_is_not_hidden_from_the_service() -> None:
+@pytest.mark.parametrize("home", ["/home/me", pwd.getpwuid(0).pw_dir], ids=["a user", "the superuser"])
+def test_a_python_that_lies_in_a_home_is_not_hidden_from_the_service(home: str) -> None:
     """pyenv's: the virtual environment in /opt only points to it."""
-    assert _parsed(_service(base=Path("/root/python/3.12")))["ProtectHome"] == "read-only"
+    assert _parsed(_service(base=Path(home, "python/3.12")))["ProtectHome"] == "read-only"
 
 
 def test_odd_paths_are_quoted() -> None:
