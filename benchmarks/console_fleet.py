@@ -166,9 +166,8 @@ def browser(url: str, feeder: Feeder, pid: int) -> tuple[float, float, float, fl
             metrics = session.send("Performance.getMetrics")["metrics"]
             return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
-        page.locator(".map[data-drawn]").wait_for(
-            state="attached", timeout=60_000
-        )  # what is drawn later costs nothing now
+        # Until the map is drawn, an update costs nothing.
+        page.locator(".map[data-drawn]").wait_for(state="attached", timeout=60_000)
         idle = cpu(pid)
         with feeder.feeding():
             time.sleep(1)

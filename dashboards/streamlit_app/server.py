@@ -65,7 +65,6 @@ def make_server(
     from streamlit.starlette import App
 
     schemapi.disable_debug_mode()  # each part of a chart is judged, and then the chart: the second is enough
-
     for name, value in _OPTIONS.items():
         config.set_option(name, value)
     provider = _provider()
