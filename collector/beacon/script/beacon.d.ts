@@ -88,8 +88,8 @@ export interface Milepost {
   debug(): Debug;
 }
 
-/** Start counting on this page; once per page. */
-export function start(options: Options): Milepost;
+/** Start counting on this page; once per page. `early`: `window.milepost.q`, what was said and clicked before. */
+export function start(options: Options, early?: unknown[]): Milepost;
 export const VERSION: string;
 
 declare global {

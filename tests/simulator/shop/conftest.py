@@ -56,7 +56,7 @@ class Visit:
     def delivered(self, page: Page | None = None) -> None:
         """Wait until the page's beacon waits for no receipt any more."""
         page = page or self.page
-        for _ in range(400):
+        for _ in range(2400):
             if not page.evaluate("window.milepost && milepost.debug ? milepost.debug().waiting : 1"):
                 return
             page.wait_for_timeout(25)

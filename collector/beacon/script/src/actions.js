@@ -7,8 +7,8 @@ const control = (path) => (path.find((each) => each.localName === 'label') || {}
 export function watchActions(track) {
   let labelled = null; // the control to which the browser passes on a click on its label, at once
 
-  function happened(event) {
-    const path = event.composedPath().filter((each) => each.dataset);
+  function happened(event, way = event.composedPath()) { // which is empty later
+    const path = way.filter((each) => each.dataset);
     const start = path.findIndex((each) => each.dataset.milepostEvent);
     if (start < 0 || (path[start].localName === 'form') !== (event.type === 'submit')) return;
     if (event.type === 'auxclick' && (event.button !== 1 || !path.some((each) => each.href))) return;
@@ -32,4 +32,5 @@ export function watchActions(track) {
   // Captured: the page may stop them from bubbling.
   // The middle button, which opens a link in a new tab, is no click.
   ['click', 'auxclick', 'submit'].forEach((type) => document.addEventListener(type, quietly(happened), true));
+  return happened;
 }

@@ -29,7 +29,7 @@ export function start(options, early = []) {
   const outbox = openOutbox({storage, endpoint, cookie: options.cookie, allowed: () => consent, warn});
   const who = () => (silent() ? {} : identity(storage, Date.now()));
   const here = () => ({page: plain(location.href, hashRoutes), ...query(options.keepQuery, hashRoutes)});
-  let from = document.referrer;
+  let from = document.referrer, happened;
 
   function keep(type, fields, page = here()) {
     const now = Date.now();
@@ -79,11 +79,14 @@ export function start(options, early = []) {
     recommend: (element, wanted) => recommendations.recommend(element, wanted).catch(() => []),
     debug: quietly(() => ({version: VERSION, endpoint, consent, anonymous, ...outbox.figures()})),
   };
-  const called = ([name, ...given]) => (/^(identify|reset|consent|recommend)$/.test(name) ? api[name](...given) : track(name, ...given));
+  const called = ([name, ...given]) => {
+    if (name.type) return happened(name, ...given); // a click before the script came, and the elements around it
+    return /^(identify|reset|consent|recommend)$/.test(name) ? api[name](...given) : track(name, ...given);
+  };
   api.q = {push: quietly(called)};
 
   const begin = quietly(() => {
-    watchActions(track);
+    happened = watchActions(track);
     watchPages({
       spa: options.spa, hashRoutes, here,
       shown(previous) {

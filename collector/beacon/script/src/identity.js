@@ -4,8 +4,8 @@ import {quietly} from './storage.js';
 
 const SESSION_MS = 30 * 60 * 1000;
 
+/* crypto.randomUUID is only in secure contexts. */
 export function uuid() {
-  if (crypto.randomUUID) return crypto.randomUUID(); // only in secure contexts
   const digit = (kind) => (kind ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (kind / 4)))).toString(16);
   return '10000000-1000-4000-8000-100000000000'.replace(/[018]/g, digit); // 8: one of 8, 9, a, b
 }

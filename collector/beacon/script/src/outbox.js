@@ -56,13 +56,13 @@ export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
 
   /* An event that the server, or something before it, refuses for good; kept for milepost.debug(). */
   function aside(key, reason) {
-    const list = setAside();
-    list.push({at: new Date().toISOString(), reason, event: String(memory[key] || read(key)).slice(0, 2000)});
-    if (!write(OWN + 'rejected', JSON.stringify(list.slice(-20)))) rejected = list.slice(-20);
+    const event = String(memory[key] || read(key)).slice(0, 2000);
+    const list = [...setAside(), {at: new Date().toISOString(), reason, event}].slice(-20);
+    if (!write(OWN + 'rejected', JSON.stringify(list))) rejected = list;
     warn('set aside', reason, key);
     remove(key);
   }
-  const setAside = () => quietly(JSON.parse)(read(OWN + 'rejected') || 'null') || rejected.slice();
+  const setAside = () => quietly(JSON.parse)(read(OWN + 'rejected') || 'null') || rejected;
 
   function add(event, now) {
     const key = PREFIX + now.toString(36) + '.' + event.event_id;
@@ -118,7 +118,6 @@ export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
       if (receipts[i].status === 'rejected') aside(key, `${receipts[i].field}: ${receipts[i].reason}`);
       else remove(key);
     });
-    return 0;
   }
 
   /* Halve the batch until the culprit is alone; it then stands back for the others. It is set aside when it was refused
@@ -126,14 +125,13 @@ export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
   function refused(sent, reason, times) {
     if (sent.length > 1) {
       most = Math.ceil(sent.length / 2);
-      return 0;
+      return;
     }
     const key = sent[0];
     const known = refusals[key] || {at: -1, times: 0, seen: -1};
     if (known.seen < successes) known.times++;
     refusals[key] = {at: successes, seen: successes, times: known.times};
     if (known.times >= times) aside(key, reason);
-    return 0;
   }
 
   const again = quietly(() => {
@@ -153,11 +151,11 @@ export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
      * this page or the next one sends it again, and gets the receipt. */
     leave() {
       if (!allowed()) return;
-      let rest = waiting().filter((key) => !beaconed[key] && !refusals[key]);
-      for (let next = batch(rest, BATCH); next.keys.length; next = batch(rest, BATCH)) {
-        if (!navigator.sendBeacon(endpoint, new Blob([next.body()], {type: 'text/plain'}))) return;
-        next.keys.forEach((key) => { beaconed[key] = true; });
-        rest = rest.filter((key) => !beaconed[key]);
+      let rest = waiting().filter((key) => !beaconed[key] && !refusals[key]), next;
+      while ((next = batch(rest, BATCH)).keys.length) {
+        const went = navigator.sendBeacon(endpoint, new Blob([next.body()], {type: 'text/plain'})); // or too much is under way
+        next.keys.forEach((key) => { beaconed[key] = went; });
+        rest = rest.filter((key) => !next.keys.includes(key));
       }
     },
     /* Late consent: what was held belongs to whom we may now know. */

@@ -30,6 +30,7 @@ export function watchPages({spa, hashRoutes, here, shown, gone, hide}) {
 
   addEventListener('scroll', quietly(look), {passive: true});
   addEventListener('pagehide', left);
+  document.addEventListener('freeze', left);
   addEventListener('pageshow', quietly((event) => { if (event.persisted) begin(); }));
   document.addEventListener('visibilitychange', quietly(() => {
     if (document.hidden) left();
