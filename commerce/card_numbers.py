@@ -8,6 +8,10 @@ number is refused too: a leaked card number costs more than a changed id. A tele
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import lru_cache
+from itertools import accumulate
 
 from contract.codec import Json
 
@@ -22,6 +26,9 @@ _SCHEMES = re.compile(
     r"|3(0[0-5]|[68]\d)\d{11}|(6011|65\d{2}|64[4-9]\d)\d{12,15}|35(2[89]|[3-8]\d)\d{12}|62\d{14,17}"
 )
 _LEAST, _MOST = 13, 19
+_TOO_LONG = 10**_MOST
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+"""What Luhn's check counts for every second digit."""
 _TELEPHONE = 15
 """Digits that a telephone number has at most (ITU-T E.164)."""
 _FIRST_DIGITS = frozenset("23456")
@@ -37,24 +44,45 @@ def find_card_data(value: Json, path: str = "") -> str | None:
         value: a parsed document, or a part of one.
         path: the dotted name of that part.
     """
+    found = _way_to_card_data(value)
+    if found is None:
+        return None
+    way, is_name = found
+    name = ".".join(filter(None, (path, *reversed(way))))
+    return name or ("(a field's name)" if is_name else "(the whole)")
+
+
+def _way_to_card_data(value: Json) -> tuple[list[str], bool] | None:
+    """The keys to it, the innermost first, and whether it is a field's name: such a name is not among the keys."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            here = f"{path}.{key}" if path else str(key)
-            if has_card_number(str(key)):
-                return path or "(a field's name)"
-            if inner is not None and _NAMES.search(str(key)):
-                return here
-            if found := find_card_data(inner, here):
+            name = str(key)
+            if has_card_number(name):
+                return [], True
+            if inner is not None and _NAMES.search(name):
+                return [name], False
+            if found := _way_to_card_data(inner):
+                found[0].append(name)
                 return found
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            if found := find_card_data(inner, f"{path}.{index}" if path else str(index)):
+            if found := _way_to_card_data(inner):
+                found[0].append(str(index))
                 return found
-    elif not isinstance(value, bool) and value is not None:
-        written = value if isinstance(value, str) else format(value, "f") if not isinstance(value, int) else str(value)
-        if has_card_number(written):
-            return path or "(the whole)"
+    elif has_card_number(value if isinstance(value, str) else _written(value)):
+        return [], False
     return None
+
+
+def _written(value: Json) -> str:
+    """A number as digits; nothing for one too long or too small to have a card's number in its digits, and for null."""
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, int):
+        return str(value) if abs(value) < _TOO_LONG else ""
+    if isinstance(value, Decimal) and value.adjusted() < -_MOST:
+        return ""
+    return format(value, "f")
 
 
 def has_card_number(text: str) -> bool:
@@ -68,44 +96,56 @@ def has_card_number(text: str) -> bool:
 
 def _plain(text: str) -> str:
     """With each script's digits as 0–9, every dash as -, every space as one, and nothing invisible."""
-    if text.isascii():
-        return text
-    found = []
-    for character in unicodedata.normalize("NFKC", text):
-        kind = unicodedata.category(character)
-        if kind == "Nd":
-            found.append(str(unicodedata.decimal(character)))
-        elif kind != "Cf":
-            found.append({"Pd": "-", "Zs": " "}.get(kind, character))
-    return "".join(found)
+    return text if text.isascii() else "".join(map(_plain_character, unicodedata.normalize("NFKC", text)))
+
+
+@lru_cache(maxsize=4096)
+def _plain_character(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind == "Nd":
+        return str(unicodedata.decimal(character))
+    return "" if kind == "Cf" else {"Pd": "-", "Zs": " "}.get(kind, character)
 
 
 def _holds_one(run: str) -> bool:
     """Whether some of a run's groups of digits, one after the other, are a card's number."""
     telephone = run.startswith("+")
     pieces = _GROUPS.split(run.removeprefix("+"))
-    groups, tight = pieces[::2], [False, *(not _TIGHT.isdisjoint(separator) for separator in pieces[1::2])]
-    for first, group in enumerate(groups):
-        if group[0] not in _FIRST_DIGITS:
+    groups = pieces[::2]
+    tight = [not _TIGHT.isdisjoint(separator) for separator in pieces[1::2]]  # of each group, what follows it
+    digits = "".join(groups)
+    sums: tuple[list[int], list[int]] | None = None
+    for first, last, start, end in _of_a_card_s_length(groups, digits):
+        if telephone and first == 0 and end - start <= _TELEPHONE:
             continue
-        digits, is_tight = "", False
-        for last in range(first, len(groups)):
-            digits += groups[last]
-            if len(digits) > _MOST:
-                break
-            is_tight = is_tight or (last > first and tight[last])
-            if len(digits) < _LEAST or (telephone and first == 0 and len(digits) <= _TELEPHONE):
-                continue
-            if is_tight and any(len(each) < _LEAST_OF_GROUP for each in groups[first : last + 1]):
-                continue
-            if _SCHEMES.fullmatch(digits) and _passes_luhn(digits):
-                return True
+        sums = sums or _luhn_sums(digits)
+        if (sums[end % 2][end] - sums[end % 2][start]) % 10 or not _SCHEMES.fullmatch(digits, start, end):
+            continue
+        if not any(tight[first:last]) or min(map(len, groups[first : last + 1])) >= _LEAST_OF_GROUP:
+            return True
     return False
 
 
-def _passes_luhn(digits: str) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        number = int(digit) * (1 + place % 2)
-        total += number - 9 if number > 9 else number
-    return total % 10 == 0
+def _of_a_card_s_length(groups: list[str], digits: str) -> Iterator[tuple[int, int, int, int]]:
+    """Each first and last group that make 13 to 19 digits, with the places in all digits where those begin and end."""
+    ends = list(accumulate(map(len, groups)))
+    shortest = 0
+    for first, group in enumerate(groups):
+        start = ends[first] - len(group)
+        if digits[start] not in _FIRST_DIGITS:
+            continue
+        while shortest < len(groups) and ends[shortest] - start < _LEAST:
+            shortest += 1
+        for last in range(shortest, len(groups)):
+            if ends[last] - start > _MOST:
+                break
+            yield first, last, start, ends[last]
+
+
+def _luhn_sums(digits: str) -> tuple[list[int], list[int]]:
+    """The Luhn sum of the digits before each place, of numbers that end at an even place, and at an odd one."""
+    plain = [int(digit) for digit in digits]
+    doubled = [_DOUBLED[number] for number in plain]
+    even, odd = plain[:], plain[:]
+    even[::2], odd[1::2] = doubled[::2], doubled[1::2]
+    return list(accumulate(even, initial=0)), list(accumulate(odd, initial=0))

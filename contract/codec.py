@@ -9,8 +9,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
-from math import isfinite
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
+from math import isfinite, nan
 from typing import Any
 
 from contract.errors import Rejected
@@ -35,11 +35,14 @@ def _number(text: str) -> int | float | Decimal:
     value = float(text)
     if len(text) <= _EXACT_FLOAT_TEXT and "e" not in text and "E" not in text:
         return int(value) if value.is_integer() else value
-    exact = Decimal(text)
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:  # an exponent of over 18 digits
+        return nan
     if not exact:
         return 0
     if abs(exact.adjusted()) > _MAX_EXPONENT:
-        return float("nan")
+        return nan
     if exact == exact.to_integral_value():
         return int(exact)
     if abs(value) != float("inf") and Decimal(repr(value)) == exact:
@@ -47,7 +50,15 @@ def _number(text: str) -> int | float | Decimal:
     return exact.normalize(_EVERY_DIGIT)
 
 
+def _whole_number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:  # of over 4,300 digits (sys.int_info)
+        return nan
+
+
 _decode = json.JSONDecoder(parse_float=_number).decode
+_decode_long = json.JSONDecoder(parse_float=_number, parse_int=_whole_number).decode
 
 
 def parse(data: bytes | str) -> Json:
@@ -57,8 +68,9 @@ def parse(data: bytes | str) -> Json:
         data: JSON text, or its UTF-8 bytes.
 
     Returns:
-        The value. NaN and Infinity come through as floats, and so does, as NaN, a number beyond 1e±400: one bad
-        record of a batch can be named and the rest kept, since the models and `canonical` refuse them.
+        The value. NaN and Infinity come through as floats, and so does, as NaN, a number beyond 1e±400 that has an
+        exponent, a point or over 4,300 digits: one bad record of a batch can be named and the rest kept, since the
+        models and `canonical` refuse them.
 
     Raises:
         Rejected: what else is not JSON (RFC 8259), not UTF-8, or nests over 64 deep.
@@ -70,14 +82,23 @@ def parse(data: bytes | str) -> Json:
     except UnicodeDecodeError as error:
         raise Rejected("", f"not UTF-8 at byte {error.start}: send JSON in UTF-8") from None
     try:
-        value = _decode(text)
+        value = _decoded(text)
     except json.JSONDecodeError as error:
         raise Rejected("", f"not JSON: {error.msg} at character {error.pos}") from None
-    except (RecursionError, ValueError, ArithmeticError):  # nested too deep; an int of over 4,300 digits
-        raise Rejected("", "not JSON that can be kept: a number or a nesting is out of all bounds") from None
+    except RecursionError:
+        raise Rejected("", f"nested more than {MAX_DEPTH} deep") from None
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise Rejected("", f"nested more than {MAX_DEPTH} deep")
     return value
+
+
+def _decoded(text: str) -> Json:
+    try:
+        return _decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an int of over 4,300 digits
+        return _decode_long(text)
 
 
 def _depth(value: Json) -> int:
@@ -157,19 +178,35 @@ def _write(value: Json, encode: Callable[[Json], str], *, sort: bool) -> str:
 
 
 def has_bounded_numbers(value: Json) -> bool:
-    """Whether every number in it is finite and has a canonical text of at most 40 characters.
+    """Whether `unbounded_number` finds none in it."""
+    return unbounded_number(value) is None
+
+
+def unbounded_number(value: Json) -> list[str] | None:
+    """The keys to the first number that is not finite, or whose canonical text is of over 40 characters.
 
     A whole number is written out in full: `1e400`, five characters, would be 401, and a megabyte of them 68.
+
+    Args:
+        value: as `parse` gives it.
+
+    Returns:
+        The keys to it and the places in lists, the innermost first; none for `value` itself. None where every number
+        is bounded.
     """
-    if isinstance(value, dict):
-        return all(map(has_bounded_numbers, value.values()))
-    if isinstance(value, list):
-        return all(map(has_bounded_numbers, value))
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if (way := unbounded_number(inner)) is not None:
+                way.append(str(key))
+                return way
+        return None
     if isinstance(value, float):
-        return isfinite(value)
-    if isinstance(value, int):
-        return bool(-_TOO_MANY_DIGITS < value < _TOO_MANY_DIGITS)
-    return not isinstance(value, Decimal) or len(str(value)) <= MOST_DIGITS
+        bounded = isfinite(value)
+    elif isinstance(value, int):
+        bounded = -_TOO_MANY_DIGITS < value < _TOO_MANY_DIGITS
+    else:
+        bounded = not isinstance(value, Decimal) or len(str(value)) <= MOST_DIGITS
+    return None if bounded else []
 
 
 def content_hash(canonical_text: str) -> str:
@@ -184,6 +221,7 @@ def content_hash(canonical_text: str) -> str:
     return hashlib.sha256(canonical_text.encode("ascii")).hexdigest()
 
 
+_skim = json.JSONDecoder(parse_float=len, parse_int=len).raw_decode  # to where a value ends, at no number's cost
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -197,28 +235,26 @@ def elements(text: str, key: str) -> list[str]:
     Returns:
         The elements in order, exactly as they came; empty where the object has no such array.
     """
-    scan = json.JSONDecoder().raw_decode
     skip: Callable[[int], int] = lambda at: _SPACE.match(text, at).end()  # type: ignore[union-attr]  # noqa: E731
     found: list[str] = []
     at = skip(skip(0) + 1)
     while text[at] != "}":
-        name, at = scan(text, at)
+        name, at = _skim(text, at)
         at = skip(skip(at) + 1)
         if name == key and text[at] == "[":
             found, at = _array(text, at, skip)
         else:
-            _, at = scan(text, at)
+            _, at = _skim(text, at)
         at = skip(at)
         at = skip(at + 1) if text[at] == "," else at
     return found
 
 
 def _array(text: str, at: int, skip: Callable[[int], int]) -> tuple[list[str], int]:
-    scan = json.JSONDecoder().raw_decode
     found: list[str] = []
     at = skip(at + 1)
     while text[at] != "]":
-        _, end = scan(text, at)
+        _, end = _skim(text, at)
         found.append(text[at:end])
         at = skip(end)
         at = skip(at + 1) if text[at] == "," else at

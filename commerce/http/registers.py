@@ -21,6 +21,7 @@ from commerce.registers.services import read_service
 from commerce.storage.database import Database
 from commerce.storage.dead_letters import Arrival, keep_dead_letter
 from contract import machine_clock
+from contract.codec import Json
 from contract.errors import Rejected
 from contract.forgotten import Forgotten
 from contract.http_refusals import RequestRefused
@@ -70,21 +71,24 @@ class RegisterDoors:
             self._access.demand(request)
             document, payload = await read_json(request)
             arrival = Arrival(self._clock(), payload, f"http:{kind.name}")
-            subject = request.path_params["subject_id"]
-            try:
-                if kind is SERVICES:
-                    read = read_service(subject, document, received_ms=arrival.received_ms)
-                else:
-                    read = kind.read(document, subject)
-            except Rejected as error:
-                await run_in_threadpool(keep_dead_letter, self._database, arrival, error, forgotten=self._forgotten)
-                raise
-            register = Register(self._database, kind, forgotten=self._forgotten)
-            status = await run_in_threadpool(register.put, read, received_ms=arrival.received_ms)
-            body = {kind.id_name: read.id, "status": status, "warnings": read.warnings}
-            return reply(body, _STATUS[status])
+            body = await run_in_threadpool(self._take, kind, request.path_params["subject_id"], document, arrival)
+            return reply(body, _STATUS[body["status"]])
 
         return put
+
+    def _take(self, kind: Kind, subject: str, document: Json, arrival: Arrival) -> dict[str, Any]:
+        """Judge and keep one document: the receipt."""
+        try:
+            if kind is SERVICES:
+                read = read_service(subject, document, received_ms=arrival.received_ms)
+            else:
+                read = kind.read(document, subject)
+        except Rejected as error:
+            keep_dead_letter(self._database, arrival, error, forgotten=self._forgotten)
+            raise
+        register = Register(self._database, kind, forgotten=self._forgotten)
+        status = register.put(read, received_ms=arrival.received_ms)
+        return {kind.id_name: read.id, "status": status, "warnings": read.warnings}
 
     def _getting(self, kind: Kind) -> Endpoint:
         async def get(request: Request) -> Response:

@@ -102,6 +102,39 @@ def test_what_is_no_json_is_answered(client: TestClient, path: str, body: bytes)
     assert client.post(path, content=body).status_code in (400, 422)
 
 
+NUMBERS = ("1" * 5000, "0." + "1" * 5000, "1e400", "1e40", "1e" + "9" * 30, "NaN", "-Infinity", "1" * 41 + ".0")
+PLACES = (
+    ("PUT", "/v1/items/MOB001", '{"price":%s}', "price"),
+    ("PUT", "/v1/customers/C-1", '{"more":{"of":[0,%s]}}', "more.of.1"),
+    ("PUT", "/v1/vehicles/TRUCK-001", '{"capacity":%s}', "capacity"),
+    ("POST", "/v1/vehicles/TRUCK-001/services", '{"item":"battery","odometer":%s}', "odometer"),
+    ("POST", "/v1/orders", '{"order_id":"A-1","currency":"EUR","lines":[{"item_id":"M","price":%s}]}', "lines.0.price"),
+    ("POST", "/v1/orders/A-1/events", '{"event_id":"E","type":"paid","fee":%s}', "fee"),
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_number_out_of_all_bounds_is_refused_by_its_name(
+    client: TestClient, database: Database, place: tuple[str, str, str, str]
+) -> None:
+    """A few bytes of it may be a megabyte in full; `sNaN` is no number in JSON, and as text no amount."""
+    method, path, body, field = place
+    for number in NUMBERS:
+        answer = client.request(method, path, content=(body % number).encode())
+        assert (answer.status_code, answer.json()["field"]) == (422, field), number
+        assert "send null or text" in answer.json()["error"]
+    assert [letter["field"] for letter in dead_letter_rows(database)] == [field] * len(NUMBERS)
+    assert client.request(method, path, content=(body % "sNaN").encode()).status_code == 400
+
+
+@pytest.mark.parametrize("text", ["sNaN", "NaN", "Infinity", "1" * 5000, "1e400"])
+def test_what_is_no_amount_as_text_is_named(client: TestClient, text: str) -> None:
+    kept = client.put("/v1/items/MOB001", json={"price": text})
+    assert (kept.status_code, list(kept.json()["warnings"])) == (201, ["price"])
+    refused = client.post("/v1/orders", json=order(lines=[{"item_id": "M", "price": text}]))
+    assert (refused.status_code, refused.json()["field"]) == (422, "lines.0.price")
+
+
 def test_a_truck_that_does_not_exist_is_kept_and_said(client: TestClient) -> None:
     client.post("/v1/orders", json=order())
     answer = client.post("/v1/orders/A-1/events", json=event("loaded", truck_id="TRUCK-999"))

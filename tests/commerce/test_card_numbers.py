@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from commerce.card_numbers import find_card_data
@@ -13,6 +15,7 @@ from commerce.storage.database import Database
 from commerce.storage.dead_letters import dead_letter_rows
 from commerce.storage.schema import metadata
 from contract.errors import Rejected
+from tests.budget import budget
 from tests.commerce.examples import NOW_MS, event, order
 
 VISA = "4111111111111111"
@@ -83,6 +86,42 @@ def test_a_field_named_like_card_data_is_found(name: str) -> None:
 )
 def test_what_is_no_card_number_is_taken(value: object) -> None:
     assert find_card_data({"a": value}) is None
+
+
+groups = st.sampled_from(
+    ["4", "41", "5", "37", "622", "1111", "6011", "0", "9", VISA, VISA[:8], VISA[8:], "378282246310005"]
+)
+runs = st.lists(st.tuples(groups, st.sampled_from([" ", " ", "-", ".", "/", " . ", ""])), min_size=1, max_size=14)
+
+
+@budget(300, 10_000)
+def test_a_run_of_groups_holds_what_some_of_its_neighbours_make(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(runs, st.sampled_from(["", "+", "x"]))
+    def check(parts: list[tuple[str, str]], before: str) -> None:
+        text = before + "".join(group + separator for group, separator in parts)
+        assert (find_card_data({"a": text}) == "a") == _any_neighbours_make_one(text)
+
+    check()
+
+
+def _any_neighbours_make_one(text: str) -> bool:
+    """The rule, spelt out: of every stretch that begins and ends with a group."""
+    places = [(found.start(), found.end()) for found in re.finditer(r"\d+", text)]
+    return any(_is_one(text[begin:end], text[:begin] == "+") for begin, _ in places for _, end in places if end > begin)
+
+
+def _is_one(stretch: str, after_plus: bool) -> bool:
+    digits = re.sub(r"\D", "", stretch)
+    if not 13 <= len(digits) <= 19 or (after_plus and len(digits) <= 15):
+        return False
+    doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
+    if sum(number - 9 if number > 9 else number for number in doubled) % 10:
+        return False
+    if re.search(r"[./]", stretch) and min(map(len, re.findall(r"\d+", stretch))) < 3:
+        return False
+    known = r"4(.{12}|.{15}|.{18})|5[1-5].{14}|37.{13}|6011.{12,15}|62.{14,17}"
+    return re.fullmatch(known, digits) is not None
 
 
 HIDDEN = (f'{{"note":"{VISA}","note":"x","order_id":"A-1","currency":"EURO"}}',)
