@@ -22,6 +22,7 @@ HEAD, STATUS = "head", "status"
 POLICY = ("#policy", "policy")
 """Where the policy is remembered: no truck can be called so."""
 _LOOKS = 5
+_NEVER = "9999"
 
 
 class DynamoDbReader(DynamoDbAlertReader, DynamoDbClickReader):
@@ -99,8 +100,11 @@ class DynamoDbReader(DynamoDbAlertReader, DynamoDbClickReader):
 
     def _version_before(self, truck_id: str, order_key: str) -> tuple[Version, StoredSample] | None:
         """The last version that opens before an order key, with its end and its opening sample."""
+        found = following = None
         for attempt in range(_LOOKS):
             found = self._last_before("truck_history", truck_id, order_key)
+            if order_key > _NEVER:  # nothing follows
+                break
             following = next(self._range("truck_history", truck_id, order_key, first=1), None)
             if following is None or items.precedes(found, following):
                 break

@@ -65,6 +65,13 @@ def test_a_truck_with_holes_costs_no_more(steady: Cloud) -> None:
     assert _written(steady) == 2
 
 
+def test_where_a_truck_stands_now_takes_its_newest_sample_and_its_last_version(steady: Cloud) -> None:
+    """No look for a version after the last."""
+    [row] = queries.trucks(steady.store, "TRUCK-00001")
+    assert row["current"]["is_current"]
+    assert steady.client.take()[1] == 2
+
+
 @budget(1_000, 100_000)
 def test_an_as_of_read_costs_the_same_with_one_version_and_with_many(cloud: Cloud, examples: int) -> None:
     cloud.on_topic("TRUCK-00001", _record(1))
