@@ -123,7 +123,6 @@ def _fill(path: Path, buffer: SqliteBuffer, count: int) -> None:
     rows = [(seq, body.replace('"seq":1,', f'"seq":{seq},').encode()) for seq in range(2, count + 1)]
     stored = [(seq, body, 0, checksum(seq, body)) for seq, body in rows]
     database.executemany("INSERT INTO samples (seq, body, flags, crc) VALUES (?, ?, ?, ?)", stored)
-    database.executemany("INSERT INTO pending (seq) VALUES (?)", [(seq,) for seq, _ in rows])
     database.execute("COMMIT")
     buffer._highest = count
 

@@ -6,7 +6,7 @@ from logging import getLogger
 from agent.buffer import Dropped
 from agent.buffer.connection import BufferFile
 from agent.buffer.downsampling import Candidate, thin
-from agent.buffer.schema import EVENT
+from agent.buffer.schema import EVENT, PENDING
 from contract.ranges import Ranges
 
 log = getLogger(__name__)
@@ -74,7 +74,7 @@ class FileBound:
 
     def _thin(self, count: int, highest: int) -> int:
         query = (
-            "SELECT seq, flags, boot FROM samples WHERE seq IN (SELECT seq FROM pending)"
+            f"SELECT seq, flags, boot FROM samples WHERE {PENDING}"
             " UNION ALL SELECT seq, flags, boot FROM drafts ORDER BY 1"
         )
         with self._file.faults() as db:
@@ -82,7 +82,7 @@ class FileBound:
         numbers, step = thin(candidates, count)
         numbers = [seq for seq in numbers if seq != highest]
         with self._file.transaction() as db:
-            for table in ("samples", "drafts", "pending"):
+            for table in ("samples", "drafts"):
                 db.executemany(f"DELETE FROM {table} WHERE seq = ?", ((seq,) for seq in numbers))
             self._tell(numbers, step)
         return len(numbers)

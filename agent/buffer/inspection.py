@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.buffer.connection import is_damage
-from agent.buffer.schema import APPLICATION_ID
+from agent.buffer.schema import APPLICATION_ID, PENDING
 from contract.codec import Json
 from contract.errors import Misconfigured
 
@@ -65,7 +65,7 @@ def _read(connection: sqlite3.Connection, path: Path) -> Glance:
         stream_id=stream_id,
         highest_seq=max(newest[0] if newest else 0, lost),
         oldest_retained=connection.execute(f"SELECT min(seq) FROM ({held})").fetchone()[0],
-        pending=connection.execute("SELECT count(*) FROM pending").fetchone()[0] + waiting,
+        pending=connection.execute(f"SELECT count(*) FROM samples WHERE {PENDING}").fetchone()[0] + waiting,
         waiting=waiting,
         sent=connection.execute("SELECT count(*) FROM sent").fetchone()[0],
         last_sample=json.loads(newest[1]) if newest else None,

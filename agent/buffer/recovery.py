@@ -26,7 +26,7 @@ from agent.buffer.schema import (
     fingerprint,
     stream_seal,
 )
-from agent.buffer.sqlite_pages import lost_commits, read_what_can_be
+from agent.buffer.sqlite_pages import FRAME_HEADER, lost_commits, read_what_can_be
 from contract.errors import Misconfigured
 
 log = getLogger(__name__)
@@ -36,10 +36,12 @@ ASIDES_KEPT = 2
 _PARTS = ("", "-wal", "-shm")
 _STEPS_BETWEEN_LOOKS = 10_000
 _VERSIONS = 1000  # more there will never be
-_WAL_PAGES = 1000
 _HEAD = 65_536
 """Bytes of a file in which its tables are defined."""
 _WAL_KEPT = 1 << 20
+_WAL_FULL = _WAL_KEPT * 7 // 8
+"""Bytes at which the log is folded into the file, and up to which it then stays, to be written over: one that is cut
+short and grows anew costs the file system's own records, too."""
 
 
 class Unsound(sqlite3.DatabaseError):
@@ -175,7 +177,8 @@ def _open(path: Path, truck_id: str, mark: Mark | None, seconds: float, *, has_l
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_FULL // (page_size + FRAME_HEADER)}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
         deadline = time.monotonic() + seconds
         _quick_check(connection, deadline)
@@ -239,22 +242,10 @@ def _prove(connection: sqlite3.Connection, deadline: float) -> None:
 
 
 def _reconcile(connection: sqlite3.Connection) -> None:
-    """Each sample in exactly one of pending and sent; of doubt comes pending."""
-    orphans = "SELECT seq FROM samples EXCEPT SELECT seq FROM pending EXCEPT SELECT seq FROM sent"
-    strangers = "seq NOT IN (SELECT seq FROM samples)"
-    twice = "seq IN (SELECT seq FROM pending)"
-    wrong = (
-        f"SELECT EXISTS ({orphans}) OR EXISTS (SELECT 1 FROM pending WHERE {strangers})"
-        f" OR EXISTS (SELECT 1 FROM sent WHERE {strangers} OR {twice})"
-    )
-    if not connection.execute(wrong).fetchone()[0]:
-        return
-    log.error("buffer_reconciled")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"INSERT INTO pending {orphans}")
-    connection.execute(f"DELETE FROM pending WHERE {strangers}")
-    connection.execute(f"DELETE FROM sent WHERE {strangers} OR {twice}")
-    connection.execute("COMMIT")
+    """Sent is only what proves itself and is there; of doubt comes pending."""
+    wrong = "seal IS NOT sent_seal(seq, age) OR seq NOT IN (SELECT seq FROM samples)"
+    if connection.execute(f"DELETE FROM sent WHERE {wrong}").rowcount:
+        log.error("buffer_reconciled")
 
 
 def _save_tail(connection: sqlite3.Connection, tail: bytes, truck_id: str, mark: Mark | None) -> Salvaged | None:

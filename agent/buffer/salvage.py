@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.buffer.schema import checksum
+from agent.buffer.schema import checksum, sent_seal
 from agent.buffer.sqlite_pages import Value, read_what_can_be, rows
 from contract.ranges import Ranges
 
@@ -113,8 +113,9 @@ def _read_beside(main: Path, salvaged: Salvaged) -> None:
 
 def _read_tables(connection: sqlite3.Connection, salvaged: Salvaged) -> None:
     for row in _read(connection, "sent"):
-        if len(row) == 2 and isinstance(row[0], int) and isinstance(row[1], int):
-            salvaged.sent[row[0]] = row[1]
+        seq, age = row[:2]
+        if isinstance(seq, int) and isinstance(age, int) and row[2:] in ((), (sent_seal(seq, age),)):
+            salvaged.sent[seq] = age
     for table in _BESIDE:
         salvaged.beside[table] = _read(connection, table)
 
@@ -138,9 +139,8 @@ def pour(salvaged: Salvaged, connection: sqlite3.Connection) -> None:
             for row in part:
                 seq = int(row[0])  # type: ignore[arg-type]
                 if seq in salvaged.sent:
-                    connection.execute("INSERT OR IGNORE INTO sent VALUES (?, ?)", (seq, salvaged.sent[seq]))
-                else:
-                    connection.execute("INSERT OR IGNORE INTO pending VALUES (?)", (seq,))
+                    age = salvaged.sent[seq]
+                    connection.execute("INSERT OR IGNORE INTO sent VALUES (?, ?, ?)", (seq, age, sent_seal(seq, age)))
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT OR IGNORE INTO drafts VALUES (?, ?, ?, ?, ?, ?, ?)", salvaged.drafts.values())

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 APPLICATION_ID = 0x4D504246  # "MPBF"
-PAGE_SIZE = 1024
-"""Of a new file: a commit writes whole pages, and one sample fits into one of these (benchmarks/flash_wear.py)."""
+PAGE_SIZE = 512
+"""Of a new file, and the least that SQLite has: a commit writes whole pages (benchmarks/flash_wear.py)."""
+
+PENDING = "seq NOT IN (SELECT seq FROM sent)"
+"""Which samples wait to be sent. SQLite looks each up in sent's own tree."""
 
 EVENT, TRUSTED = 1, 2
 """Bits of samples.flags: thinning spares it; its time was witnessed."""
@@ -39,6 +42,12 @@ def fingerprint(connection: sqlite3.Connection) -> int:
 def stream_seal(truck_id: str, stream_id: str, tables: int) -> int:
     """Of the one row that says whose file this is; `tables` is their fingerprint."""
     return zlib.crc32(f"{truck_id} {stream_id} {tables}".encode())
+
+
+def sent_seal(seq: int, age: int) -> int:
+    """Of one row of sent, also a function of every connection: a flipped bit in its number would call another sample
+    sent. Two bytes, because thirty rows share a page."""
+    return zlib.crc32(f"{seq} {age}".encode()) & 0x7FFF
 
 
 def _first(database: "Database") -> None:
@@ -81,12 +90,29 @@ def _second(database: "Database") -> None:
         f"UPDATE samples SET crc = checksum(seq, body),"
         f' flags = iif(instr(CAST(body AS TEXT), \'"time_quality":"estimated"\'), 0, {TRUSTED})'
     )
+    _seal(connection)
+
+
+def _third(database: "Database") -> None:
+    """Version 3.
+
+    Without `pending`, which every sample was written to and taken from: what is not in sent is pending. sent.seal: see
+    sent_seal.
+    """
+    database.execute("DELETE FROM sent WHERE seq IN (SELECT seq FROM pending)")
+    database.table("pending").drop()
+    database.table("sent").add_column("seal", int)
+    database.execute("UPDATE sent SET seal = sent_seal(seq, age)")
+    _seal(database.conn)
+
+
+def _seal(connection: sqlite3.Connection) -> None:
+    """Put the stream's seal on the tables as they are now."""
     for truck_id, stream_id in connection.execute("SELECT truck_id, stream_id FROM stream").fetchall():
-        seal = stream_seal(truck_id, stream_id, fingerprint(connection))
-        connection.execute("UPDATE stream SET seal = ?", (seal,))
+        connection.execute("UPDATE stream SET seal = ?", (stream_seal(truck_id, stream_id, fingerprint(connection)),))
 
 
-STEPS: tuple[Callable[["Database"], None], ...] = (_first, _second)
+STEPS: tuple[Callable[["Database"], None], ...] = (_first, _second, _third)
 """STEPS[n] takes a file from version n to n + 1, inside a transaction."""
 
 
@@ -95,6 +121,7 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
 
     Raises Misconfigured for a file of a newer version or of another program, sqlite3.DatabaseError for a damaged one.
     """
+    connection.create_function("sent_seal", 2, sent_seal, deterministic=True)
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])

@@ -22,7 +22,7 @@ from agent.buffer.eviction import FileBound
 from agent.buffer.high_water_mark import Mark, MarkFile
 from agent.buffer.old_positions import forget_positions, remove_old_copies
 from agent.buffer.recovery import OpenedBuffer, begin_stream, open_buffer_file, replace_damaged, stream_of
-from agent.buffer.schema import EVENT, TRUSTED, checksum
+from agent.buffer.schema import EVENT, PENDING, TRUSTED, checksum
 from agent.buffer.undated_samples import Waiting
 from agent.errors import BufferDamaged
 from agent.timing.clock import Moment
@@ -146,7 +146,6 @@ class SqliteBuffer:
                     flags = EVENT * event | TRUSTED * (document.get("time_quality") in ("gps", "ntp"))
                     values = (*row, *self._waiting.stamp(moment), flags, checksum(*row))
                     db.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", values)
-                    db.execute("INSERT INTO pending (seq) VALUES (?)", (seq,))
         except BaseException:
             self._waiting.forget()
             raise
@@ -175,10 +174,7 @@ class SqliteBuffer:
 
     def pending(self, *, after: int, through: int, limit: int) -> list[BufferRow]:
         """Up to `limit` pending samples with after < seq ≤ through, ascending."""
-        query = (
-            "SELECT samples.seq, body, crc FROM pending JOIN samples ON samples.seq = pending.seq"
-            " WHERE pending.seq > ? AND pending.seq <= ? ORDER BY pending.seq LIMIT ?"
-        )
+        query = f"SELECT seq, body, crc FROM samples WHERE seq > ? AND seq <= ? AND {PENDING} ORDER BY seq LIMIT ?"
         with self._file.faults() as db:
             found = db.execute(query, (after, through, limit)).fetchall()
         for seq, body, crc in found:
@@ -190,7 +186,7 @@ class SqliteBuffer:
         """Which numbers are pending."""
         query = (
             "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM"
-            " (SELECT seq FROM pending UNION ALL SELECT seq FROM drafts)) GROUP BY island ORDER BY 1"
+            f" (SELECT seq FROM samples WHERE {PENDING} UNION ALL SELECT seq FROM drafts)) GROUP BY island ORDER BY 1"
         )
         with self._file.faults() as db:
             return Ranges(tuple(db.execute(query)))
@@ -198,12 +194,9 @@ class SqliteBuffer:
     def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
         """These were acknowledged at the instant `at`."""
         age = self._age()
-        pairs = Ranges.of_numbers(seqs).pairs
+        row = f"SELECT seq, {age:d}, sent_seal(seq, {age:d}) FROM samples WHERE seq BETWEEN ? AND ? AND {PENDING}"
         with self._file.transaction(lazy=True) as db:
-            db.executemany(
-                f"INSERT INTO sent (seq, age) SELECT seq, {age:d} FROM pending WHERE seq BETWEEN ? AND ?", pairs
-            )
-            db.executemany("DELETE FROM pending WHERE seq BETWEEN ? AND ?", pairs)
+            db.executemany(f"INSERT INTO sent (seq, age, seal) {row}", Ranges.of_numbers(seqs).pairs)
             db.execute(_NOTE, ("last_sent_at", at))
 
     def resend(self, asked: Ranges) -> tuple[Ranges, Ranges]:
@@ -215,7 +208,6 @@ class SqliteBuffer:
             for pair in known:
                 held.extend(n for (n,) in db.execute("SELECT seq FROM samples WHERE seq BETWEEN ? AND ?", pair))
                 waits.extend(n for (n,) in db.execute("SELECT seq FROM drafts WHERE seq BETWEEN ? AND ?", pair))
-                db.execute("INSERT INTO pending SELECT seq FROM sent WHERE seq BETWEEN ? AND ?", pair)
                 db.execute("DELETE FROM sent WHERE seq BETWEEN ? AND ?", pair)
         again = Ranges.of_numbers(held)
         return again, known - again - Ranges.of_numbers(waits)
@@ -254,7 +246,7 @@ class SqliteBuffer:
         """How many samples are pending (and of these wait for a time), and sent but retained."""
         waiting = int(self._file.one("SELECT count(*) FROM drafts"))
         return Counts(
-            pending=int(self._file.one("SELECT count(*) FROM pending")) + waiting,
+            pending=int(self._file.one(f"SELECT count(*) FROM samples WHERE {PENDING}")) + waiting,
             sent=int(self._file.one("SELECT count(*) FROM sent")),
             waiting=waiting,
         )

@@ -14,8 +14,8 @@ Value = int | float | str | bytes | None
 
 _LEAF = 13
 _SIZES = (512, 1024, 2048, 4096, 8192, 16384, 32768)
-_USUAL = (1024, 4096)
-_WAL_HEADER, _FRAME_HEADER = 32, 24
+_USUAL = (512, 1024, 4096)
+_WAL_HEADER, FRAME_HEADER = 32, 24
 _CHUNK = 4096
 
 
@@ -49,20 +49,20 @@ def lost_commits(log: bytes, recovered: int) -> bool:
 
     recovered: how many frames it did. The very last commit does not count: that is what a power cut leaves.
     """
-    step = int.from_bytes(log[8:12], "big") + _FRAME_HEADER
-    if len(log) < _WAL_HEADER or step - _FRAME_HEADER not in _SIZES:
+    step = int.from_bytes(log[8:12], "big") + FRAME_HEADER
+    if len(log) < _WAL_HEADER or step - FRAME_HEADER not in _SIZES:
         return False
-    frames = [log[at : at + _FRAME_HEADER] for at in range(_WAL_HEADER, len(log) - step + 1, step)]
+    frames = [log[at : at + FRAME_HEADER] for at in range(_WAL_HEADER, len(log) - step + 1, step)]
     ours = [number for number, frame in enumerate(frames) if frame[8:16] == log[16:24]]
     return any(number >= recovered and any(frames[number][4:8]) for number in ours[:-1])
 
 
 def _rows_of(main: bytes, log: bytes, size: int) -> Iterator[tuple[int, list[Value]]]:
     images = [(at // size + 1, main[at : at + size]) for at in range(0, len(main), size)]
-    step = size + _FRAME_HEADER
+    step = size + FRAME_HEADER
     for at in range(_WAL_HEADER, len(log), step):
         number = int.from_bytes(log[at : at + 4], "big")
-        images.append((number, log[at + _FRAME_HEADER : at + step]))
+        images.append((number, log[at + FRAME_HEADER : at + step]))
     newest = dict(images)
     for number, page in images:
         yield from _cells(page, 100 if number == 1 else 0, size, newest)

@@ -76,7 +76,6 @@ class Waiting:
                     flags = row[3] | (TRUSTED if one.quality != "estimated" else 0)
                     values = (one.seq, body, row[1], row[2], flags, checksum(one.seq, body))
                     db.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", values)
-                    db.execute("INSERT INTO pending (seq) VALUES (?)", (one.seq,))
                     db.execute("DELETE FROM drafts WHERE seq = ?", (one.seq,))
                     released.append(one.seq)
         return Ranges.of_numbers(released)

@@ -222,6 +222,16 @@ def test_what_is_held_is_neither_gone_nor_thinned_whatever_a_damaged_table_says(
         assert 20 not in _held(buffer)
 
 
+def test_what_does_not_prove_to_be_sent_is_sent(victim: Original) -> None:
+    """A bit of its number that flips in the table of what was sent would call another sample sent."""
+    with sqlite3.connect(victim.path) as database:
+        database.execute("UPDATE sent SET seq = ? WHERE seq = ?", (SENT + 32, SENT))
+    database.close()
+    with SqliteBuffer(victim.path, "T1") as buffer:
+        assert buffer.pending_ranges() == Ranges.of([(SENT, COUNT)])
+        assert buffer.counts().sent == SENT - 1
+
+
 def test_damage_found_while_running_is_repaired_in_place(victim: Original) -> None:
     """A page that goes bad under an open file; the numbers go on, and what was on it is gone, and only that."""
     with SqliteBuffer(victim.path, "T1") as buffer:

@@ -1,4 +1,4 @@
-"""A file of version 1 migrates forward after a copy, whole or damaged."""
+"""A file of an earlier version migrates forward after a copy, whole or damaged, and drains."""
 
 import json
 import sqlite3
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.buffer import Predecessor
+from agent.buffer import Predecessor, schema
 from agent.buffer.high_water_mark import Mark, MarkFile
 from agent.buffer.inspection import glance
 from agent.buffer.schema import APPLICATION_ID, STEPS
 from agent.buffer.sqlite import SqliteBuffer
+from contract.ranges import Ranges
 
 STREAM = "0123456789abcdef"
 
@@ -21,13 +22,12 @@ def _body(seq: int, quality: str = "ntp") -> bytes:
     return json.dumps(head | when, separators=(",", ":")).encode()
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """As version 1 of the agent left it: ten samples, five of them sent, one stream before it."""
-    path = tmp_path / "b.db"
+def _left_by_version_1(path: Path, page_size: int) -> Path:
+    """As that agent left it: ten samples, five of them sent, one stream before it."""
     with sqlite3.connect(path) as db:
         db.executescript(
-            f"""PRAGMA journal_mode = WAL;
+            f"""PRAGMA page_size = {page_size};
+            PRAGMA journal_mode = WAL;
             CREATE TABLE [stream] ([truck_id] TEXT, [stream_id] TEXT PRIMARY KEY);
             CREATE TABLE [samples] ([seq] INTEGER PRIMARY KEY, [body] BLOB NOT NULL);
             CREATE TABLE [pending] ([seq] INTEGER PRIMARY KEY);
@@ -51,8 +51,22 @@ def old(tmp_path: Path) -> Path:
     return path
 
 
-def test_version_1_migrates_after_a_copy_and_nothing_is_lost(old: Path) -> None:
-    assert (glance(old).highest_seq, glance(old).pending) == (10, 5)
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Of version 1."""
+    return _left_by_version_1(tmp_path / "b.db", 4096)
+
+
+@pytest.mark.parametrize(("version", "page_size"), [(1, 4096), (2, 1024)])
+def test_an_earlier_version_migrates_after_a_copy_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, page_size: int
+) -> None:
+    old = _left_by_version_1(tmp_path / "b.db", page_size)
+    with sqlite3.connect(old, isolation_level=None) as db, monkeypatch.context() as then:
+        then.setattr(schema, "STEPS", STEPS[:version])
+        schema.bring_up_to_date(db, old)
+    db.close()
+    assert (glance(old).highest_seq, glance(old).pending, glance(old).sent) == (10, 5, 5)
     with SqliteBuffer(old, "T1") as buffer:
         assert buffer.stream_id == STREAM
         assert [row.body for row in buffer.pending(after=0, through=99, limit=99)] == [
@@ -62,11 +76,15 @@ def test_version_1_migrates_after_a_copy_and_nothing_is_lost(old: Path) -> None:
         assert (buffer.counts().sent, buffer.append({"x": 1}).seq) == (5, 11)
         before, after = buffer.trusted_around(10, 10)
         assert (str(before)[:19], after) == ("2026-01-31 12:00:09", None)
-    with sqlite3.connect(old.with_name("b.db.version-1")) as copy:
+    with sqlite3.connect(old.with_name(f"b.db.version-{version}")) as copy:
         assert copy.execute("SELECT count(*) FROM samples").fetchone() == (10,)
-        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+        assert copy.execute("PRAGMA user_version").fetchone() == (version,)
     copy.close()
-    assert len(STEPS) == 2
+    with SqliteBuffer(old, "T1") as buffer:  # as the agent drains it
+        buffer.mark_sent(range(6, 12), at="2026-01-31T12:01:00.000Z")
+        assert (buffer.counts().pending, buffer.counts().sent, buffer.pending_ranges()) == (0, 11, Ranges())
+        assert buffer.resend(Ranges.of([(3, 3)]))[0] == buffer.pending_ranges() == Ranges.of([(3, 3)])
+    assert (glance(old).pending, glance(old).sent) == (1, 10)
 
 
 def test_a_damaged_file_of_version_1_is_salvaged_too(old: Path) -> None:
