@@ -5,15 +5,15 @@ here reads a clock: `received_ms` is an argument.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from contract import legacy_records, timestamps
-from contract.click_schema import Click
+from contract.click_schema import EVENT_TYPES, Click
 from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
-from contract.ingest_items import NOTHING_SEEN
+from contract.ingest_items import NO_WARNINGS, NOTHING_SEEN
 from contract.records import MAX_RECORD
 from contract.referrers import referrer_class
 
@@ -28,13 +28,13 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _BOOKKEEPING = ("received_at", "time_quality", "refused_fields", "refused_values")
 
+_EPOCH = timestamps.from_ms(0)
 _WHERE = frozenset({"country", "region", "country_source"})
 
 Read = Callable[[Json], Json]
 
 
-@dataclass(frozen=True, slots=True)
-class ClickEvent:
+class ClickEvent(NamedTuple):
     """One shop event, accepted.
 
     timestamp: RFC 3339, corrected by the clock's error. content: SHA-256 of what the producer sent, without sent_at.
@@ -48,7 +48,7 @@ class ClickEvent:
     text: str
     content: str = ""
     sent_at: str = ""
-    warnings: Mapping[str, str] = field(default_factory=dict)
+    warnings: Mapping[str, str] = NO_WARNINGS
 
 
 def read_click(
@@ -76,33 +76,39 @@ def read_click(
         own.pop(key, None)
     warnings: dict[str, str] = {}
     refused: dict[str, Json] = {}
-    _make_writable(own, warnings, refused)
+    doubtful = [  # what most fields hold needs no closer look
+        name
+        for name, value in own.items()
+        if not (
+            type(value) is str
+            and name in _PLAIN
+            and value.isascii()
+            and value.isprintable()
+            and 1 <= len(value) <= _LONGEST_KEY
+        )
+    ]
+    _make_writable(own, doubtful, warnings, refused)
     sent_at = own.pop("sent_at", None)
     content = content_hash(canonical(own))
     wire = legacy_records.click(own)
     if sent_at is not None:
         wire["sent_at"] = sent_at
+    if wire is not own:
+        doubtful = list(wire)
     event_id = _identity(wire.get("event_id")) or f"content-{content}"
     read_field = (_READERS if trusted else _ANONYMOUS).get
-    for name, value in wire.items():
-        if (
-            type(value) is str
-            and 1 <= len(value) <= _LONGEST_KEY
-            and name in _PLAIN
-            and value.isascii()
-            and value.isprintable()
-        ):
-            continue  # what most fields hold needs no closer look
+    for name in doubtful:
         read = read_field(name)
         if read is None:
             continue
+        value = wire.get(name)
         try:
             said = read(value)
         except Rejected as error:
             refused[name], said = value, 1 if name == "click_count" else None
             warnings[name] = error.reason
         if said is not value:
-            wire[name] = said  # of a key that is there already
+            wire[name] = said
     wire["event_id"], wire["event_type"] = event_id, _event_type(wire, warnings, refused)
     timestamp, quality = _time(wire, received_ms)
     wire |= {"timestamp": timestamp, "time_quality": quality}
@@ -117,10 +123,13 @@ def read_click(
 
 def _enrich(wire: dict[str, Json], seen: Mapping[str, Json]) -> None:
     """What the event's own fields leave open."""
-    where = wire.get("country") is None and wire.get("location") is None
-    for name, value in seen.items():
-        if wire.get(name) is None and (where or name not in _WHERE):
-            wire[name] = value
+    if wire.keys().isdisjoint(seen) and "country" not in wire and "location" not in wire:
+        wire.update(seen)
+    else:
+        where = wire.get("country") is None and wire.get("location") is None
+        for name, value in seen.items():
+            if wire.get(name) is None and (where or name not in _WHERE):
+                wire[name] = value
     if seen.get("is_bot") or wire.get("automated") is True:
         wire["is_bot"] = True
     referrer, page = wire.get("referrer_url"), wire.get("page")
@@ -143,9 +152,12 @@ def with_sent_at(record: Json, sent_at: Json) -> Json:
     return {**record, "sent_at": sent_at}
 
 
-def _make_writable(own: dict[str, Json], warnings: dict[str, str], refused: dict[str, Json]) -> None:
+def _make_writable(
+    own: dict[str, Json], doubtful: Sequence[str], warnings: dict[str, str], refused: dict[str, Json]
+) -> None:
     """Set to null what canonical JSON cannot say, or says at many times the length."""
-    for key, value in own.items():
+    for key in doubtful:
+        value = own[key]
         if type(value) is str or value is None or has_bounded_numbers(value):
             continue
         own[key] = None
@@ -155,7 +167,9 @@ def _make_writable(own: dict[str, Json], warnings: dict[str, str], refused: dict
 
 def _identity(value: Json) -> str | None:
     """The producer's own id; None where there is none."""
-    if value is None or value == "":
+    if type(value) is str and len(value) <= 128 and value.isascii() and value.isprintable():
+        return value or None
+    if value is None:
         return None
     text = str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
     if not isinstance(text, str) or len(text) > 128 or _CONTROL.search(text):
@@ -165,6 +179,8 @@ def _identity(value: Json) -> str | None:
 
 def _event_type(wire: dict[str, Json], warnings: dict[str, str], refused: dict[str, Json]) -> str:
     said = wire.get("event_type")
+    if type(said) is str and said in EVENT_TYPES:
+        return said
     if said is None:
         return "click" if wire.get("item_id") is not None else "unknown"
     kind = said.strip().lower() if isinstance(said, str) else said
@@ -178,16 +194,15 @@ def _event_type(wire: dict[str, Json], warnings: dict[str, str], refused: dict[s
 def _time(wire: dict[str, Json], received_ms: int) -> tuple[str, str]:
     """When it happened, and how that is known: client, corrected or received."""
     timestamp, sent_at = wire.get("timestamp"), wire.get("sent_at")
+    received, quality = timestamps.from_ms(received_ms), "client"
     if timestamp is None:
-        return timestamps.from_ms(received_ms), "received"
-    happened_ms, quality = timestamps.to_ms(timestamp), "client"
+        return received, "received"
     if sent_at is not None:
         error_ms = received_ms - timestamps.to_ms(sent_at)
         if abs(error_ms) > _CLOCK_ERROR_MS:
-            happened_ms, quality = happened_ms + error_ms, "corrected"
-    if happened_ms > received_ms or happened_ms < 0:
-        return timestamps.from_ms(received_ms), "received"
-    return timestamps.from_ms(happened_ms), quality
+            happened_ms, quality = timestamps.to_ms(timestamp) + error_ms, "corrected"
+            timestamp = timestamps.from_ms(happened_ms) if 0 <= happened_ms <= received_ms else ""
+    return (timestamp, quality) if _EPOCH <= timestamp <= received else (received, "received")
 
 
 def _key(value: Json) -> Json:
@@ -273,5 +288,6 @@ _SPECIAL: dict[str, Read] = {
 _READERS: dict[str, Read] = {
     name: _SPECIAL.get(name, _text) for name in Click.model_fields if name not in ("event_id", "event_type")
 }
-_PLAIN = frozenset(name for name, read in _READERS.items() if read in (_key, _text))
+_PLAIN = frozenset({"event_id", "event_type", *(name for name, read in _READERS.items() if read in (_key, _text))})
+"""Fields in which an ordinary short text is right, or is judged apart."""
 _ANONYMOUS: dict[str, Read] = {**_READERS, "click_count": _anonymous_count}

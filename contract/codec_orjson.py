@@ -5,6 +5,7 @@ number with a point as a float and every NaN it writes as null, so certainty is 
 must be written back byte for byte as it came, and what was written must hold no null that may have been a NaN.
 """
 
+import re
 from math import isfinite
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ UNSURE: Final = object()
 
 _MOST_BRACKETS = 64
 _EXACT_WHOLE = 1e16  # a float of more may be another integer than its text says
+_SPELLED_ALIKE = 1e-4  # smaller floats the codec writes with an exponent; so it does from _EXACT_WHOLE on
+_EXPONENT = re.compile(rb"(?:^|[:,\[])-?[0-9][0-9.]*e-")
 _WRITE = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
@@ -41,12 +44,30 @@ def canonical(value: Any) -> str | None:
         text = orjson.dumps(value, option=_WRITE)
     except orjson.JSONEncodeError:  # a Decimal, an integer of over 64 bits, half a surrogate pair
         return None
-    # The codec writes 1e-05 where orjson writes 0.00001, 1e-07 where it writes 1e-7, and escapes DEL and beyond ASCII.
-    if b"0.0000" in text or b"e-" in text or b"\x7f" in text or not text.isascii():
+    # The codec escapes DEL and beyond ASCII, and writes 1e-05 where orjson writes 0.00001, 1e-07 where it writes 1e-7.
+    if not text.isascii() or b"\x7f" in text:
+        return None
+    if type(value) is dict and _spelled_alike(value):
+        return text.decode("ascii")
+    if b"0.0000" in text or (b"e-" in text and _EXPONENT.search(text)):
         return None
     if b"null" in text and not _finite(value):
         return None
     return text.decode("ascii")
+
+
+def _spelled_alike(node: dict[Any, Any]) -> bool:
+    """Whether it is flat, and holds no number that the two write in different ways, nor one that is written as null.
+
+    For most records this is quicker than to look through their text, where ids hold many an "e-".
+    """
+    for value in node.values():
+        kind = type(value)
+        if kind is str or kind is int or kind is bool or value is None:
+            continue
+        if kind is not float or not _SPELLED_ALIKE <= abs(value) < _EXACT_WHOLE:
+            return False
+    return True
 
 
 def _made_whole(node: dict[Any, Any] | list[Any]) -> bool:

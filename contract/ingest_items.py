@@ -4,11 +4,51 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from contract.codec import Json
+from contract.codec import Json, dump, elements
 
 NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
 NOTHING_SEEN: Mapping[str, Json] = MappingProxyType({})
 Kind = Literal["telemetry", "click", "report", "status"]
+
+
+class BatchText:
+    """The source text of a batch that has parsed: a record's own is cut out of it when somebody asks.
+
+    Args:
+        text: of the whole batch, a JSON object.
+        key: of its list of records.
+    """
+
+    __slots__ = ("_cuts", "_key", "_text")
+
+    def __init__(self, text: str, key: str) -> None:
+        self._text, self._key = text, key
+        self._cuts: list[str] | None = None
+
+    def cut(self, place: int) -> str:
+        """The record's own text, exactly as it came."""
+        if self._cuts is None:
+            self._cuts = elements(self._text, self._key)
+        return self._cuts[place]
+
+
+class CutText(NamedTuple):
+    """`str` of it is the source text of one record of a batch.
+
+    place: of the record in its batch, from 0. sent_at: the batch's, where the record is an event that has none of its
+    own: it is put into the text, so that this is a whole event by itself.
+    """
+
+    batch: BatchText
+    place: int
+    sent_at: Json = None
+
+    def __str__(self) -> str:
+        cut = self.batch.cut(self.place)
+        if self.sent_at is None:
+            return cut
+        inside = cut[1:].lstrip()
+        return f'{{"sent_at":{dump(self.sent_at)}{"" if inside.startswith("}") else ","}{inside}'
 
 
 class Item(NamedTuple):
@@ -16,7 +56,7 @@ class Item(NamedTuple):
 
     source: the door, for dead letters: "mqtt:fleet/T1/telemetry", "http:clicks", "file:telemetry".
     record: the parsed JSON (contract.codec.parse), or the exact bytes where nobody has parsed them yet.
-    text: the record's source text where it was cut out of a batch that parsed; kept for dead letters.
+    text: `str` of it is the record's source text, where that parsed; kept for dead letters and streams.
     truck_id: whom the topic or the key vouches for, None where nobody does.
     received_ms: Unix milliseconds of arrival. date_by_arrival: see contract.records.read_sample.
     seen: what the door saw of a shop event's sender (docs/wire.md); no part of identity.
@@ -29,7 +69,7 @@ class Item(NamedTuple):
     source: str
     record: Json | bytes
     received_ms: int
-    text: str | None = None
+    text: str | CutText | None = None
     truck_id: str | None = None
     date_by_arrival: bool = True
     origin: str = ""

@@ -64,7 +64,7 @@ def _has_identity(record: Json) -> bool:
 
 def _text(item: Item, record: dict[str, Json], name: str) -> str:
     """The source text with the identity in it, so that a stream carries it on."""
-    source = (item.text or "").strip()
+    source = str(item.text or "").strip()
     if not source or any(key in item.record for key in _IDS):
         return dump(record)
     inside = source[1:].lstrip()

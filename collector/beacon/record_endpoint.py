@@ -215,8 +215,6 @@ class Records:
             remedy = self._wanted if packed in (None, b"identity") else "it is compressed: send it plain"
             raise RequestRefused(400, f"{error.reason}: {remedy}", field=error.field) from None
         self._check(document)
-        # For dead letters a record's own text is cut out of its batch at once: 2.5 µs each, beside some 20 to judge
-        # and store it, and by the time that the writer rejects one the request's text would otherwise be gone.
         seen = self._enrichment.seen(scope) if self._enrichment else NOTHING_SEEN
         whole = Item(form.kind, form.source, document, self._clock(), text=body.decode(), truck_id=truck_id, seen=seen)
         return unpack(whole) if form.batch_key in document else [whole]

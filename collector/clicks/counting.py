@@ -15,25 +15,23 @@ def stored(event: ClickEvent, received_ms: int, *, from_file: bool = False) -> S
         from_file: `milepost ingest` brings it.
     """
     record = event.record
+    said = record.get
     counter = Counter(
-        minute=event.timestamp[:_MINUTE] + ":00.000Z",
-        item_id=record.get("item_id"),
-        item_name=record.get("item_name") or None,
-        event_type=record["event_type"],
+        event.timestamp[:_MINUTE] + ":00.000Z", said("item_id"), said("item_name") or None, record["event_type"]
     )
     return StoredClick(
-        event_id=event.event_id,
-        timestamp=event.timestamp,
-        session_id=record.get("session_id"),
-        page=record.get("page"),
-        counter=counter,
-        count=record.get("click_count", 1),
-        received_ms=received_ms,
-        text=event.text,
-        content=event.content,
-        sent_at=event.sent_at,
-        from_file=from_file,
-        user_id=record.get("user_id"),
-        customer_id=record.get("customer_id"),
-        is_bot=record.get("is_bot") is True,
+        event.event_id,
+        event.timestamp,
+        said("session_id"),
+        said("page"),
+        counter,
+        said("click_count", 1),
+        received_ms,
+        event.text,
+        event.content,
+        event.sent_at,
+        from_file,
+        said("user_id"),
+        said("customer_id"),
+        said("is_bot") is True,
     )

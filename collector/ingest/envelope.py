@@ -5,15 +5,16 @@ import base64
 import orjson
 
 from contract.click_records import with_sent_at
-from contract.codec import Json, dump, elements, parse
+from contract.codec import Json, parse
 from contract.errors import Rejected
-from contract.ingest_items import Item, Kind
+from contract.ingest_items import BatchText, CutText, Item, Kind
 
 LIST_KEY = {"telemetry": "records", "click": "events"}
 """Kind → the key of its batches."""
 _NO_TIME_MS = 10**14  # the year 5138
 MOST_RECORDS = 10_000
 """Records that one message or request may hold."""
+_RECORD, _TEXT = Item._fields.index("record"), Item._fields.index("text")
 _CONTROL: dict[str, Kind] = {"report": "report", "status": "status"}
 
 
@@ -64,18 +65,13 @@ def unpack(item: Item) -> list[Item]:
     if key and isinstance(record, dict) and isinstance(record.get(key), list) and len(record[key]) > MOST_RECORDS:
         return [item._replace(record=record, text=text)]  # ingest refuses it as one
     if key and isinstance(record, dict) and isinstance(record.get(key), list) and text is not None:
-        cuts = elements(text, key)
+        batch = BatchText(str(text), key)
         sent_at = record.get("sent_at") if item.kind == "click" else None
-        return [
-            item._replace(record=with_sent_at(each, sent_at), text=_cut_with(cut, each, sent_at))
-            for each, cut in zip(record[key], cuts, strict=True)
-        ]
+        head, tail = item[:_RECORD], item[_TEXT + 1 :]
+        unpacked = []
+        for place, each in enumerate(record[key]):
+            whole = with_sent_at(each, sent_at)
+            cut = CutText(batch, place, None if whole is each else sent_at)
+            unpacked.append(Item._make((*head, whole, item.received_ms, cut, *tail)))
+        return unpacked
     return [item._replace(record=record, text=text)]
-
-
-def _cut_with(cut: str, event: Json, sent_at: Json) -> str:
-    """An event's source text with its batch's `sent_at`, so that it is a whole event by itself."""
-    if with_sent_at(event, sent_at) is event:
-        return cut
-    inside = cut[1:].lstrip()
-    return f'{{"sent_at":{dump(sent_at)}{"" if inside.startswith("}") else ","}{inside}'

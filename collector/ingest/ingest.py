@@ -257,7 +257,7 @@ def kept_of(verdict: ValidationResult, forgotten: Forgotten) -> ValidationResult
         The same where it names nobody, and no place, that was to be forgotten.
     """
     if isinstance(verdict, ClickEvent) and (kept := forgotten.click(verdict.record)):
-        return replace(verdict, record=kept, text=canonical(kept))
+        return verdict._replace(record=kept, text=canonical(kept))
     if isinstance(verdict, Sample) and forgotten.covers(verdict.truck_id, verdict.sampled_at):
         return verdict._replace(text=without_position(verdict.text))
     if isinstance(verdict, Refusal):

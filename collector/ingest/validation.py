@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -80,7 +80,7 @@ def _judge(item: Item, record: Json) -> ValidationResult:
     if item.kind == "click":
         trusted = item.source.startswith("file:")
         event = read_click(record, received_ms=item.received_ms, trusted=trusted, seen=item.seen)
-        return event if item.content is None else replace(event, content=item.content)
+        return event if item.content is None else event._replace(content=item.content)
     if item.truck_id is not None and not ID.fullmatch(item.truck_id):
         raise Rejected("truck_id", f"the topic's {item.truck_id!r:.80} must match {ID.pattern}")
     if item.kind == "telemetry":
@@ -106,7 +106,7 @@ def payload_of(item: Item) -> bytes:
     """The bytes of an item as they came, as near as its door could keep them."""
     if isinstance(item.record, bytes):
         return item.record
-    text = item.text if item.text is not None else _dumped(item.record)
+    text = str(item.text) if item.text is not None else _dumped(item.record)
     return text.encode("utf-8", "surrogatepass")
 
 

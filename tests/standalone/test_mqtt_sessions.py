@@ -47,7 +47,7 @@ class SlowStore:
     def submit(self, items: list[Item]) -> "Future[list[Receipt]]":
         """As Writer.submit."""
         done: Future[list[Receipt]] = Future()
-        numbers = [json.loads(item.text)["seq"] for item in items]
+        numbers = [json.loads(str(item.text))["seq"] for item in items]
         if any(number in self._stuck for number in numbers):
             self._waiting.append((numbers, done))
             return done

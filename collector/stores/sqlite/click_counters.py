@@ -1,10 +1,10 @@
 """How often each item, page and kind of event came: by minute, and by day. Inside the caller's transaction."""
 
 import sqlite3
-from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from collector.rows import Counter, StoredClick
+from collector.stores.sqlite import many_rows
 from collector.stores.sqlite.schema import COUNT_DAYS, COUNT_PAGES
 
 _DAY = len("2026-01-01")
@@ -18,17 +18,18 @@ def count(db: sqlite3.Connection, counted: Sequence[StoredClick], uncounted: Seq
         counted: each is in the counters from now on.
         uncounted: each was, and is no more.
     """
-    items: Tally[tuple[Counter, bool]] = Tally()
-    pages: Tally[tuple[str, str, str, bool]] = Tally()
+    items: dict[tuple[Counter, bool], int] = {}
+    pages: dict[tuple[str, str, str, bool], int] = {}
     for sign, clicks in ((1, counted), (-1, uncounted)):
         for click in clicks:
-            items[click.counter, click.is_bot] += sign * click.count
-            minute, kind = click.counter.minute, click.counter.event_type
-            pages[minute, click.page or "", kind, click.is_bot] += sign * click.count
+            counter, is_bot, times = click.counter, click.is_bot, sign * click.count
+            items[counter, is_bot] = items.get((counter, is_bot), 0) + times
+            page = (counter.minute, click.page or "", counter.event_type, is_bot)
+            pages[page] = pages.get(page, 0) + times
     _count_items(db, items)
-    db.executemany(
-        "INSERT INTO page_counts VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET count = count + excluded.count, bots = bots + excluded.bots",
+    _add(
+        db,
+        "page_counts",
         [(*names, times, times if is_bot else 0) for (*names, is_bot), times in pages.items() if times],
     )
 
@@ -48,7 +49,7 @@ def replace(db: sqlite3.Connection, since: str) -> None:
     db.execute(COUNT_PAGES, [since])
 
 
-def _count_items(db: sqlite3.Connection, items: Tally[tuple[Counter, bool]]) -> None:
+def _count_items(db: sqlite3.Connection, items: Mapping[tuple[Counter, bool], int]) -> None:
     minutes = [
         (of.minute, of.item_id or "", of.item_name or "", of.event_type, times, times if is_bot else 0)
         for (of, is_bot), times in items.items()
@@ -59,9 +60,11 @@ def _count_items(db: sqlite3.Connection, items: Tally[tuple[Counter, bool]]) -> 
         day = (minute[:_DAY], *names)
         sums = days.get(day, (0, 0))
         days[day] = sums[0] + times, sums[1] + bots
-    for table, rows in (("click_counts", minutes), ("day_counts", [(*day, *sums) for day, sums in days.items()])):
-        db.executemany(
-            f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET count = count + excluded.count, bots = bots + excluded.bots",
-            rows,
-        )
+    _add(db, "click_counts", minutes)
+    _add(db, "day_counts", [(*day, *sums) for day, sums in days.items()])
+
+
+def _add(db: sqlite3.Connection, table: str, rows: Sequence[Sequence[object]]) -> None:
+    """Add rows whose last two columns are `count` and `bots` to those of their key."""
+    summed = "ON CONFLICT DO UPDATE SET count = count + excluded.count, bots = bots + excluded.bots"
+    many_rows.insert(db, f"INSERT INTO {table} VALUES", rows, summed)

@@ -10,7 +10,8 @@ CLICK = (
     " sent_at, user_id, customer_id, is_bot"
 )
 """The columns, in the order of `read_click` and `click_row`."""
-PUT = f"INSERT OR REPLACE INTO clicks ({CLICK}) VALUES ({', '.join('?' * 16)})"
+PUT = f"INSERT OR REPLACE INTO clicks ({CLICK}) VALUES"
+"""For many_rows.insert."""
 
 
 def read_click(row: Sequence[Any]) -> StoredClick:

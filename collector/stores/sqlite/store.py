@@ -16,7 +16,7 @@ from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Version
 from collector.rows import DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
-from collector.stores.sqlite import click_counters, click_dropping, click_sessions
+from collector.stores.sqlite import click_counters, click_dropping, click_sessions, many_rows
 from collector.stores.sqlite.alerts import SqliteAlerts
 from collector.stores.sqlite.click_rows import CLICK, PUT, click_row, read_click
 from collector.stores.sqlite.reader import SqliteReader
@@ -202,7 +202,7 @@ class SqliteStore(SqliteAlerts, SqliteReader):
             if known is not None and known.content and known.content != click.content:
                 rivals.append(max(known, click, key=lambda each: each.rank))
         changed = [click for event_id, click in stored.items() if before.get(event_id) is not click]
-        self._db.executemany(PUT, map(click_row, changed))
+        many_rows.insert(self._db, PUT, [click_row(click) for click in changed])
         self._db.executemany(
             "INSERT OR IGNORE INTO click_rivals VALUES (?, ?, ?, ?)",
             [(each.event_id, each.content, each.received_ms, each.text) for each in rivals],

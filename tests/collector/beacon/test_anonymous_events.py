@@ -18,7 +18,7 @@ def name(
     item = Item("click", "http:clicks", event, at, text=text)
     [found] = AnonymousEvents(secret).identified([item], scope)
     if found.text is not None and found is not item:
-        assert parse(found.text) == found.record
+        assert parse(str(found.text)) == found.record
     return found.record.get("event_id") if isinstance(found.record, dict) else None
 
 

@@ -46,7 +46,7 @@ def test_what_is_posted_comes_out_exactly_as_it_was_posted(texts: tuple[str, ...
     ((record, count),) = records_of_items(posted(*texts))
     items = opened(record.data, "click")
     assert count == len(texts)
-    assert [item.text for item in items] == list(texts)
+    assert [str(item.text) for item in items] == list(texts)
     assert {(item.kind, item.source, item.received_ms, item.truck_id) for item in items} == {
         ("click", "http:clicks", RECEIVED_MS, None)
     }
@@ -67,7 +67,7 @@ def test_a_large_request_is_several_records() -> None:
     records = list(records_of_items(posted(*texts)))
     assert sum(count for _, count in records) == 25
     assert all(size_of(record) <= MAX_RECORD for record, _ in records)
-    assert [item.text for record, _ in records for item in opened(record.data, "click")] == texts
+    assert [str(item.text) for record, _ in records for item in opened(record.data, "click")] == texts
 
 
 def test_a_bare_record_of_an_earlier_producer_is_taken() -> None:
