@@ -26,7 +26,14 @@ class BatchText:
         self._cuts: list[str] | None = None
 
     def cut(self, place: int) -> str:
-        """The record's own text, exactly as it came."""
+        """One record's own text.
+
+        Args:
+            place: of the record, from 0.
+
+        Returns:
+            The text, exactly as it came.
+        """
         if self._cuts is None:
             self._cuts = elements(self._text, self._key)
         return self._cuts[place]
