@@ -1,13 +1,14 @@
 """Samples whose every value is of the plainest kind and within its bounds: most of them, known in a few microseconds.
 
-The model (contract.telemetry) is the definition, and these checks are made of it. They say yes only where it would
-accept; whatever else comes is the model's to judge, which also words the refusal.
+The model (contract.telemetry) is the definition, and this schema is made of it. It says yes only where the model would
+accept, and no key is unknown; whatever else comes is the model's to judge, which also words the refusal.
 """
 
-from collections.abc import Callable
 from typing import get_args
 
 from pydantic import BaseModel
+from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core import core_schema as schema
 
 from contract.codec import Json
 from contract.telemetry import (
@@ -20,95 +21,74 @@ from contract.telemetry import (
 )
 from contract.topics import ID
 
-Check = Callable[[Json], bool]
-_REASONS = frozenset(get_args(QualityReason))
 _MOST_SEQ = 2**63 - 1
 
 
 def is_plain(wire: dict[str, Json]) -> bool:
     """Whether the model is certain to accept a record under the wire's names; False where it must be asked."""
-    if not _is_identifier(wire.get("truck_id")):
-        return False
-    for key, value in wire.items():
-        check = _TOP.get(key)
-        if check is None or (value is not None and not check(value)):
-            return False
-    return True
+    return _PLAIN.isinstance_python(wire)
 
 
-def _number(model: type[BaseModel], name: str) -> Check:
+def _number(model: type[BaseModel], name: str) -> CoreSchema:
     bounds = {type(each).__name__: each for each in model.model_fields[name].metadata}
-    low, high = bounds["Ge"].ge, bounds["Le"].le
-    return lambda value: (type(value) is float or type(value) is int) and low <= value <= high
+    return schema.float_schema(ge=bounds["Ge"].ge, le=bounds["Le"].le, allow_inf_nan=False, strict=True)
 
 
-def _group(checks: dict[str, Check]) -> Check:
-    def check(group: Json) -> bool:
-        if type(group) is not dict:
-            return False
-        for key, value in group.items():
-            known = checks.get(key)
-            if known is None or (value is not None and not known(value)):
-                return False
-        return True
-
-    return check
-
-
-def _numbers(model: type[BaseModel]) -> Check:
+def _numbers(model: type[BaseModel]) -> CoreSchema:
     return _group({name: _number(model, name) for name in model.model_fields})
 
 
-def _is_text(value: Json) -> bool:
-    return type(value) is str and value.isascii()
+def _whole(low: int, high: int) -> CoreSchema:
+    return schema.int_schema(ge=low, le=high, strict=True)
 
 
-def _is_identifier(value: Json) -> bool:
-    return type(value) is str and ID.fullmatch(value) is not None
+def _group(fields: dict[str, CoreSchema], *required: str) -> CoreSchema:
+    """An object of these fields and no other; all but the required ones may be null or missing."""
+    found = {
+        name: schema.typed_dict_field(each, required=True)
+        if name in required
+        else schema.typed_dict_field(schema.nullable_schema(each), required=False)
+        for name, each in fields.items()
+    }
+    return schema.typed_dict_schema(found, extra_behavior="forbid", strict=True)
 
 
-def _whole(low: int, high: int) -> Check:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-_FAULT: dict[str, Check] = {
-    "spn": _whole(0, 524_287),
-    "fmi": _whole(0, 31),
-    "count": _whole(0, _MOST_SEQ),
-    "source": lambda value: _is_text(value) or (type(value) is int and -_MOST_SEQ <= value <= _MOST_SEQ),
-}
-
-
-def _is_fault(value: Json) -> bool:
-    if type(value) is not dict or value.get("spn") is None or value.get("fmi") is None:
-        return False
-    return all(key in _FAULT and (each is None or _FAULT[key](each)) for key, each in value.items())
-
-
-def _are_reasons(value: Json) -> bool:
-    return type(value) is dict and all(
-        key.isascii() and type(reason) is str and reason in _REASONS for key, reason in value.items()
-    )
-
-
-_TOP: dict[str, Check] = {
-    "schema_version": _whole(1, _MOST_SEQ),
-    "truck_id": _is_identifier,
-    "stream_id": _is_identifier,
-    "seq": _whole(1, _MOST_SEQ),
-    "sampled_at": _is_text,
-    "time_quality": lambda value: type(value) is str and value in ("gps", "ntp", "cloud", "estimated"),
-    "gps_location": _numbers(GpsLocation),
-    "engine_diagnostics": _numbers(EngineDiagnostics),
-    "vehicle_health_and_maintenance": _group(
+_TEXT = schema.str_schema(strict=True)
+_IDENTIFIER = schema.str_schema(strict=True, pattern=f"^{ID.pattern}$")
+_FAULT = _group(
+    {
+        "spn": _whole(0, 524_287),
+        "fmi": _whole(0, 31),
+        "count": _whole(0, _MOST_SEQ),
+        "source": schema.union_schema([_TEXT, _whole(-_MOST_SEQ, _MOST_SEQ)]),
+    },
+    "spn",
+    "fmi",
+)
+_HEALTH = _group(
+    {
+        "brake_status": _TEXT,
+        "transmission_status": _TEXT,
+        "tire_pressure": _numbers(TirePressure),
+        "active_faults": schema.list_schema(_FAULT, strict=True),
+    }
+)
+_PLAIN = SchemaValidator(
+    _group(
         {
-            "brake_status": _is_text,
-            "transmission_status": _is_text,
-            "tire_pressure": _numbers(TirePressure),
-            "active_faults": lambda value: type(value) is list and all(map(_is_fault, value)),
-        }
-    ),
-    "environmental_conditions": _numbers(EnvironmentalConditions),
-    "quality": _are_reasons,
-    **{name: _number(Telemetry, name) for name in ("vehicle_speed", "odometer_reading", "fuel_consumption")},
-}
+            "schema_version": _whole(1, _MOST_SEQ),
+            "truck_id": _IDENTIFIER,
+            "stream_id": _IDENTIFIER,
+            "seq": _whole(1, _MOST_SEQ),
+            "sampled_at": _TEXT,
+            "time_quality": schema.literal_schema(["gps", "ntp", "cloud", "estimated"]),
+            "gps_location": _numbers(GpsLocation),
+            "engine_diagnostics": _numbers(EngineDiagnostics),
+            "vehicle_health_and_maintenance": _HEALTH,
+            "environmental_conditions": _numbers(EnvironmentalConditions),
+            "quality": schema.dict_schema(_TEXT, schema.literal_schema(list(get_args(QualityReason))), strict=True),
+            **{name: _number(Telemetry, name) for name in ("vehicle_speed", "odometer_reading", "fuel_consumption")},
+        },
+        "truck_id",
+    )
+)

@@ -46,7 +46,10 @@ class Ranges:
         Returns:
             The same numbers in the fewest ranges.
         """
-        return cls.of((number, number) for number in numbers)
+        found = sorted(numbers)
+        if found and found[-1] - found[0] == len(found) - 1 == len(set(found)) - 1:  # the live stream's one case
+            return cls(((found[0], found[-1]),))
+        return cls.of((number, number) for number in found)
 
     def __or__(self, other: "Ranges") -> "Ranges":
         if not self.pairs or not other.pairs:
@@ -83,6 +86,8 @@ class Ranges:
         return bool(self.pairs)
 
     def __contains__(self, number: int) -> bool:
+        if number > self.last:
+            return False
         at = bisect_right(self.pairs, number, key=lambda pair: pair[0])
         return at > 0 and number <= self.pairs[at - 1][1]
 

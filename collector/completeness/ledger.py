@@ -12,8 +12,7 @@ and less often, and no hole hovers: each ask but the repeated ones counts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from collector.completeness.holes import Hole, cut, still_missing
 from collector.completeness.recent_contents import RecentContents
@@ -26,11 +25,11 @@ ASKS_UNTIL_LOST = 5
 MOST_LEAP = 1_000_000
 """A number that is further than this above every other one known opens no hole until the truck confirms it."""
 _MOST_RUNS = 256
+_NONE, _NOTHING = Ranges(), RecentContents()
 _HEARD_LATELY_MS = 20 * 60_000  # a report comes every 15 minutes
 
 
-@dataclass(frozen=True, slots=True)
-class StreamLedger:
+class StreamLedger(NamedTuple):
     """The ledger of one stream_id.
 
     highest: the highest number that is believed; holes lie below it. reported: the highest that the truck itself named.
@@ -39,12 +38,12 @@ class StreamLedger:
     recent: what came lately under which number, by which a second content is known, whoever stored it.
     """
 
-    received: Ranges = field(default_factory=Ranges)
-    thinned: Ranges = field(default_factory=Ranges)
-    gone: Ranges = field(default_factory=Ranges)
-    dead_lettered: Ranges = field(default_factory=Ranges)
-    conflicts: Ranges = field(default_factory=Ranges)
-    pending: Ranges = field(default_factory=Ranges)
+    received: Ranges = _NONE
+    thinned: Ranges = _NONE
+    gone: Ranges = _NONE
+    dead_lettered: Ranges = _NONE
+    conflicts: Ranges = _NONE
+    pending: Ranges = _NONE
     highest: int = 0
     closed: bool = False
     heard_ms: int = 0
@@ -52,7 +51,7 @@ class StreamLedger:
     reported: int = 0
     oldest_retained: int | None = None
     never_stored: tuple[tuple[str, int], ...] = ()
-    recent: RecentContents = field(default_factory=RecentContents)
+    recent: RecentContents = _NOTHING
 
     @property
     def accounted(self) -> Ranges:
@@ -97,7 +96,7 @@ class StreamLedger:
         numbers: Ranges,
         now_ms: int,
         *,
-        conflicts: Ranges = Ranges(),  # noqa: B008
+        conflicts: Ranges = _NONE,
         contents: Sequence[tuple[int, str]] = (),
     ) -> "StreamLedger":
         """Samples were stored.
@@ -114,9 +113,8 @@ class StreamLedger:
             last = max(received.last, self.reported)
             if received.pairs == ((1, last),):  # the live stream's one case
                 heard_ms = max(self.heard_ms, now_ms)
-                return replace(self, received=received, highest=last, heard_ms=heard_ms, recent=recent)
-        return replace(
-            self,
+                return self._replace(received=received, highest=last, heard_ms=heard_ms, recent=recent)
+        return self._replace(
             received=received,
             gone=self.gone - numbers,
             thinned=self.thinned - numbers,
@@ -130,8 +128,7 @@ class StreamLedger:
     def dead_letter(self, numbers: Ranges, now_ms: int) -> "StreamLedger":
         """Samples came and were refused: they are not missing."""
         refused = numbers - self.received
-        return replace(
-            self,
+        return self._replace(
             dead_lettered=self.dead_lettered | refused,
             gone=self.gone - refused,
             thinned=self.thinned - refused,
@@ -146,7 +143,8 @@ class StreamLedger:
         retained, and so outlives the broker that forgot the report which would have said it.
         """
         pending = self.pending - Ranges.of([(1, highest)]) if buffered == 0 else self.pending
-        return replace(self._woken(now_ms), pending=pending, reported=max(self.reported, highest))._noticed(now_ms)
+        woken = self._woken(now_ms)
+        return woken._replace(pending=pending, reported=max(self.reported, highest))._noticed(now_ms)
 
     def report(self, report: Report, now_ms: int) -> "StreamLedger":
         """The truck says what it holds."""
@@ -158,8 +156,8 @@ class StreamLedger:
         if report.closed:
             gone = gone | (known - pending)
         gone = (gone & known) - self.received - thinned - self.thinned - self.dead_lettered
-        return replace(
-            self._woken(now_ms),
+        woken = self._woken(now_ms)
+        return woken._replace(
             pending=pending,
             thinned=self.thinned | thinned,
             gone=self.gone | gone,
@@ -172,15 +170,15 @@ class StreamLedger:
     def _woken(self, now_ms: int) -> "StreamLedger":
         """Heard by what is said on connecting."""
         holes = tuple(hole.after_contact(now_ms, self.heard_ms) for hole in self.holes)
-        return replace(self, holes=holes, heard_ms=max(self.heard_ms, now_ms))
+        return self._replace(holes=holes, heard_ms=max(self.heard_ms, now_ms))
 
     def _noticed(self, now_ms: int) -> "StreamLedger":
         """With the holes brought up to date; what is left of a known hole keeps its story."""
         highest, _ = self._judged()
         if not self.holes and self.received.pairs == ((1, highest),):  # the common case
-            return replace(self, highest=highest)
+            return self._replace(highest=highest)
         missing = Ranges.of([(1, highest)]) - self.accounted
-        return replace(self, highest=highest, holes=still_missing(self.holes, missing, now_ms))
+        return self._replace(highest=highest, holes=still_missing(self.holes, missing, now_ms))
 
     def ask(self, now_ms: int, grace_ms: int) -> tuple[Ranges, "StreamLedger"]:
         """What to ask the truck for now (at most MAX_RESEND_RANGES ranges, often none), and the ledger after asking."""
@@ -195,7 +193,7 @@ class StreamLedger:
                 continue
             asked.append((hole.first, hole.last))
             holes.append(hole.asked(now_ms))
-        return Ranges.of(asked), replace(self, holes=tuple(holes)) if asked else self
+        return Ranges.of(asked), self._replace(holes=tuple(holes)) if asked else self
 
     def missing(self) -> Ranges:
         """All holes."""

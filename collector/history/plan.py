@@ -6,13 +6,12 @@ was made with the same key before it. A `Run` is such a stretch, and `plan` deci
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from collector.history.reference import Point, Version, start
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A stretch of one truck's samples to decide anew.
 
     before: the stored version in force just before the first point, None where history begins with it.
@@ -27,8 +26,7 @@ class Run:
     after: Version | None
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(NamedTuple):
     """What a store does, in one atomic act.
 
     put: versions to write, in place of what is stored under their keys. close: ends to change. remove: versions to

@@ -35,18 +35,20 @@ EVERY_SAMPLE = "every-sample"
 _NOT_NUMBERS = {f"{_HEALTH}.brake_status", f"{_HEALTH}.transmission_status", f"{_HEALTH}.active_faults"}
 
 Measure = Callable[[Json], Json]
+Bands = list[float]
 
 
 @dataclass(frozen=True, slots=True)
 class TrackingPolicy:
     """Which fields are tracked, and how finely. `text` is its canonical form, which the store remembers.
 
-    groups: the paths of the objects that hold tracked fields. measures: which of them, the field's name, its measure.
+    groups: the paths of the objects that hold tracked fields. measures: which of them, the field's name, the bands of
+    a plain number where it has such, else none, its measure.
     """
 
     text: str
     groups: tuple[tuple[str, ...], ...]
-    measures: tuple[tuple[int, str, Measure], ...]
+    measures: tuple[tuple[int, str, Bands | None, Measure], ...]
 
     @classmethod
     def of(cls, track: str | Mapping[str, Json] | None = None) -> "TrackingPolicy":
@@ -70,7 +72,9 @@ class TrackingPolicy:
             raise Misconfigured(f'track: no field is tracked; name some, or use "{EVERY_SAMPLE}"')
         paths = {field: tuple(field.split(".")) for field in sorted(rules)}
         groups = tuple(dict.fromkeys(path[:-1] for path in paths.values()))
-        measures = ((groups.index(path[:-1]), path[-1], _measure(field, rules[field])) for field, path in paths.items())
+        measures = (
+            (groups.index(path[:-1]), path[-1], *_measure(field, rules[field])) for field, path in paths.items()
+        )
         return cls(canonical(rules), groups, tuple(measures))
 
     def key(self, record: dict[str, Json], order_key: str) -> str:
@@ -78,7 +82,14 @@ class TrackingPolicy:
         if not self.measures:
             return order_key
         homes = [_group(record, path) for path in self.groups]
-        return canonical([measure(homes[group].get(name)) for group, name, measure in self.measures])
+        found: list[Json] = []
+        for group, name, bands, measure in self.measures:
+            value = homes[group].get(name)
+            if bands is not None and (type(value) is float or type(value) is int):
+                found.append(bisect_right(bands, value))
+            else:
+                found.append(measure(value))
+        return canonical(found)
 
 
 def _text(rules: dict[str, Json]) -> str:
@@ -104,15 +115,15 @@ def _group(record: dict[str, Json], path: tuple[str, ...]) -> dict[str, Json]:
     return record
 
 
-def _measure(field: str, rule: Json) -> Measure:
+def _measure(field: str, rule: Json) -> tuple[Bands | None, Measure]:
     if rule == "exact":
-        return lambda value: value
+        return None, lambda value: value
     if field not in _NOT_NUMBERS and isinstance(rule, dict) and len(rule) == 1:
         bands, step = rule.get("bands"), rule.get("step")
         if isinstance(bands, list) and bands and all(map(_is_number, bands)):
             return _bands(sorted(bands))
         if step is not None and _is_number(step) and step > 0:
-            return _step(step)
+            return None, _step(step)
     raise Misconfigured(
         f'track: {field}: the rule must be "exact", "untracked", or for a number {{"bands":[…]}} or {{"step":n}} '
         f"with n over 0, not {rule!r:.80}"
@@ -128,18 +139,11 @@ def _exact(number: int | float | Decimal) -> Fraction:
     return Fraction(repr(number) if isinstance(number, float) else number)
 
 
-def _bands(thresholds: list[int | float | Decimal]) -> Measure:
+def _bands(thresholds: list[int | float | Decimal]) -> tuple[Bands | None, Measure]:
+    """Shortest floats sort as their decimal texts do: among them a number need not be exact."""
     exact = [_exact(threshold) for threshold in thresholds]
-    plain = not any(isinstance(threshold, Decimal) for threshold in thresholds)
-
-    def reached(value: Json) -> Json:
-        if value is None:
-            return None
-        if plain and not isinstance(value, Decimal):  # shortest floats sort as their decimal texts do
-            return bisect_right(thresholds, value)
-        return bisect_right(exact, _exact(value))
-
-    return reached
+    plain = None if any(isinstance(threshold, Decimal) for threshold in thresholds) else thresholds
+    return plain, lambda value: None if value is None else bisect_right(exact, _exact(value))  # type: ignore[return-value]
 
 
 def _step(step: int | float | Decimal) -> Measure:

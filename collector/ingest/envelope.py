@@ -1,6 +1,6 @@
 """From what a stream or a door delivers to single items: the rule's envelope (docs/rules.md), and batches."""
 
-import base64
+import binascii
 
 import orjson
 
@@ -30,7 +30,7 @@ def items_of_stream_record(data: bytes, origin: str = "") -> list[Item]:
     if not isinstance(truck_id, str) or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
         raise Rejected("", "a stream record needs a truck_id and received_at, Unix milliseconds")
     try:
-        payload = base64.b64decode(envelope["data"], validate=True)
+        payload = binascii.a2b_base64(envelope["data"], strict_mode=True)
     except (KeyError, TypeError, ValueError) as error:
         raise Rejected("", f"a stream record needs data, base64: {error!r:.200}") from None
     topic = str(envelope.get("kind", "telemetry"))
@@ -74,4 +74,4 @@ def unpack(item: Item) -> list[Item]:
             cut = CutText(batch, place, None if whole is each else sent_at)
             unpacked.append(Item._make((*head, whole, item.received_ms, cut, *tail)))
         return unpacked
-    return [item._replace(record=record, text=text)]
+    return [Item._make((*item[:_RECORD], record, item.received_ms, text, *item[_TEXT + 1 :]))]

@@ -6,8 +6,8 @@ succeeds, nobody has applied anything since, so it is what a head read after the
 leaves samples that are stored and not applied: not in the ledger either, so they are holes, come again, and heal.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Steps, TrackingPolicy, parts, start
@@ -20,8 +20,6 @@ from contract.ranges import Ranges
 from contract.records import Sample
 
 _REPLANS = 50
-Arrivals = Mapping[str, list[tuple[int, bool]]]
-"""stream_id → the number of each sample that arrived, and whether it was new."""
 
 
 class HistoryWriter:
@@ -41,24 +39,13 @@ class HistoryWriter:
         streams = {sample.stream_id for sample in samples if sample.stream_id is not None}
         head = self._store.head(truck_id, streams)
         fresh = self._store.put_samples(truck_id, rows)
-        arrived: dict[str, list[tuple[int, bool]]] = defaultdict(list)
-        contents: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for sample, new in zip(samples, fresh, strict=True):
-            if sample.stream_id is not None and sample.seq is not None:
-                arrived[sample.stream_id].append((sample.seq, new))
-                contents[sample.stream_id].append((sample.seq, sample.content))
+        arrivals = _arrivals(head, samples, fresh)
         now_ms = max(received_ms)
-        conflicts = {stream_id: _conflicts(head.ledgers[stream_id], numbers) for stream_id, numbers in arrived.items()}
 
         def settle(ledgers: Mapping[str, StreamLedger]) -> dict[str, StreamLedger]:
             return {
-                stream_id: ledgers[stream_id].receive(
-                    Ranges.of_numbers(number for number, _ in numbers),
-                    now_ms,
-                    conflicts=conflicts[stream_id],
-                    contents=contents[stream_id],
-                )
-                for stream_id, numbers in arrived.items()
+                stream_id: ledgers[stream_id].receive(numbers, now_ms, conflicts=conflicts, contents=contents)
+                for stream_id, numbers, conflicts, contents in arrivals
             }
 
         self._apply(truck_id, head, self._points(rows, fresh), settle)
@@ -129,18 +116,43 @@ class HistoryWriter:
         return parts(neighbourhood(self._store, truck_id, head, points), self._store.most_versions)
 
 
-def _conflicts(before: StreamLedger, arrived: Sequence[tuple[int, bool]]) -> Ranges:
-    """The numbers under which a second content was stored: one that came before, or one of this call.
+class _Arrival(NamedTuple):
+    """What came of one stream: the numbers, those of them under which a second content was stored, and the number and
+    content hash of each."""
 
-    before: the ledger as it was before the samples were put, so that another handler that brings the same sample at
-    the same time is not taken for another content. What two handlers bring at one time, or one that died and came
-    again, the ledger's recent contents tell.
+    stream_id: str
+    numbers: Ranges
+    conflicts: Ranges
+    contents: list[tuple[int, str]]
+
+
+def _arrivals(head: TruckHead, samples: Sequence[Sample], fresh: Sequence[bool]) -> list[_Arrival]:
+    """Of samples that were put. A second content came before, or in this call.
+
+    head: as it was before the samples were put, so that another handler that brings the same sample at the same time is
+    not taken for another content. What two handlers bring at one time, or one that died and came again, the ledger's
+    recent contents tell.
     """
-    seen: set[int] = set()
-    twice = []
-    for number, new in arrived:
-        if new and (number in seen or number in before.received):
-            twice.append(number)
+    contents: dict[str, list[tuple[int, str]]] = {}
+    stored: dict[str, list[int]] = {}
+    for sample, new in zip(samples, fresh, strict=True):
+        stream_id, number = sample.stream_id, sample.seq
+        if stream_id is None or number is None:
+            continue
+        contents.setdefault(stream_id, []).append((number, sample.content))
         if new:
-            seen.add(number)
+            stored.setdefault(stream_id, []).append(number)
+    return [
+        _Arrival(stream_id, Ranges.of_numbers(number for number, _ in each), _again(head, stream_id, stored), each)
+        for stream_id, each in contents.items()
+    ]
+
+
+def _again(head: TruckHead, stream_id: str, stored: Mapping[str, list[int]]) -> Ranges:
+    """The numbers of those stored that came before, or that stand among them twice."""
+    before, seen, twice = head.ledgers[stream_id].received, set[int](), []
+    for number in stored.get(stream_id, ()):
+        if number in seen or number in before:
+            twice.append(number)
+        seen.add(number)
     return Ranges.of_numbers(twice)

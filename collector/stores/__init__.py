@@ -18,7 +18,8 @@ Promises, to ingest and to the queries:
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from collector.completeness.ledger import StreamLedger
 from collector.history import Point, Steps, Version
@@ -59,13 +60,12 @@ class TruckHead:
     more: object = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What one `apply` does to a truck: steps of history, the highest order key applied, the ledgers that changed."""
 
-    steps: Steps = field(default_factory=Steps)
+    steps: Steps = Steps()
     latest: str = ""
-    ledgers: Mapping[str, StreamLedger] = field(default_factory=dict)
+    ledgers: Mapping[str, StreamLedger] = MappingProxyType({})
 
 
 class Store(AlertStore, Reader, Protocol):
