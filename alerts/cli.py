@@ -120,8 +120,9 @@ def _evaluate(
 
 
 def _rules(config: Path | None, data_dir: Path | None) -> list[Rule]:
-    zones = read_zones(zones_file(load("fleet", FleetSettings, config), _settings(config, data_dir).data_dir))
-    return load_rules(load("alerts", AlertSettings, config).rules, zones)
+    fleet = load("fleet", FleetSettings, config)
+    zones = read_zones(zones_file(fleet, _settings(config, data_dir).data_dir))
+    return load_rules(load("alerts", AlertSettings, config).rules, zones, fleet.speed_limit_kmh)
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> CollectorSettings:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from alerts.day_span import Span, ZoneName
 from contract.errors import Misconfigured
 from contract.fleet import Zone
-from contract.maintenance import thresholds
 from contract.telemetry import LEAVES
+from contract.thresholds import limit, thresholds
 
 SAMPLE_KINDS = ("above", "below", "below_others", "words", "fault", "drop", "harsh", "inside", "outside", "zone_speed")
 """What is seen in one truck's samples."""
@@ -35,7 +35,8 @@ class Rule(BaseModel):
     `inside` is a stay in a zone, `outside` is to be in none, `zone_speed` is to be faster than a zone allows;
     `certificate` is a truck's certificate that ends within value days; `conversion` is a share of sessions with a
     purchase below value times that of the week before, over `minutes` with `samples` sessions or more.
-    limit: a line of the table of what is due (docs/metrics.md), whose limit is then value, or whose words are words.
+    limit: a line of the table of thresholds (docs/metrics.md): value, words, minutes and samples are what it says, the
+    last two unless the rule gives its own.
     field: a dotted field of the wire, `custom.NAME`, or a group of numbers, each of which is then watched by itself.
     minutes, samples: for how long, and in how many samples in a row, it must hold.
     gap_minutes: what was not measured for longer than this is not taken to have gone on.
@@ -117,10 +118,11 @@ class Rule(BaseModel):
         line = thresholds().get(given["limit"])
         if line is None:
             raise ValueError(f"limit {given['limit']!r} is not one of {', '.join(thresholds())}")
-        taken = {"value": line.limit} if line.limit is not None else {"words": line.words}
-        if both := sorted(taken.keys() & given.keys()):
+        said = {"value": line.limit, "words": line.words, "minutes": line.minutes, "samples": line.samples}
+        taken = {name: what for name, what in said.items() if what}
+        if both := sorted(taken.keys() & given.keys() & {"value", "words"}):
             raise ValueError(f"limit and {both[0]}: give one of them")
-        return {**given, **taken}
+        return {**taken, **given}
 
     @model_validator(mode="after")
     def _says_what_its_kind_needs(self) -> "Rule":
@@ -141,12 +143,15 @@ def _is_measured(field: str) -> bool:
     return field in LEAVES or (field.startswith("custom.") and len(field) > len("custom."))
 
 
-def load_rules(path: Path | None = None, zones: Sequence[Zone] = ()) -> list[Rule]:
+def load_rules(
+    path: Path | None = None, zones: Sequence[Zone] = (), speed_limit_kmh: float = limit("speed")
+) -> list[Rule]:
     """The rules of a file, or the shipped ones.
 
     Args:
         path: a TOML file; None for the shipped rules.
         zones: of the installation, for the rules that watch them.
+        speed_limit_kmh: of the settings `[fleet]`, the value of the rules whose limit is `speed`.
 
     Returns:
         By name.
@@ -161,7 +166,8 @@ def load_rules(path: Path | None = None, zones: Sequence[Zone] = ()) -> list[Rul
         tables = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"[alerts] rules {path}: {error}") from None
-    return [_rule(name, table).over(zones) for name, table in sorted(tables.items())]
+    rules = [_rule(name, table).over(zones) for name, table in sorted(tables.items())]
+    return [rule.model_copy(update={"value": speed_limit_kmh}) if rule.limit == "speed" else rule for rule in rules]
 
 
 def _rule(name: str, table: object) -> Rule:

@@ -24,7 +24,7 @@ from contract.codec import Json, dump
 from contract.errors import Misconfigured, Rejected, Retryable, Unreachable
 from contract.fault_texts import fault_text
 from contract.fleet import Ring, Zone
-from contract.maintenance import thresholds
+from contract.thresholds import thresholds
 
 _MOST_SIGNALS = 2_000
 _MOST_ROWS = 500

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from contract.errors import Misconfigured
 from contract.settings import RoomSettings
+from contract.thresholds import limit
 
 Ring = tuple[tuple[float, float], ...]
 """Corners as (longitude, latitude) in degrees; the first one is repeated at the end."""
@@ -21,11 +22,12 @@ class FleetSettings(RoomSettings):
     """The table `[fleet]`.
 
     fuel_price: of a litre, in `[warehouse] currency`. speed_limit_kmh: where neither a zone nor the vehicle register
-    says another. zones: a GeoJSON file, else `zones.geojson` in the data directory.
+    says another, and the limit of the alert `overspeed`. zones: a GeoJSON file, else `zones.geojson` in the data
+    directory.
     """
 
     fuel_price: float | None = Field(default=None, gt=0)
-    speed_limit_kmh: float = Field(default=90, gt=0)
+    speed_limit_kmh: float = Field(default=limit("speed"), gt=0)
     zones: Path | None = None
 
 

@@ -125,4 +125,4 @@ def _parts() -> tuple[Any, Writing, AlertSettings, Sequence[Rule]]:
     settings, fleet = load("alerts", AlertSettings), load("fleet", FleetSettings)
     store = open_store(load("collector", CollectorSettings).store_url)
     zones = read_zones(fleet.zones) if fleet.zones else ()
-    return store, Writing(lambda act: act(store)), settings, load_rules(settings.rules, zones)
+    return store, Writing(lambda act: act(store)), settings, load_rules(settings.rules, zones, fleet.speed_limit_kmh)

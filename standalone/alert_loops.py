@@ -18,7 +18,7 @@ from collector import queries
 from contract import machine_clock
 from contract.errors import Misconfigured, Retryable
 from contract.file_stamp import Stamp, file_stamp
-from contract.fleet import read_zones
+from contract.fleet import FleetSettings, read_zones
 from standalone.group_commit_writer import Writer
 
 log = logging.getLogger(__name__)
@@ -32,13 +32,13 @@ Loop = tuple[Any, ...]
 
 
 def alert_loops(
-    settings: AlertSettings, zones: Path, store_url: str, sources: FactSources, writer: Writer
+    settings: AlertSettings, fleet: FleetSettings, store_url: str, sources: FactSources, writer: Writer
 ) -> list[Loop]:
     """What Standalone runs beside its own loops: judging, and one loop for each receiver.
 
     Args:
         settings: the `[alerts]` table.
-        zones: the file of the zones, which may change while it runs.
+        fleet: the `[fleet]` table; its file of zones is named, and may change while it runs.
         store_url: the store.
         sources: what is judged beside the store.
         writer: of the store.
@@ -46,7 +46,8 @@ def alert_loops(
     Raises:
         Misconfigured: the rules or the zones cannot be read.
     """
-    watched = _ZoneRules(load_rules(settings.rules), zones)
+    assert fleet.zones is not None
+    watched = _ZoneRules(load_rules(settings.rules, speed_limit_kmh=fleet.speed_limit_kmh), fleet.zones)
     rules = watched.rules
     writing = Writing(lambda act: writer.call(act).result())
     evaluation = Evaluation(rules, settings.receivers, writing)

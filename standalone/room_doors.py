@@ -91,4 +91,5 @@ class Rooms:
         reporting = report_loops(
             self.reports.reports, receivers, self.collector.data_dir, self.warehouse, store, writer
         )
-        return [*alert_loops(self.alerts, zones, store, sources, writer), *reporting]
+        fleet = self.fleet.model_copy(update={"zones": zones})
+        return [*alert_loops(self.alerts, fleet, store, sources, writer), *reporting]

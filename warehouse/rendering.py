@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from contract.maintenance import thresholds
 from contract.operational_metrics import operational_metrics
+from contract.thresholds import thresholds
 
 Model = Any
 """sqlmesh.core.model.SqlModel; named so since SQLMesh is imported only where the project is rendered."""
@@ -195,7 +195,7 @@ def metrics() -> str:
         "`python -m warehouse.rendering`; change them there. Days and hours are UTC; money is in `[warehouse]`",
         "`currency`, other currencies by `[warehouse.rates]`.",
     ]
-    lines += ["", "## When maintenance is due", "", *_limits()]
+    lines += ["", "## Thresholds", "", *_thresholds()]
     for model in sorted(models("duckdb"), key=lambda each: each.name):
         if model.name.startswith("marts."):
             lines += ["", f"## {model.name.removeprefix('marts.')}", "", model.description, ""]
@@ -213,18 +213,20 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _limits() -> Iterator[str]:
-    """The table of contract/maintenance.toml."""
-    yield "Made of contract/maintenance.toml, which the marts `maintenance_due` and `delivery`, the alerts whose rule"
-    yield "names a line (`limit`, [alerts.md](alerts.md)), and the fleet's list read. Window and hours are those of"
-    yield "`maintenance_due`."
+def _thresholds() -> Iterator[str]:
+    """The table of contract/thresholds.toml."""
+    yield "When something is due on a truck, and from which value on it is told. Made of contract/thresholds.toml,"
+    yield "which the marts `maintenance_due`, `delivery` and `fuel_event`, the alerts whose rule names a line (`limit`,"
+    yield "[alerts.md](alerts.md)), the dashboards and the fleet's list read. Window and hours are those of"
+    yield "`maintenance_due`, whose items come first; minutes and samples are the alerts': how long it must hold."
     yield ""
-    yield "| item | limit | window, days | hours | ends |"
-    yield "|---|---|---|---|---|"
+    yield "| name | limit | window, days | hours | minutes | samples | ends |"
+    yield "|---|---|---|---|---|---|---|"
     for name, line in thresholds().items():
         words = f" ({', '.join(line.words)})" if line.words else ""
         limit = line.unit + words if line.limit is None else f"{line.limit:g} {line.unit}"
-        yield f"| {name} | {limit} | {line.days or '–'} | {line.hours or '–'} | {line.ends} |"
+        numbers = (line.days, line.hours, line.minutes, line.samples if line.samples > 1 else 0)
+        yield f"| {name} | {limit} | {' | '.join(str(each or '–') for each in numbers)} | {line.ends} |"
 
 
 def main(folder: Path = RENDERED) -> None:

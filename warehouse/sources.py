@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from contract import maintenance
 from contract.fleet import FleetSettings, Zone
+from contract.thresholds import thresholds
 from warehouse.lake import schema
 from warehouse.lake.tables import COMMERCE
 from warehouse.quality import measured, rules
@@ -27,8 +27,8 @@ def _utc(column: str) -> str:
 
 
 def _asks(item: str, column: str) -> str:
-    """1 where a status asks for service, by the words of contract/maintenance.toml; 0 where it does not or is null."""
-    words = "|".join(map(re.escape, maintenance.thresholds()[item].words))
+    """1 where a status asks for service, by the words of contract/thresholds.toml; 0 where it does not or is null."""
+    words = "|".join(map(re.escape, thresholds()[item].words))
     return f"CAST(coalesce(regexp_matches(lower({column}), '{words}'), false) AS BIGINT) AS {item}_due"
 
 
@@ -171,7 +171,7 @@ def _settled(terms: Terms) -> dict[str, str]:
     return {
         "currency_rate": _values(("currency", "rate"), rates),
         "main_currency": f"SELECT '{money.currency}' AS currency",
-        "maintenance_limit": "SELECT " + ", ".join(_limits()),
+        "threshold": "SELECT " + ", ".join(_limits()),
         "fleet_setting": f"SELECT {_number(price)} AS fuel_price, {_number(fleet.speed_limit_kmh)} AS speed_limit_kmh",
         "zone": _values(("zone_id", "name", "speed_limit_kmh", "south", "north", "west", "east"), zones, texts=2),
         "zone_edge": _values(
@@ -181,14 +181,17 @@ def _settled(terms: Terms) -> dict[str, str]:
 
 
 def _limits() -> Iterator[str]:
-    """The limits of contract/maintenance.toml as columns: NAME_limit, NAME_days, NAME_hours."""
-    for name, line in maintenance.thresholds().items():
+    """The limits of contract/thresholds.toml as columns: NAME_limit, NAME_days, NAME_hours,
+    NAME_samples."""
+    for name, line in thresholds().items():
         if line.limit is not None:
             yield f"{_number(line.limit)} AS {name}_limit"
         if line.days:
             yield f"{line.days} AS {name}_days"
         if line.hours:
             yield f"{line.hours} AS {name}_hours"
+        if line.samples > 1:
+            yield f"{line.samples} AS {name}_samples"
 
 
 def _text(value: str) -> str:

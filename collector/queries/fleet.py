@@ -9,8 +9,8 @@ from collector.stores import Reader
 from contract import legacy_records, timestamps
 from contract.codec import parse
 from contract.fault_texts import fault_text
-from contract.maintenance import asks_for_service
 from contract.records import at, document
+from contract.thresholds import asks_for_service
 
 MOVING_KMH = 5.0
 SILENT_AFTER_MS = 180_000

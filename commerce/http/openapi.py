@@ -11,7 +11,7 @@ from typing import Any
 
 from commerce.orders.wire import EVENT_TYPES
 from commerce.recommendations.serving import MOST
-from contract import maintenance
+from contract import thresholds
 
 FILE = Path(__file__).with_name("openapi.json")
 
@@ -165,7 +165,7 @@ _VEHICLE = _sent(
     driver_id=_ID,
     valid_from=_TIME,
 )
-_SERVICE = _object(("item",), item={"enum": list(maintenance.items())}, at=_maybe(_TIME), odometer=_maybe(_NUMBER))
+_SERVICE = _object(("item",), item={"enum": list(thresholds.items())}, at=_maybe(_TIME), odometer=_maybe(_NUMBER))
 _VERSION = _object(
     subject_id=_ID,
     effective_start_date=_TIME,

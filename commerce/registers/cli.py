@@ -16,7 +16,7 @@ from commerce.registers.csv_rows import read_csv
 from commerce.registers.documents import CUSTOMERS, ITEMS, SERVICES, VEHICLES, Kind
 from commerce.registers.register import Register
 from commerce.registers.services import read_service
-from contract import atomic_file, machine_clock, maintenance
+from contract import atomic_file, machine_clock, thresholds
 from contract.cli_options import AsJson, Config, DataDir
 from contract.cli_tables import show
 from contract.codec import Json, dump
@@ -136,7 +136,7 @@ def show_vehicle(truck_id: Id, *, data_dir: DataDir = None, config: Config = Non
 @fleet.command("service")
 def record_service(  # noqa: PLR0913 - one parameter an option
     truck_id: Id,
-    item: Annotated[str, typer.Option(help=f"What was serviced: {', '.join(maintenance.items())}")],
+    item: Annotated[str, typer.Option(help=f"What was serviced: {', '.join(thresholds.items())}")],
     *,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When, RFC 3339; else now")] = None,
     odometer: Annotated[float | None, typer.Option(metavar="KM", help="The odometer then, km")] = None,

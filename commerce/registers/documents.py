@@ -22,7 +22,7 @@ from commerce.fields import (
     refuse_card_data,
     truck_id,
 )
-from contract import maintenance
+from contract import thresholds
 from contract.codec import Json
 from contract.errors import Rejected
 
@@ -135,7 +135,7 @@ SERVICES = Kind(
     "service_id",
     {
         "truck_id": truck_id,
-        "item": a_choice("item", maintenance.items()),
+        "item": a_choice("item", thresholds.items()),
         "at": a_time("at"),
         "odometer": a_number("odometer", 0, 10**8),
     },

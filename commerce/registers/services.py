@@ -14,7 +14,7 @@ def read_service(truck_id: str, document: Json, *, received_ms: int) -> Accepted
 
     Args:
         truck_id: the truck.
-        document: `{item, at?, odometer?}`: one of `contract.maintenance.items()`; when it was done, RFC 3339, else now;
+        document: `{item, at?, odometer?}`: one of `contract.thresholds.items()`; when it was done, RFC 3339, else now;
             the odometer then, km.
         received_ms: Unix ms of its arrival.
 

@@ -1,12 +1,13 @@
 """Panels of trucks: way, fuel, idling, maintenance, trips, positions."""
 
+from contract.thresholds import limit
 from dashboards.panels import Condition, Measure, Panel
 
 TRUCK = ("truck_id",)
 SIGNALS = (
     Measure("speed_mean", unit="km/h"),
     Measure("engine_rpm_mean", unit="rpm"),
-    Measure("engine_temperature_mean", unit="°C", warn=110),
+    Measure("engine_temperature_mean", unit="°C", warn=limit("coolant")),
     Measure("oil_pressure_mean", unit="psi"),
     Measure("battery_voltage_mean", unit="V"),
     Measure("fuel_level_mean", unit="%", warn=15, warn_below=True),
@@ -70,7 +71,7 @@ PANELS = (
             Measure("vehicle_speed", unit="km/h"),
             Measure("engine_rpm", unit="rpm"),
             Measure("fuel_level", unit="%", warn=15, warn_below=True),
-            Measure("engine_temperature", unit="°C", warn=110),
+            Measure("engine_temperature", unit="°C", warn=limit("coolant")),
             Measure("oil_pressure", unit="psi"),
             Measure("battery_voltage", unit="V"),
             Measure("odometer_reading", unit="km"),
@@ -111,8 +112,8 @@ PANELS = (
     ),
     Panel(
         "battery_hour", "Lowest battery voltage", "Per hour; a weak battery dips when the engine starts.", "truck_hour",
-        ("truck_id", "hour"), (Measure("battery_voltage_min", unit="V", warn=9.6, warn_below=True),), "line",
-        order=("hour", "truck_id"), most=20_000, filters=TRUCK,
+        ("truck_id", "hour"), (Measure("battery_voltage_min", unit="V", warn=limit("battery"), warn_below=True),),
+        "line", order=("hour", "truck_id"), most=20_000, filters=TRUCK,
     ),
     Panel(
         "fuel_events", "Refuels and drops", "Changes of the fuel level of 5 points or more that stay.", "fuel_event",

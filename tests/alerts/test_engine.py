@@ -15,6 +15,7 @@ from alerts.silence import HeardMinutes, SilenceWatch
 from contract import timestamps
 from contract.errors import Misconfigured
 from contract.fleet import Zone
+from contract.thresholds import thresholds
 from tests.collector.stores_on_disk import Collector
 from tests.contract.examples import RECEIVED_MS, put
 from tests.contract.examples import sample as example
@@ -248,8 +249,8 @@ def test_an_alert_is_the_same_whatever_period_is_asked_for(tmp_path: Path) -> No
         ('[x]\ntitle="x"\nkind="above"\nfield="vehicle_speed"\nseverity="info"', "needs a value"),
         ('[x]\ntitle="x"\nkind="above"\nfield="speed"\nvalue=1\nseverity="info"', "no measured field"),
         (
-            '[x]\ntitle="x"\nkind="above"\nfield="vehicle_speed"\nlimit="speed"\nseverity="info"',
-            "limit 'speed' is not one",
+            '[x]\ntitle="x"\nkind="above"\nfield="vehicle_speed"\nlimit="wheel"\nseverity="info"',
+            "limit 'wheel' is not one",
         ),
         (
             '[x]\ntitle="x"\nkind="above"\nfield="vehicle_speed"\nlimit="oil"\nvalue=1\nseverity="info"',
@@ -263,6 +264,32 @@ def test_a_wrong_rule_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "rules.toml").write_text(text)
     with pytest.raises(Misconfigured, match=message):
         load_rules(tmp_path / "rules.toml")
+
+
+def test_what_the_shipped_rules_find_has_its_value_in_the_table_of_thresholds() -> None:
+    assert [rule.name for rule in RULES.values() if rule.value is not None and rule.limit is None] == []
+    lines = thresholds()
+    named = [rule for rule in RULES.values() if rule.limit]
+    assert [rule.name for rule in named if rule.value != lines[rule.limit or ""].limit] == []
+    assert (RULES["conversion_fallen"].minutes, RULES["fuel_drop"].samples, RULES["silent"].minutes) == (1440, 3, 15)
+
+
+def test_the_speed_limit_of_the_fleet_is_that_of_its_alert(tmp_path: Path) -> None:
+    lines = [f'{{"truck_id":"T1","sampled_at":"{at(minute)}","vehicle_speed":85}}' for minute in range(3)]
+    (tmp_path / "samples.jsonl").write_text("\n".join(lines))
+    (tmp_path / "milepost.toml").write_text("[fleet]\nspeed_limit_kmh = 80\n")
+    data = ("--data-dir", tmp_path / "data", "--json")
+    assert run("ingest", tmp_path / "samples.jsonl", *data).code == 0
+    replayed = ("alerts", "test", "overspeed", "--to", at(3), *data)
+    assert run(*replayed).json == []
+    assert [alert["rule"] for alert in run(*replayed, "--config", tmp_path / "milepost.toml").json] == ["overspeed"]
+
+
+def test_a_rule_with_a_limit_may_give_minutes_of_its_own(tmp_path: Path) -> None:
+    text = '[x]\ntitle="x"\nkind="above"\nfield="vehicle_speed"\nlimit="speed"\nminutes=7\nseverity="info"'
+    (tmp_path / "rules.toml").write_text(text)
+    [rule] = load_rules(tmp_path / "rules.toml")
+    assert (rule.value, rule.minutes) == (90, 7)
 
 
 def test_the_commands(tmp_path: Path) -> None:

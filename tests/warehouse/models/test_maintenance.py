@@ -1,4 +1,4 @@
-"""What is due on a truck, by the limits of contract/maintenance.toml, and how a recorded service clears it."""
+"""What is due on a truck, by the limits of contract/thresholds.toml, and how a recorded service clears it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from commerce.registers.register import Register
 from commerce.registers.services import read_service
 from contract import timestamps
 from contract.errors import Rejected
-from contract.maintenance import items, thresholds
+from contract.thresholds import items, thresholds
 from tests.milepost_here import run
 from tests.warehouse.fleet import Fleet, drive
 from warehouse.rendering import METRICS

@@ -3,7 +3,7 @@ MODEL (
   kind FULL,
   tags (tail_at),
   grain (truck_id, at),
-  description 'One row per refuel or drop: a change of the fuel level of 5 points or more that stays for three samples. It may come in many small steps while the engine is off; 10 minutes at one level end it. Levels are means of three samples.',
+  description 'One row per refuel or drop: a change of the fuel level by the points of the threshold fuel_level or more that stays for its samples. It may come in many small steps while the engine is off; 10 minutes at one level end it. Levels are means of three samples.',
   column_descriptions (
     truck_id = 'the truck',
     at = 'first sample of the new level, UTC; of many steps the one after the largest',
@@ -16,7 +16,7 @@ MODEL (
   audits (
     unique_combination_of_columns(columns := (truck_id, at)),
     accepted_values(column := kind, is_in := ('refuel', 'drop')),
-    forall(criteria := (ABS(level_after - level_before) >= 5))
+    forall(criteria := (ABS(level_after - level_before) >= (SELECT fuel_level_limit FROM lake.threshold)))
   )
 );
 
@@ -48,7 +48,7 @@ WITH segment AS (
       PARTITION BY truck_id, level_no ORDER BY first_key, segment_no ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
     ) AS final_odometer
   FROM grouped
-), steady AS ( -- what does not stay for three samples is noise
+), steady AS ( -- what does not stay is noise
   SELECT
     truck_id, level_no,
     MAX(engine_off) AS engine_off,
@@ -64,7 +64,7 @@ WITH segment AS (
     MAX(CASE WHEN nth = 1 THEN first_rpm END) AS first_rpm
   FROM ranked
   GROUP BY truck_id, level_no
-  HAVING SUM(samples) >= 3
+  HAVING SUM(samples) >= (SELECT fuel_level_samples FROM lake.threshold)
 ), followed AS (
   SELECT
     *,
@@ -79,11 +79,12 @@ WITH segment AS (
     CASE
       WHEN head_level < before_level AND start_ms - before_ms > 600000
         AND (first_odometer IS NULL OR before_odometer IS NULL OR first_odometer - before_odometer >= 1) THEN 0.0
-      WHEN engine_off = 0 AND before_off = 0 AND ABS(head_level - before_level) < 5 THEN 0.0
+      WHEN engine_off = 0 AND before_off = 0 AND ABS(head_level - before_level) < limits.fuel_level_limit THEN 0.0
       ELSE head_level - before_level
     END AS points,
     0 AS lasting
   FROM followed
+  CROSS JOIN lake.threshold AS limits
   WHERE NOT before_level IS NULL
   UNION ALL
   SELECT
@@ -135,4 +136,5 @@ LEFT JOIN base.vehicle AS vehicle
   ON vehicle.truck_id = event.truck_id AND vehicle.valid_from <= event.at
   AND (vehicle.valid_to IS NULL OR event.at < vehicle.valid_to)
 LEFT JOIN base.truck_cut AS cut ON cut.truck_id = event.truck_id
-WHERE ABS(level_after - level_before) >= 5 AND (cut.at IS NULL OR event.at >= cut.at)
+CROSS JOIN lake.threshold AS limits
+WHERE ABS(level_after - level_before) >= limits.fuel_level_limit AND (cut.at IS NULL OR event.at >= cut.at)

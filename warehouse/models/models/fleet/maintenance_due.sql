@@ -6,7 +6,7 @@ MODEL (
   column_descriptions (
     truck_id = 'the truck',
     item = 'service, brakes, transmission, fault, tyre_fl, tyre_fr, tyre_rl, tyre_rr, battery, coolant or oil',
-    reason = 'what is wrong; its limits stand in the table "When maintenance is due" above. A service that was recorded (milepost fleet service) clears what began before it',
+    reason = 'what is wrong; its limits stand in the table of thresholds above. A service that was recorded (milepost fleet service) clears what began before it',
     since = 'when it began, UTC',
     evidence = 'the figure that says so'
   ),
@@ -61,32 +61,32 @@ WITH newest AS (
     MAX(newest.day) AS day
   FROM tyre
   JOIN newest ON newest.truck_id = tyre.truck_id
-  CROSS JOIN lake.maintenance_limit AS limits
+  CROSS JOIN lake.threshold AS limits
   LEFT JOIN lake.truck_service AS done ON done.truck_id = tyre.truck_id AND done.item = tyre.item
   WHERE done.serviced_at IS NULL OR tyre.day > CAST(done.serviced_at AS DATE)
   GROUP BY tyre.truck_id, tyre.item, limits.tyre_limit
 ), bad_hour AS (
   SELECT recent.truck_id, recent.hour, 'battery' AS item, limits.battery_hours AS needed
   FROM recent
-  CROSS JOIN lake.maintenance_limit AS limits
+  CROSS JOIN lake.threshold AS limits
   WHERE days_ago < limits.battery_days
     AND ((battery_voltage_max < 18 AND battery_voltage_min < limits.battery_limit)
       OR (battery_voltage_max >= 18 AND battery_voltage_min < 2 * limits.battery_limit))
   UNION ALL
   SELECT recent.truck_id, recent.hour, 'coolant', limits.coolant_hours
   FROM recent
-  CROSS JOIN lake.maintenance_limit AS limits
+  CROSS JOIN lake.threshold AS limits
   WHERE days_ago < limits.coolant_days AND engine_temperature_max > limits.coolant_limit
   UNION ALL
   SELECT recent.truck_id, recent.hour, 'oil', limits.oil_hours
   FROM recent
-  CROSS JOIN lake.maintenance_limit AS limits
+  CROSS JOIN lake.threshold AS limits
   WHERE days_ago < limits.oil_days AND oil_pressure_min < limits.oil_limit AND engine_rpm_min > 500
 ), due AS (
   SELECT truck_id, 'service' AS item, 'the service interval is used up' AS reason, at AS since,
     CAST(CAST(FLOOR(km - last_km) AS BIGINT) AS VARCHAR) || ' km of ' || CAST(CAST(FLOOR(service_every_km) AS BIGINT) AS VARCHAR) AS evidence
   FROM service
-  CROSS JOIN lake.maintenance_limit AS limits
+  CROSS JOIN lake.threshold AS limits
   WHERE km - last_km >= limits.service_limit * service_every_km
   UNION ALL
   SELECT truck_id, 'brakes', 'the brake status asks for service', effective_start_date, brake_status
@@ -100,7 +100,7 @@ WITH newest AS (
   SELECT version.truck_id, 'fault', 'active faults', version.effective_start_date, CAST(COUNT(fault.spn) AS VARCHAR) || ' faults'
   FROM current_version AS version
   JOIN lake.version_fault AS fault ON fault.truck_id = version.truck_id AND fault.order_key = version.order_key
-  CROSS JOIN lake.maintenance_limit AS limits
+  CROSS JOIN lake.threshold AS limits
   GROUP BY version.truck_id, version.effective_start_date, limits.fault_limit
   HAVING COUNT(fault.spn) >= limits.fault_limit
   UNION ALL

@@ -30,11 +30,14 @@ MODEL (
 );
 
 WITH leg AS (
-  SELECT leg.*
+  SELECT
+    leg.*,
+    ROW_NUMBER() OVER (PARTITION BY leg.truck_id, leg.trip_no ORDER BY leg.leg_no) AS nth,
+    ROW_NUMBER() OVER (PARTITION BY leg.truck_id, leg.trip_no ORDER BY leg.leg_no DESC) AS nth_last
   FROM base.trip_leg AS leg
   LEFT JOIN base.truck_cut AS cut ON cut.truck_id = leg.truck_id
   WHERE leg.part IN ('first', 'within', 'end') AND (cut.leg_no IS NULL OR leg.leg_no >= cut.leg_no)
-), body AS (
+), ends AS ( -- first and last leg by their place: joining them again took a product of all legs of a truck
   SELECT
     truck_id, trip_no,
     MIN(start_at) AS trip_start,
@@ -54,24 +57,16 @@ WITH leg AS (
     MAX(CASE WHEN part = 'end' THEN 0 ELSE odometer_wrong END) AS wrong,
     MAX(CASE WHEN part = 'first' THEN 0 ELSE link_odometer_wrong END) AS link_wrong,
     MAX(CASE WHEN part = 'end' THEN NULL ELSE max_speed END) AS max_speed_kmh,
-    MIN(leg_no) AS first_leg,
-    MAX(leg_no) AS last_leg
+    MAX(CASE WHEN nth = 1 THEN first_latitude END) AS start_latitude,
+    MAX(CASE WHEN nth = 1 THEN first_longitude END) AS start_longitude,
+    MAX(CASE WHEN nth_last > 1 THEN NULL WHEN part = 'end' THEN first_latitude ELSE last_latitude END) AS end_latitude,
+    MAX(CASE WHEN nth_last > 1 THEN NULL WHEN part = 'end' THEN first_longitude ELSE last_longitude END) AS end_longitude,
+    MAX(CASE WHEN nth = 1 THEN first_odometer END) AS start_odometer,
+    MAX(CASE WHEN nth_last > 1 THEN NULL WHEN part = 'end' THEN first_odometer ELSE last_odometer END) AS end_odometer,
+    MAX(CASE WHEN nth = 1 THEN first_level END) AS start_level,
+    MAX(CASE WHEN nth_last > 1 THEN NULL WHEN part = 'end' THEN first_level ELSE last_level END) AS end_level
   FROM leg
   GROUP BY truck_id, trip_no
-), ends AS (
-  SELECT
-    body.*,
-    first_leg.first_latitude AS start_latitude,
-    first_leg.first_longitude AS start_longitude,
-    CASE WHEN last_leg.part = 'end' THEN last_leg.first_latitude ELSE last_leg.last_latitude END AS end_latitude,
-    CASE WHEN last_leg.part = 'end' THEN last_leg.first_longitude ELSE last_leg.last_longitude END AS end_longitude,
-    first_leg.first_odometer AS start_odometer,
-    CASE WHEN last_leg.part = 'end' THEN last_leg.first_odometer ELSE last_leg.last_odometer END AS end_odometer,
-    first_leg.first_level AS start_level,
-    CASE WHEN last_leg.part = 'end' THEN last_leg.first_level ELSE last_leg.last_level END AS end_level
-  FROM body
-  JOIN leg AS first_leg ON first_leg.truck_id = body.truck_id AND first_leg.leg_no = body.first_leg
-  JOIN leg AS last_leg ON last_leg.truck_id = body.truck_id AND last_leg.leg_no = body.last_leg
 ), followed AS ( -- trips of a truck do not overlap: a refuel is of the last one that began before it, if it had not ended
   SELECT
     truck_id, at, points,
