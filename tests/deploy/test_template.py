@@ -155,6 +155,25 @@ def texts(value: Any) -> Iterator[str]:
         yield from texts(below)
 
 
+def test_snowflake_reads_the_archive_and_nothing_else_where_it_is_named(template: dict[str, Any]) -> None:
+    """By the identity and the external id that its storage integration shows; told of new files by the bucket."""
+    role = of_type(template, "AWS::IAM::Role")["SnowflakeReader"]
+    assert template["Resources"]["SnowflakeReader"]["Condition"] == "ReadBySnowflake"
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": {"Ref": "SnowflakeRoleArn"}}
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "SnowflakeExternalId"}}}
+    allowed = role["Policies"][0]["PolicyDocument"]["Statement"]
+    assert allowed[0]["Resource"] == {"Fn::Sub": "${Bucket.Arn}/archive/*"}
+    assert {
+        action
+        for each in allowed[:3]
+        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
+    } == {"s3:GetObject", "s3:GetObjectVersion", "s3:GetBucketLocation", "s3:ListBucket"}
+    for stream in of_type(template, "AWS::KinesisFirehose::DeliveryStream").values():
+        hints = stream["ExtendedS3DestinationConfiguration"]["BufferingHints"]
+        assert hints["IntervalInSeconds"] == {"Ref": "ArchiveBufferSeconds"}
+
+
 def test_only_this_accounts_rules_may_use_the_rules_role(template: dict[str, Any]) -> None:
     """As AWS IoT's guide has it, against confused deputies."""
     trust = of_type(template, "AWS::IAM::Role")["RulesRole"]["AssumeRolePolicyDocument"]["Statement"][0]
@@ -312,7 +331,8 @@ def test_your_own_key_encrypts_everything_that_holds_data(template: dict[str, An
             assert '{"Ref": "KeyArn"}' in json.dumps(each["Properties"]), name
     for name, role in of_type(template, "AWS::IAM::Role").items():
         if name != "IotLogRole":
-            assert '"kms:GenerateDataKey"' in json.dumps(role), name
+            uses = '"kms:Decrypt"' if name == "SnowflakeReader" else '"kms:GenerateDataKey"'
+            assert uses in json.dumps(role), name
 
 
 def test_two_stacks_share_no_metric_of_their_own(template: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """Two environments in one account: the template deployed under two prefixes, and neither hears of the other.
 
-The second has its canary, so that it is deployed somewhere. Provisioned capacity is not: ministack knows no scaling.
+The second has its canary and its reader in Snowflake, so that they are deployed somewhere. Provisioned capacity is not:
+ministack knows no scaling.
 """
 
 import json
 import time
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -24,13 +26,26 @@ SECOND = {
     "RulePrefix": "second",
     "Canary": "on",
     "DeletionProtection": "false",
+    "SnowflakeRoleArn": "arn:aws:iam::123456789012:user/snowflake",
+    "SnowflakeExternalId": "MILEPOST_SFCRole=1",
 }
 
 
 @pytest.fixture(scope="module")
 def both() -> Ministack:
     stack, _ = deployed()
-    deploy(stack, SECOND, name="second")
+    sqs = stack.client("sqs")
+    queue = sqs.create_queue(QueueName="snowflake")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    s3_may = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = {"Version": "2012-10-17", "Statement": [s3_may]}  # as Snowflake's has; S3 sends a test message to it
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    deploy(stack, {**SECOND, "SnowflakeQueueArn": arn}, name="second")
     return stack
 
 
@@ -62,6 +77,24 @@ def test_each_has_the_history_of_its_own_stream_only(both: Ministack) -> None:
     _send(both, "second", "APART-2", _lately("APART-2"))
     assert len(_eventually(both, "milepost", "APART-1")) == len(_eventually(both, "second", "APART-2")) == 1
     assert _history(both, "milepost", "APART-2") == _history(both, "second", "APART-1") == []
+
+
+def test_snowflake_s_queue_is_told_of_new_files_of_the_archive(both: Ministack) -> None:
+    s3, sqs = both.client("s3"), both.client("sqs")
+    bucket = next(each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("second-"))
+    for key in ("rule-errors/1", "archive/telemetry/date=2026-11-29/1.jsonl.gz"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    queue = sqs.get_queue_url(QueueName="snowflake")["QueueUrl"]
+    told: list[str] = []
+    deadline = time.monotonic() + 60
+    while not any("date=2026-11-29/1" in key for key in told) and time.monotonic() < deadline:
+        got = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10).get("Messages", ())
+        records = [record for each in got for record in json.loads(each["Body"]).get("Records", ())]  # a test has none
+        told += [unquote(record["s3"]["object"]["key"]) for record in records]
+    assert "archive/telemetry/date=2026-11-29/1.jsonl.gz" in told
+    assert [key for key in told if not key.startswith("archive/")] == []
+    roles = both.client("iam").list_roles()["Roles"]
+    assert [each for each in roles if "snowflake" in json.dumps(each["AssumeRolePolicyDocument"])]
 
 
 def test_the_canary_sends_and_finds_what_it_sent(both: Ministack, monkeypatch: pytest.MonkeyPatch) -> None:
