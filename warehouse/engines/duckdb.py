@@ -16,7 +16,7 @@ from contract.errors import Misconfigured, Unreachable
 from warehouse.engines import LakeView, Rows
 from warehouse.engines.building import audits, counted, example, failed, stale, statements
 from warehouse.lake.tables import TABLES
-from warehouse.lake.writing import checked_relation, damaged
+from warehouse.lake.writing import checked_relation, damaged, full_disk
 from warehouse.rendering import CUT, RenderedModel, models
 
 _SCHEMAS = ("lake", "base", "marts")
@@ -101,6 +101,8 @@ class DuckDbEngine:
                 counts = self._fill(db, lake, models_digest)
             made.replace(self._path)
         except (OSError, duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException) as error:
+            if full := full_disk(error, self._path.parent, "milepost warehouse build"):
+                raise full from None
             files = [path for days in lake.files.values() for paths in days.values() for path in paths]
             if any(path in str(error) for path in files):
                 raise damaged(error, files) from None

@@ -204,13 +204,13 @@ REMEDY = "run `milepost lake build --whole`"
 _FULL = ("no space left", "disk is full", "file too large", "disk quota exceeded")
 
 
-def full_disk(error: Exception, folder: Path) -> Unreachable | None:
-    """The error of a disk that is full, with its remedy; None for any other."""
+def full_disk(error: Exception, folder: Path, command: str = "milepost lake build") -> Unreachable | None:
+    """The error of a disk that is full, with its remedy, the command to run again; None for any other."""
     text = str(error)
     if not any(reason in text.lower() for reason in _FULL):
         return None
     return Unreachable(
-        f"the disk of {folder} is full ({text.splitlines()[0]:.200}): make room and run `milepost lake build` again;"
+        f"the disk of {folder} is full ({text.splitlines()[0]:.200}): make room and run `{command}` again;"
         " readers see the build before"
     )
 

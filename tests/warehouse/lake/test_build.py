@@ -213,6 +213,25 @@ def test_a_full_disk_is_said_and_the_next_build_goes_on(fleet: Fleet) -> None:
     assert len(fleet.lake_rows()["telemetry"]) == len(SPEEDS) + 200
 
 
+def test_a_full_disk_is_said_by_a_build_of_the_marts_and_readers_keep_theirs(fleet: Fleet) -> None:
+    fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", SPEEDS))
+    fleet.build()
+    fleet.build_marts()
+    held = fleet.query("SELECT * FROM truck_day")
+    fleet.take(_two_hundred())
+    fleet.build()
+    command = [sys.executable, "-m", "milepost", "warehouse", "build", "--data-dir", str(fleet.folder)]
+    done = subprocess.run(
+        command, env=environment(), cwd=REPOSITORY, capture_output=True, text=True, check=False, preexec_fn=_limited
+    )
+    assert done.returncode != 0
+    assert "make room and run `milepost warehouse build` again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert fleet.query("SELECT * FROM truck_day") == held
+    fleet.build_marts()
+    assert len(fleet.query("SELECT * FROM truck_day")) == 2
+
+
 def _two_hundred() -> list[dict[str, Any]]:
     return drive("T1", "2024-06-02T12:00:00.000Z", [50] * 200, seq=100)
 
