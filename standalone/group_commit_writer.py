@@ -1,13 +1,16 @@
 """The box's single durable writer: whoever has records submits them, and one thread commits them in groups.
 
-A commit costs one fsync however many records it holds, so while one runs the next group gathers. A future resolves
-only when its records are durable; if the store fails, every future of the group fails with Retryable and nothing of
-it is stored. The queue is bounded: when it is full, `submit` refuses at once, and the door sheds.
+A commit costs one fsync however many records it holds, so while one runs the next group gathers; where several came at
+once, a group is also given a moment for as long as it grows, so that those who had their answer just now are in it with
+what they send next. A future resolves only when its records are durable; if the store fails, every future of the group
+fails with Retryable and nothing of it is stored. The queue is bounded: when it is full, `submit` refuses at once, and
+the door sheds.
 """
 
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -23,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_QUEUED = 20_000
 MAX_GROUP = 1_000
+_LOOK_SECONDS = 0.0005
+_MOST_LOOKS = 10
 Result = TypeVar("Result")
 
 
@@ -43,6 +48,7 @@ class Writer:
         self._queued = 0
         self._guard = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._crowded = False
         self.last_commit_ms = 0
 
     def __enter__(self) -> "Writer":
@@ -100,13 +106,23 @@ class Writer:
         group: list[_Job] = []
         size = 0
         job = self._jobs.get()
+        if self._crowded:
+            self._let_grow()
         while job is not None:
             group.append(job)
             size += len(job.items)
             if size >= MAX_GROUP or self._jobs.empty():
-                return group, False
+                break
             job = self._jobs.get()
-        return group, True
+        self._crowded = len(group) > 1
+        return group, job is None
+
+    def _let_grow(self) -> None:
+        """Wait for as long as more comes, 5 ms at most. Asleep, not at the queue: each job would wake this thread."""
+        before, looks = 0, 0
+        while before < self._queued < MAX_GROUP and looks < _MOST_LOOKS:
+            before, looks = self._queued, looks + 1
+            time.sleep(_LOOK_SECONDS)
 
     def _commit(self, jobs: list[_Job]) -> None:
         if not jobs:

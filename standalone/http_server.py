@@ -12,6 +12,8 @@ from contract.http_access import HttpSettings
 from contract.http_service import HttpService, bind
 
 HOST = "127.0.0.1"
+_GARBAGE = 20_000
+"""Objects more than before at which the youngest are looked through; Python's own 700 are those of ten events."""
 _REMEDY = "give another --port, or 0 for a free one"
 
 
@@ -44,11 +46,12 @@ class HttpServer:
         """Returns when it answers.
 
         What is loaded by now stays as long as the process does: the collector of garbage, which events keep busy, need
-        not look through it again and again.
+        not look through it again and again, nor through what is under way for every few events.
         """
         self._service.start()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GARBAGE, 10, 10)
 
     def figures(self) -> Mapping[str, int]:
         """Its connections; any thread may ask.
