@@ -9,6 +9,7 @@ stays under the producer's own key.
 from typing import Any
 
 from contract.codec import Json
+from contract.telemetry import Telemetry
 
 _HEALTH = "vehicle_health_and_maintenance"
 FLAT: dict[str, str] = {
@@ -56,6 +57,7 @@ NESTED: dict[str, dict[str, str]] = {
 TIME_KEYS = ("sampled_at", "timestamp", "LOAD_TIMESTAMP")
 """Where a sample's own time may stand, in the order of preference."""
 
+_TODAYS = frozenset(Telemetry.model_fields)
 _IGNORED = {"EFFECTIVE_START_DATE", "EFFECTIVE_END_DATE", "EFFECTIVE_DATE", "IS_CURRENT"}
 _CLICK = {
     "Item_ID": "item_id",
@@ -72,7 +74,7 @@ _CLICK_KEYS_AS_TEXT = ("item_id", "user_id", "session_id", "order_id", "event_id
 
 def without_bookkeeping(record: dict[str, Json]) -> dict[str, Json]:
     """The record without the validity columns that earlier stores added to it: they are no part of the content."""
-    if _IGNORED.isdisjoint(map(str.upper, record)):
+    if _TODAYS.issuperset(record) or _IGNORED.isdisjoint(map(str.upper, record)):
         return record
     return {key: value for key, value in record.items() if key.upper() not in _IGNORED}
 

@@ -47,7 +47,9 @@ class Ranges:
             The same numbers in the fewest ranges.
         """
         found = sorted(numbers)
-        if found and found[-1] - found[0] == len(found) - 1 == len(set(found)) - 1:  # the live stream's one case
+        if not found:
+            return cls()
+        if found[-1] - found[0] == len(found) - 1 == len(set(found)) - 1:  # the live stream's one case
             return cls(((found[0], found[-1]),))
         return cls.of((number, number) for number in found)
 

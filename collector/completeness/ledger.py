@@ -109,7 +109,9 @@ class StreamLedger(NamedTuple):
         """
         recent, twice = self.recent.add(contents)
         received = self.received | numbers
-        if not (self.holes or self.dead_lettered or self.gone or self.thinned or self.pending or conflicts or twice):
+        if len(received.pairs) == 1 and not (
+            self.holes or self.dead_lettered or self.gone or self.thinned or self.pending or conflicts or twice
+        ):
             last = max(received.last, self.reported)
             if received.pairs == ((1, last),):  # the live stream's one case
                 heard_ms = max(self.heard_ms, now_ms)

@@ -133,25 +133,26 @@ def _arrivals(head: TruckHead, samples: Sequence[Sample], fresh: Sequence[bool])
     not taken for another content. What two handlers bring at one time, or one that died and came again, the ledger's
     recent contents tell.
     """
-    contents: dict[str, list[tuple[int, str]]] = {}
-    stored: dict[str, list[int]] = {}
+    gathered: dict[str, tuple[list[tuple[int, str]], list[int]]] = {}
     for sample, new in zip(samples, fresh, strict=True):
-        stream_id, number = sample.stream_id, sample.seq
-        if stream_id is None or number is None:
+        if sample.stream_id is None or sample.seq is None:
             continue
-        contents.setdefault(stream_id, []).append((number, sample.content))
+        contents, stored = gathered.setdefault(sample.stream_id, ([], []))
+        contents.append((sample.seq, sample.content))
         if new:
-            stored.setdefault(stream_id, []).append(number)
+            stored.append(sample.seq)
     return [
-        _Arrival(stream_id, Ranges.of_numbers(number for number, _ in each), _again(head, stream_id, stored), each)
-        for stream_id, each in contents.items()
+        _Arrival(
+            stream_id, Ranges.of_numbers([number for number, _ in contents]), _again(head, stream_id, stored), contents
+        )
+        for stream_id, (contents, stored) in gathered.items()
     ]
 
 
-def _again(head: TruckHead, stream_id: str, stored: Mapping[str, list[int]]) -> Ranges:
+def _again(head: TruckHead, stream_id: str, stored: Sequence[int]) -> Ranges:
     """The numbers of those stored that came before, or that stand among them twice."""
     before, seen, twice = head.ledgers[stream_id].received, set[int](), []
-    for number in stored.get(stream_id, ()):
+    for number in stored:
         if number in seen or number in before:
             twice.append(number)
         seen.add(number)
