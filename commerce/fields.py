@@ -12,7 +12,7 @@ from typing import Any
 from commerce import currencies
 from commerce.card_numbers import find_card_data
 from contract import timestamps
-from contract.codec import MOST_DIGITS, Json, canonical, content_hash, unbounded_number
+from contract.codec import Json, canonical, content_hash, refuse_unbounded_numbers
 from contract.errors import Rejected
 from contract.topics import ID
 
@@ -55,9 +55,7 @@ def own_fields(document: Json) -> dict[str, Json]:
             data.
     """
     refuse_card_data(document)
-    if (way := unbounded_number(document)) is not None:
-        said = f"holds NaN, Infinity or a number of over {MOST_DIGITS} digits: send null or text there"
-        raise Rejected(".".join(reversed(way)), said)
+    refuse_unbounded_numbers(document)
     if not isinstance(document, dict):
         raise Rejected("", "must be a JSON object")
     return {key: value for key, value in document.items() if key not in _BOOKKEEPING}

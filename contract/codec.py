@@ -209,6 +209,20 @@ def unbounded_number(value: Json) -> list[str] | None:
     return None if bounded else []
 
 
+def refuse_unbounded_numbers(value: Json) -> None:
+    """Let nothing pass in which `unbounded_number` finds one.
+
+    Args:
+        value: as `parse` gives it.
+
+    Raises:
+        Rejected: naming the number's field.
+    """
+    if (way := unbounded_number(value)) is not None:
+        said = f"holds NaN, Infinity or a number of over {MOST_DIGITS} digits: send null or text there"
+        raise Rejected(".".join(reversed(way)), said)
+
+
 def content_hash(canonical_text: str) -> str:
     """The identity of a record's content.
 

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 from collector.ingest.envelope import LIST_KEY, MOST_RECORDS
 from collector.rows import DeadLetter
 from contract.click_records import ClickEvent, read_click
-from contract.codec import Json, canonical, dump, parse
+from contract.codec import Json, canonical, dump, parse, refuse_unbounded_numbers
 from contract.control_messages import Report, Status
 from contract.errors import Rejected
 from contract.ingest_items import Item, Kind
-from contract.records import Sample, read_sample, rejection
+from contract.records import MAX_RECORD, Sample, read_sample, rejection
 from contract.topics import ID
 
 log = logging.getLogger(__name__)
@@ -90,9 +90,13 @@ def _judge(item: Item, record: Json) -> ValidationResult:
         return sample if item.content is None else sample._replace(content=item.content)
     if item.truck_id is None:
         raise Rejected("truck_id", f"a {item.kind} must come on its truck's own topic")
+    refuse_unbounded_numbers(record)
     if item.kind == "report":
         return TruckReport(item.truck_id, _message(Report, record))
-    return TruckStatus(item.truck_id, _message(Status, record), canonical(record))
+    status, text = _message(Status, record), canonical(record)
+    if len(text) > MAX_RECORD:
+        raise Rejected("", f"over {MAX_RECORD} bytes of JSON: leave out what is no status")
+    return TruckStatus(item.truck_id, status, text)
 
 
 def _message(model: type[Message], record: Json) -> Message:

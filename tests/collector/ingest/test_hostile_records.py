@@ -27,6 +27,32 @@ def test_a_number_bomb_in_a_click_costs_its_field_alone(collector: Collector) ->
     assert len(stored.text) < 1_000
 
 
+@pytest.mark.parametrize(
+    ("what", "text", "field"),
+    [
+        ("status", '{"state":"online","x":[1,1e400]}', "x.1"),
+        ("status", '{"state":"online","buffered":1e400}', "buffered"),
+        (
+            "report",
+            '{"stream_id":"s","highest_seq":1,"never_stored":[{"run":"r","count":1e400}]}',
+            "never_stored.0.count",
+        ),
+        ("report", '{"stream_id":"s","highest_seq":%s}' % ("9" * 5_000), "highest_seq"),
+    ],
+)
+def test_a_number_bomb_in_a_truck_s_word_is_refused_by_its_field(
+    collector: Collector, what: str, text: str, field: str
+) -> None:
+    [receipt] = collector.on_topic("T1", text.encode(), what=what)
+    assert (receipt.status, receipt.field) == ("rejected", field)
+    assert (collector.store.status("T1"), collector.store.ledgers("T1")) == (None, {})
+
+
+def test_a_status_over_the_limit_is_refused_at_the_door(collector: Collector) -> None:
+    [receipt] = collector.on_topic("T1", {"state": "online", "x": "ü" * 50_000}, what="status")
+    assert (receipt.status, "bytes of JSON" in (receipt.reason or "")) == ("rejected", True)
+
+
 def test_a_message_of_too_many_records_is_one_dead_letter(collector: Collector) -> None:
     receipts = collector.on_topic("T1", {"records": [sample()] * 10_001})
     assert [(each.status, each.field) for each in receipts] == [("rejected", "records")]
