@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from agent.buffer.schema import PENDING
 from contract import codec, timestamps
 
 TRUCKS, BUFFER = "trucks", "buffer.db"
@@ -189,9 +190,9 @@ def _committed(path: Path) -> int:
 
 def _pending(path: Path) -> int:
     with closing(_reading(path)) as connection:
-        if not _has_table(connection, "pending"):
+        if not _has_table(connection, "notes"):
             return 0
-        return int(connection.execute("SELECT count(*) FROM pending").fetchone()[0])
+        return int(connection.execute(f"SELECT count(*) FROM samples WHERE {PENDING}").fetchone()[0])
 
 
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:
