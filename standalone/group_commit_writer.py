@@ -1,10 +1,10 @@
 """The box's single durable writer: whoever has records submits them, and one thread commits them in groups.
 
 A commit costs one fsync however many records it holds, so while one runs the next group gathers; where several came at
-once, a group is also given a moment for as long as it grows, so that those who had their answer just now are in it with
-what they send next. A future resolves only when its records are durable; if the store fails, every future of the group
-fails with Retryable and nothing of it is stored. The queue is bounded: when it is full, `submit` refuses at once, and
-the door sheds.
+once, a small group is also given a moment for as long as it grows, so that those who had their answer just now are in
+it with what they send next. A future resolves only when its records are durable; if the store fails, every future of
+the group fails with Retryable and nothing of it is stored. The queue is bounded: when it is full, `submit` refuses at
+once, and the door sheds.
 """
 
 import logging
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_QUEUED = 20_000
 MAX_GROUP = 1_000
+_ENOUGH = 64
+"""Records beside which a commit's own cost is small."""
 _LOOK_SECONDS = 0.0005
 _MOST_LOOKS = 10
 Result = TypeVar("Result")
@@ -120,7 +122,7 @@ class Writer:
     def _let_grow(self) -> None:
         """Wait for as long as more comes, 5 ms at most. Asleep, not at the queue: each job would wake this thread."""
         before, looks = 0, 0
-        while before < self._queued < MAX_GROUP and looks < _MOST_LOOKS:
+        while before < self._queued < _ENOUGH and looks < _MOST_LOOKS:
             before, looks = self._queued, looks + 1
             time.sleep(_LOOK_SECONDS)
 
