@@ -2,7 +2,11 @@
 
 import pytest
 
+_PROVING_SECONDS = 3600
+"""As `make prove` allows, also where somebody runs one by hand: 20,000 examples take two minutes on an idle machine."""
+
 
 def budget(quick: int, proving: int) -> pytest.MarkDecorator:
     """Parametrises `examples`: `quick` always, `proving` only where the long forms run."""
-    return pytest.mark.parametrize("examples", [quick, pytest.param(proving, marks=pytest.mark.prove)])
+    long_form = pytest.param(proving, marks=[pytest.mark.prove, pytest.mark.timeout(_PROVING_SECONDS)])
+    return pytest.mark.parametrize("examples", [quick, long_form])
