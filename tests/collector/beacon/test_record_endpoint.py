@@ -85,7 +85,6 @@ GARBAGE: dict[str, bytes] = {
     "utf-16": '{"a": 1}'.encode("utf-16"),
     "deep": b'{"a":' * 1000 + b"1" + b"}" * 1000,
     "very deep": b"[" * 500_000,
-    "long number": b'{"a": ' + b"9" * 10_000 + b"}",
     "nul": b"\x00\x00\x00",
 }
 
@@ -107,7 +106,10 @@ def test_a_batch_that_is_no_list_is_refused_by_name(client: httpx.Client, path: 
     assert (answer.status_code, answer.json()["field"]) == (400, key)
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400", '"\\ud800"', "[[[]]]", "9" * 400])
+@pytest.mark.parametrize(
+    "value",
+    ["NaN", "Infinity", "1e400", '"\\ud800"', "[[[]]]", "9" * 400, pytest.param("9" * 10_000, id="10,000 digits")],
+)
 def test_a_strange_value_harms_only_its_own_field(client: httpx.Client, value: str) -> None:
     body = f'{{"events": [{{"event_id": "x", "event_type": "view", "price": {value}}}, {{"event_type": "view"}}]}}'
     receipts = client.post("/v1/clicks", content=body.encode()).json()["receipts"]
