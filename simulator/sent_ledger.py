@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from agent.buffer.inspection import copy_of
 from agent.buffer.schema import PENDING
 from contract import codec, timestamps
 
@@ -166,19 +167,8 @@ def _fleet(folder: Path, counted: str, table: str) -> dict[str, int]:
         return {str(truck_id): int(count) for truck_id, count in rows}
 
 
-def last_sampled_at(path: Path) -> str | None:
-    """The instant of the newest sample in a truck's buffer, None while there is none."""
-    if not path.exists():
-        return None
-    with closing(_reading(path)) as connection:
-        if not _has_table(connection, "samples"):
-            return None
-        row = connection.execute("SELECT body FROM samples ORDER BY seq DESC LIMIT 1").fetchone()
-    return timestamps.parse(codec.parse(row[0])["sampled_at"], "sampled_at") if row else None
-
-
 def _committed(path: Path) -> int:
-    with closing(_reading(path)) as connection:
+    with copy_of(path) as connection:  # the agent lets nobody into the file
         if not _has_table(connection, "notes"):  # the last table to be made
             return 0
         row = connection.execute(
@@ -189,7 +179,7 @@ def _committed(path: Path) -> int:
 
 
 def _pending(path: Path) -> int:
-    with closing(_reading(path)) as connection:
+    with copy_of(path) as connection:
         if not _has_table(connection, "notes"):
             return 0
         return int(connection.execute(f"SELECT count(*) FROM samples WHERE {PENDING}").fetchone()[0])

@@ -22,7 +22,6 @@ from agent.runtime.bootstrap import open_buffer, open_transport
 from agent.runtime.service import Agent
 from agent.settings import AgentSettings
 from agent.timing.clock import SystemClock
-from contract import timestamps
 from contract.errors import MilepostError, Misconfigured
 from simulator import sent_ledger
 from simulator.clock import SimulatedClock, planned_start
@@ -168,8 +167,8 @@ class _Truck:
 
     def resume_at(self, planned: datetime) -> datetime:
         """The planned simulated time, or that of the newest sample, whichever is later."""
-        last = sent_ledger.last_sampled_at(self.settings.buffer)
-        return max(planned, timestamps.to_datetime(last) + timedelta(milliseconds=1)) if last else planned
+        last, _ = self.buffer.trusted_around(self.buffer.highest_seq + 1, self.buffer.highest_seq + 1)
+        return max(planned, last + timedelta(milliseconds=1)) if last else planned
 
     def start(self, clock: SimulatedClock, drain: float) -> None:
         """Begin to sample and send in a thread."""

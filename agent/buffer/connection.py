@@ -35,7 +35,7 @@ def is_damage(error: Exception) -> bool:
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BROKEN = {errno.EIO, errno.EROFS}
 _LEAST_ROOM = 128 * 1024
-"""Bytes that SQLite needs to open a file: its shared memory, and the begin of a log."""
+"""Bytes that SQLite may need to open a file: the begin of a log, and its index where that is a file."""
 
 
 def disk_refuses(error: OSError | sqlite3.Error, path: Path) -> bool:

@@ -40,7 +40,8 @@ class MarkFile:
         self.whole = readable == sum(any(content[at : at + _SECTOR]) for at in (0, _SECTOR))
         self._slot = mmap.mmap(-1, _SECTOR)  # O_DIRECT writes from aligned memory alone
         _go_direct(self._file, True)
-        _sync_folder(path.parent)
+        if not content:  # once it was written, its name is on the disk
+            _sync_folder(path.parent)
 
     def write(self, mark: Mark) -> None:
         """Make `mark` durable; OSError if the disk refuses."""

@@ -1,7 +1,12 @@
-"""What a buffer file says, read beside the running service: never locks it, never writes it."""
+"""What a buffer file says, read beside the running service, which lets nobody else into the file: from a copy."""
 
 import json
+import os
+import shutil
 import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +14,10 @@ from agent.buffer.connection import is_damage
 from agent.buffer.schema import APPLICATION_ID, PENDING
 from contract.codec import Json
 from contract.errors import Misconfigured
+
+_MEMORY = Path("/dev/shm")
+_LOG_HEAD = 32
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +43,61 @@ def glance(path: Path) -> Glance:
     if not path.is_file():
         raise Misconfigured(f"no buffer at {path}: start `milepost agent run` once, or correct [agent] buffer")
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        try:
+        with copy_of(path) as connection:
             return _read(connection, path)
-        finally:
-            connection.close()
-    except (sqlite3.Error, TypeError, ValueError) as error:  # what is damaged is not always of the right kind
-        if not isinstance(error, sqlite3.Error) or is_damage(error):
+    except (sqlite3.Error, OSError, TypeError, ValueError) as error:  # what is damaged is not always of the right kind
+        if not isinstance(error, sqlite3.Error | OSError) or is_damage(error):
             remedy = "start the agent anew, which sets it aside and salvages it"
             raise Misconfigured(f"the buffer {path} is damaged ({error}): {remedy}") from None
         raise Misconfigured(f"cannot read the buffer {path}: {error}; run as the agent's own user") from None
+
+
+@contextmanager
+def copy_of(path: Path) -> Iterator[sqlite3.Connection]:
+    """A buffer file and its log as they are at one moment.
+
+    Args:
+        path: the file; a process that has it open goes on undisturbed, unless it is this one, which would lose its
+            lock (fcntl's end when any descriptor of the file is closed).
+
+    Yields:
+        A connection to a copy, in memory where there is room, that ends with the block.
+
+    Raises:
+        OSError: it cannot be read.
+        sqlite3.Error: it is damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="milepost-", dir=_place(path.stat().st_size)) as folder:
+        copy = Path(folder) / "copy"
+        for _ in range(_TRIES):
+            head = _head_of_log(path)
+            shutil.copyfile(path, copy)
+            log = copy.with_name("copy-wal")
+            log.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(_log(path), log)
+            if _head_of_log(path) == head:  # else it was begun anew, and may lack what the file did not have yet
+                break
+        with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            yield connection
+
+
+def _place(size: int) -> Path | None:
+    """Where a copy of so many bytes goes: not to the card, if that can be helped."""
+    if not os.access(_MEMORY, os.W_OK):
+        return None
+    room = os.statvfs(_MEMORY)
+    return _MEMORY if room.f_bavail * room.f_frsize > 2 * size else None
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _head_of_log(path: Path) -> bytes:
+    with suppress(FileNotFoundError), _log(path).open("rb") as log:
+        return log.read(_LOG_HEAD)
+    return b""
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> Glance:

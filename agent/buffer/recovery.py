@@ -35,6 +35,7 @@ CHECK_SECONDS = 10.0
 ASIDES_KEPT = 2
 _PARTS = ("", "-wal", "-shm")
 _STEPS_BETWEEN_LOOKS = 10_000
+_OTHERS_SECONDS = 1.0
 _VERSIONS = 1000  # more there will never be
 _HEAD = 65_536
 """Bytes of a file in which its tables are defined."""
@@ -74,8 +75,12 @@ def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: f
             raise
         log.error("buffer_damaged path=%s reason=%r", path.name, str(error))
         return replace_damaged(path, truck_id, mark, tail=tail)
-    recovered = connection.execute("PRAGMA wal_checkpoint").fetchone()[1]
-    salvaged = _save_tail(connection, tail, truck_id, mark)
+    try:
+        recovered = connection.execute("PRAGMA wal_checkpoint").fetchone()[1]
+        salvaged = _save_tail(connection, tail, truck_id, mark)
+    except BaseException:
+        connection.close()  # at once: it keeps the next try from the file
+        raise
     return OpenedBuffer(connection, salvaged, torn=lost_commits(tail, recovered))
 
 
@@ -172,9 +177,10 @@ def _order(aside: Path) -> int:
 
 
 def _open(path: Path, truck_id: str, mark: Mark | None, seconds: float, *, has_log: bool = False) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_OTHERS_SECONDS)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        _keep_others_out(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()
@@ -189,6 +195,19 @@ def _open(path: Path, truck_id: str, mark: Mark | None, seconds: float, *, has_l
         connection.close()
         raise
     return connection
+
+
+def _keep_others_out(connection: sqlite3.Connection) -> None:
+    """Then SQLite keeps the index of its log in memory. Else it is a file (-shm), of which every sample changes six
+    pages, and a minute later the kernel has written them to the disk. Somebody who has the file open already stays.
+    """
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        connection.execute("PRAGMA locking_mode = NORMAL")
 
 
 def _look_at_the_first_bytes(path: Path, has_log: bool) -> None:

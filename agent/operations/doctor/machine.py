@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.buffer.connection import NO_ROOM
-from agent.buffer.inspection import glance
+from agent.buffer.inspection import copy_of, glance
 from agent.buffer.never_stored import holding
 from agent.operations.doctor.finding import DoctorFinding
 from agent.operations.rendering import held_in_memory
@@ -108,12 +108,9 @@ def buffer(settings: AgentSettings) -> Iterator[DoctorFinding]:
         return
     try:
         seen = glance(path)
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
+        with copy_of(path) as connection:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        finally:
-            connection.close()
-    except (Misconfigured, sqlite3.Error) as error:
+    except (Misconfigured, OSError, sqlite3.Error) as error:
         remedy = "restart the agent: it sets a damaged file aside and salvages it; without the right to read, use sudo"
         yield DoctorFinding("buffer", "failed", str(error), remedy)
         return

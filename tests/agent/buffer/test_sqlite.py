@@ -5,13 +5,15 @@ import os
 import resource
 import shutil
 import sqlite3
-from contextlib import suppress
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from agent.buffer import BufferRow, Predecessor
-from agent.buffer.inspection import glance
+from agent.buffer.inspection import Glance, glance
 from agent.buffer.sqlite import SqliteBuffer
 from contract import topics
 from contract.errors import Misconfigured, Retryable
@@ -125,6 +127,7 @@ def test_a_file_in_use_of_another_truck_of_another_program_or_too_new_is_refused
         SqliteBuffer(path, "T2")
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 999")
+    connection.close()
     with pytest.raises(Misconfigured, match="version 999"):
         SqliteBuffer(path, "T1")
     with sqlite3.connect(tmp_path / "other.db") as connection:
@@ -157,6 +160,47 @@ def test_the_file_can_be_read_while_it_is_in_use(tmp_path: Path) -> None:
     assert glance(path).highest_seq == 3
     with pytest.raises(Misconfigured, match="no buffer"):
         glance(tmp_path / "none.db")
+
+
+def test_the_file_is_read_whole_while_its_log_is_folded_into_it(tmp_path: Path) -> None:
+    """A copy of the file from before and of the log from after would miss what lies between."""
+    path, done = tmp_path / "b.db", threading.Event()
+    with SqliteBuffer(path, "T1") as buffer:
+        _fill(buffer, 1)
+
+        def look() -> list[Glance]:
+            seen = [glance(path)]
+            while not done.is_set():
+                seen.append(glance(path))
+            return seen
+
+        with ThreadPoolExecutor(1) as pool:
+            looking = pool.submit(look)
+            try:
+                for _ in range(300):
+                    buffer.mark_sent([buffer.append(DOCUMENT).seq], at=AT)
+                    buffer._file.db.execute("PRAGMA wal_checkpoint").fetchone()
+            finally:
+                done.set()
+            assert {each.highest_seq - each.pending - each.sent for each in looking.result()} == {0}
+
+
+def test_no_index_of_the_log_is_written_to_the_disk(tmp_path: Path) -> None:
+    with SqliteBuffer(tmp_path / "b.db", "T1") as buffer:
+        _fill(buffer, 3)
+        assert (tmp_path / "b.db-wal").exists()
+        assert not (tmp_path / "b.db-shm").exists()
+
+
+def test_somebody_who_looks_into_the_file_does_not_keep_the_agent_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "b.db"
+    with SqliteBuffer(path, "T1") as buffer:
+        _fill(buffer, 1)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN")
+        assert other.execute("SELECT count(*) FROM samples").fetchone() == (1,)
+        with SqliteBuffer(path, "T1") as buffer:
+            assert buffer.append(DOCUMENT).seq == 2
 
 
 def test_a_text_file_that_is_named_as_the_buffer_is_left_as_it_is(tmp_path: Path) -> None:
