@@ -20,6 +20,7 @@ from agent.buffer.salvage import Salvaged, collect, collect_from, pour
 from agent.buffer.schema import (
     APPLICATION_ID,
     PAGE_SIZE,
+    SENT_SEAL,
     STEPS,
     bring_up_to_date,
     checksum,
@@ -262,7 +263,7 @@ def _prove(connection: sqlite3.Connection, deadline: float) -> None:
 
 def _reconcile(connection: sqlite3.Connection) -> None:
     """Sent is only what proves itself and is there; of doubt comes pending."""
-    wrong = "seal IS NOT sent_seal(seq, age) OR seq NOT IN (SELECT seq FROM samples)"
+    wrong = f"seal IS NOT {SENT_SEAL} OR seq NOT IN (SELECT seq FROM samples)"
     if connection.execute(f"DELETE FROM sent WHERE {wrong}").rowcount:
         log.error("buffer_reconciled")
 

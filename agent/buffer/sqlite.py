@@ -22,7 +22,7 @@ from agent.buffer.eviction import FileBound
 from agent.buffer.high_water_mark import Mark, MarkFile
 from agent.buffer.old_positions import forget_positions, remove_old_copies
 from agent.buffer.recovery import OpenedBuffer, begin_stream, open_buffer_file, replace_damaged, stream_of
-from agent.buffer.schema import EVENT, PENDING, TRUSTED, checksum
+from agent.buffer.schema import EVENT, PENDING, SENT_SEAL, TRUSTED, checksum
 from agent.buffer.undated_samples import Waiting
 from agent.errors import BufferDamaged
 from agent.timing.clock import Moment
@@ -184,6 +184,8 @@ class SqliteBuffer:
 
     def pending_ranges(self) -> Ranges:
         """Which numbers are pending."""
+        if not self.counts().pending:
+            return Ranges()
         query = (
             "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM"
             f" (SELECT seq FROM samples WHERE {PENDING} UNION ALL SELECT seq FROM drafts)) GROUP BY island ORDER BY 1"
@@ -193,10 +195,10 @@ class SqliteBuffer:
 
     def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
         """These were acknowledged at the instant `at`."""
-        age = self._age()
-        row = f"SELECT seq, {age:d}, sent_seal(seq, {age:d}) FROM samples WHERE seq BETWEEN ? AND ? AND {PENDING}"
+        chosen = f"SELECT seq, {self._age():d} AS age FROM samples WHERE seq BETWEEN ? AND ? AND {PENDING}"
+        rows = f"SELECT seq, age, {SENT_SEAL} FROM ({chosen})"
         with self._file.transaction(lazy=True) as db:
-            db.executemany(f"INSERT INTO sent (seq, age, seal) {row}", Ranges.of_numbers(seqs).pairs)
+            db.executemany(f"INSERT INTO sent (seq, age, seal) {rows}", Ranges.of_numbers(seqs).pairs)
             db.execute(_NOTE, ("last_sent_at", at))
 
     def resend(self, asked: Ranges) -> tuple[Ranges, Ranges]:
@@ -244,12 +246,9 @@ class SqliteBuffer:
 
     def counts(self) -> Counts:
         """How many samples are pending (and of these wait for a time), and sent but retained."""
-        waiting = int(self._file.one("SELECT count(*) FROM drafts"))
-        return Counts(
-            pending=int(self._file.one(f"SELECT count(*) FROM samples WHERE {PENDING}")) + waiting,
-            sent=int(self._file.one("SELECT count(*) FROM sent")),
-            waiting=waiting,
-        )
+        counted = (int(self._file.one(f"SELECT count(*) FROM {table}")) for table in ("samples", "sent", "drafts"))
+        samples, sent, waiting = counted  # SQLite counts a table's pages, not its rows
+        return Counts(pending=samples - sent + waiting, sent=sent, waiting=waiting)
 
     def note(self, notes: Mapping[str, str]) -> None:
         """Keep short texts for `milepost agent status`."""
