@@ -1,4 +1,4 @@
-"""Judges what is no truck's sample, once in a while: refusals, losses, late orders, certificates, conversion."""
+"""Judges what is no truck's sample, once in a while: refusals, losses, orders, certificates, conversion, quality."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -34,10 +34,12 @@ class FactSources(NamedTuple):
 
     orders: given order_ids whose alerts go on → the states of those and of the newest orders, as
     commerce.queries.order_list gives them. certificates: of every truck, also those that were replaced or revoked.
+    quality: the rows of mart `quality_run`; none where there is no warehouse that can be read: what was found stays.
     """
 
     orders: Callable[[Sequence[str]], Iterable[Mapping[str, Any]]] = _none
     certificates: Callable[[], Iterable[facts.IssuedCertificate]] = _none
+    quality: Callable[[], Iterable[Mapping[str, Any]]] = _none
 
 
 class FactWatch:
@@ -64,7 +66,7 @@ class FactWatch:
         self._before: dict[tuple[str, str | None, int], str] = {}
         self._subjects: dict[str, set[str]] = {}
         self._going_on: dict[str, set[str]] = {}
-        self._refusals: dict[str, list[Stretch]] = {}
+        self._stretches: dict[str, dict[str, list[Stretch]]] = {}
 
     def step(self, reader: Reader, now_ms: int) -> None:
         """Judge everything anew; sessions every ten minutes.
@@ -85,6 +87,8 @@ class FactWatch:
                 found = self._late(reader, rule, now_ms)
             elif rule.kind == "certificate":
                 found = facts.expiring(rule, self._sources.certificates(), timestamps.from_ms(now_ms))
+            elif rule.kind == "quality":
+                found = self._failing(reader, rule, now_ms)
             else:
                 continue
             self._replace(reader, rule, found, now_ms)
@@ -94,25 +98,35 @@ class FactWatch:
 
     def _refused(self, reader: Reader, rule: Rule, now_ms: int) -> list[Stretch]:
         """Records that were retried or discarded are gone, and yet were refused."""
-        if rule.name not in self._refusals:
-            kept = [each for each in kept_alerts(reader, most=_MOST_KEPT) if each["rule"] == rule.name]
-            self._refusals[rule.name] = [
-                Stretch(each["name"], each["start"], each["start"], each["end"], each["samples"]) for each in kept
-            ]
         times = [timestamps.to_ms(letter["received_at"]) for letter in queries.dead_letters(reader)]
-        found = facts.refused_too_often(rule, times, now_ms)
+        before = self._before_now(reader, rule, now_ms).get(INSTALLATION, [])
+        found = facts.still_refused(facts.refused_too_often(rule, times, now_ms), before, now_ms)
+        self._stretches[rule.name] = {INSTALLATION: found}
+        return found
+
+    def _failing(self, reader: Reader, rule: Rule, now_ms: int) -> dict[str, list[Stretch]]:
+        """The mart says nothing of the runs before its own."""
+        before = self._before_now(reader, rule, now_ms)
+        self._stretches[rule.name] = facts.failing([*self._sources.quality()], before)
+        return self._stretches[rule.name]
+
+    def _before_now(self, reader: Reader, rule: Rule, now_ms: int) -> dict[str, list[Stretch]]:
+        """Subject → what was found last time, by this process or, as the table of alerts has it, by the one before."""
+        if rule.name not in self._stretches:
+            self._stretches[rule.name] = _in_table(reader, rule)
         oldest = timestamps.from_ms(now_ms - KEPT_MS)
-        before = [each for each in self._refusals[rule.name] if (each.ended or oldest) >= oldest]
-        self._refusals[rule.name] = facts.still_refused(found, before, now_ms)
-        return self._refusals[rule.name]
+        return {
+            subject: [each for each in stretches if (each.ended or oldest) >= oldest]
+            for subject, stretches in self._stretches[rule.name].items()
+        }
 
     def _late(self, reader: Reader, rule: Rule, now_ms: int) -> dict[str, list[Stretch]]:
         """Of the orders that are listed: what is said of an order that is too old to be listed stays as it is."""
         if rule.name not in self._subjects:
-            kept = kept_alerts(reader, most=_MOST_KEPT)
-            self._subjects[rule.name] = {each["subject"] for each in kept if each["rule"] == rule.name}
+            kept = _in_table(reader, rule)
+            self._subjects[rule.name] = set(kept)
             self._going_on[rule.name] = {
-                each["subject"] for each in kept if each["rule"] == rule.name and each["end"] is None
+                subject for subject, stretches in kept.items() if any(each.ended is None for each in stretches)
             }
         listed = [*self._sources.orders(sorted(self._going_on[rule.name]))]
         found = facts.late(rule, listed, timestamps.from_ms(now_ms))
@@ -161,3 +175,14 @@ class FactWatch:
                     self._before[truck_id, stream_id, first] = instant
         known = {first: self._before.get((truck_id, stream_id, first)) for first in firsts}
         return {first: instant for first, instant in known.items() if instant}
+
+
+def _in_table(reader: Reader, rule: Rule) -> dict[str, list[Stretch]]:
+    """Subject → what the table of alerts has of a rule, by start."""
+    found: dict[str, list[Stretch]] = {}
+    for each in sorted(kept_alerts(reader, most=_MOST_KEPT), key=lambda row: row["start"]):
+        if each["rule"] == rule.name:
+            last = each["samples"][-1][0] if each["samples"] else each["start"]
+            stretch = Stretch(each["name"], each["start"], last, each["end"], each["samples"])
+            found.setdefault(each["subject"], []).append(stretch)
+    return found

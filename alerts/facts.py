@@ -1,8 +1,8 @@
-"""Alerts of what is no truck's sample: refusals, losses, late orders, certificates, conversion. Pure, like the rest.
+"""Alerts of what is no truck's sample: refusals, losses, orders, certificates, conversion, quality. Pure, as the rest.
 
 Each is a function of the set of facts and of now: refusals by the time they came, lost numbers by the sample before
 them, orders by what was promised and what became of it, certificates by when they were issued and end, conversion by
-the sessions of each hour.
+the sessions of each hour, quality by the runs of its rules that were seen.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -178,6 +178,43 @@ def converting_less(
     if since:
         found.append(Stretch("", since[0], since[0], None, (since,)))
     return found, timestamps.from_ms(known_from * _HOUR_MS)
+
+
+def failing(run: Sequence[Mapping[str, Any]], before: Mapping[str, Sequence[Stretch]]) -> dict[str, list[Stretch]]:
+    """Quality rule → the times in which it failed: from the first run that showed it to one in which it does not.
+
+    The mart has the newest run alone, so that what former runs said comes from `before`. A run that is older than what
+    is known of a rule, of a warehouse that was put back, changes nothing; a rule that was removed fails no more.
+
+    Args:
+        run: the rows of mart `quality_run`, all of one run.
+        before: what this returned last time.
+
+    Returns:
+        By rule, each by start; those of `before` are all there.
+    """
+    if not run:
+        return {name: [*known] for name, known in before.items()}
+    failed = {row["rule"]: _how_it_fails(row) for row in run if row["verdict"] != "ok"}
+    run_at = run[0]["run_at"]
+    return {name: _judged(before.get(name, ()), run_at, failed.get(name)) for name in sorted({*before, *failed})}
+
+
+def _how_it_fails(row: Mapping[str, Any]) -> str:
+    return f"{row['table_name']}: {row['failed']} of {row['rows']} rows, more than {row['threshold'] * 100:g}%"
+
+
+def _judged(known: Sequence[Stretch], run_at: str, said: str | None) -> list[Stretch]:
+    """Of one rule, with one more run; said: how it fails, None where it does not."""
+    *over, newest = known or (None,)
+    if newest is None or (said and newest.ended and newest.ended < run_at):
+        return [*known, Stretch("", run_at, run_at, None, ((run_at, said),))] if said else []
+    if run_at < (newest.ended or newest.last):
+        return [*known]
+    if said is None:
+        return [*over, newest._replace(ended=newest.ended or run_at)]
+    seen = tuple(each for each in newest.seen[:1] if each[0] < run_at)
+    return [*over, newest._replace(last=run_at, ended=None, seen=(*seen, (run_at, said)))]
 
 
 def _sum(counts: Mapping[int, Sequence[int]], first: int, end: int) -> tuple[int, int]:

@@ -34,7 +34,8 @@ class Rule(BaseModel):
     that is not delivered `minutes` after it was promised; `harsh` is value harsh manoeuvres or more within an hour;
     `inside` is a stay in a zone, `outside` is to be in none, `zone_speed` is to be faster than a zone allows;
     `certificate` is a truck's certificate that ends within value days; `conversion` is a share of sessions with a
-    purchase below value times that of the week before, over `minutes` with `samples` sessions or more.
+    purchase below value times that of the week before, over `minutes` with `samples` sessions or more; `quality` is a
+    quality rule of the warehouse that fails.
     limit: a line of the table of thresholds (docs/metrics.md): value, words, minutes and samples are what it says, the
     last two unless the rule gives its own.
     field: a dotted field of the wire, `custom.NAME`, or a group of numbers, each of which is then watched by itself.
@@ -66,6 +67,7 @@ class Rule(BaseModel):
         "zone_speed",
         "certificate",
         "conversion",
+        "quality",
     ]
     severity: Literal["info", "warning", "critical"]
     field: str | None = None

@@ -16,16 +16,20 @@ from alerts.settings import AlertSettings, Receiver
 from alerts.writing import Writing
 from collector import queries
 from contract import machine_clock
-from contract.errors import Misconfigured, Retryable
+from contract.errors import MilepostError, Misconfigured, Retryable
 from contract.file_stamp import Stamp, file_stamp
 from contract.fleet import FleetSettings, read_zones
 from standalone.group_commit_writer import Writer
+from warehouse import read
+from warehouse.settings import WarehouseSettings, warehouse_file
 
 log = logging.getLogger(__name__)
 
 _JUDGE_SECONDS = 2.0
 _FACT_SECONDS = 30.0
 _TELL_SECONDS = 1.0
+
+_QUALITY = "SELECT run_at, rule, table_name, rows, failed, threshold, verdict FROM quality_run"
 
 Loop = tuple[Any, ...]
 """A function that takes `stop`, and the arguments before it."""
@@ -76,6 +80,42 @@ class _ZoneRules:
             return False
         self.rules = [rule.over(zones) for rule in self.rules]
         return True
+
+
+class QualityRun:
+    """The newest run of the quality rules, for `FactSources`: called for the rows of mart `quality_run`.
+
+    Only of marts in a DuckDB file: another engine's would be asked over and over whether they changed. A file that
+    changed is read at two looks: at the first one a page of the console may still have the one before it open, which
+    DuckDB shares within a process. One that cannot be read is told once, and asked again at each look.
+
+    Args:
+        data_dir: whose warehouse.
+        settings: where its marts are.
+    """
+
+    def __init__(self, data_dir: Path, settings: WarehouseSettings) -> None:
+        self._data_dir, self._settings = data_dir, settings
+        self._path = warehouse_file(settings, data_dir) if settings.engine == "duckdb" else None
+        self._stamp: Stamp | None = None
+        self._looks = 0
+        self._is_told = False
+        self._rows: list[dict[str, Any]] = []
+
+    def __call__(self) -> list[dict[str, Any]]:
+        stamp = _stamp(self._path) if self._path else None
+        if stamp != self._stamp:
+            self._stamp, self._looks, self._is_told, self._rows = stamp, 0, False, []
+        if stamp is not None and self._looks < 2:
+            try:
+                self._rows = read.query(_QUALITY, self._data_dir, self._settings)
+                self._looks += 1
+            except MilepostError as error:
+                self._rows = []
+                if not self._is_told:
+                    log.warning("quality_not_read error=%s", error)
+                self._is_told = True
+        return self._rows
 
 
 def _stamp(path: Path) -> Stamp | None:

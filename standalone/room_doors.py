@@ -20,7 +20,7 @@ from console.settings import ConsoleSettings
 from contract.codec import Json
 from contract.fleet import FleetSettings, zones_file
 from contract.http_access import HttpSettings
-from standalone.alert_loops import Loop, alert_loops
+from standalone.alert_loops import Loop, QualityRun, alert_loops
 from standalone.commerce_doors import commerce_doors
 from standalone.console_doors import console_doors
 from standalone.group_commit_writer import Writer
@@ -86,7 +86,7 @@ class Rooms:
             others = set(named) - {each["order_id"] for each in newest}
             return [*newest, *(found for each in sorted(others) if (found := order(self._database, each)))]
 
-        sources = FactSources(orders, self.certificates)
+        sources = FactSources(orders, self.certificates, QualityRun(self.collector.data_dir, self.warehouse))
         store, receivers = self.collector.store_url, self.alerts.receivers
         reporting = report_loops(
             self.reports.reports, receivers, self.collector.data_dir, self.warehouse, store, writer

@@ -1,4 +1,4 @@
-"""Alerts of what is no sample: refused records, lost samples, late orders."""
+"""Alerts of what is no sample: refused records, lost samples, late orders, certificates, conversion, quality."""
 
 import json
 import random
@@ -202,3 +202,46 @@ def test_a_late_order_that_a_thousand_newer_ones_push_off_the_list_is_not_taken_
 
     told = told_of(tmp_path, FactSources(lambda named: [*listed, *([order] if "A" in named else [])]), newer_ones)
     assert told == [("opening", None), ("end", at(20))]
+
+
+def run_at(minutes: float, *failing: str, failed: int = 30) -> list[dict[str, Any]]:
+    """A run of the rules `late` and `speedy`, as mart quality_run has it."""
+    row = {"run_at": at(minutes), "table_name": "telemetry", "rows": 400, "threshold": 0.05}
+    return [
+        {**row, "rule": rule, "failed": failed, "verdict": "warn" if rule in failing else "ok"}
+        for rule in ("late", "speedy")
+    ]
+
+
+def test_a_quality_rule_fails_from_the_run_that_shows_it_to_one_that_does_not() -> None:
+    found = facts.failing(run_at(0, "late"), {})
+    assert found["late"][0].seen == ((at(0), "telemetry: 30 of 400 rows, more than 5%"),)
+    found = facts.failing(run_at(60, "late", "speedy", failed=60), found)
+    assert [each.first for each in (*found["late"], *found["speedy"])] == [at(0), at(60)]
+    assert found["late"][0].seen[1:] == ((at(60), "telemetry: 60 of 400 rows, more than 5%"),)
+    assert found == facts.failing(run_at(60, "late", "speedy", failed=60), found) == facts.failing([], found)
+    assert found == facts.failing(run_at(30), found)  # a warehouse that was put back
+    found = facts.failing([row for row in run_at(120, "late") if row["rule"] == "late"], found)
+    assert {rule: [(each.first, each.ended) for each in known] for rule, known in found.items()} == {
+        "late": [(at(0), None)],
+        "speedy": [(at(60), at(120))],  # a rule that was removed fails no more
+    }
+    again = facts.failing(run_at(120, "speedy"), found)  # the same lake by another threshold: it never was over
+    assert [(each.first, each.ended) for each in again["speedy"]] == [(at(60), None)]
+    later = facts.failing(run_at(180, "speedy"), found)
+    assert [(each.first, each.ended) for each in later["speedy"]] == [(at(60), at(120)), (at(180), None)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=30))
+def test_what_is_known_of_a_quality_rule_is_what_its_runs_said(runs: list[tuple[int, bool]]) -> None:
+    """A run that is seen again may have another verdict, by another threshold: the last one counts."""
+    found: dict[str, list[facts.Stretch]] = {}
+    said: dict[str, bool] = {}
+    for minute, fails in sorted(runs, key=lambda each: each[0]):
+        said[at(minute)] = fails
+        found = facts.failing(run_at(minute, *["late"][:fails]), found)
+    late = found.get("late", [])
+    for instant, fails in said.items():
+        assert any(each.first <= instant < (each.ended or "9") for each in late) == fails
+    assert late == sorted(late, key=lambda each: each.first)
+    assert [each.ended for each in late].count(None) == (bool(said) and said[max(said)])

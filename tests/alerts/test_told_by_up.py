@@ -1,5 +1,5 @@
-"""Alerts at a running `milepost up`: told once over a kill and a receiver that was down, acknowledged, and over; and a
-report by its settings."""
+"""Alerts at a running `milepost up`: told once over a kill and a receiver that was down, acknowledged, and over; a
+quality rule that fails; and a report by its settings."""
 
 import json
 import time
@@ -65,6 +65,10 @@ def test_a_report_that_an_outage_kept_back_goes_out_when_the_service_is_back(tmp
     with duckdb.connect(str(data / "warehouse.duckdb")) as db:
         db.execute("CREATE SCHEMA base; CREATE SCHEMA marts; CREATE TABLE marts.truck_day (day DATE, truck_id VARCHAR)")
         db.executemany("INSERT INTO marts.truck_day VALUES (?, 'T1')", [[day] for day in days])
+        db.execute(
+            "CREATE TABLE marts.quality_run AS SELECT TIMESTAMP '2026-01-01' AS run_at, 'speedy' AS rule,"
+            " 'telemetry' AS table_name, 400 AS rows, 30 AS failed, 0.05 AS threshold, 'warn' AS verdict"
+        )
     with serving(WebhookServer()) as server:
         (tmp_path / "milepost.toml").write_text(
             f'[[alerts.receivers]]\nname="ops"\nkind="webhook"\nurl="{server.url}"\nsecret="{SECRET}"\nwait_seconds=0\n'
@@ -72,9 +76,13 @@ def test_a_report_that_an_outage_kept_back_goes_out_when_the_service_is_back(tmp
         )
         up = Up(data, ["--trucks", "0", "--shoppers", "0", "--config", str(tmp_path / "milepost.toml")])
         up.start()
-        until(lambda: server.messages)
+        until(lambda: len(server.messages) == 2)
         up.end()
-    [sent] = [message["report"] for message in server.messages.values()]
+    [sent] = [message["report"] for message in server.messages.values() if "report" in message]
+    [alert] = [message["alert"] for message in server.messages.values() if "alert" in message]
+    assert (alert["rule"], alert["subject"]) == ("quality_failed", "speedy")
+    assert alert["start"] == "2026-01-01T00:00:00.000Z"
+    assert alert["evidence"] == "telemetry: 30 of 400 rows, more than 5%"
     assert (sent["from"], sent["to"]) == (timestamps.from_ms(until_ms), timestamps.from_ms(until_ms + 3 * day_ms))
     assert sent["csv"].split() == ["day,truck_id", *(f"{day},T1" for day in days)]
 

@@ -30,7 +30,7 @@ export async function alerts(page) {
   const rows = (found, empty) => table([
     { name: "severity", cell: (row) => h("span", { class: `severity ${row.severity}` }, row.severity) },
     { name: "what", cell: what },
-    { name: "about", cell: (row) => (["late_order", "dead_letters", "conversion"].includes(row.kind) ? row.subject : h("a", { href: `/truck/${encodeURIComponent(row.subject)}?at=${encodeURIComponent(row.end || row.samples.at(-1)?.[0] || row.start)}` }, row.subject)) },
+    { name: "about", cell: (row) => (["late_order", "dead_letters", "conversion", "quality"].includes(row.kind) ? row.subject : h("a", { href: `/truck/${encodeURIComponent(row.subject)}?at=${encodeURIComponent(row.end || row.samples.at(-1)?.[0] || row.start)}` }, row.subject)) },
     { name: "from", cell: (row) => time(row.start) }, { name: "until", cell: (row) => (row.end ? time(row.end) : "now") },
     { name: "acknowledged", cell: acknowledged },
   ], found, empty);
