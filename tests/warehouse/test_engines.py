@@ -1,6 +1,7 @@
 """Every mart on every engine that runs here, on one lake: the same rows."""
 
 import contextlib
+import random
 import socket
 import subprocess
 import tempfile
@@ -11,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 import sqlglot
 
 from contract.errors import Misconfigured
+from dashboards.panels import MART_TIME
 from tests.milepost_process import REPOSITORY
 from tests.postgresql import cluster
 from tests.processes import end, free_port
 from tests.warehouse import example
-from tests.warehouse.fleet import Fleet, drive
+from tests.warehouse.fleet import Fleet, at, drive
 from warehouse.engines import Engine, LakeView
 from warehouse.engines.handover import model_steps, write_sources
 from warehouse.engines.postgresql import PostgresEngine
@@ -115,7 +118,62 @@ def _same(name: str, ours: list[dict[str, Any]], theirs: list[dict[str, Any]], g
 def test_postgresql(filled: Fleet, ours: Marts, url: str) -> None:
     engine = PostgresEngine(url)
     _same_on(filled, engine, ours)
+    with psycopg.connect(url) as connection:
+        indexes = _indexes(connection)
+        connection.execute("ALTER TABLE marts.truck_day DROP CONSTRAINT truck_day_pkey")  # a key of another release
+        connection.execute("ALTER TABLE marts.truck_day ADD CONSTRAINT truck_day_pkey PRIMARY KEY (day, truck_id)")
+        connection.execute("DROP INDEX marts.truck_hour_by_hour")
+        connection.execute("CREATE INDEX my_own ON marts.truck_day (distance_km)")
     _same_on(filled, engine, ours)  # rows are exchanged, not added
+    with psycopg.connect(url) as connection:
+        assert _indexes(connection) == indexes | {("truck_day", ("distance_km",), False)}
+    wanted = {name: tuple(grain) for name, grain in example.marts() if name not in _NO_KEY}
+    assert {name: columns for name, columns, primary in indexes if primary} == wanted
+    begun = {(name, columns[0]) for name, columns, _ in indexes}
+    assert {(mart, time[0]) for mart, time in MART_TIME.items() if time} <= begun
+    of_trucks = {name for name, rows in ours.items() if "truck_id" in rows[0]} - {"completeness_day"}
+    assert {(name, "truck_id") for name in of_trucks} <= begun
+    assert {(name, "day") for name in ("fact_click", "fact_delivery", "fact_order_line")} <= begun
+
+
+_NO_KEY = {
+    *("audience_day", "campaign_day", "completeness_day", "page_day", "page_flow", "recommendation_day"),
+    *("rejected_day", "sales_day", "search_day"),
+}
+"""A stranger's text is part of the grain, longer than an index holds."""
+
+
+def _indexes(connection: "psycopg.Connection[Any]") -> set[tuple[str, tuple[str, ...], bool]]:
+    """(mart, columns, whether it is the primary key) of each index."""
+    rows = connection.execute(
+        "SELECT tablename, array_agg(attname::text ORDER BY attnum), bool_or(indisprimary) FROM pg_indexes"
+        " JOIN pg_index ON indexrelid = format('%I.%I', schemaname, indexname)::regclass"
+        " JOIN pg_attribute ON attrelid = indexrelid WHERE schemaname = 'marts' GROUP BY tablename, indexname"
+    )
+    return {(name, tuple(columns), primary) for name, columns, primary in rows}
+
+
+def test_no_text_that_strangers_send_is_too_long_for_postgresql(fleet: Fleet, url: str) -> None:
+    """Random, since what an index holds is packed; in letters of four bytes."""
+    chosen = random.Random(7)
+
+    def text(letters: int) -> str:
+        return "".join(chr(chosen.randrange(0x20000, 0x2A000)) for _ in range(letters))
+
+    names = ("page", "search_term", "utm_source", "utm_medium", "utm_campaign", "category", "country", "placement")
+    identifiers = {name: text(256) for name in ("item_id", "user_id", "session_id", "customer_id", "recommendation_id")}
+    kinds = ("page_view", "page_view", "search", "view", "click", "purchase")
+    events = [
+        {"event_type": kind, "timestamp": at(example.START, n), "order_id": text(256), "model_version": text(2048)}
+        | {"event_id": text(128), "price": 1, "currency": "EUR"} | identifiers | {name: text(2048) for name in names}
+        for n, kind in enumerate(kinds)
+    ]  # fmt: skip
+    assert {receipt.status for receipt in fleet.click(events)} == {"accepted"}
+    refused = {**drive("T1", example.START, [50])[0], "truck_id": text(9000)}
+    assert [receipt.status for receipt in fleet.take([refused])] == ["rejected"]
+    fleet.build()
+    counts = fleet.build_marts(PostgresEngine(url))
+    assert all(counts[name] for name in (*_NO_KEY, "fact_click", "product_day", "customer"))
 
 
 @pytest.mark.prove

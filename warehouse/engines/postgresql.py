@@ -1,6 +1,7 @@
 """The marts in PostgreSQL: made beside the old ones, which are replaced in the same transaction.
 
 A reader waits for the moment in which rows are exchanged, never for the build; rights and views on the marts stay.
+A mart has a primary key on its grain, and an index on its truck and its time where the key begins with neither.
 Every build makes every mart from the start: what DuckDB keeps by day is not kept here.
 """
 
@@ -32,6 +33,17 @@ _TYPES = {
     "DATE": "date",
 }
 _LOCK = 0x6D696C65  # one build at a time on a database
+_WITHOUT_LIMIT = {
+    *("campaign", "category", "country", "from_page", "medium", "model_version", "page", "placement", "reason"),
+    *("source", "term", "to_page", "value"),
+}
+"""Columns of a grain that hold what a stranger sent, as long as he likes: an index takes 2,704 bytes a row at most."""
+_REFUSED = {"completeness_day"}  # its trucks are also those that refused records name
+_TIMES = (
+    *("at", "day", "effective_start_date", "entered_at", "hour", "month", "placed_at", "started_at", "stop_start"),
+    "trip_start",
+)
+"""Columns by which a period is chosen; of several in a mart the first counts."""
 _BESIDE = {"lake": "lake_new", "base": "base_new", "marts": "marts_new"}
 
 
@@ -66,7 +78,7 @@ class PostgresEngine:
                 _make(connection, model)
                 if model.name.startswith("marts."):
                     name = model.name.removeprefix("marts.")
-                    counts[name] = _exchange(connection, name)
+                    counts[name] = _exchange(connection, name, key(model))
             connection.execute("DROP TABLE IF EXISTS marts.build")
             connection.execute("CREATE TABLE marts.build (build bigint, models text)")
             connection.execute("INSERT INTO marts.build VALUES (%s, %s)", [lake.build, models_digest])
@@ -139,8 +151,14 @@ def _beside(statement: str) -> str:
     return statement
 
 
-def _exchange(connection: "psycopg.Connection[Any]", name: str) -> int:
-    """Put the new rows into the mart; a mart whose columns changed is made anew."""
+def key(model: RenderedModel) -> list[str]:
+    """The columns of a mart's primary key: its grain; none where that has texts of any length, which no index holds."""
+    unlimited = model.name.removeprefix("marts.") in _REFUSED or _WITHOUT_LIMIT & {*model.grain}
+    return [] if unlimited else model.grain
+
+
+def _exchange(connection: "psycopg.Connection[Any]", name: str, key: list[str]) -> int:
+    """Put the new rows into the mart, with its key and indexes; a mart whose columns changed is made anew."""
     columns = (
         "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
     )
@@ -152,6 +170,33 @@ def _exchange(connection: "psycopg.Connection[Any]", name: str) -> int:
         connection.execute(sql.SQL("CREATE TABLE {} AS SELECT * FROM {}").format(mart, made))
     else:
         connection.execute(sql.SQL("DELETE FROM {}").format(mart))
+        if _held_key(connection, name) not in ([], key):  # of another release
+            primary = sql.Identifier(f"{name}_pkey")
+            connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(mart, primary))
         connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(mart, made))
+    _index(connection, name, key, [column for column, _ in new])
+    connection.execute(sql.SQL("ANALYZE {}").format(mart))
     counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(mart)).fetchone()
     return int(counted[0]) if counted else 0
+
+
+def _held_key(connection: "psycopg.Connection[Any]", name: str) -> list[str]:
+    columns = "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indexrelid"
+    columns += " WHERE indisprimary AND indrelid = to_regclass(%s) ORDER BY attnum"
+    return [column for (column,) in connection.execute(columns.encode(), [f"marts.{name}"])]
+
+
+def _index(connection: "psycopg.Connection[Any]", name: str, key: list[str], columns: list[str]) -> None:
+    """The key and the indexes that are not there yet. Those that are stay: to make them anew would lock readers out."""
+    mart = sql.Identifier("marts", name)
+    if key and not _held_key(connection, name):
+        listed = sql.SQL(", ").join(map(sql.Identifier, key))
+        named = sql.Identifier(f"{name}_pkey")
+        connection.execute(sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})").format(mart, named, listed))
+    asked = [column for column in columns if column in _TIMES][:1]
+    if "truck_id" in columns and name not in _REFUSED:
+        asked.append("truck_id")
+    for column in asked:
+        if [column] != key[:1]:
+            named, by = sql.Identifier(f"{name}_by_{column}"), sql.Identifier(column)
+            connection.execute(sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(named, mart, by))
