@@ -4,13 +4,19 @@ The marts are made once and kept in `.tools/`: twenty trucks' minutes of 30 days
 times under other names, and the shop of the tests copied by its keys. Each page is opened in a browser that knows the
 scripts already, with nothing asked of the warehouse before; then one truck, item or country is chosen. Both end when
 every chart, table and figure is drawn. Aims: 2 s and 1 s. `python -m benchmarks.dashboards Trucks` takes one page.
+Of all panels of these pages the slowest query is printed with the operators that take its time; it has no aim.
 """
 
 import hashlib
+import json
 import shutil
 import sys
+import textwrap
 import time
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from playwright.sync_api import CDPSession, Page, sync_playwright
@@ -18,7 +24,8 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 from benchmarks import warehouse as fleet
 from collector.stores.factory import open_store
 from dashboards.panels import MART_TIME
-from dashboards.panels.views import STREAMLIT
+from dashboards.panels.sql import Choice, select
+from dashboards.panels.views import PANELS, STREAMLIT
 from scripts.dashboard_screenshots import CHROMIUM, FLAGS, address, served
 from tests.dashboards import demo
 from warehouse.build import build
@@ -27,6 +34,7 @@ from warehouse.sources import Terms
 
 FIRST_AIM, FILTER_AIM = 2.0, 1.0
 BUILT, COPIES, DAYS = 20, 50, 30
+LINES = 2  # trucks of which a page draws lines where none is chosen
 _KEYS = {
     "session": ("session_id", 200), "customer": ("customer_id", 2000), "delivery": ("order_id", 250),
     "product_day": ("item_id", 40), "item": ("item_id", 40), "stock_cover": ("item_id", 40),
@@ -125,6 +133,45 @@ def _cpu(developer: CDPSession) -> float:
     return float(next(each["value"] for each in told if each["name"] == "ProcessTime"))
 
 
+def _operators(node: dict[str, Any], depth: int = 0) -> Iterator[tuple[float, str]]:
+    """Seconds of CPU and a line of each operator of a plan, in the plan's order."""
+    told = node.get("extra_info", {})
+    about = told.get("Table") or told.get("Groups") or told.get("Order By") or told.get("Conditions") or ""
+    seconds = node.get("operator_timing", 0.0)
+    rows, indent = node.get("operator_cardinality", 0), "  " * depth
+    line = f"{seconds:.4f} s {indent}{node.get('operator_name', '').strip()} {rows:,} rows {about}"
+    yield seconds, line.replace("\n", " ")[:100].rstrip()
+    for child in node.get("children", ()):
+        yield from _operators(child, depth + 1)
+
+
+def _slowest(file: Path, titles: list[str]) -> None:
+    """The slowest query of the panels, each the best of three, tables whole; lines by truck are of a few trucks."""
+    last = fleet.FIRST + timedelta(days=DAYS - 1)
+    few = [f"TRUCK-{number:05}" for number in range(LINES)]
+    taken = []
+    with duckdb.connect(str(file), read_only=True) as db:
+        db.execute("SET TimeZone = 'UTC'")
+        db.execute("SET search_path = 'marts,base'")
+        for name in sorted({name for title in titles for name in STREAMLIT[title]}):
+            panel = PANELS[name]
+            lines = panel.chart == "line" and "truck_id" in panel.by
+            sql = select(panel, Choice(fleet.FIRST, last, {"truck_id": few} if lines else {}))
+            tries = []
+            for _ in range(3):
+                began = time.perf_counter()
+                db.execute(sql).fetchall()
+                tries.append(time.perf_counter() - began)
+            taken.append((min(tries), name, sql))
+        seconds, name, sql = max(taken)
+        found = db.execute(f"EXPLAIN (ANALYZE, FORMAT json) {sql}").fetchone()
+    print(f"slowest of {len(taken)} panels' queries: {name} {seconds:.3f} s")
+    print("\n".join(textwrap.wrap(" ".join(sql.split()), 100)[:15]))
+    operators = list(_operators(json.loads(found[1]) if found else {}))
+    slow = sorted(operators, reverse=True)[:15]
+    print("\n".join(line for each, line in operators if each >= 0.0005 and (each, line) in slow))
+
+
 def main(titles: list[str]) -> int:
     folder = _marts()
     with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as db:
@@ -163,6 +210,7 @@ def main(titles: list[str]) -> int:
                 missed.append(f"{title}: first")
             print(said, flush=True)
         browser.close()
+    _slowest(folder / "warehouse.duckdb", titles)
     print(f"missed: {', '.join(missed)}" if missed else "all pages met")
     return int(bool(missed))
 
