@@ -97,11 +97,12 @@ def _cell(page: bytes, at: int, size: int, pages: dict[int, bytes]) -> tuple[int
 
 
 def _overflow(number: int, length: int, size: int, pages: dict[int, bytes]) -> bytes:
-    found = b""
+    found, seen = b"", set[int]()
     while len(found) < length:
         page = pages[number]
-        if len(page) < size:
-            raise ValueError("an overflow page is cut off")
+        if len(page) < size or number in seen:
+            raise ValueError("an overflow page is cut off, or leads back to itself")
+        seen.add(number)
         found += page[4:size]
         number = int.from_bytes(page[:4], "big")
     return found[:length]

@@ -21,6 +21,7 @@ from agent.buffer import Predecessor
 from agent.buffer.recovery import ASIDES_KEPT
 from agent.buffer.schema import PAGE_SIZE
 from agent.buffer.sqlite import SqliteBuffer
+from agent.buffer.sqlite_pages import rows
 from agent.errors import BufferDamaged
 from agent.timing.clock import Moment
 from contract.ranges import Ranges
@@ -230,6 +231,17 @@ def test_what_does_not_prove_to_be_sent_is_sent(victim: Original) -> None:
     with SqliteBuffer(victim.path, "T1") as buffer:
         assert buffer.pending_ranges() == Ranges.of([(SENT, COUNT)])
         assert buffer.counts().sent == SENT - 1
+
+
+def test_a_row_that_goes_on_in_circles_is_no_row() -> None:
+    """What looks like a leaf may be the middle of something else: its row of 2 GB goes on in page 3, and that in 3."""
+    leaf = b"\x0d\0\0\0\1\0\x10\0" + b"\0\x10" + bytes(6) + b"\x87\xff\xff\xff\x7f\1"
+    leaf = leaf.ljust(512, b"\0")
+    least = (512 - 12) * 32 // 255 - 23
+    local = least + (0x7FFFFFFF - least) % 508
+    at = 22 + (local if local <= 477 else least)
+    leaf = leaf[:at] + (3).to_bytes(4, "big") + leaf[at + 4 :]
+    assert list(rows(leaf + leaf + (3).to_bytes(4, "big") * 128, b"")) == []
 
 
 def test_damage_found_while_running_is_repaired_in_place(victim: Original) -> None:
