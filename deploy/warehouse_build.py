@@ -97,10 +97,10 @@ def _milepost(folder: Path, *arguments: str, fine: tuple[int, ...] = (0,), plain
 
 
 def _upload(bucket: str, folder: Path) -> None:
-    """The marts' files, each replaced in one put; what is no mart any more goes last."""
+    """The marts' files, each replaced in one put; which build they are of after them; what is no mart any more last."""
     client = boto3.client("s3")
     wanted = set()
-    for path in sorted(folder.glob("*/*.parquet")):
+    for path in sorted(folder.glob("*/*.parquet"), key=lambda each: (each.parent.name == "build", each)):
         key = f"{MARTS}/{path.parent.name}/{path.name}"
         client.upload_file(str(path), bucket, key)
         wanted.add(key)

@@ -108,6 +108,9 @@ def template(columns: Mapping[str, Columns]) -> dict[str, Any]:
     for mart, named in columns.items():
         model = described[mart]
         resources[f"Mart{_title(mart)}"] = _table(mart, model.description, named)
+    resources["Build"] = _table(
+        "build", "Which lake build the marts are of", [("build", "BIGINT"), ("models", "VARCHAR")]
+    )
     for query, sql in QUERIES.items():
         resources[f"Query{_title(query)}"] = {
             "Type": "AWS::Athena::NamedQuery",

@@ -43,8 +43,15 @@ def check(folder: Path, engine: Engine) -> Row:
         raise Misconfigured(f"no lake in {folder}: run `milepost lake build` first")
     held = engine.holds()
     if held is None:
-        raise Misconfigured("no marts on this engine: run `milepost warehouse build` with the same --engine first")
-    behind = None if held[0] == newest.id else "run `milepost warehouse build`: the lake was built since"
+        raise Misconfigured(
+            "no marts on this engine: run `milepost warehouse build` with the same --engine first,"
+            " or `milepost warehouse export` for Athena (docs/athena.md)"
+        )
+    behind = (
+        None
+        if held[0] == newest.id
+        else "run `milepost warehouse build` (and export it to Athena): the lake was built since"
+    )
     samples = {(truck, day): str(count) for truck, day, count in _asked(folder, newest, TELEMETRY, _SAMPLES)}
     found = _asked(folder, newest, TRUCK_VERSION, _VERSIONS)
     versions = _lines([dict(enumerate(row)) for row in found])

@@ -129,7 +129,8 @@ EngineOption = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        help="duckdb (the default), postgresql://USER:PASSWORD@HOST:PORT/DATABASE, spark, or snowflake://USER@ACCOUNT/DATABASE",
+        help="duckdb (the default), postgresql://USER:PASSWORD@HOST:PORT/DATABASE, spark,"
+        " snowflake://USER@ACCOUNT/DATABASE, or athena://WORKGROUP/DATABASE, which is not built but exported to",
     ),
 ]
 

@@ -7,8 +7,8 @@ from warehouse.engines import Engine
 from warehouse.settings import WarehouseSettings, warehouse_file
 
 KNOWN = (
-    "duckdb, postgresql://USER:PASSWORD@HOST:PORT/DATABASE, spark, or"
-    " snowflake://USER@ACCOUNT/DATABASE?warehouse=NAME&role=NAME"
+    "duckdb, postgresql://USER:PASSWORD@HOST:PORT/DATABASE, spark,"
+    " snowflake://USER@ACCOUNT/DATABASE?warehouse=NAME&role=NAME, or athena://WORKGROUP/DATABASE"
 )
 
 
@@ -16,7 +16,7 @@ def open_engine(name: str | None, settings: WarehouseSettings, data_dir: Path) -
     """The engine of the marts.
 
     Args:
-        name: `duckdb`, `postgresql://…`, `spark` or `snowflake://…`; None takes that of the settings.
+        name: `duckdb`, `postgresql://…`, `spark`, `snowflake://…` or `athena://…`; None takes that of the settings.
         settings: of the warehouse.
         data_dir: where the DuckDB file is, unless the settings say otherwise.
 
@@ -40,6 +40,10 @@ def open_engine(name: str | None, settings: WarehouseSettings, data_dir: Path) -
         from warehouse.engines.snowflake import SnowflakeEngine
 
         return SnowflakeEngine(chosen, _python(".venv-snowflake"))
+    if chosen.startswith("athena://"):
+        from warehouse.engines.athena import AthenaEngine
+
+        return AthenaEngine(chosen)
     raise Misconfigured(f"engine {chosen!r}: give {KNOWN}")
 
 
