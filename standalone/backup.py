@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.buffer.inspection import copy_of
 from collector.streams.kafka_offsets import OFFSETS
 from contract import atomic_file
 from contract.errors import Misconfigured, Rejected, Unreachable
@@ -37,6 +38,7 @@ MANIFEST = "backup.json"
 ORDERS = "orders.pgdump"
 LAKE = "lake"
 _MAGIC = b"SQLite format 3\x00"
+_BUFFER = "buffer.db"  # trucks/ID/buffer.db, of `up --trucks` and `simulate trucks`
 _BUSY_SECONDS = 30
 _NOT_KEPT = frozenset({LOCK, "up.json", "children.json", MANIFEST})
 _NOT_KEPT_ENDS = ("-wal", "-shm", "-journal", ".tmp", ".log", ".log.1")
@@ -270,20 +272,27 @@ def _snapshots(
 ) -> dict[Path, sqlite3.Connection]:
     """An open snapshot of each database, all of one instant: no writer is between two of them.
 
+    A truck's buffer is the agent's alone and cannot be held: it is copied while the others are, so that nothing that it
+    counts as delivered is missing from them.
+
     meanwhile: called while all of them are held.
     """
     found = {}
+    buffers = [path for path in databases if path.name == _BUFFER]
+    others = [path for path in databases if path not in buffers]
     with ExitStack() as holding:
         try:
-            for path in databases:
+            for path in others:
                 holder = holding.enter_context(closing(_opened(path)))
                 holder.execute("BEGIN IMMEDIATE")
             meanwhile()
-            for path in databases:
+            for path in buffers:
+                found[path] = stack.enter_context(copy_of(path))
+            for path in others:
                 found[path] = stack.enter_context(closing(_opened(path)))
                 found[path].execute("BEGIN")
                 found[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Unreachable(f"{path} cannot be read for the backup: {error}: try again") from None
     return found
 

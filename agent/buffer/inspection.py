@@ -78,6 +78,8 @@ def copy_of(path: Path) -> Iterator[sqlite3.Connection]:
                 shutil.copyfile(_log(path), log)
             if _head_of_log(path) == head:  # else it was begun anew, and may lack what the file did not have yet
                 break
+        else:
+            raise sqlite3.OperationalError("it is written too fast to be copied: ask again")
         with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             yield connection
 
