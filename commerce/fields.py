@@ -12,12 +12,13 @@ from typing import Any
 from commerce import currencies
 from commerce.card_numbers import find_card_data
 from contract import timestamps
-from contract.codec import Json, canonical, content_hash, refuse_unbounded_numbers
+from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
 from contract.topics import ID
 
 MAX_DOCUMENT = 256 * 1024
 _MAX_TEXT = 2048
+_MOST_UNBOUNDED = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _BOOKKEEPING = frozenset({"received_at", "forgotten"})
 
@@ -47,18 +48,37 @@ class Accepted:
     warnings: dict[str, str] = field(default_factory=dict)
 
 
-def own_fields(document: Json) -> dict[str, Json]:
+def own_fields(document: Json, warnings: dict[str, str]) -> dict[str, Json]:
     """The producer's own fields.
 
+    Args:
+        document: as it was parsed.
+        warnings: is told of each number out of all bounds, which is null in what is returned: written out in full a few
+            bytes of it may be a megabyte.
+
     Raises:
-        Rejected: it is no JSON object, or holds a number that is out of all bounds. CardData: some field holds card
-            data.
+        Rejected: it is no JSON object, or has more such numbers than are worth a warning. CardData: some field holds
+            card data.
     """
     refuse_card_data(document)
-    refuse_unbounded_numbers(document)
     if not isinstance(document, dict):
         raise Rejected("", "must be a JSON object")
-    return {key: value for key, value in document.items() if key not in _BOOKKEEPING}
+    own = {key: value for key, value in document.items() if key not in _BOOKKEEPING}
+    return own if has_bounded_numbers(own) else {key: _bounded(value, key, warnings) for key, value in own.items()}
+
+
+def _bounded(value: Json, name: str, warnings: dict[str, str]) -> Json:
+    if isinstance(value, dict):
+        return {key: _bounded(inner, f"{name}.{key}", warnings) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_bounded(inner, f"{name}.{index}", warnings) for index, inner in enumerate(value)]
+    if has_bounded_numbers(value):
+        return value
+    reason = f"is NaN, Infinity or a number of over {MOST_DIGITS} digits: send null or text there"
+    if len(warnings) == _MOST_UNBOUNDED:
+        raise Rejected(name, reason)
+    warnings[name] = reason
+    return None
 
 
 def refuse_card_data(value: Json, name: str = "") -> None:

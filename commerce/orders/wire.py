@@ -49,11 +49,11 @@ def read_order(document: Json) -> Accepted:
     Raises:
         Rejected: no object, card data, no usable order_id, currency or lines, or over 256 KB.
     """
-    own = own_fields(document)
+    warnings: dict[str, str] = {}
+    own = own_fields(document, warnings)
     order_id = identifier(own.get("order_id"), "order_id")
     record: dict[str, Json] = {**own, "order_id": order_id, "currency": a_currency(own.get("currency"))}
     record["lines"] = _lines(own.get("lines"))
-    warnings: dict[str, str] = {}
     read_fields(record, _ORDER_FIELDS, warnings)
     _check_total(record, warnings)
     return accepted(order_id, own, record, warnings)
@@ -65,14 +65,14 @@ def read_event(document: Json) -> Accepted:
     Raises:
         Rejected: no object, card data, no usable event_id or type, a `loaded` without a truck_id, or over 256 KB.
     """
-    own = own_fields(document)
+    warnings: dict[str, str] = {}
+    own = own_fields(document, warnings)
     event_id = identifier(own.get("event_id"), "event_id")
     kind = own.get("type")
     if kind not in EVENT_TYPES:
         raise Rejected("type", f"must be one of {', '.join(EVENT_TYPES)}, not {kind!r:.40}")
     if kind == "loaded":
         truck_id(own.get("truck_id"))
-    warnings: dict[str, str] = {}
     record = {**own, "event_id": event_id}
     read_fields(record, _EVENT_FIELDS, warnings)
     return accepted(event_id, own, record, warnings)

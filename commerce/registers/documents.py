@@ -53,7 +53,8 @@ class Kind:
         Raises:
             Rejected: no object, card data in it or in the path, no usable id, or an id other than the path's.
         """
-        own = own_fields(document)
+        warnings: dict[str, str] = {}
+        own = own_fields(document, warnings)
         refuse_card_data(subject_id, self.id_name)
         for other, name in self.aliases.items():
             if other in own and name not in own:
@@ -62,7 +63,6 @@ class Kind:
         name = truck_id(found) if self.id_name == "truck_id" else identifier(found, self.id_name)
         if subject_id is not None and name != subject_id:
             raise Rejected(self.id_name, f"is {name!r:.40}, but the address says {subject_id!r:.40}")
-        warnings: dict[str, str] = {}
         record = {**own, self.id_name: name}
         read_fields(record, {**self.fields, VALID_FROM: a_time(VALID_FROM)}, warnings)
         return accepted(name, own, record, warnings)
