@@ -178,7 +178,14 @@ def _write(value: Json, encode: Callable[[Json], str], *, sort: bool) -> str:
 
 
 def has_bounded_numbers(value: Json) -> bool:
-    """Whether `unbounded_number` finds none in it."""
+    """Whether `unbounded_number` finds none in it.
+
+    Args:
+        value: as `parse` gives it.
+
+    Returns:
+        True where every number is finite and has a canonical text of at most 40 characters.
+    """
     return unbounded_number(value) is None
 
 
