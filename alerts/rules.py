@@ -12,7 +12,7 @@ from alerts.day_span import Span, ZoneName
 from contract.errors import Misconfigured
 from contract.fleet import Zone
 from contract.telemetry import LEAVES
-from contract.thresholds import limit, thresholds
+from contract.thresholds import thresholds
 
 SAMPLE_KINDS = ("above", "below", "below_others", "words", "fault", "drop", "harsh", "inside", "outside", "zone_speed")
 """What is seen in one truck's samples."""
@@ -146,14 +146,14 @@ def _is_measured(field: str) -> bool:
 
 
 def load_rules(
-    path: Path | None = None, zones: Sequence[Zone] = (), speed_limit_kmh: float = limit("speed")
+    path: Path | None = None, zones: Sequence[Zone] = (), speed_limit_kmh: float | None = None
 ) -> list[Rule]:
     """The rules of a file, or the shipped ones.
 
     Args:
         path: a TOML file; None for the shipped rules.
         zones: of the installation, for the rules that watch them.
-        speed_limit_kmh: of the settings `[fleet]`, the value of the rules whose limit is `speed`.
+        speed_limit_kmh: of the settings `[fleet]`, the value of the rules whose limit is `speed`; None for the table's.
 
     Returns:
         By name.
@@ -169,6 +169,8 @@ def load_rules(
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"[alerts] rules {path}: {error}") from None
     rules = [_rule(name, table).over(zones) for name, table in sorted(tables.items())]
+    if speed_limit_kmh is None:
+        return rules
     return [rule.model_copy(update={"value": speed_limit_kmh}) if rule.limit == "speed" else rule for rule in rules]
 
 

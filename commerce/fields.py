@@ -12,7 +12,7 @@ from typing import Any
 from commerce import currencies
 from commerce.card_numbers import find_card_data
 from contract import timestamps
-from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
+from contract.codec import UNBOUNDED, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
 from contract.topics import ID
 
@@ -74,7 +74,7 @@ def _bounded(value: Json, name: str, warnings: dict[str, str]) -> Json:
         return [_bounded(inner, f"{name}.{index}", warnings) for index, inner in enumerate(value)]
     if has_bounded_numbers(value):
         return value
-    reason = f"is NaN, Infinity or a number of over {MOST_DIGITS} digits: send null or text there"
+    reason = f"is {UNBOUNDED}"
     if len(warnings) == _MOST_UNBOUNDED:
         raise Rejected(name, reason)
     warnings[name] = reason

@@ -25,6 +25,8 @@ Json = Any
 
 MAX_DEPTH = 64
 MOST_DIGITS = 40
+UNBOUNDED = f"NaN, Infinity or a number of over {MOST_DIGITS} digits: send null or text there"
+"""What `unbounded_number` finds, and the remedy."""
 _TOO_MANY_DIGITS = 10**MOST_DIGITS
 _EXACT_FLOAT_TEXT = 16  # any decimal text of up to 15 digits (and a point) survives float and back
 _MAX_EXPONENT = 400  # beyond it ten bytes of text would make a number that takes gigabytes to reckon with
@@ -226,8 +228,7 @@ def refuse_unbounded_numbers(value: Json) -> None:
         Rejected: naming the number's field.
     """
     if (way := unbounded_number(value)) is not None:
-        said = f"holds NaN, Infinity or a number of over {MOST_DIGITS} digits: send null or text there"
-        raise Rejected(".".join(reversed(way)), said)
+        raise Rejected(".".join(reversed(way)), f"holds {UNBOUNDED}")
 
 
 def content_hash(canonical_text: str) -> str:

@@ -27,7 +27,7 @@ class FleetSettings(RoomSettings):
     """
 
     fuel_price: float | None = Field(default=None, gt=0)
-    speed_limit_kmh: float = Field(default=limit("speed"), gt=0)
+    speed_limit_kmh: float = Field(default_factory=lambda: limit("speed"), gt=0)
     zones: Path | None = None
 
 

@@ -2,8 +2,9 @@
 
 One function follows the stream of the table of samples, and is called every minute for what the passing of time alone
 changes; another judges conversion once an hour. They read the tables of the main stack and write two of them, alerts
-and alert_outbox. The rules are those of one machine, but for certificates and orders, whose facts stand in no table of
-it. A warm function goes on where it was; a cold one judges the last day again, which changes nothing (docs/alerts.md).
+and alert_outbox. The rules are those of one machine, but for certificates, orders and quality rules, whose facts stand
+in no table of it. A warm function goes on where it was; a cold one judges the last day again, which changes nothing
+(docs/alerts.md).
 """
 
 import time

@@ -181,8 +181,7 @@ def _settled(terms: Terms) -> dict[str, str]:
 
 
 def _limits() -> Iterator[str]:
-    """The limits of contract/thresholds.toml as columns: NAME_limit, NAME_days, NAME_hours,
-    NAME_samples."""
+    """The limits of contract/thresholds.toml as columns: NAME_limit, NAME_days, NAME_hours, NAME_samples."""
     for name, line in thresholds().items():
         if line.limit is not None:
             yield f"{_number(line.limit)} AS {name}_limit"

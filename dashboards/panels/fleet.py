@@ -116,7 +116,8 @@ PANELS = (
         "line", order=("hour", "truck_id"), most=20_000, filters=TRUCK,
     ),
     Panel(
-        "fuel_events", "Refuels and drops", "Changes of the fuel level of 5 points or more that stay.", "fuel_event",
+        "fuel_events", "Refuels and drops",
+        f"Changes of the fuel level of {limit('fuel_level'):g} points or more that stay.", "fuel_event",
         ("truck_id", "at"),
         (
             Measure("kind"),
