@@ -151,10 +151,14 @@ class Box:
         """Nothing honest is lost, and nothing is counted twice."""
         counted = {row["item_id"]: row["count"] for row in self.up.ask("clicks")}
         assert counted.get("honest", 0) == self.clicks
-        audited = {row["truck_id"]: row for row in self.up.ask("audit")["trucks"]}
+        until(lambda: self._audited()["T1"]["received"] >= self.samples["T1"])  # it has the broker's word, before ours
+        audited = self._audited()
         for truck_id, count in self.samples.items():
             row = audited[truck_id]
             assert (row["received"], row["highest_seq"], row["holes"]) == (count, count, []), row
+
+    def _audited(self) -> dict[str, Any]:
+        return {row["truck_id"]: row for row in self.up.ask("audit")["trucks"]}
 
     def _enrolled(self, truck_id: str) -> Wallet:
         wallet = Wallet(self.folder / truck_id)
