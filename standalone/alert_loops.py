@@ -86,8 +86,7 @@ class QualityRun:
     """The newest run of the quality rules, for `FactSources`: called for the rows of mart `quality_run`.
 
     Only of marts in a DuckDB file: another engine's would be asked over and over whether they changed. A file that
-    changed is read at two looks: at the first one a page of the console may still have the one before it open, which
-    DuckDB shares within a process. One that cannot be read is told once, and asked again at each look.
+    cannot be read is told once, and asked again at each look.
 
     Args:
         data_dir: whose warehouse.
@@ -98,18 +97,18 @@ class QualityRun:
         self._data_dir, self._settings = data_dir, settings
         self._path = warehouse_file(settings, data_dir) if settings.engine == "duckdb" else None
         self._stamp: Stamp | None = None
-        self._looks = 0
+        self._is_read = False
         self._is_told = False
         self._rows: list[dict[str, Any]] = []
 
     def __call__(self) -> list[dict[str, Any]]:
         stamp = _stamp(self._path) if self._path else None
         if stamp != self._stamp:
-            self._stamp, self._looks, self._is_told, self._rows = stamp, 0, False, []
-        if stamp is not None and self._looks < 2:
+            self._stamp, self._is_read, self._is_told, self._rows = stamp, False, False, []
+        if stamp is not None and not self._is_read:
             try:
                 self._rows = read.query(_QUALITY, self._data_dir, self._settings)
-                self._looks += 1
+                self._is_read = True
             except MilepostError as error:
                 self._rows = []
                 if not self._is_told:

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from contract.errors import Misconfigured, Unreachable
+from warehouse.engines.duckdb import opened
 from warehouse.lake.writing import full_disk
 from warehouse.rendering import models
 
@@ -31,7 +32,7 @@ def export(warehouse: Path, folder: Path) -> dict[str, int]:
     counts = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with duckdb.connect(str(warehouse), read_only=True) as db:
+        with opened(warehouse) as db:
             for model in models("duckdb"):
                 if not model.name.startswith("marts."):
                     continue

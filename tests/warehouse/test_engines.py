@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -249,3 +250,25 @@ def test_a_query_changes_nothing_and_says_what_is_wrong(fleet: Fleet, url: str) 
         for wrong in ("SELECT nothing FROM truck_day", "CREATE TABLE t (x int)", "DELETE FROM truck_day"):
             with pytest.raises(Misconfigured, match="refuses"):
                 engine.query(wrong)
+
+
+def test_who_holds_a_build_reads_it_to_the_end_and_everybody_else_the_new_one(fleet: Fleet) -> None:
+    """Also while they overlap: DuckDB itself gives who opens a path anew the file that another opened under it."""
+    asked = "SELECT sum(samples_received) AS samples FROM truck_day"
+
+    def samples() -> object:
+        return fleet.engine.query(asked)[0]["samples"]
+
+    def grow(day: str) -> None:
+        fleet.take(drive("T1", f"{day}T00:00:00.000Z", example.SPEEDS))
+        fleet.build()
+        fleet.build_marts()
+
+    grow("2024-06-01")
+    first = samples()
+    with ThreadPoolExecutor() as another, fleet.engine.held():
+        assert samples() == first
+        grow("2024-06-02")
+        second = another.submit(samples).result()
+        assert (samples(), second) == (first, 2 * len(example.SPEEDS))
+    assert (first, samples()) == (len(example.SPEEDS), second)

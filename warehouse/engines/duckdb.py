@@ -8,7 +8,9 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 
@@ -25,6 +27,44 @@ _FUNCTIONS_OFF = "SET enable_external_access = false"
 
 
 _BARE_AT = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|--[^\n]*|\bat\b(?!\s*(?:\(|time\s+zone\b))""", re.IGNORECASE)
+
+
+_HELD: ContextVar[Mapping[Path, duckdb.DuckDBPyConnection]] = ContextVar("held", default=MappingProxyType({}))
+"""Files that `held` keeps open, for the queries inside it."""
+
+
+def opened(path: Path) -> duckdb.DuckDBPyConnection:
+    """The marts of a finished file, to read, as they are now.
+
+    The file is attached to a database of its own. What opens one path twice within a process gets DuckDB's first
+    opening of it both times, and with that the file of before where a build has replaced it since.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        A connection for the caller to close, whose tables need no schema and whose times are UTC.
+
+    Raises:
+        Misconfigured: it is no DuckDB file, or has no marts.
+    """
+    db = duckdb.connect()
+    try:
+        quoted = str(path).replace("'", "''")
+        db.execute(f"ATTACH '{quoted}' AS warehouse (READ_ONLY)")
+        return _of_the_warehouse(db)
+    except duckdb.Error as error:
+        db.close()
+        raise Misconfigured(
+            f"{path} cannot be read as a warehouse: {str(error).splitlines()[0]};"
+            " remove it and run `milepost warehouse build`"
+        ) from None
+
+
+def _of_the_warehouse(db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    db.execute("SET search_path = 'warehouse.marts,warehouse.base'")
+    db.execute("SET TimeZone = 'UTC'")
+    return db
 
 
 def _one(db: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
@@ -189,7 +229,6 @@ class DuckDbEngine:
         if not self._path.exists():
             raise Misconfigured(f"no warehouse at {self._path}: `milepost warehouse build` makes one")
         with self._reading() as db:
-            db.execute("SET TimeZone = 'UTC'")
             db.execute(_FUNCTIONS_OFF)
             try:
                 cursor = db.execute(_one(db, sql))
@@ -202,16 +241,13 @@ class DuckDbEngine:
         if not self._path.exists():
             yield
             return
-        with self._reading():  # DuckDB shares one opened file within a process
-            yield
+        with opened(self._path) as db:
+            before = _HELD.set({**_HELD.get(), self._path: db})
+            try:
+                yield
+            finally:
+                _HELD.reset(before)
 
     def _reading(self) -> duckdb.DuckDBPyConnection:
-        try:
-            db = duckdb.connect(str(self._path), read_only=True)
-            db.execute("SET search_path = 'marts,base'")
-        except duckdb.Error as error:
-            raise Misconfigured(
-                f"{self._path} cannot be read as a warehouse: {str(error).splitlines()[0]};"
-                " remove it and run `milepost warehouse build`"
-            ) from None
-        return db
+        held = _HELD.get().get(self._path)
+        return _of_the_warehouse(held.cursor()) if held else opened(self._path)
