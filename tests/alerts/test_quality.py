@@ -22,7 +22,10 @@ from standalone.alert_loops import QualityRun
 from tests.collector.stores_on_disk import Collector
 from tests.warehouse.fleet import Fleet, drive
 from warehouse import read
+from warehouse.engines.building import QualityStopped
+from warehouse.quality import QualityRule
 from warehouse.settings import WarehouseSettings
+from warehouse.sources import Terms
 
 RULES = load_rules()
 OPS = Receiver(name="ops", kind="webhook", url="http://127.0.0.1:1", secret="x" * 24, wait_seconds=0)
@@ -93,6 +96,21 @@ def test_a_rule_that_fails_on_a_lake_is_told_from_its_build_on(tmp_path: Path, s
     assert alert["evidence"] == "telemetry: 10 of 10 rows, more than 20%"
     assert (alert["rule"], alert["severity"]) == ("quality_failed", "warning")
     assert service.told == ["opening"]
+
+
+def test_a_rule_that_stops_a_build_is_told_too(tmp_path: Path, service: Service) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.take(drive("T1", "2024-06-01T12:00:00.000Z", [60] * 10))
+    fleet.build()
+    fleet.build_marts()
+    strict = QualityRule(name="never_over_50", table="telemetry", bad="vehicle_speed > 50", action="stop")
+    with pytest.raises(QualityStopped):
+        fleet.build_marts(terms=Terms(warehouse=WarehouseSettings(quality=(strict,))))
+    built = fleet.query("SELECT DISTINCT run_at FROM quality_run")[0]["run_at"]
+    assert service.look(built) == [("never_over_50", built, None)]
+    fleet.build_marts()
+    fleet.close()
+    assert service.look(THIRD) == [("never_over_50", built, built)]
 
 
 def test_an_alert_keeps_its_start_over_builds_and_starts_and_without_a_warehouse(

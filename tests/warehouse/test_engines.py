@@ -17,7 +17,7 @@ import psycopg
 import pytest
 import sqlglot
 
-from contract.errors import Misconfigured
+from contract.errors import MilepostError, Misconfigured
 from dashboards.panels import MART_TIME
 from tests.milepost_process import REPOSITORY
 from tests.postgresql import cluster
@@ -29,7 +29,10 @@ from warehouse.engines.handover import model_steps, write_sources
 from warehouse.engines.postgresql import PostgresEngine
 from warehouse.engines.snowflake import SnowflakeEngine
 from warehouse.engines.spark import SparkEngine
+from warehouse.quality import QualityRule
 from warehouse.read import plain_rows
+from warehouse.settings import WarehouseSettings
+from warehouse.sources import Terms
 
 Marts = dict[str, list[dict[str, Any]]]
 
@@ -250,6 +253,33 @@ def test_a_query_changes_nothing_and_says_what_is_wrong(fleet: Fleet, url: str) 
         for wrong in ("SELECT nothing FROM truck_day", "CREATE TABLE t (x int)", "DELETE FROM truck_day"):
             with pytest.raises(Misconfigured, match="refuses"):
                 engine.query(wrong)
+
+
+def test_a_quality_rule_warns_or_stops(fleet: Fleet, url: str) -> None:
+    """What stops a build stands in the mart of the rules, nowhere else, until a build without the rule."""
+    fleet.take(drive("T1", example.START, [60, 170, 60]))
+    fleet.build()
+    strict = QualityRule(name="never_over_100", table="telemetry", bad="vehicle_speed > 100", action="stop")
+    stopping = Terms(warehouse=WarehouseSettings(quality=(strict,)))
+    too_fast = {"rule": "telemetry_speed_is_plausible", "rows": 3, "failed": 1, "verdict": "warn"}
+    stopped = {"rule": "never_over_100", "rows": 4, "failed": 2, "verdict": "stop"}
+    broken = "SELECT rule, rows, failed, verdict FROM quality_run WHERE verdict <> 'ok' ORDER BY rule"
+    with pytest.raises(MilepostError, match="never_over_100"):
+        fleet.build_marts(terms=stopping)
+    assert fleet.engine.holds() is None
+    for engine in (fleet.engine, PostgresEngine(url)):
+        fleet.build_marts(engine)
+        assert engine.query(broken) == [too_fast]
+    fleet.take(drive("T2", example.START, [170]))
+    fleet.build()
+    for engine in (fleet.engine, PostgresEngine(url)):
+        with pytest.raises(MilepostError, match="never_over_100"):
+            fleet.build_marts(engine, terms=stopping)
+        assert engine.query(broken) == [stopped, {**too_fast, "rows": 4, "failed": 2}]
+        assert [row["truck_id"] for row in engine.query("SELECT truck_id FROM truck_day")] == ["T1"]
+        fleet.build_marts(engine)
+        assert engine.query(broken) == [{**too_fast, "rows": 4, "failed": 2}]
+        assert len(engine.query("SELECT truck_id FROM truck_day")) == 2
 
 
 def test_who_holds_a_build_reads_it_to_the_end_and_everybody_else_the_new_one(fleet: Fleet) -> None:

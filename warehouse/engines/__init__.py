@@ -53,6 +53,8 @@ class Engine(Protocol):
 
         Raises:
             AuditFailed: an audit found rows; nothing was changed.
+            QualityStopped: it was of a quality rule, on DuckDB or PostgreSQL: mart `quality_run`, if there was one,
+                shows the run that stopped the build.
             Unreachable: the database cannot be reached or written.
         """
         ...

@@ -1,18 +1,16 @@
 """What every engine does with the models: which days to build, the statements, the audits."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from contract.errors import MilepostError
-from warehouse.engines import LakeView
+from warehouse.engines import LakeView, Rows
 from warehouse.rendering import FIRST, LAST, RenderedModel, kept
 from warehouse.sources import BUILT
 
 _EVER = ("0001-01-01", "9999-12-31")
-
-
+_STOPPED = "not_stopped"
 _RAW = re.compile(r"\braw_(\w+)")
 
 
@@ -60,6 +58,19 @@ class AuditFailed(MilepostError):
     """Rows that break what a model promises: the build was undone, the marts are those of the build before."""
 
 
+class QualityStopped(AuditFailed):
+    """A quality rule with the action `stop` is broken.
+
+    Args:
+        text: which one, with the rows that it found.
+        run: the rows of mart `quality_run` in the build that was undone.
+    """
+
+    def __init__(self, text: str, run: Rows) -> None:
+        super().__init__(text)
+        self.run = run
+
+
 def statements(model: RenderedModel, days: frozenset[str] | None) -> Iterator[str]:
     """The statements that make a model's table.
 
@@ -105,20 +116,28 @@ def _built(model: RenderedModel, days: frozenset[str] | None) -> tuple[str, str]
     return min(days), max(days) if model.by_day else _EVER[1]
 
 
-def counted(audit: str) -> str:
-    """How many rows the query of an audit finds."""
-    return f"SELECT count(*) FROM ({audit}) AS bad"
+def audit(model: RenderedModel, days: frozenset[str] | None, rows: Callable[[str], Rows]) -> None:
+    """Look at what `statements` made for these days.
 
+    Args:
+        model: in the engine's SQL.
+        days: as `statements` takes them.
+        rows: runs a query in the transaction of the build.
 
-def example(audit: str) -> str:
-    """One of these rows."""
-    return f"SELECT * FROM ({audit}) AS bad LIMIT 1"
-
-
-def failed(model: RenderedModel, audit: str, count: int, row: Mapping[str, Any]) -> AuditFailed:
-    """The error of an audit that found rows, with one of them."""
-    shown = ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
-    return AuditFailed(f"{model.name}: {count} rows break {audit}, such as {shown:.400}; the marts stay as they were")
+    Raises:
+        AuditFailed: with one of the rows that an audit found; QualityStopped where it is of a quality rule.
+    """
+    for name, query in audits(model, days):
+        [counted] = rows(f"SELECT count(*) AS bad FROM ({query}) AS bad")
+        if counted["bad"]:
+            [row] = rows(f"SELECT * FROM ({query}) AS bad LIMIT 1")
+            shown = ", ".join(f"{column} {value}" for column, value in row.items() if value is not None)
+            text = (
+                f"{model.name}: {counted['bad']} rows break {name}, such as {shown:.400}; the marts stay as they were"
+            )
+            if name == _STOPPED:
+                raise QualityStopped(text, rows(f"SELECT * FROM {model.name}"))
+            raise AuditFailed(text)
 
 
 def within(query: str, first: str, last: str) -> str:

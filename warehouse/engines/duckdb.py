@@ -16,7 +16,7 @@ import duckdb
 
 from contract.errors import Misconfigured, Unreachable
 from warehouse.engines import LakeView, Rows
-from warehouse.engines.building import audits, counted, example, failed, stale, statements
+from warehouse.engines.building import QualityStopped, audit, stale, statements
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import checked_relation, damaged, full_disk
 from warehouse.rendering import CUT, RenderedModel, models
@@ -103,10 +103,14 @@ def _parts(held: Mapping[str, Sequence[str]], days: Iterable[str]) -> list[froze
 def _make(db: duckdb.DuckDBPyConnection, model: RenderedModel, days: frozenset[str] | None) -> None:
     for statement in statements(model, days):
         db.execute(statement)
-    for name, query in audits(model, days):
-        found = db.execute(counted(query)).fetchone()
-        if found and found[0]:
-            raise failed(model, name, found[0], _rows(db.execute(example(query)))[0])
+    audit(model, days, lambda query: _rows(db.execute(query)))
+
+
+def _tell(db: duckdb.DuckDBPyConnection, run: Rows) -> None:
+    places = ", ".join("?" for _ in run[0])
+    db.execute("BEGIN; DELETE FROM marts.quality_run")
+    db.executemany(f"INSERT INTO marts.quality_run VALUES ({places})", [list(row.values()) for row in run])
+    db.execute("COMMIT; CHECKPOINT")
 
 
 class DuckDbEngine:
@@ -130,16 +134,14 @@ class DuckDbEngine:
             return None
 
     def build(self, lake: LakeView, models_digest: str) -> dict[str, int]:
-        made = self._path.with_name(f".{self._path.name}.new")
-        made.unlink(missing_ok=True)
-        made.with_name(f"{made.name}.wal").unlink(missing_ok=True)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if lake.changed is not None:
-                shutil.copyfile(self._path, made)
-            with duckdb.connect(str(made)) as db:
+            with self._replacing(lake.changed is not None) as db:
                 counts = self._fill(db, lake, models_digest)
-            made.replace(self._path)
+        except QualityStopped as stopped:
+            if self._path.exists():
+                with self._replacing(True) as db:
+                    _tell(db, stopped.run)
+            raise
         except (OSError, duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException) as error:
             if full := full_disk(error, self._path.parent, "milepost warehouse build"):
                 raise full from None
@@ -147,9 +149,23 @@ class DuckDbEngine:
             if any(path in str(error) for path in files):
                 raise damaged(error, files) from None
             raise Unreachable(f"{self._path} cannot be built: {str(error).splitlines()[0]}") from None
+        return counts
+
+    @contextmanager
+    def _replacing(self, is_grown: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A file beside the finished one, which takes its place at the end. is_grown: it begins as a copy of that."""
+        made = self._path.with_name(f".{self._path.name}.new")
+        made.unlink(missing_ok=True)
+        made.with_name(f"{made.name}.wal").unlink(missing_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if is_grown:
+                shutil.copyfile(self._path, made)
+            with duckdb.connect(str(made)) as db:
+                yield db
+            made.replace(self._path)
         finally:
             made.unlink(missing_ok=True)
-        return counts
 
     def _fill(self, db: duckdb.DuckDBPyConnection, lake: LakeView, models_digest: str) -> dict[str, int]:
         db.execute("SET TimeZone = 'UTC'")

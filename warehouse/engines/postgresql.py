@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from contract.errors import Misconfigured, Unreachable
 from warehouse.engines import LakeView, Rows, files_of
-from warehouse.engines.building import audits, counted, example, failed, statements
+from warehouse.engines.building import QualityStopped, audit, statements
 from warehouse.lake.tables import TABLES
 from warehouse.lake.writing import checked_relation
 from warehouse.rendering import RenderedModel, models
@@ -67,24 +67,21 @@ class PostgresEngine:
             return connection.execute("SELECT build, models FROM marts.build").fetchone()
 
     def build(self, lake: LakeView, models_digest: str) -> dict[str, int]:
+        try:
+            with self._writing() as connection:
+                return _fill(connection, lake, models_digest)
+        except QualityStopped as stopped:
+            with self._writing() as connection:
+                if connection.execute("SELECT to_regclass('marts.quality_run')").fetchone() != (None,):
+                    _tell(connection, stopped.run)
+            raise
+
+    @contextmanager
+    def _writing(self) -> Iterator["psycopg.Connection[Any]"]:
         with self._connected() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
             connection.execute("SET LOCAL TimeZone = 'UTC'")
-            for schema in ("marts", *_BESIDE.values()):
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            _load(connection, lake)
-            counts = {}
-            for model in models("postgresql"):
-                _make(connection, model)
-                if model.name.startswith("marts."):
-                    name = model.name.removeprefix("marts.")
-                    counts[name] = _exchange(connection, name, key(model))
-            connection.execute("DROP TABLE IF EXISTS marts.build")
-            connection.execute("CREATE TABLE marts.build (build bigint, models text)")
-            connection.execute("INSERT INTO marts.build VALUES (%s, %s)", [lake.build, models_digest])
-            for schema in _BESIDE.values():
-                connection.execute(f"DROP SCHEMA {schema} CASCADE")
-        return counts
+            yield connection
 
     def query(self, sql: str) -> Rows:
         with self._connected() as connection:
@@ -105,6 +102,24 @@ class PostgresEngine:
             raise Unreachable(f"the PostgreSQL of --engine does not answer: {str(error).strip()}") from None
         with connection:
             yield connection
+
+
+def _fill(connection: "psycopg.Connection[Any]", lake: LakeView, models_digest: str) -> dict[str, int]:
+    for schema in ("marts", *_BESIDE.values()):
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    _load(connection, lake)
+    counts = {}
+    for model in models("postgresql"):
+        _make(connection, model)
+        if model.name.startswith("marts."):
+            name = model.name.removeprefix("marts.")
+            counts[name] = _exchange(connection, name, key(model))
+    connection.execute("DROP TABLE IF EXISTS marts.build")
+    connection.execute("CREATE TABLE marts.build (build bigint, models text)")
+    connection.execute("INSERT INTO marts.build VALUES (%s, %s)", [lake.build, models_digest])
+    for schema in _BESIDE.values():
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
+    return counts
 
 
 def _load(connection: "psycopg.Connection[Any]", lake: LakeView) -> None:
@@ -136,11 +151,16 @@ def _make(connection: "psycopg.Connection[Any]", model: RenderedModel) -> None:
     for statement in statements(model, None):
         connection.execute(_beside(statement).encode())
     connection.execute(f"ANALYZE {_beside(model.name)}".encode())
-    for name, query in audits(model, None):
-        found = connection.execute(_beside(counted(query)).encode()).fetchone()
-        if found and found[0]:
-            row = connection.cursor(row_factory=dict_row).execute(_beside(example(query)).encode()).fetchone()
-            raise failed(model, name, found[0], row or {})
+    asking = connection.cursor(row_factory=dict_row)
+    audit(model, None, lambda query: asking.execute(_beside(query).encode()).fetchall())
+
+
+def _tell(connection: "psycopg.Connection[Any]", run: Rows) -> None:
+    names = sql.SQL(", ").join(map(sql.Identifier, run[0]))
+    places = sql.SQL(", ").join(map(sql.Placeholder, run[0]))
+    connection.execute("DELETE FROM marts.quality_run")
+    insert = sql.SQL("INSERT INTO marts.quality_run ({}) VALUES ({})").format(names, places)
+    connection.cursor().executemany(insert, run)
 
 
 def _beside(statement: str) -> str:

@@ -5,11 +5,8 @@ import pytest
 from commerce.registers.documents import VEHICLES
 from commerce.registers.register import Register
 from contract import timestamps
-from contract.errors import MilepostError
 from contract.fleet import FleetSettings, Zone
 from tests.warehouse.fleet import Fleet, at, drive
-from warehouse.quality import QualityRule
-from warehouse.settings import WarehouseSettings
 from warehouse.sources import Terms
 
 START = "2024-06-01T23:50:00.000Z"
@@ -98,15 +95,3 @@ def test_savings_leave_idling_out_of_the_comparison(fleet: Fleet) -> None:
     assert one["litres_over_best_quartile"] == pytest.approx(120 * 12 / 60 + (26 - 14) / 2 / 60)
     assert one["cost"] == pytest.approx(2 * (idle + one["litres_over_best_quartile"]))
     assert (other["litres_over_best_quartile"], other["litres_route"]) == (0, None)
-
-
-def test_a_quality_rule_warns_or_stops(fleet: Fleet) -> None:
-    fleet.take(drive("T1", START, [60, 170, 60]))
-    fleet.build()
-    fleet.build_marts()
-    broken = fleet.query("SELECT rule, rows, failed FROM quality_run WHERE verdict = 'warn'")
-    assert broken == [{"rule": "telemetry_speed_is_plausible", "rows": 3, "failed": 1}]
-    strict = QualityRule(name="never_over_100", table="telemetry", bad="vehicle_speed > 100", action="stop")
-    with pytest.raises(MilepostError, match="never_over_100"):
-        fleet.build_marts(terms=Terms(warehouse=WarehouseSettings(quality=(strict,))))
-    assert len(fleet.query("SELECT * FROM truck_day")) == 1
