@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -15,7 +16,7 @@ from collector.cli_dead_letters import dead_letters
 from collector.cli_options import SomeTruck, Truck, print_json, reading, settings_of, writing
 from collector.ingest import Ingest, vouch_for_policy
 from collector.ingest.history_writer import HistoryWriter
-from collector.ingest.jsonl import KINDS, ingest_lines, open_lines
+from collector.ingest.jsonl import KINDS, ingest_lines, lines_of
 from collector.ingest_objects import EXPORT, ingest_objects
 from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
@@ -66,8 +67,12 @@ def ingest(
             typer.echo("Events that were counted live over 14 days ago cannot be recognised in a file.", err=True)
         taker = Ingest(store, policy, forgotten=Forgotten(settings.data_dir))
         for file in files:
-            for sums in _ingest(taker, file, stream, settings.data_dir):
-                done = sums
+            try:
+                for sums in _ingest(taker, file, stream, settings.data_dir):
+                    done = sums
+            except Rejected as damaged:
+                typer.echo(damaged.reason, err=True)
+                done = {**done, "rejected": done["rejected"] + 1}
             counts = {status: count + done[status] for status, count in counts.items()}
     if not as_json and counts["rejected"]:
         typer.echo("Rejected records are kept with their reasons: `milepost dead-letters list`.", err=True)
@@ -87,7 +92,8 @@ def _ingest(taker: Ingest, file: str, stream: str, folder: Path) -> Iterator[dic
 def _ingest_file(taker: Ingest, file: str, stream: str) -> Iterator[dict[str, int]]:
     yield {"accepted": 0, "duplicate": 0, "rejected": 0}
     with ExitStack() as stack:
-        lines = sys.stdin.buffer if file == "-" else stack.enter_context(open_lines(Path(file)))
+        opened = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+        lines = stack.enter_context(lines_of(cast(BufferedReader, opened), "stdin" if file == "-" else file))
         for sums in ingest_lines(taker, lines, stream, clock_ms=machine_clock.now_ms):
             if sys.stderr.isatty():
                 typer.echo(f"\r{file}: {sum(sums.values()):,} records", err=True, nl=False)

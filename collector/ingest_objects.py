@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from collector.ingest import Ingest, dynamodb_export
-from collector.ingest.jsonl import documents, ingest_lines, open_lines
+from collector.ingest.jsonl import OtherEncoding, documents, ingest_lines, lines_of
 from collector.streams.s3_objects import S3Objects
 from contract import atomic_file, machine_clock
+from contract.errors import Rejected
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,15 @@ def ingest_objects(
         if exported and not dynamodb_export.holds_items(key):
             continue
         done = dict.fromkeys(counts, 0)
-        with objects.opened(key) as path, open_lines(path) as lines:
-            found = dynamodb_export.records(lines) if exported else documents(lines)
-            for sums in ingest_lines(taker, found, stream, clock_ms=machine_clock.now_ms):
-                done = sums
+        try:
+            name = f"s3://{objects.bucket}/{key}"
+            with objects.opened(key) as path, path.open("rb") as file, lines_of(file, name) as lines:
+                found = dynamodb_export.records(lines) if exported else documents(lines)
+                for sums in ingest_lines(taker, found, stream, clock_ms=machine_clock.now_ms):
+                    done = sums
+        except (OtherEncoding, Rejected) as fault:  # of this object alone: the others are taken
+            log.error("object_not_taken_whole reason=%s", fault)
+            done = {**done, "rejected": done["rejected"] + 1}
         counts = {status: count + done[status] for status, count in counts.items()}
         atomic_file.write(mark, json.dumps({"of": place, "after": key}))
         yield dict(counts)

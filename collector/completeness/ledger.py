@@ -245,15 +245,13 @@ class StreamLedger(NamedTuple):
 def _runs(known: Iterable[tuple[str, int]], said: Iterable[NeverStored]) -> tuple[tuple[str, int], ...]:
     """The highest count of each run, in order of first mention; the oldest of too many are summed up under ""."""
     runs = dict(known)
+    summed = runs.pop("", 0)
     for each in said:
         runs[each.run] = max(runs.get(each.run, 0), each.count)
-    old = list(runs.items())[: max(0, len(runs) - _MOST_RUNS)]
-    if not old:
-        return tuple(runs.items())
-    summed = ("", sum(count for _, count in old))
-    return (
-        (summed, *list(runs.items())[len(old) + 1 :]) if old[0][0] == "" else (summed, *list(runs.items())[len(old) :])
-    )
+    named = list(runs.items())
+    old = max(0, len(named) - _MOST_RUNS)
+    summed += sum(count for _, count in named[:old])
+    return ((("", summed),) if summed else ()) + tuple(named[old:])
 
 
 _SETS = ("received", "thinned", "gone", "dead_lettered", "conflicts", "pending")

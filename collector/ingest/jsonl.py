@@ -2,16 +2,17 @@
 
 import gzip
 import json
+import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from itertools import islice
-from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from collector.ingest import Ingest, unpack
 from collector.ingest.archive_lines import items_of_line
-from contract.codec import parse
+from contract.codec import elements, parse
 from contract.errors import Misconfigured, Rejected
 from contract.ingest_items import Item, Kind
 
@@ -20,6 +21,10 @@ BATCH = 10_000
 _GZIP = b"\x1f\x8b"
 _MOST_LINE = 16 * 1024 * 1024
 KINDS: dict[str, Kind] = {"telemetry": "telemetry", "clicks": "click"}
+
+
+class OtherEncoding(Misconfigured):
+    """A file that is not in UTF-8."""
 
 
 def ingest_lines(
@@ -47,23 +52,56 @@ def ingest_lines(
 
 
 @contextmanager
-def open_lines(path: Path) -> Iterator[BinaryIO]:
-    """A file of JSON Lines, plain or gzip.
+def lines_of(file: BufferedReader, name: str) -> Iterator[BinaryIO]:
+    """What is in a file of JSON Lines, plain or gzip.
+
+    Args:
+        file: at its beginning; a pipe will do.
+        name: what to call it in errors.
+
+    Returns:
+        Its lines. Of a gzip file that is cut off or damaged those before the damage.
 
     Raises:
-        Misconfigured: it is in UTF-16 or UTF-32, of which every line would be refused.
+        OtherEncoding: it is in UTF-16 or UTF-32, of which every line would be refused.
+        Rejected: it is a damaged gzip file; raised when all that could be unpacked has been read.
     """
-    with path.open("rb") as file:
-        start = file.peek(4)[:4]  # a pipe cannot be rewound
-        if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE, BOM_UTF32_BE)) or start[1:2] == b"\0" or start[:1] == b"\0":
-            raise Misconfigured(
-                f"{path} is in UTF-16 or UTF-32: convert it to UTF-8 first, such as by `iconv -t UTF-8`"
-            )
-        if start.startswith(_GZIP):
-            with gzip.open(file) as unpacked:
-                yield cast(BinaryIO, unpacked)
-        else:
-            yield file
+    start = file.peek(4)[:4]  # a pipe cannot be rewound
+    if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE, BOM_UTF32_BE)) or start[1:2] == b"\0" or start[:1] == b"\0":
+        raise OtherEncoding(f"{name} is in UTF-16 or UTF-32: convert it to UTF-8 first, such as by `iconv -t UTF-8`")
+    if not start.startswith(_GZIP):
+        yield file
+        return
+    unpacker = _Unpacker(file)
+    yield cast(BinaryIO, BufferedReader(unpacker))
+    if unpacker.damage:
+        raise Rejected(
+            "",
+            f"{name} is gzip and damaged or cut off ({unpacker.damage}): what could be unpacked was taken; get the file"
+            " whole and ingest it again, what is known then counts as duplicate",
+        )
+
+
+class _Unpacker(RawIOBase):
+    """A gzip file's content. At damage it ends, and `damage` says what it is, so that what came before is not lost."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._unpacked = gzip.GzipFile(fileobj=file)
+        self.damage: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.damage:
+            return 0
+        try:
+            data = self._unpacked.read1(len(buffer))  # `readinto` reads on, and loses all when it meets the damage
+        except (EOFError, OSError, zlib.error) as error:
+            self.damage = error
+            return 0
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def documents(file: BinaryIO) -> Iterator[bytes]:
@@ -79,7 +117,7 @@ def documents(file: BinaryIO) -> Iterator[bytes]:
     whole = first + file.read()
     try:
         yield from _in_a_row(whole.decode("utf-8-sig"))
-    except ValueError:
+    except (ValueError, RecursionError):
         yield from whole.splitlines()
 
 
@@ -87,8 +125,8 @@ def _in_a_row(text: str) -> list[bytes]:
     scan, found, at = json.JSONDecoder().raw_decode, [], 0
     while (at := len(text) - len(text[at:].lstrip())) < len(text):
         value, end = scan(text, at)
-        values = value if isinstance(value, list) else None
-        found += [text[at:end].encode()] if values is None else [json.dumps(each).encode() for each in values]
+        each = elements(f'{{"all":{text[at:end]}}}', "all") if isinstance(value, list) else [text[at:end]]
+        found += [one.encode("utf-8", "surrogatepass") for one in each]
         at = end
     return found
 

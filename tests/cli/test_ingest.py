@@ -83,3 +83,22 @@ def test_another_encoding_is_refused_once_by_its_name(cli: Milepost) -> None:
     Path("wide.jsonl").write_bytes(lines(sample(), sample(seq=2)).decode().encode("utf-16"))
     ran = cli("ingest", "wide.jsonl")
     assert (ran.code, "UTF-16" in ran.err, "iconv" in ran.err) == (2, True, True)
+
+
+def test_of_a_gzip_file_that_is_cut_off_what_can_be_read_is_taken(cli: Milepost) -> None:
+    """The two records before the damage and the files beside it; the file is named, and counts as one refusal."""
+    packed = gzip.compress(lines(sample(), sample(seq=2))) + gzip.compress(lines(sample(seq=9)))
+    Path("cut.gz").write_bytes(packed[:-20])
+    Path("after.jsonl").write_bytes(lines(sample(seq=3)))
+    ran = cli("ingest", "cut.gz", "after.jsonl", "--json")
+    assert (ran.code, "cut.gz is gzip and damaged" in ran.err, ran.json["accepted"] >= 3) == (1, True, True)
+    Path("tail.gz").write_bytes(gzip.compress(lines(sample(seq=4))) + b"no gzip")
+    ran = cli("ingest", "tail.gz", "--json")
+    assert (ran.code, ran.json) == (1, {"accepted": 1, "duplicate": 0, "rejected": 1})
+
+
+def test_standard_input_is_read_as_a_file_is(cli: Milepost) -> None:
+    ran = cli("ingest", "-", "--json", stdin=gzip.compress(lines(sample())))
+    assert (ran.code, ran.json["accepted"]) == (0, 1)
+    ran = cli("ingest", "-", stdin=lines(sample()).decode().encode("utf-16"))
+    assert (ran.code, "stdin is in UTF-16" in ran.err) == (2, True)

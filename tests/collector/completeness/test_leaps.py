@@ -108,3 +108,12 @@ def test_twice_the_holes_take_about_twice_the_time() -> None:
 
     # A square would be 64 times.
     assert min(seconds(16_000) for _ in range(3)) < 30 * min(seconds(2_000) for _ in range(3)) + 0.01
+
+
+def test_runs_that_are_too_many_to_tell_apart_are_summed_and_none_is_left_out() -> None:
+    ledger = StreamLedger()
+    for number in range(600):
+        told = [{"run": f"r{each}", "count": 1} for each in range(max(0, number - 200), number + 1)]
+        ledger = ledger.report(_report(1, never_stored=told), number)
+        assert sum(count for _, count in ledger.never_stored) == number + 1
+    assert len(ledger.never_stored) == 257

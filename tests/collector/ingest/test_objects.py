@@ -175,3 +175,21 @@ def test_a_table_s_export_is_read_without_its_manifests_and_with_every_digit(
     bucket.put("plain/one.json", dump(plain).encode())
     again = list(ingest_objects(collector.ingest, bucket.under("plain/"), "clicks", tmp_path))[-1]
     assert again == {"accepted": 0, "duplicate": 1, "rejected": 0}, "the same record by both ways"
+
+
+def test_an_object_that_cannot_be_read_holds_up_no_other(bucket: Bucket, collector: Collector, tmp_path: Path) -> None:
+    """A damaged one, one in another encoding and one that nests without end: each costs itself alone."""
+    whole = dump(sample()).encode() + b"\n"
+    bucket.put("a.gz", gzip.compress(whole)[:-9])
+    bucket.put("b.json", whole.decode().encode("utf-16"))
+    bucket.put("c.json", b"[" * 200_000)
+    bucket.put("d.json", dump(sample(seq=2)).encode())
+    assert _take(collector, bucket.under(), tmp_path) == {"accepted": 2, "duplicate": 0, "rejected": 3}
+
+
+def test_a_record_of_an_array_is_the_same_as_on_a_line(bucket: Bucket, collector: Collector, tmp_path: Path) -> None:
+    """Digits beyond a float's are part of its identity."""
+    text = b'{"truck_id":"T1","sampled_at":"2026-01-01T10:00:00Z","odometer_reading":999.99999999999999999}'
+    bucket.put("a.json", b"[" + text + b"]")
+    bucket.put("b.json", text)
+    assert _take(collector, bucket.under(), tmp_path) == {"accepted": 1, "duplicate": 1, "rejected": 0}
