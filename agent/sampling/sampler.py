@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from agent.sampling.since_last import GROUP, fitted, joined
 from agent.sensors import Memory, Reading, Remembering, Sensor
+from agent.sensors.fields import CUSTOM
 from agent.sensors.merge import merge
 from agent.sensors.since_last import Interval
 from agent.sensors.source_conflicts import Disputes
@@ -105,6 +106,8 @@ class Sampler:
     def _read(self, number: int, now: datetime) -> Reading | None:
         try:
             reading = self._sensors[number].read(now)
+            if not isinstance(reading, Reading):
+                raise TypeError(f"read must answer with a Reading, not {type(reading).__name__}")
         except Exception:  # a sensor's door: what one device does must not cost the truck its sample
             if number not in self._failing:
                 self._failing.add(number)
@@ -122,6 +125,8 @@ class Sampler:
         except ValidationError as error:
             for fault in error.errors(include_url=False, include_context=False):
                 leaf = _leaf(".".join(str(part) for part in fault["loc"]))
+                if document["quality"].get(leaf) == "implausible":
+                    continue  # several faults of one value
                 log.warning("value_implausible field=%s value=%.80r", leaf, fault["input"])
                 _put_null(document, leaf)
                 document["quality"] = {**document["quality"], leaf: "implausible"}
@@ -133,6 +138,9 @@ def _name(number: int, sensor: Sensor) -> str:
 
 
 def _leaf(path: str) -> str:
+    """The field that a fault's path leads into: further parts are of the value, or of what it was tried as."""
+    if path.startswith(f"{CUSTOM}."):
+        return ".".join(path.split(".")[:2])
     return next((leaf for leaf in LEAVES if path == leaf or path.startswith(leaf + ".")), path)
 
 

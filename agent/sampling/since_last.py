@@ -127,7 +127,7 @@ def _ever_smaller(interval: Interval, document: Mapping[str, Json]) -> Iterator[
 def _active(document: Mapping[str, Json]) -> set[Code]:
     """The trouble codes that the sample itself names as active."""
     health: Any = document.get("vehicle_health_and_maintenance") or {}
-    return {(each["spn"], each["fmi"], each["source"]) for each in health.get("active_faults") or ()}
+    return {(each["spn"], each["fmi"], each.get("source")) for each in health.get("active_faults") or ()}
 
 
 def _fits(interval: Interval, beside: bytes, own: bytes) -> bool:

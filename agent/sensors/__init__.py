@@ -33,7 +33,8 @@ class Reading:
     time: a trusted UTC time that the sensor itself knows (a GPS fix), else None.
     interval: what was heard since the read before, by a sensor that hears more than it is asked for.
     disagreements: what control units contradict each other in at this moment; the value given is the preferred one's.
-    Raises ValueError for a name or a reason that the wire does not have: a sensor's mistake must not travel.
+    Raises ValueError for a name or a reason that the wire does not have, and for a time without a zone: a sensor's
+    mistake must not travel.
     """
 
     values: Mapping[str, object]
@@ -51,6 +52,12 @@ class Reading:
                 raise ValueError(f"{name}: no such leaf or group on the wire")
             if reason not in REASONS:
                 raise ValueError(f"{name}: quality {reason!r} is none of {', '.join(REASONS)}")
+        if self.time is not None and not (isinstance(self.time, datetime) and self.time.utcoffset() is not None):
+            raise ValueError(f"time {self.time!r}: give a datetime with its zone, or None")
+        if not all(isinstance(each, Disagreement) for each in self.disagreements):
+            raise ValueError("disagreements: give agent.sensors.plausibility.Disagreement")
+        if self.interval is not None and not isinstance(self.interval, Interval):
+            raise ValueError("interval: give what agent.sensors.since_last.Since answers, or None")
 
 
 class Sensor(Protocol):

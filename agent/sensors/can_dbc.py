@@ -2,11 +2,13 @@
 
 A frame belongs to the DBC's message of exactly its identifier, else, by 29 bits, to the J1939 message of its parameter
 group, whoever sends it. A value is the newest one, and `stale` after five of its cycles (a cycle is the DBC's, else as
-observed), 5 to 60 seconds. Of several senders the lowest identifier that is fresh is taken. Messages of several frames
-are not put together here.
+observed; a multiplexed signal's always as observed), 5 to 60 seconds. Of several senders the lowest identifier that is
+fresh is taken; where one message has both halves of a position, only a sender that says both. Messages of several
+frames are not put together here.
 """
 
 import difflib
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +19,10 @@ from agent.sensors.can_address import parse_address
 from agent.sensors.can_frame import Frame
 from agent.sensors.can_sensor import BusSensor
 from agent.sensors.fields import MEASURES, Reason, is_custom
-from agent.sensors.plausibility import Disagreement, PositionRule
+from agent.sensors.observed_period import ObservedPeriods
+from agent.sensors.plausibility import LATITUDE, LONGITUDE, Disagreement, PositionRule
 from agent.sensors.since_last import Interval, Since, counts
-from agent.sensors.targets import put, wrong_target
+from agent.sensors.targets import put, settled, wrong_target
 from agent.sensors.units import factor_and_offset
 from contract.codec import Json
 from contract.errors import Misconfigured
@@ -91,8 +94,12 @@ class Mapped(NamedTuple):
         signal = self.signal
         if signal.choices and raw in signal.choices:
             return str(signal.choices[int(raw)]) if self.choices else "not_available"
+        if not math.isfinite(raw):
+            return "implausible"
         if self.by_group and (why := _set_aside(raw, signal.length)):
             return why
+        if self.choices:  # a text is a text, also where the DBC has no word for a number
+            return str(raw)
         value = float(str(signal.conversion.raw_to_scaled(raw, decode_choices=False)))
         low, high = signal.minimum, signal.maximum
         if (low is not None and value < low) or (high is not None and high > (low or 0) and value > high):
@@ -117,7 +124,7 @@ class DbcDecoder:
         self._groups = {_group(one.message.frame_id): one.message for one in mapped if one.by_group}
         self._of = {one.message.name: [each for each in mapped if each.message is one.message] for one in mapped}
         self._heard: dict[tuple[str, int], dict[int, tuple[float, Json | Reason]]] = {}
-        self._cycle: dict[str, float] = {}
+        self._cycles = ObservedPeriods()
 
     @property
     def beliefs(self) -> Mapping[str, RememberedBelief]:
@@ -151,13 +158,15 @@ class DbcDecoder:
     def _file(self, now: float, place: int, one: Mapped, source: int, value: Json | Reason) -> None:
         heard = self._heard.setdefault((one.message.name, place), {})
         if source in heard:
-            self._cycle[one.message.name] = now - heard[source][0]
+            self._cycles.add_gap((one.message.name, place), now - heard[source][0])
             del heard[source]  # so that the first is the one unheard longest
         elif len(heard) >= _SOURCES:
             del heard[next(iter(heard))]
         heard[source] = (now, value)
         if isinstance(value, float) and counts(one.target):
-            self.since.value(now, one.target, value, rank=(0, source), limit=self._limit(one.message))
+            said = settled(one.target, value)
+            if isinstance(said, float):
+                self.since.value(now, one.target, said, rank=(0, source), limit=self._limit(place, one))
 
     def snapshot(self, now: float) -> tuple[dict[str, object], dict[str, Reason]]:
         """What is true at a moment.
@@ -182,17 +191,32 @@ class DbcDecoder:
 
     def _put(self, now: float, place: int, one: Mapped, values: dict[str, object], quality: dict[str, Reason]) -> None:
         heard = self._heard.get((one.message.name, place), {})
-        limit = self._limit(one.message)
-        fresh = [value for source, (at, value) in sorted(heard.items()) if now - at <= limit]
-        said = [value for value in fresh if value not in ("error", "not_available", "implausible")]
+        fresh = self._fresh(now, place, one)
+        halves = [
+            self._fresh(now, at, other)
+            for at, other in enumerate(self._of[one.message.name])
+            if {one.target, other.target} == {LATITUDE, LONGITUDE}
+        ]
+        said = [value for source, value in fresh.items() if all(_is_value(half.get(source)) for half in (fresh, *halves))]
         if said:
             put(one.target, said[0], values, quality)
         else:
-            quality[one.target] = fresh[0] if fresh else "stale" if heard else "not_available"
+            reasons = [cast(Reason, value) for value in fresh.values() if not _is_value(value)]
+            quality[one.target] = reasons[0] if reasons else "stale" if heard and not fresh else "not_available"
 
-    def _limit(self, message: "Message") -> float:
-        cycle = (message.cycle_time or 0) / 1000 or self._cycle.get(message.name, 0.0)
+    def _fresh(self, now: float, place: int, one: Mapped) -> dict[int, Json | Reason]:
+        """What senders said lately, the preferred first."""
+        heard, limit = self._heard.get((one.message.name, place), {}), self._limit(place, one)
+        return {source: value for source, (at, value) in sorted(heard.items()) if now - at <= limit}
+
+    def _limit(self, place: int, one: Mapped) -> float:
+        declared = 0.0 if one.signal.multiplexer_ids else (one.message.cycle_time or 0) / 1000
+        cycle = declared or self._cycles.period((one.message.name, place))
         return min(_LONGEST, max(_SHORTEST, _CYCLES * cycle))
+
+
+def _is_value(value: Json | Reason) -> bool:
+    return value not in (None, "error", "not_available", "implausible")
 
 
 def _mapped(dbc: Path, names: Mapping[str, str]) -> tuple[Mapped, ...]:

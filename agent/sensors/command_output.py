@@ -17,9 +17,9 @@ from logging import getLogger
 
 from agent.sensors import Reading
 from agent.sensors.device_thread import Link
-from agent.sensors.fields import Reason
+from agent.sensors.fields import CUSTOM_AT_MOST, Reason
 from agent.sensors.plausibility import PositionRule
-from agent.sensors.targets import put, wrong_target
+from agent.sensors.targets import TARGETS, put, wrong_target
 from agent.sensors.uptime import uptime
 from contract.codec import Json, parse
 from contract.errors import Misconfigured
@@ -28,6 +28,8 @@ log = getLogger(__name__)
 
 MOST_OUTPUT = 64 * 1024
 """Bytes of one run."""
+MOST_TARGETS = len(TARGETS) + CUSTOM_AT_MOST
+"""Fields of one program, also over all of its runs: each that it said once is missed in every sample after that."""
 _SLACK = 5.0
 _PIECE = 4096
 _LOOK = 0.02
@@ -105,6 +107,9 @@ class CommandSensor:
             target = self._map.get(key, key)
             if wrong := wrong_target(target):
                 self._complain(key, wrong)
+                continue
+            if target not in self._targets and len(self._targets) >= MOST_TARGETS:
+                self._complain(key, f"{key!r}: {MOST_TARGETS} fields are all that one program may have")
                 continue
             said[target] = value
             self._targets.setdefault(target)

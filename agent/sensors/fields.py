@@ -68,7 +68,7 @@ CUSTOM = "custom"
 CUSTOM_AT_MOST = 32
 """Names in one sample (contract.telemetry.Custom)."""
 TEXT_AT_MOST = 256
-"""Characters of a text in it."""
+"""Characters of a text, in it or as a status."""
 LAMPS = tuple(f"custom.lamp_{name}" for name in ("protect", "amber_warning", "red_stop", "malfunction"))
 """Warning lamps that control units ask for, in the order of a DM1."""
 TROUBLE_CODES, PENDING_CODES = "custom.trouble_codes", "custom.pending_trouble_codes"
@@ -88,6 +88,21 @@ def is_custom(leaf: str) -> bool:
     return _CUSTOM_NAME.fullmatch(leaf) is not None
 
 
+def as_float(value: float | Decimal) -> float:
+    """A number of any size.
+
+    Args:
+        value: anything that a sensor says, also 10 ** 400.
+
+    Returns:
+        It; infinity, which no field takes, where it is beyond all floats.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def settle_custom(value: object) -> float | bool | str | Reason:
     """A value of a `custom` leaf as it goes on the wire.
 
@@ -101,7 +116,7 @@ def settle_custom(value: object) -> float | bool | str | Reason:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float | Decimal):
-        number = float(value)
+        number = as_float(value)
         return round(number, 6) + 0.0 if math.isfinite(number) and abs(number) < _LARGEST else "implausible"
     return value[:TEXT_AT_MOST] if isinstance(value, str) else "implausible"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.sensors import Reading
-from agent.sensors.fields import CUSTOM_AT_MOST, GROUPS, LEAVES, REASONS, is_custom
+from agent.sensors.fields import CUSTOM_AT_MOST, GROUPS, LEAVES, REASONS, TEXT_AT_MOST, is_custom
 
 _POSITION = ("gps_location.latitude", "gps_location.longitude")
 _TELLING: dict[str, int] = {reason: rank for rank, reason in enumerate(REASONS)}
@@ -63,7 +63,7 @@ def _put(document: dict[str, Any], leaf: str, value: object) -> None:
     *groups, name = leaf.split(".")
     for group in groups:
         document = document.setdefault(group, {})
-    document[name] = value
+    document[name] = value[:TEXT_AT_MOST] if isinstance(value, str) else value
 
 
 def _reason(leaf: str, readings: Sequence[Reading]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from agent.sensors.fields import ACTIVE_FAULTS, LEAVES, MEASURES, Reason, is_custom, settle, settle_custom
+from agent.sensors.fields import ACTIVE_FAULTS, LEAVES, MEASURES, Reason, as_float, is_custom, settle, settle_custom
 from contract.codec import Json
 
 TARGETS: tuple[str, ...] = tuple(leaf for leaf in LEAVES if leaf != ACTIVE_FAULTS)
@@ -34,14 +34,23 @@ def put(target: str, value: Json, values: dict[str, object], quality: dict[str, 
         values: gets it.
         quality: gets the reason where there is no value, or none that can be true.
     """
-    outcome = _settled(target, value)
+    outcome = settled(target, value)
     if outcome in ("not_available", "implausible"):
         quality[target] = outcome
     else:
         values[target] = outcome
 
 
-def _settled(target: str, value: Json) -> object:
+def settled(target: str, value: Json) -> object:
+    """A value as it goes on the wire.
+
+    Args:
+        target: one that `wrong_target` finds nothing wrong with.
+        value: in the wire's unit.
+
+    Returns:
+        It, rounded or cut, or `not_available` or `implausible`.
+    """
     if value is None:
         return "not_available"
     if is_custom(target):
@@ -50,4 +59,4 @@ def _settled(target: str, value: Json) -> object:
         return value if isinstance(value, str) else "implausible"
     if isinstance(value, bool | str | Mapping | list):
         return "implausible"
-    return settle(target, float(value))
+    return settle(target, as_float(value))

@@ -12,6 +12,7 @@ from agent.sensors.fields import Reason
 from agent.sensors.obd2.isotp import IsoTp
 from agent.sensors.obd2.pids import PIDS, SUPPORTED, Pid, answers, supported
 from agent.sensors.obd2.trouble_codes import MONITOR_STATUS, TroubleCodes
+from agent.sensors.observed_period import ObservedPeriods
 from agent.sensors.odometer import OdometerBelief, Rank
 from agent.sensors.plausibility import Disagreement, Heard, disagreements
 from agent.sensors.since_last import Interval, Since, counts
@@ -39,7 +40,7 @@ class Obd2Decoder:
         self.trouble = TroubleCodes()
         self.known: dict[int, set[int]] = {}
         self.isotp = IsoTp()
-        self._gaps: dict[tuple[int, int], float] = {}  # (PID, unit) → seconds between its last two answers
+        self._periods = ObservedPeriods()  # of (PID, unit)
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pid: {} for pid in PIDS}
         self.since = Since()
         self.odometer = OdometerBelief()
@@ -62,7 +63,7 @@ class Obd2Decoder:
                 self.trouble.lamp(now, frame.can_id, data)
             if pid in PIDS:
                 if frame.can_id in self._heard[pid]:
-                    self._gaps[pid, frame.can_id] = now - self._heard[pid][frame.can_id][0]
+                    self._periods.add_gap((pid, frame.can_id), now - self._heard[pid][frame.can_id][0])
                 self._heard[pid][frame.can_id] = (now, data)
                 self._account(now, PIDS[pid], frame.can_id, data)
             elif pid in SUPPORTED:
@@ -99,7 +100,7 @@ class Obd2Decoder:
 
     def _limit(self, pid: Pid, unit: int) -> float:
         """Seconds of silence after which it is stale: a tester that asks rarely makes it rare, within a bound."""
-        return max(pid.limit, min(LONGEST_LIMIT, ALLOWED_GAPS * self._gaps.get((pid.pid, unit), 0.0)))
+        return max(pid.limit, min(LONGEST_LIMIT, ALLOWED_GAPS * self._periods.period((pid.pid, unit))))
 
     def _outcome(self, now: float, pid: Pid) -> float | Reason:
         answers_of = self._heard[pid.pid]

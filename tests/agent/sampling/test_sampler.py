@@ -1,6 +1,8 @@
 """Ticks, and what a sample says."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.sampling.sampler import Sampler, Ticks
 from agent.sensors import Reading
+from agent.sensors.since_last import Interval
 from contract.errors import Rejected
 from contract.records import read_sample
 from tests.agent.fakes import CountingSensor, FastClock
@@ -96,3 +99,60 @@ def test_a_value_that_the_collector_would_refuse_becomes_null_with_its_reason(le
         read_sample(whole, received_ms=2**42, date_by_arrival=False)
     except Rejected as error:
         pytest.fail(f"rejected: {error}")
+
+
+class Answering:
+    """A plug-in whose `read` answers with whatever a function makes."""
+
+    def __init__(self, answer: Callable[[], object]) -> None:
+        self._answer = answer
+
+    def read(self, now: datetime) -> Any:
+        """What the function makes."""
+        return self._answer()
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+SPREAD = Interval(60.0, 2, {}, {}, None, (), {(100, 3, 0): (5.0, 1.0)})
+STATUS = "vehicle_health_and_maintenance.brake_status"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: Reading({}, {}, datetime(2026, 2, 1)),  # noqa: DTZ001 - the mistake
+        lambda: Reading({}, {}, "2026-02-01T00:00:00Z"),  # type: ignore[arg-type]
+        lambda: Reading({}, {}, interval="since"),  # type: ignore[arg-type]
+        lambda: Reading({}, {}, disagreements=["speed"]),  # type: ignore[list-item]
+        lambda: {"values": {}},
+        lambda: None,
+    ],
+)
+def test_no_answer_of_a_plug_in_costs_more_than_its_own_values(answer: Callable[[], object]) -> None:
+    sampler = Sampler("T1", [Answering(answer), Fixed(Reading({"vehicle_speed": 80}, {}))], FastClock())
+    taken = sampler.sample()
+    assert (taken.document["vehicle_speed"], taken.fix) == (80, None)
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, {1}, b"a", float("nan"), 10**400])
+def test_a_custom_value_of_no_kind_costs_that_name_alone(value: object) -> None:
+    document = Sampler("T1", [Fixed(Reading({"custom.a": value, "custom.b": 2.5}, {}))], FastClock()).sample().document
+    assert document["custom"] == {"a": None, "b": 2.5}
+    assert document["quality"]["custom.a"] == "implausible"
+
+
+def test_a_text_is_as_long_as_a_text_may_be() -> None:
+    values = {STATUS: "worn " * 10_000, "custom.note": "x" * 10_000}
+    document = Sampler("T1", [Fixed(Reading(values, {}))], FastClock()).sample().document
+    assert document["vehicle_health_and_maintenance"]["brake_status"] == ("worn " * 52)[:256]
+    assert document["custom"]["note"] == "x" * 256
+
+
+def test_a_fault_that_names_no_source_stands_beside_codes_seen_between_samples() -> None:
+    faults = {"vehicle_health_and_maintenance.active_faults": [{"spn": 100, "fmi": 3}]}
+    taken = Sampler("T1", [Fixed(Reading(faults, {}, interval=SPREAD))], FastClock()).sample()
+    assert taken.document["vehicle_health_and_maintenance"]["active_faults"] == [{"spn": 100, "fmi": 3}]
+    assert taken.interval
+    assert taken.interval.codes == SPREAD.codes

@@ -1,5 +1,7 @@
 """A DBC file of the fleet on a bus: what is mapped where, what is refused, and the same numbers as our tables give."""
 
+import math
+import struct
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +38,16 @@ BO_ 500 Other: 8 X
  SG_ DoorOpen : 56|1@1+ (1,0) [0|1] "" X
  SG_ Kind M : 0|8@1+ (1,0) [0|255] "" X
  SG_ Axle m1 : 8|16@1+ (1,0) [0|60000] "kg" X
+BO_ 501 Hot: 8 X
+ SG_ Fast : 0|16@1+ (0.1,0) [0|0] "km/h" X
+ SG_ Real : 32|32@1- (1,0) [0|0] "" X
+BO_ 2566845438 VP: 8 X
+ SG_ Latitude : 0|32@1+ (1e-07,-210) [-210|211] "deg" X
+ SG_ Longitude : 32|32@1+ (1e-07,-210) [-210|211] "deg" X
+SIG_VALTYPE_ 501 Real : 1;
+BA_DEF_ BO_ "GenMsgCycleTime" INT 0 65535;
+BA_DEF_DEF_ "GenMsgCycleTime" 0;
+BA_ "GenMsgCycleTime" BO_ 500 100;
 VAL_ 419 Mode 0 "off" 1 "cooling" 2 "defrost" ;
 """
 MAP = {
@@ -172,3 +184,43 @@ def test_a_live_bus_is_read_and_accounted_for(dbc: Path, bus: Any, request: pyte
         assert reading.values["custom.reefer_mode"] == "off"
     finally:
         sensor.close()
+
+
+def test_a_number_without_a_word_of_its_own_is_a_text_too(dbc: Path) -> None:
+    decoder = _decoder(dbc)
+    _reefer(decoder, 0.0, "0000" + "0A" + "0000000000")
+    assert decoder.snapshot(1.0)[0]["custom.reefer_mode"] == "5"
+
+
+def test_what_is_no_value_is_in_no_account_of_the_interval_either(dbc: Path) -> None:
+    decoder = _decoder(dbc, {"Fast": SPEED, "Real": "custom.real"})
+    for at, (speed, real) in enumerate([(800, 1.5), (60_000, math.nan), (900, math.inf), (820, 2.5)]):
+        decoder.feed(at, Frame(501, struct.pack("<HHf", speed, 0, real), extended=False))
+    interval = decoder.end_interval(3.5)
+    assert interval
+    assert interval.spreads[SPEED][:2] == (80, 90)
+    assert interval.spreads["custom.real"][:2] == (1.5, 2.5)
+
+
+def test_a_position_has_both_halves_of_one_sender(dbc: Path) -> None:
+    decoder = _decoder(dbc, {"Latitude": "gps_location.latitude", "Longitude": "gps_location.longitude"})
+    half, whole = ((52.5 + 210) * 1e7, 0xFFFFFFFF), ((48.1 + 210) * 1e7, (11.5 + 210) * 1e7)
+    decoder.feed(0, Frame(0x18FEF301, struct.pack("<II", *map(int, half))))
+    assert decoder.snapshot(1) == ({}, dict.fromkeys(("gps_location.latitude", "gps_location.longitude"), "not_available"))
+    decoder.feed(1, Frame(0x18FEF31C, struct.pack("<II", *map(int, whole))))
+    values, _ = decoder.snapshot(2)
+    assert values == {"gps_location.latitude": 48.1, "gps_location.longitude": 11.5}
+
+
+def test_a_multiplexed_signal_is_due_when_its_turn_comes_and_not_with_each_message(dbc: Path) -> None:
+    decoder = _decoder(dbc)
+    for second in range(0, 25, 8):  # a message each 100 ms, of which every eightieth has the signal
+        decoder.feed(second, Frame(500, bytes.fromhex("0110270000000000"), extended=False))
+    assert decoder.snapshot(24 + 7.9)[0]["custom.axle_load"] == 10_000
+
+
+def test_a_pause_is_no_cycle(dbc: Path) -> None:
+    decoder = _decoder(dbc)
+    for at in (0.0, 1.0, 2.0, 3600.0):
+        _reefer(decoder, at, "D7FF034800000000")
+    assert decoder.snapshot(3606.0)[1]["custom.cargo_temperature"] == "stale"

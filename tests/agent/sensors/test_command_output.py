@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.sensors import Reading, open_sensor
-from agent.sensors.command_output import MOST_OUTPUT, CommandSensor
+from agent.sensors.command_output import MOST_OUTPUT, MOST_TARGETS, CommandSensor
 from contract.errors import Misconfigured
 from tests.waiting import until
 
@@ -139,3 +139,20 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+def test_a_number_beyond_all_bounds_costs_its_own_field_alone(opened: Opened) -> None:
+    line = '{"temp": 1e400, "vehicle_speed": 1e400, "custom.a": ' + "1" * 400 + ', "custom.b": 2}'
+    sensor = opened(f"echo '{line}'")
+    until(lambda: _read(sensor) == "implausible")
+    reading = sensor.read(NOW)
+    assert reading.values == {"custom.b": 2.0}
+    assert reading.quality == dict.fromkeys((TEMPERATURE, "vehicle_speed", "custom.a"), "implausible")
+
+
+def test_ever_new_names_do_not_fill_the_samples(opened: Opened) -> None:
+    names = ", ".join(f'"custom.k{number}": 1' for number in range(MOST_TARGETS + 50))
+    sensor = opened(f"echo '{{{names}}}'")
+    until(lambda: _read(sensor, "custom.k0") == 1.0)
+    reading = sensor.read(NOW)
+    assert len(reading.values) + len(reading.quality) == MOST_TARGETS

@@ -121,3 +121,11 @@ def test_a_value_that_is_asked_for_each_seven_seconds_is_not_stale_between_two_a
         one.feed(second, Frame(0x7E8, bytes.fromhex("03410D3200000000"), extended=False))
     assert one.snapshot(20.9)[0]["vehicle_speed"] == 50
     assert one.snapshot(14 + 21.1)[1]["vehicle_speed"] == "stale"
+
+
+def test_one_answer_after_a_pause_is_no_rare_value() -> None:
+    one = Obd2Decoder()
+    for second in (0.0, 1.0, 2.0, 3600.0):
+        one.feed(second, Frame(0x7E8, bytes.fromhex("03410D3200000000"), extended=False))
+    assert one.snapshot(3604.9)[0]["vehicle_speed"] == 50
+    assert one.snapshot(3605.1)[1]["vehicle_speed"] == "stale"
