@@ -197,7 +197,9 @@ class DbcDecoder:
             for at, other in enumerate(self._of[one.message.name])
             if {one.target, other.target} == {LATITUDE, LONGITUDE}
         ]
-        said = [value for source, value in fresh.items() if all(_is_value(half.get(source)) for half in (fresh, *halves))]
+        said = [
+            value for source, value in fresh.items() if all(_is_value(half.get(source)) for half in (fresh, *halves))
+        ]
         if said:
             put(one.target, said[0], values, quality)
         else:

@@ -1,7 +1,9 @@
 """What one receiver said last, and what of it is true at a moment. Pure.
 
 No fix, no position: a report without one forgets what the last fix said at once. A report may lack speed or time (the
-first of each fix do): the value before stands until it is older than `LIMIT`.
+first of each fix do): the value before stands until it is older than `LIMIT`. A fix whose own time is not the
+machine's is believed to be of now only once that time was seen to move: the first that one hears may be repeated for an
+hour already.
 """
 
 import math
@@ -37,19 +39,31 @@ class GpsReceiver:
         self._last: dict[str, tuple[float, float]] = {}
         self._rule = PositionRule()
         self._fix: tuple[datetime, float] | None = None  # a fix's own time, and when it was first heard
+        self._moves = False
         self._stands: tuple[object, float] | None = None  # a place, and since when it has been said
 
-    def add_report(self, heard: float, report: GpsReport) -> None:
-        """Files one report."""
+    def add_report(self, heard: float, report: GpsReport, *, timely: bool = True) -> bool:
+        """Files one report.
+
+        Args:
+            heard: when it came.
+            report: it.
+            timely: whether its own time, where it has one, is about the machine's.
+
+        Returns:
+            Whether it is a fix of now: not one that is only repeated, nor one whose error makes it no place.
+        """
+        said_at = heard
         self.heard, self.mode = heard, report.mode
         if report.mode < 2:
             self._last.clear()
-            return
+            return False
         if report.mode < 3:
             self._last.pop(ALTITUDE, None)
         if report.time is not None:
             self.trust.add_fix_time(heard, report.time)
             if self._fix is None or self._fix[0] != report.time:
+                self._moves = timely or self._fix is not None
                 self._fix = report.time, heard
             heard = self._fix[1]  # gpsd may repeat a fix: its age is the fix's, not the report's
         elif report.speed is not None and report.speed >= _MOVING:
@@ -60,11 +74,17 @@ class GpsReceiver:
         if report.error is not None and report.error > MOST_ERROR:
             self._last[LATITUDE] = self._last[LONGITUDE] = (heard, math.inf)  # settles as implausible
             self._last.pop(ALTITUDE, None)
-            return
+            return False
         said = {SPEED: report.speed, ALTITUDE: report.altitude if report.mode == 3 else None}
         if report.latitude is not None and report.longitude is not None:
             said |= {LATITUDE: report.latitude, LONGITUDE: report.longitude}
         self._last |= {leaf: (heard, value) for leaf, value in said.items() if value is not None}
+        return said_at - heard <= LIMIT and self._alive
+
+    @property
+    def _alive(self) -> bool:
+        """Whether its fixes, where they have a time, follow one another."""
+        return self._moves or self._fix is None
 
     @property
     def place(self) -> PlaceBelief:
@@ -91,7 +111,7 @@ class GpsReceiver:
         return values, quality
 
     def _outcome(self, now: float, leaf: str) -> float | Reason:
-        if leaf not in self._last:
+        if leaf not in self._last or not self._alive:
             return "not_available"
         heard, value = self._last[leaf]
         return settle(leaf, value) if now - heard <= LIMIT else "stale"

@@ -8,14 +8,15 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from agent.sensors import Memory, Reading
 from agent.sensors.beliefs import recall_all
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import settle
-from agent.sensors.gpsd.receiver import ALTITUDE, LEAVES, MOST_ERROR, SPEED, GpsReceiver
+from agent.sensors.gpsd.receiver import ALTITUDE, LEAVES, SPEED, GpsReceiver
 from agent.sensors.gpsd.report import GpsReport, parse
+from agent.sensors.gpsd.time_trust import AGREE
 from agent.sensors.plausibility import PlaceBelief
 from agent.sensors.since_last import Since
 from agent.sensors.uptime import uptime
@@ -135,16 +136,15 @@ class GpsdSensor:
             self._receivers[report.device] = GpsReceiver(earliest=self._earliest)
             self._receivers[report.device].place.held = self._remembered.held
         now = uptime()
-        self._receivers[report.device].add_report(now, report)
-        if report.device == self._chosen or len(self._receivers) == 1:
+        timely = report.time is None or abs(report.time - datetime.now(UTC)) <= timedelta(seconds=AGREE)
+        of_now = self._receivers[report.device].add_report(now, report, timely=timely)
+        if of_now and (report.device == self._chosen or len(self._receivers) == 1):
             self._account(now, report)
         if self.heard is None:
             self.heard = now
 
     def _account(self, now: float, report: GpsReport) -> None:
-        """What happens between two reads, as far as the receiver has a fix."""
-        if report.mode < 2 or (report.error or 0.0) > MOST_ERROR:
-            return
+        """What happens between two reads, as far as the receiver has a fix of now."""
         for leaf, value in ((SPEED, report.speed), (ALTITUDE, report.altitude if report.mode == 3 else None)):
             if value is not None and not isinstance(settled := settle(leaf, value), str):
                 self._since.value(now, leaf, settled)

@@ -14,7 +14,16 @@ from collections.abc import Iterable
 
 from agent.sensors.can_frame import Frame
 from agent.sensors.fields import ACTIVE_FAULTS, REASONS, Reason
-from agent.sensors.j1939.faults import DM1_LIMIT, DM1_PGN, FORGOTTEN_AFTER, Dm1, FaultReports, decode_dm1, lamps
+from agent.sensors.j1939.faults import (
+    DM1_LIMIT,
+    DM1_PGN,
+    DM1_TURN,
+    FORGOTTEN_AFTER,
+    Dm1,
+    FaultReports,
+    decode_dm1,
+    lamps,
+)
 from agent.sensors.j1939.signals import CORNERS, PGNS, SIGNALS, TIRE_PGN, TIRE_PRESSURE, TOTALS, Signal, corners
 from agent.sensors.j1939.transport_protocol import TP_CM, TP_DT, Reassembler
 from agent.sensors.odometer import OdometerBelief, Rank, unit_rank
@@ -47,9 +56,16 @@ for _signal in SIGNALS:
 
 
 class Decoder:
-    """One bus. `feed` it in the order heard; `snapshot` at any time, as often as wanted."""
+    """One bus. `feed` it in the order heard; `snapshot` at any time, as often as wanted.
 
-    def __init__(self) -> None:
+    live: it is come upon in the middle of its traffic, so what needs every unit's word (the list of faults, which tyre
+    stands at which corner) is said only when each has had its turn; a recording is begun with a whole round anyway.
+    """
+
+    def __init__(self, *, live: bool = False) -> None:
+        self._live = live
+        self._began: float | None = None
+        self._first_tyre: float | None = None
         self.transport = Reassembler()
         self._heard: dict[int, dict[int, tuple[float, bytes]]] = {pgn: {} for pgn in (*PGNS, DM1_PGN)}
         self._tyres: dict[tuple[int, int], tuple[float, bytes]] = {}
@@ -68,12 +84,16 @@ class Decoder:
         """Files one frame. `now`: seconds on any time line that runs evenly, the same as `snapshot` is asked on."""
         if not frame.extended:
             return
+        self._began = now if self._began is None else self._began
         pgn = frame.pgn
         if pgn in self._heard:
             self._file(now, pgn, frame.source, frame.data)
         elif pgn in (TP_DT, TP_CM):
             self._reports.announced(now, frame)
+            orphans = self.transport.counts["orphans"]
             message = self.transport.feed(now, frame)
+            if self._settling(now) and self.transport.counts["orphans"] > orphans:
+                self._reports.came_upon(now, frame.source)
             if message is not None and message.pgn in self._heard:
                 self._file(now, message.pgn, message.source, message.data)
 
@@ -92,6 +112,7 @@ class Decoder:
             pressure = TIRE_PRESSURE.decode(data, CORNERS[0])
             if not isinstance(pressure, str):
                 self.since.value(now, _TYRE + str(data[0]), pressure, rank=(0, source), limit=TIRE_PRESSURE.limit)
+            self._first_tyre = now if self._first_tyre is None else self._first_tyre
             self._tyres.pop((data[0], source), None)  # so that the first in the dict is the one unheard longest
             self._tyres[data[0], source] = (now, data)
             if len(self._tyres) > MAX_TYRES:
@@ -131,7 +152,7 @@ class Decoder:
         interval = self.since.end_interval(now)
         if interval is None:
             return None
-        place = corners({location for location, _ in self._tyres})
+        place = self._corners(now)
         tyres = {leaf: interval.spreads.get(_TYRE + str(location)) for leaf, location in place.items()}
         others = {leaf: spread for leaf, spread in interval.spreads.items() if not leaf.startswith(_TYRE)}
         return interval._replace(spreads=others | {leaf: spread for leaf, spread in tyres.items() if spread})
@@ -172,7 +193,7 @@ class Decoder:
         return [*sorted(others, key=lambda heard: heard.value != believed)]
 
     def _tyre_pressures(self, now: float) -> dict[str, list[Heard | Reason]]:
-        place = corners({location for location, _ in self._tyres})
+        place = self._corners(now)
         return {
             leaf: [
                 _outcome(now, TIRE_PRESSURE, source, heard, leaf)
@@ -182,11 +203,24 @@ class Decoder:
             for leaf, location in place.items()
         }
 
+    def _corners(self, now: float) -> dict[str, int]:
+        """Corner → location, once every tyre has had its turn: of half of them an inner one may look like an outer."""
+        if self._live and (self._first_tyre is None or now - self._first_tyre < TIRE_PRESSURE.period):
+            return {}
+        return corners({location for location, _ in self._tyres})
+
+    def _settling(self, now: float) -> bool:
+        """Whether some unit may not have had its turn to report faults since the bus was come upon."""
+        return self._live and self._began is not None and now - self._began < DM1_TURN
+
     def _faults(self, now: float, values: dict[str, object], quality: dict[str, Reason]) -> None:
         """The active faults of all sources heard lately, each with its source; an empty list is a measurement."""
         heard = {source: (at, decode_dm1(data)) for source, (at, data) in sorted(self._heard[DM1_PGN].items())}
         partial = self._reports.partial(now)
         fresh = {source: dm1 for source, (at, dm1) in heard.items() if now - at <= DM1_LIMIT and dm1 is not None}
+        if self._settling(now):
+            quality[ACTIVE_FAULTS] = "not_available"
+            return
         if not fresh and not partial:
             unreadable = any(now - at <= DM1_LIMIT for at, _ in heard.values())
             quality[ACTIVE_FAULTS] = "error" if unreadable else "stale" if heard else "not_available"

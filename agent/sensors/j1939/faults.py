@@ -11,6 +11,9 @@ DM1_PGN = 65226
 DM1_LIMIT = 30.0
 """Seconds of silence after which a source's faults are stale: due once a second, but a long one takes 13 s to send."""
 
+DM1_TURN = 2.0
+"""Seconds within which every unit says its faults, or announces that it will."""
+
 FORGOTTEN_AFTER = 3600.0
 """Seconds after which a silent unit that had no fault is taken for gone, such as a trailer's that was unhitched."""
 
@@ -92,6 +95,10 @@ class FaultReports:
         if int.from_bytes(data[5:8], "little") & 0x3FFFF == DM1_PGN:
             _, before = self._open.get(frame.source, (0.0, 0))
             self._open[frame.source] = (now + data[3] * _PACKET_SECONDS + _GRACE, before + 1)
+
+    def came_upon(self, now: float, source: int) -> None:
+        """Note a unit in the middle of a long message that nobody heard announced: it may be its faults."""
+        self._open.setdefault(source, (now, 2))
 
     def heard(self, source: int) -> None:
         """A unit's DM1 was heard whole."""

@@ -27,7 +27,7 @@ class J1939Sensor(BusSensor):
 
     def __init__(self, path: str | None, *, interval: float) -> None:
         del interval  # the bus has its own pace
-        super().__init__(parse_address("j1939", path), Decoder(), filters=_filters())
+        super().__init__(parse_address("j1939", path), Decoder(live=True), filters=_filters())
 
 
 def _filters() -> "list[CanFilter]":

@@ -9,7 +9,7 @@ from collections import Counter
 
 from agent.sensors.can_frame import Frame
 from agent.sensors.fields import Reason
-from agent.sensors.obd2.isotp import IsoTp
+from agent.sensors.obd2.isotp import IsoTp, first_of_several
 from agent.sensors.obd2.pids import PIDS, SUPPORTED, Pid, answers, supported
 from agent.sensors.obd2.trouble_codes import MONITOR_STATUS, TroubleCodes
 from agent.sensors.observed_period import ObservedPeriods
@@ -54,6 +54,8 @@ class Obd2Decoder:
         """Files one frame. `now`: seconds on any time line that runs evenly, the same as `snapshot` is asked on."""
         payload = self.isotp.feed(now, frame)
         if payload is None:
+            if (first := first_of_several(frame)) is not None:
+                self.trouble.begun(now, frame.can_id, first)
             return
         if self.trouble.feed(now, frame.can_id, payload):
             self.answered, self.extended = now, frame.extended

@@ -35,6 +35,20 @@ def is_answer(frame: Frame) -> bool:
     return FIRST_ANSWER <= frame.can_id <= LAST_ANSWER
 
 
+def first_of_several(frame: Frame) -> int | None:
+    """The first byte of an answer of several frames, in the frame that begins it.
+
+    Args:
+        frame: any frame of the bus.
+
+    Returns:
+        None for every other frame.
+    """
+    if not is_answer(frame) or len(frame.data) < 8 or frame.data[0] >> 4 != _FIRST:
+        return None
+    return frame.data[2]
+
+
 @dataclass(slots=True)
 class _Message:
     size: int

@@ -206,7 +206,10 @@ def test_a_position_has_both_halves_of_one_sender(dbc: Path) -> None:
     decoder = _decoder(dbc, {"Latitude": "gps_location.latitude", "Longitude": "gps_location.longitude"})
     half, whole = ((52.5 + 210) * 1e7, 0xFFFFFFFF), ((48.1 + 210) * 1e7, (11.5 + 210) * 1e7)
     decoder.feed(0, Frame(0x18FEF301, struct.pack("<II", *map(int, half))))
-    assert decoder.snapshot(1) == ({}, dict.fromkeys(("gps_location.latitude", "gps_location.longitude"), "not_available"))
+    assert decoder.snapshot(1) == (
+        {},
+        dict.fromkeys(("gps_location.latitude", "gps_location.longitude"), "not_available"),
+    )
     decoder.feed(1, Frame(0x18FEF31C, struct.pack("<II", *map(int, whole))))
     values, _ = decoder.snapshot(2)
     assert values == {"gps_location.latitude": 48.1, "gps_location.longitude": 11.5}

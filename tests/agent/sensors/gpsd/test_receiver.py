@@ -186,3 +186,19 @@ def test_a_place_that_may_be_kilometres_off_is_implausible(error: float) -> None
     values, quality = one.snapshot(0)
     assert LATITUDE not in values
     assert quality[LATITUDE] == "implausible"
+
+
+def test_the_first_fix_of_another_time_is_believed_once_that_time_moves() -> None:
+    """A receiver whose weeks rolled over is right about the place; one that is stuck since an hour says the same."""
+    one = GpsReceiver()
+    assert [one.add_report(second, PARKED, timely=False) for second in range(3)] == [False] * 3
+    assert one.snapshot(2) == ({}, dict.fromkeys(LEAVES, "not_available"))
+    assert one.add_report(3, at(3), timely=False)
+    assert one.snapshot(3)[0] == FIX
+
+
+def test_a_fix_that_is_only_repeated_is_none_of_now() -> None:
+    one = receiver(PARKED)
+    assert one.add_report(LIMIT, PARKED)
+    assert not one.add_report(LIMIT + 0.1, PARKED)
+    assert one.add_report(LIMIT + 1, at(LIMIT + 1))

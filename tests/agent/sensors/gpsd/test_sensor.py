@@ -148,3 +148,15 @@ def test_a_recorded_log_brings_no_date_through_the_socket(
     while "end" not in sensor._receivers and time.monotonic() < end:
         assert sensor.read(now()).time is None
     assert sensor.read(now()).time is None
+
+
+def test_a_fix_of_an_hour_ago_is_no_position_and_no_distance(server: Server, make: Callable[..., GpsdSensor]) -> None:
+    old = (now() - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    server.lines = [tpv(speed=20.0, time=old), tpv(speed=20.0, time=old)]
+    sensor = make(server.port)
+    until(lambda: sensor.heard is not None)
+    until(lambda: server.watches)
+    reading = sensor.read(now())
+    assert (dict(reading.values), reading.interval) == ({}, None)
+    server.say(tpv(speed=20.0, time=(now() - timedelta(minutes=59)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
+    until(lambda: sensor.read(now()).values.get(SPEED) == 72.0)

@@ -16,6 +16,7 @@ from agent.sensors.can_address import CanAddress
 from agent.sensors.can_frame import Frame
 from agent.sensors.device_thread import Link
 from agent.sensors.fields import ACTIVE_FAULTS, Reason
+from agent.sensors.j1939.faults import DM1_TURN
 from agent.sensors.j1939.sensor import J1939Sensor
 from agent.sensors.merge import merge
 from agent.sensors.odometer import OdometerBelief
@@ -66,7 +67,7 @@ def test_a_capture_at_pace_decodes_to_its_figures(
     """A third of the truck's two minutes, 30 times as fast: 13,600 frames a second on the bus."""
     stats = capture_stats[TRUCK]["signals"]
     play = CaptureBus(str(recording(TRUCK)), speed=PACE)
-    end, sent, readings = time.monotonic() + 1.5, 0, list[Reading]()
+    end, sent, readings = time.monotonic() + DM1_TURN + 0.5, 0, list[Reading]()
     while time.monotonic() < end:
         message = play.recv(0.1)
         if message is not None:

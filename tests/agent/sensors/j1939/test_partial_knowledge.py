@@ -8,6 +8,7 @@ from agent.sensors.can_frame import Frame
 from agent.sensors.candump import parse_line
 from agent.sensors.fields import ACTIVE_FAULTS
 from agent.sensors.j1939.decoder import Decoder
+from agent.sensors.j1939.signals import CORNERS
 from agent.sensors.plausibility import LATITUDE, LONGITUDE
 
 ZERO = "(0.0) can0 18FEF31C#00752B7D00752B7D"
@@ -88,3 +89,33 @@ def test_a_unit_without_a_fault_that_is_gone_for_an_hour_is_forgotten(heard: Cal
     assert one.snapshot(3000.0)[1][ACTIVE_FAULTS] == "stale"
     one.feed(3700.0, *frames(NO_FAULT.format(0)))
     assert one.snapshot(3700.0)[0][ACTIVE_FAULTS] == []
+
+
+def test_on_a_bus_come_upon_nothing_is_said_of_faults_before_every_unit_had_its_turn() -> None:
+    one = Decoder(live=True)
+    brakes, engine = frames(NO_FAULT.format(0x0B), ONE_FAULT.format(0))
+    one.feed(0.0, brakes)
+    assert one.snapshot(0.5)[1][ACTIVE_FAULTS] == "not_available"
+    one.feed(0.9, engine)
+    one.feed(1.0, brakes)
+    assert [each["spn"] for each in one.snapshot(2.0)[0][ACTIVE_FAULTS]] == [980]  # type: ignore[attr-defined]
+
+
+def test_a_report_whose_beginning_nobody_heard_is_waited_for() -> None:
+    one = Decoder(live=True)
+    announced, first, second, brakes = frames(ANNOUNCED, FIRST, SECOND, NO_FAULT.format(0x0B))
+    one.feed(0.0, brakes)
+    one.feed(0.1, second)
+    assert one.snapshot(3.0)[1][ACTIVE_FAULTS] == "error"
+    for at, frame in ((3.1, announced), (3.15, first), (3.2, second), (3.3, brakes)):
+        one.feed(at, frame)
+    assert len(one.snapshot(3.4)[0][ACTIVE_FAULTS]) == 2  # type: ignore[arg-type]
+
+
+def test_an_inner_tyre_is_not_told_as_the_other_side_before_all_had_their_turn() -> None:
+    one = Decoder(live=True)
+    tyres = frames(*(f"18FEF433#{place:02X}C8FFFFFFFFFFFF" for place in (0x00, 0x01, 0x02, 0x03)))
+    for at, frame in zip((0.0, 1.0, 8.0, 9.0), tyres, strict=True):
+        one.feed(at, frame)
+    assert not set(CORNERS) & one.snapshot(2.0)[0].keys()
+    assert set(CORNERS[:2]) <= one.snapshot(10.0)[0].keys()

@@ -189,3 +189,31 @@ def test_a_sensor_told_not_to_ask_tells_nobody_to_go_on(vehicle: Vehicle, opened
     vehicle._take(vehicle._listens, b"\x01\x03")
     time.sleep(0.5)
     assert [data for _, data in vehicle.heard] == [b"\x01\x03"]
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "1008430301010302",  # the first of two frames: three codes, of which two are still to come
+        "037F032100000000",  # busy, ask again
+        "0443020101000000",  # two codes announced, one there
+    ],
+)
+def test_none_is_not_said_while_a_unit_has_not_told_its_codes(lost: str) -> None:
+    for before in (False, True):
+        decoder = Obd2Decoder()
+        _answer(decoder, 0, "4300")
+        if before:
+            _answer(decoder, 0, "4300", GEARBOX)
+        decoder.feed(1, Frame(GEARBOX, bytes.fromhex(lost), extended=False))
+        _answer(decoder, 30, "4300")
+        assert _codes(decoder, 31)[0] is None
+        _answer(decoder, 32, "43010301", GEARBOX)
+        assert _codes(decoder, 33)[0] == "P0301"
+
+
+def test_a_unit_that_has_no_such_service_hides_no_other_ones_codes() -> None:
+    decoder = Obd2Decoder()
+    _answer(decoder, 0, "4300")
+    _answer(decoder, 0, "7F0311", GEARBOX)
+    assert _codes(decoder, 5)[0] == "none"
