@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agent.sampling.since_last import GROUP, group
 from agent.sensors.merge import merge
 from benchmarks.ingest_cpu import envelope
 from contract import timestamps
@@ -32,8 +33,12 @@ def _tour(truck_id: str, minutes: int) -> list[tuple[int, bytes]]:
     made = []
     for minute in range(minutes):
         moment = NOW - timedelta(minutes=minutes - minute)
-        values, quality = merge([sensor.read(moment)])
-        made.append(_sample(truck_id, minute, moment, {**values, "quality": quality}))
+        reading = sensor.read(moment)
+        values, quality = merge([reading])
+        record = {**values, "quality": quality}
+        if reading.interval is not None:
+            record[GROUP] = group(reading.interval, moment)
+        made.append(_sample(truck_id, minute, moment, record))
     return made
 
 

@@ -132,7 +132,7 @@ def _active(document: Mapping[str, Json]) -> set[Code]:
 
 def _fits(interval: Interval, beside: bytes, own: bytes) -> bool:
     text = dump(group(interval, _ANY_TIME)).encode()
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, beside)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 6, zlib.Z_DEFAULT_STRATEGY, beside)
     return len(text) <= MOST_BYTES and len(packer.compress(own + text) + packer.flush()) <= MOST_STORED
 
 

@@ -26,11 +26,10 @@ FIRST_PLACE = "0"
 """No order key sorts before it, and every claim does."""
 _CLAIM = "!content#"
 _LARGEST = 390_000
-_MAGIC = b"\x01"
 
-# Deflate finds its repetitions in this text as well as in the record's own: a sample of 800 bytes takes 200. What was
-# written with it can only be read with it: never change it, add another under another first byte.
-_SEEN_BEFORE = (
+# Deflate finds its repetitions in such a text as well as in the record's own: a sample of 1,580 bytes takes 220. What
+# was written with one can only be read with it: never change one, add another under another first byte.
+_FIRST_TEXT = (
     b'{"Item_ID":"","click_count":1,"device_type":"mobile","event_id":"","event_type":"add_to_cart","event_type":"view"'
     b',"item_id":"","item_name":"","page":"/","session_id":"","timestamp":"2026-01-01T00:00:00.000Z","user_id":"",'
     b'"user_type":"returning"}{"engine_diagnostics":{"battery_voltage":13.8,"engine_rpm":1600,"engine_temperature":88,'
@@ -43,6 +42,28 @@ _SEEN_BEFORE = (
     b':[],"brake_status":"ok","tire_pressure":{"front_left":102.5,"front_right":101.5,"rear_left":null,"rear_right":'
     b'null},"transmission_status":"ok"},"vehicle_speed":51}'
 )
+_SINCE_LAST = (
+    b'"custom":{"door_open":false},"faults":[{"first":"2026-01-01T00:00:00.000Z","fmi":1,"last":"2026-01-01T00:00:00.000'
+    b'Z","source":0,"spn":100}],{"engine_diagnostics":{"battery_voltage":14.07,"engine_rpm":1200.25,"engine_temperature"'
+    b':88.4,"fuel_level":75.36,"oil_pressure":41.3},"environmental_conditions":{"atmospheric_pressure":1013.2,"humidity"'
+    b':67,"temperature":7.5},"fuel_consumption":5.15,"gps_location":{"altitude":524.2,"latitude":48.131017,"longitude":1'
+    b'1.532973,"speed":46.3},"odometer_reading":252183.76,"quality":{},"sampled_at":"2026-01-01T00:00:00.000Z","schema_'
+    b'version":1,"seq":26,"since_last":{"distance_km":0.6346,"fuel_l":0.07383,"harsh":[{"at":"2026-01-01T00:00:00.000Z",'
+    b'"kind":"acceleration","peak":4.15},{"at":"2026-01-01T00:00:00.000Z","kind":"cornering","peak":3.05},{"at":"2026-01'
+    b'-01T00:00:00.000Z","kind":"braking","peak":4.15}],"idle_seconds":0,"max":{"engine_diagnostics.battery_voltage":14.'
+    b'07,"engine_diagnostics.engine_rpm":1193.125,"engine_diagnostics.engine_temperature":88.8,"engine_diagnostics.fuel_'
+    b'level":75.36,"engine_diagnostics.oil_pressure":41,"fuel_consumption":6.25,"gps_location.speed":46.3,"vehicle_speed'
+    b'":46.1},"mean":{"engine_diagnostics.battery_voltage":13.96,"engine_diagnostics.engine_rpm":1001,"engine_diagnostic'
+    b's.engine_temperature":88.27,"engine_diagnostics.fuel_level":75.32,"engine_diagnostics.oil_pressure":38.64,"fuel_co'
+    b'nsumption":5.549,"gps_location.speed":38.19,"vehicle_speed":38.12},"min":{"engine_diagnostics.battery_voltage":13.'
+    b'93,"engine_diagnostics.engine_rpm":644.625,"engine_diagnostics.engine_temperature":87.6,"engine_diagnostics.fuel_l'
+    b'evel":75.3,"engine_diagnostics.oil_pressure":27.9,"fuel_consumption":2.2,"gps_location.speed":0,"vehicle_speed":0}'
+    b',"moving_seconds":60,"readings":600,"seconds":60},"stream_id":"","time_quality":"gps","truck_id":"TRUCK-001","vehi'
+    b'cle_health_and_maintenance":{"active_faults":[],"brake_status":"good","tire_pressure":{"front_left":104.5,"front_r'
+    b'ight":104.5,"rear_left":97.5,"rear_right":95},"transmission_status":"normal"},"vehicle_speed":0}'
+)
+_TEXTS = {b"\x01": _FIRST_TEXT, b"\x02": _FIRST_TEXT + _SINCE_LAST}
+_NEWEST = b"\x02"
 
 
 def decode(attributes: Item) -> None:
@@ -63,16 +84,17 @@ def number(value: int) -> Item:
 
 
 def pack(data: bytes) -> Item:
-    """Compressed; `unpack` reads it."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, _SEEN_BEFORE)
-    return {"B": _MAGIC + packer.compress(data) + packer.flush()}
+    """Compressed; `unpack` reads it. Memory level 6: more makes a sample no smaller, and costs 80 µs to clear."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 6, zlib.Z_DEFAULT_STRATEGY, _TEXTS[_NEWEST])
+    return {"B": _NEWEST + packer.compress(data) + packer.flush()}
 
 
 def unpack(value: Item) -> bytes:
     packed = bytes(value["B"])
-    if packed[:1] != _MAGIC:
+    text = _TEXTS.get(packed[:1])
+    if text is None:
         raise ValueError("an item was written by a newer Milepost: upgrade")
-    unpacker = zlib.decompressobj(-15, _SEEN_BEFORE)
+    unpacker = zlib.decompressobj(-15, text)
     return unpacker.decompress(packed[1:]) + unpacker.flush()
 
 

@@ -250,6 +250,12 @@ def test_a_sample_as_trucks_send_it_takes_a_third_of_a_write_unit(cloud: Cloud) 
     assert items.unpack(items.pack(b"")) == b""
 
 
+def test_what_an_earlier_release_packed_is_read() -> None:
+    packed = b"\x01\xab\xc6\x11AF!\x06\xc6V\x06&V\x06\xa6\xb0\x08\xc2\x0cL\x03s%lF\x02\x00"
+    text = b'{"sampled_at":"2026-01-02T03:04:05.000Z","truck_id":"TRUCK-007","vehicle_speed":51}'
+    assert items.unpack({"B": packed}) == items.unpack(items.pack(text)) == text
+
+
 # Rebuild, verify, policy
 
 
