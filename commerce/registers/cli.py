@@ -9,10 +9,11 @@ import typer
 
 from collector.queries import Visits, opened_reader
 from commerce.cli_options import cells, collector_settings, open_commerce
+from commerce.csv_table import read_table
 from commerce.customers import unified_view
 from commerce.customers.money import Money
 from commerce.customers.ranking import Ranking
-from commerce.registers.csv_rows import read_csv
+from commerce.registers.csv_rows import document_of
 from commerce.registers.documents import CUSTOMERS, ITEMS, SERVICES, VEHICLES, Kind
 from commerce.registers.register import Register
 from commerce.registers.services import read_service
@@ -49,15 +50,20 @@ def _import(kind: Kind, file: Path, *, data_dir: Path | None, config: Path | Non
         ):
             marks = Forgotten(collector_settings(config, data_dir).data_dir)
             register = Register(database, kind, forgotten=marks)
-            for line, document in read_csv(source, kind):
+            columns, rows = read_table(source, kind.id_name)
+            for column in (name for name in columns if name and not kind.knows(name)):
+                typer.echo(
+                    f"{file}: {printable(column)} is no field of a {kind.name}: kept, and nothing uses it", err=True
+                )
+            for row in rows:
                 try:
-                    read = kind.read(document)
+                    read = kind.read(document_of(kind, row.cells()))
                 except Rejected as error:
-                    typer.echo(f"{file}, line {line}: {error}", err=True)
+                    typer.echo(f"{file}, line {row.line}: {error}", err=True)
                     counts["rejected"] += 1
                     continue
                 for field, reason in read.warnings.items():
-                    typer.echo(f"{file}, line {line}: {field} left empty: {reason}", err=True)
+                    typer.echo(f"{file}, line {row.line}: {field} left empty: {reason}", err=True)
                 counts[register.put(read, received_ms=received_ms)] += 1
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise Misconfigured(f"{file} cannot be read as CSV in UTF-8: {error}") from None

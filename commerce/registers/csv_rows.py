@@ -1,43 +1,43 @@
-"""Rows of a CSV file as documents of a register: numbers and truths are read from their text."""
+"""The cells of a CSV row as values of a register's document: text where the field takes text, else what it says."""
 
-import csv
 import re
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Mapping
 
 from commerce.registers.documents import Kind
 from contract.codec import Json, parse
-from contract.errors import Misconfigured
+from contract.errors import Rejected
 
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
-_TEXTS = frozenset({"name", "item_name", "plate", "postcode", "group", "email", "category"})
+_NUMBER = re.compile(r"(-?)0*(\d{1,18}(?:\.\d{1,18})?)")
 _TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
 
 
-def read_csv(source: TextIO, kind: Kind) -> Iterator[tuple[int, dict[str, Json]]]:
-    """The rows, each with its line number.
+def document_of(kind: Kind, cells: Mapping[str, str]) -> dict[str, Json]:
+    """A document to be judged.
 
     Args:
-        source: opened with newline="".
-        kind: whose id column must be there; an empty cell says nothing.
+        kind: whose fields they are.
+        cells: column → text, not empty.
 
-    Raises:
-        Misconfigured: there is no column of the ids.
+    Returns:
+        Numbers and truths where the text says one and the field does not take it as text: `007` is a driver's name and
+        7 litres.
     """
-    reader = csv.DictReader(source, strict=True)
-    columns = reader.fieldnames or ()
-    if kind.id_name not in columns:
-        raise Misconfigured(f"the file's first line must name the columns, one of them {kind.id_name}")
-    for row in reader:
-        yield (
-            reader.line_num,
-            {name: _value(kind, name, text.strip()) for name, text in row.items() if name and text and text.strip()},
-        )
+    return {name: _value(kind, name, text) for name, text in cells.items()}
 
 
 def _value(kind: Kind, name: str, text: str) -> Json:
-    if name == kind.id_name or kind.aliases.get(name, name) in _TEXTS:
+    if name == kind.id_name or _is_text(kind, name, text):
         return text
-    if _NUMBER.fullmatch(text):
-        return parse(text.lstrip("0") if re.match(r"0\d", text) else text)
+    if number := _NUMBER.fullmatch(text):
+        return parse(number[1] + number[2])
     return _TRUTHS.get(text.lower(), text)
+
+
+def _is_text(kind: Kind, name: str, text: str) -> bool:
+    read = kind.fields.get(kind.aliases.get(name, name))
+    if read is None:  # a column of the fleet's own
+        return re.match(r"-?0\d", text) is not None
+    try:
+        return read(text) == text
+    except Rejected:
+        return False

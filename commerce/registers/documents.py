@@ -43,6 +43,10 @@ class Kind:
     fields: Mapping[str, Read]
     aliases: Mapping[str, str]
 
+    def knows(self, name: str) -> bool:
+        """Whether a field of a document means something here."""
+        return name in (self.id_name, VALID_FROM) or name in self.fields or name in self.aliases
+
     def read(self, document: Json, subject_id: str | None = None) -> Accepted:
         """Judge one document.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from commerce.csv_table import read_table
 from commerce.fields import identifier, truck_id
 from contract import timestamps
 from contract.codec import Json, parse
@@ -111,9 +112,13 @@ def _refuse_twice(names: list[str], where: str) -> None:
 
 
 def _csv_document(text: str) -> dict[str, Json]:
-    rows = [
-        {k: _number(v) for k, v in row.items() if k and v} for row in csv.DictReader(io.StringIO(text), strict=True)
-    ]
+    rows: list[dict[str, Json]] = []
+    for row in read_table(io.StringIO(text, newline=""), "order_id")[1]:
+        try:
+            cells = row.cells()
+        except Rejected as error:
+            raise Rejected("", f"line {row.line} {error.reason}") from None
+        rows.append({name: cell if name == "order_id" else _number(cell) for name, cell in cells.items()})
     depot = next((row for row in rows if row.get("order_id") == "depot"), None)
     if depot is None:
         raise Rejected("order_id", "one row must have the order_id `depot`: where the trucks start")

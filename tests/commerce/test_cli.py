@@ -10,6 +10,7 @@ from commerce.storage.database import open_database
 from contract.errors import Rejected
 from tests.commerce.examples import NOW_MS, event, order
 from tests.milepost_here import run
+from tests.milepost_process import Ran
 
 CATALOGUE = (
     "item_id,name,category,price,currency,stock\nMOB001,Phone,Phones,499.90,EUR,12\nMOB002,Bad,Phones,abc,EUR,0\n"
@@ -35,6 +36,40 @@ def test_a_file_without_ids_is_refused_by_what_is_missing(tmp_path: Path) -> Non
     (tmp_path / "fleet.csv").write_text("plate\nX\n")
     done = run("fleet", "import", tmp_path / "fleet.csv", "--data-dir", tmp_path)
     assert (done.code, "one of them truck_id" in done.err) == (2, True)
+
+
+def _imported(tmp_path: Path, text: str) -> Ran:
+    (tmp_path / "fleet.csv").write_text(text)
+    return run("fleet", "import", tmp_path / "fleet.csv", "--data-dir", tmp_path / "data", "--json")
+
+
+def test_a_cell_is_text_where_its_field_takes_text(tmp_path: Path) -> None:
+    """Driver 007 is not driver 7, and a driver may be called No; numbers are read however they are padded."""
+    rows = ("T1,007,0400,0012,00", "T2,No,00.5e,12,-007", "T3,yes,000,x,00.50")
+    done = _imported(tmp_path, "\n".join(("truck_id,driver_id,tank_litres,cost_centre,last_service_km", *rows)))
+    assert done.json == {"accepted": 3, "duplicate": 0, "rejected": 0}
+    shown = run("fleet", "list", "--data-dir", tmp_path / "data", "--json").json
+    names = ("driver_id", "tank_litres", "cost_centre", "last_service_km")
+    assert [[row[name] for name in names] for row in shown] == [
+        ["007", 400, "0012", 0],
+        ["No", None, 12, None],
+        ["yes", None, "x", 0.5],
+    ]
+
+
+def test_a_row_of_more_values_than_columns_is_refused_alone(tmp_path: Path) -> None:
+    """A decimal comma would put 80 litres for 80.5, and the rest under wrong names."""
+    done = _imported(tmp_path, 'truck_id,tank_litres,capacity\nT1,80,5,3\nT2,"80.5",3\n')
+    assert (done.code, done.json) == (1, {"accepted": 1, "duplicate": 0, "rejected": 1})
+    assert "line 2: has more values than there are columns" in done.err
+
+
+def test_a_column_that_no_field_has_is_named_and_one_that_is_there_twice_refused(tmp_path: Path) -> None:
+    done = _imported(tmp_path, "truck_id, tank_litres ,tank_liters\nT1,300,300\n")
+    assert (done.code, done.err.count("tank_liters is no field of a vehicle")) == (0, 1)
+    assert run("fleet", "list", "--data-dir", tmp_path / "data", "--json").json[0]["tank_litres"] == 300
+    done = _imported(tmp_path, "truck_id,plate,plate\nT1,A,B\n")
+    assert (done.code, "plate twice" in done.err) == (2, True)
 
 
 @pytest.fixture

@@ -247,6 +247,12 @@ def test_an_osrm_server_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert (done.code, "gave no table" in done.err) == (3, True)
 
 
+def test_a_row_with_decimal_commas_is_refused_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "day.csv").write_text("order_id,latitude,longitude\ndepot,52.5,13.4\nA-1,52,5,13,3\n")
+    done = run("routes", "plan", tmp_path / "day.csv")
+    assert (done.code, "line 3 has more values than there are columns" in done.err) == (2, True)
+
+
 def test_the_command_plans_a_csv_and_writes_geojson(tmp_path: Path) -> None:
     rows = ["order_id,latitude,longitude", "depot,52.52,13.40", *(f"A-{n},52.{50 + n},13.{30 + n}" for n in range(6))]
     (tmp_path / "day.csv").write_text("\n".join(rows))
