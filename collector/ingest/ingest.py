@@ -4,8 +4,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from collector.clicks.counting import stored as stored_click
+from collector.completeness.ledger import StreamLedger
 from collector.history import TrackingPolicy
 from collector.ingest.history_writer import HistoryWriter
 from collector.ingest.validation import (
@@ -221,11 +223,9 @@ class Ingest:
     def _take_other(self, item: Item, verdict: ValidationResult) -> Receipt:
         now = item.received_ms
         if isinstance(verdict, Refusal):
-            if verdict.truck_id and verdict.stream_id and verdict.seq:
-                refused = Ranges.of_numbers([verdict.seq])
-                self._applier.revise(
-                    verdict.truck_id, verdict.stream_id, lambda ledger: ledger.dead_letter(refused, now)
-                )
+            for stream_id, numbers in verdict.samples.items():
+                settle = partial(StreamLedger.dead_letter, numbers=numbers, now_ms=now)
+                self._applier.revise(verdict.truck_id or "", stream_id, settle)
             return Receipt("rejected", verdict.id, verdict.letter.field or None, verdict.letter.reason)
         if isinstance(verdict, TruckReport):
             said = verdict.report

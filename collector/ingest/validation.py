@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +15,7 @@ from contract.codec import Json, canonical, dump, parse, refuse_unbounded_number
 from contract.control_messages import Report, Status
 from contract.errors import Rejected
 from contract.ingest_items import Item, Kind
+from contract.ranges import Ranges
 from contract.records import MAX_RECORD, Sample, read_sample, rejection
 from contract.topics import ID
 
@@ -41,13 +43,12 @@ class TruckStatus:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A dead letter, and what could still be read of the record: which sample it was, for the ledger."""
+    """A dead letter, and which samples of which truck it holds, as far as that could be read: stream_id → numbers."""
 
     letter: DeadLetter
     id: str | int | None
     truck_id: str | None = None
-    stream_id: str | None = None
-    seq: int | None = None
+    samples: Mapping[str, Ranges] = field(default_factory=dict)
 
 
 ValidationResult = Sample | ClickEvent | TruckReport | TruckStatus | Refusal
@@ -185,11 +186,21 @@ def refuse(item: Item, record: Json, error: Rejected) -> Refusal:
     if item.kind == "click":
         event_id = said.get("event_id")
         return Refusal(letter(item, error), event_id if isinstance(event_id, str) else None)
-    seq = said.get("seq")
-    seq = seq if isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq < 2**63 else None
-    truck_id, stream_id = said.get("truck_id"), said.get("stream_id")
+    seq = _seq_of(said)
     # Only a truck's own topic may settle its numbers: else a stranger could make a sample look dead-lettered.
-    own = item.kind == "telemetry" and item.truck_id is not None and truck_id == item.truck_id
-    if own and isinstance(stream_id, str) and ID.fullmatch(stream_id) and ID.fullmatch(item.truck_id or ""):
-        return Refusal(letter(item, error), seq, item.truck_id, stream_id, seq)
-    return Refusal(letter(item, error), seq)
+    if item.kind != "telemetry" or item.truck_id is None or not ID.fullmatch(item.truck_id):
+        return Refusal(letter(item, error), seq)
+    batch = said.get(LIST_KEY["telemetry"])
+    held: dict[str, list[int]] = {}
+    for each in batch if isinstance(batch, list) else [said]:
+        own = each if isinstance(each, dict) and each.get("truck_id") == item.truck_id else {}
+        stream_id, number = own.get("stream_id"), _seq_of(own)
+        if isinstance(stream_id, str) and ID.fullmatch(stream_id) and number:
+            held.setdefault(stream_id, []).append(number)
+    samples = {stream_id: Ranges.of_numbers(numbers) for stream_id, numbers in held.items()}
+    return Refusal(letter(item, error), seq, item.truck_id, samples)
+
+
+def _seq_of(said: Mapping[str, Json]) -> int | None:
+    seq = said.get("seq")
+    return seq if isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq < 2**63 else None

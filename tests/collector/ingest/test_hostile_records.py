@@ -60,6 +60,16 @@ def test_a_message_of_too_many_records_is_one_dead_letter(collector: Collector) 
     assert "10001 records in one message" in letter["reason"]
 
 
+def test_the_numbers_in_a_message_of_too_many_records_are_settled(collector: Collector) -> None:
+    """Asked for again, the truck would send the very message again; another truck's numbers in it settle nothing."""
+    mine = [sample(stream_id="s", seq=number) for number in range(1, 10_001)]
+    collector.on_topic("T1", {"records": [*mine, sample(truck_id="T2", stream_id="s", seq=1), {"seq": 1}, None]})
+    collector.on_topic("T1", sample(stream_id="s", seq=10_002))
+    ledger = collector.store.ledgers("T1")["s"]
+    assert (ledger.dead_lettered.as_lists(), ledger.missing().as_lists()) == ([[1, 10_000]], [[10_001, 10_001]])
+    assert collector.store.ledgers("T2") == {}
+
+
 @pytest.mark.parametrize("record", [click(page="x" * 300_000, more="y" * 300_000), sample(note="x" * 300_000)])
 def test_a_record_over_the_limit_is_refused_at_the_door(collector: Collector, record: Json) -> None:
     [receipt] = collector.take(record, kind="click" if "event_id" in record else "telemetry")
