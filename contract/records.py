@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from contract import legacy_records, timestamps
-from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
+from contract.codec import UNBOUNDED, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
 from contract.plain_samples import is_plain
 from contract.telemetry import ESTIMATED, GROUPS, LEAVES, Telemetry
@@ -93,7 +93,7 @@ def read_sample(record: Json, *, received_ms: int, date_by_arrival: bool) -> Sam
     unknown = [] if plain else _unknown(wire)
     for path in unknown:  # the model has bounded what it knows
         if not has_bounded_numbers(_value(wire, path)):
-            raise Rejected(".".join(path), f"holds a number of over {MOST_DIGITS} digits: send it as text, or null")
+            raise Rejected(".".join(path), f"holds {UNBOUNDED}")
     text = canonical(own)
     if len(text) > MAX_RECORD:
         raise Rejected("", f"over {MAX_RECORD} bytes of JSON: leave out what is no measurement")

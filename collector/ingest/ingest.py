@@ -28,7 +28,6 @@ from contract.codec import canonical
 from contract.errors import Misconfigured, Rejected, Retryable
 from contract.forgotten import Forgotten, without_position
 from contract.ingest_items import NO_WARNINGS, Item, Receipt
-from contract.ranges import Ranges
 from contract.records import Sample
 
 log = logging.getLogger(__name__)
