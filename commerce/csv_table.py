@@ -50,6 +50,6 @@ def read_table(source: TextIO, id_name: str) -> tuple[Sequence[str], Iterator[Ro
 
 def _rows(reader: "csv.DictReader[str]") -> Iterator[Row]:
     for row in reader:
-        extra = row.pop(None, ())  # type: ignore[call-overload]
+        extra = row.pop(None, ())
         values = {name: text.strip() for name, text in row.items() if name and text and text.strip()}
         yield Row(reader.line_num, values, len(extra))

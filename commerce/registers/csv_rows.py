@@ -38,6 +38,6 @@ def _is_text(kind: Kind, name: str, text: str) -> bool:
     if read is None:  # a column of the fleet's own
         return re.match(r"-?0\d", text) is not None
     try:
-        return read(text) == text
+        return bool(read(text) == text)
     except Rejected:
         return False
