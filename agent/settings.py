@@ -1,5 +1,6 @@
 """The `[agent]` table of milepost.toml: one object, built at the door and passed down."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from contract.remote_config import (
 from contract.settings import RoomSettings
 from contract.telemetry import Identifier
 
+_LONGEST_NAME = 200
+"""Bytes of a file's name, which leaves room for the ends of what lies beside it."""
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -34,6 +37,18 @@ def _broker(url: str) -> str:
     if parts.port == 0:
         raise ValueError(f"must have a port from 1 to 65535, {example}")
     return url
+
+
+def _buffer_file(path: Path) -> Path:
+    example = "give the path of a file, such as /var/lib/milepost/buffer.db"
+    if not path.name or path.parts[0] == "~" or "\0" in str(path):
+        raise ValueError(f"must be a file's path, in which ~ means nothing: {example}")
+    if any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in path.parts):
+        raise ValueError(f"has a name of over {_LONGEST_NAME} bytes: {example}")
+    with suppress(OSError):  # what cannot be looked at now is the business of whoever opens it
+        if path.exists() and not path.is_file():
+            raise ValueError(f"is there and no file: {example}")
+    return path
 
 
 _OPTIONS: dict[str, tuple[str, ...]] = {"can": ("dbc", "map"), "exec": ("command", "time_limit", "map")}
@@ -116,7 +131,7 @@ class AgentSettings(RoomSettings):
 
     truck_id: Identifier
     broker: Annotated[str, AfterValidator(_broker)] = "mqtt://127.0.0.1:1883"
-    buffer: Path = Path("milepost-agent/buffer.db")
+    buffer: Annotated[Path, AfterValidator(_buffer_file)] = Path("milepost-agent/buffer.db")
     buffer_limit: Annotated[float, Field(ge=1, le=100_000)] = 64
     interval: Interval = 60
     time_patience: Annotated[float, Field(ge=0, le=86_400)] = 600

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from contract.errors import Misconfigured
 
@@ -50,11 +50,29 @@ _PLACES = (Path("milepost.toml"), Path("/etc/milepost/milepost.toml"))
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_REASONS = {
+    "tuple_type": "must be a list in square brackets",
+    "list_type": "must be a list in square brackets",
+    "dict_type": "must be a table, such as { NAME = VALUE }",
+    "model_type": "must be a table, such as { KEY = VALUE }",
+    "path_type": "must be a path in quotes",
+    "string_type": "must be a text in quotes",
+}
+"""Kind of fault → what would be right, where pydantic says it in Python's words."""
+
 
 class RoomSettings(BaseModel):
     """What every room's settings model derives from: an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_boolean_for_a_number(cls, given: Any) -> Any:
+        for key, value in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(value, bool) and key in cls.model_fields and _is_number(cls, key):
+                raise ValueError(f"{key} must be a number, not true or false")
+        return given
 
 
 def load(room: str, model: type[Model], config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Model:
@@ -92,9 +110,19 @@ def _misconfigured(error: ValidationError, room: str, model: type[BaseModel], wh
         return Misconfigured(f"unknown key {key!r} in [{room}] ({where}): known are {known}")
     if first["type"] == "missing":
         variable = f"{_PREFIX}{room}__{key}".upper()
-        return Misconfigured(f"[{room}] {key} is missing: set it in milepost.toml, or {variable} in the environment")
-    reason = first["msg"].removeprefix("Value error, ")
+        other = f", or {variable} in the environment" if len(first["loc"]) == 1 else ""
+        return Misconfigured(f"[{room}] {key} is missing: set it in milepost.toml{other}")
+    reason = _REASONS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    reason = re.sub("^(Input|String) should (be )?", r"must \2", reason)
+    if isinstance(first["input"], Mapping) and first["type"] == "value_error":  # of several keys together
+        return Misconfigured(f"[{room}] {key or 'settings'} ({where}): {reason}")
     return Misconfigured(f"[{room}] {key} ({where}): {reason}, not {_without_secrets(first['input'])!r:.80}")
+
+
+def _is_number(model: type[BaseModel], key: str) -> bool:
+    """Whether a key takes numbers and has no true and false among its values."""
+    kinds = set(re.findall(r"\b(int|float|bool|Any|object)\b", str(model.model_fields[key].annotation)))
+    return bool(kinds) and kinds <= {"int", "float"}
 
 
 def _without_secrets(value: object) -> object:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from agent.sensors.beliefs import RememberedBelief
-from agent.sensors.can_address import parse_address
+from agent.sensors.can_address import CanAddress, parse_address
 from agent.sensors.can_frame import Frame
 from agent.sensors.can_sensor import BusSensor
 from agent.sensors.fields import MEASURES, Reason, is_custom
@@ -63,10 +63,7 @@ class DbcSensor(BusSensor):
         map: Mapping[str, str] | None = None,
     ) -> None:
         del interval
-        if dbc is None or not map:
-            raise Misconfigured(f'{_TABLE} needs dbc = "FILE" and map = {{ SIGNAL = "custom.NAME" }}.')
-        address = parse_address("can", path)
-        mapped = _mapped(dbc, map)
+        address, mapped = understood(path, dbc, map)
         super().__init__(address, DbcDecoder(mapped), filters=_filters(mapped))
 
 
@@ -219,6 +216,27 @@ class DbcDecoder:
 
 def _is_value(value: Json | Reason) -> bool:
     return value not in (None, "error", "not_available", "implausible")
+
+
+def understood(
+    path: str | None, dbc: Path | None, map: Mapping[str, str] | None
+) -> tuple[CanAddress, tuple[Mapped, ...]]:
+    """What the table's keys say; nothing is opened but the DBC.
+
+    Args:
+        path: the bus.
+        dbc: the DBC file.
+        map: signal → target.
+
+    Returns:
+        Where the bus is, and what is mapped.
+
+    Raises:
+        Misconfigured: as DbcSensor does.
+    """
+    if dbc is None or not map:
+        raise Misconfigured(f'{_TABLE} needs dbc = "FILE" and map = {{ SIGNAL = "custom.NAME" }}.')
+    return parse_address("can", path), _mapped(dbc, map)
 
 
 def _mapped(dbc: Path, names: Mapping[str, str]) -> tuple[Mapped, ...]:

@@ -59,13 +59,7 @@ class CommandSensor:
         time_limit: float = 10.0,
         map: Mapping[str, str] | None = None,
     ) -> None:
-        if not command or path:
-            raise Misconfigured(
-                '[[agent.sensors]] type="exec" needs command = ["PROGRAM", "ARGUMENT", …], and no path.'
-            )
-        for target in (map or {}).values():
-            if wrong := wrong_target(target):
-                raise Misconfigured(f'[[agent.sensors]] type="exec" map: {wrong}.')
+        refuse_what_cannot_be(path, command, map or {})
         self.heard: float | None = None
         self._command, self._interval, self._limit = list(command), interval, time_limit
         self._map = dict(map or {})
@@ -120,6 +114,24 @@ class CommandSensor:
         if key not in self._unknown and len(self._unknown) < 32:
             self._unknown.add(key)
             log.warning("sensor_key_ignored command=%s reason=%r", self._command[0], wrong)
+
+
+def refuse_what_cannot_be(path: str | None, command: Sequence[str], map: Mapping[str, str]) -> None:
+    """Look at the table's keys; nothing is run.
+
+    Args:
+        path: none.
+        command: the program and its arguments.
+        map: key → target.
+
+    Raises:
+        Misconfigured: as CommandSensor does.
+    """
+    if not command or path:
+        raise Misconfigured('[[agent.sensors]] type="exec" needs command = ["PROGRAM", "ARGUMENT", …], and no path.')
+    for target in map.values():
+        if wrong := wrong_target(target):
+            raise Misconfigured(f'[[agent.sensors]] type="exec" map: {wrong}.')
 
 
 def _run(command: list[str], limit: float, link: Link) -> bytes:

@@ -1,5 +1,6 @@
 """The agent's table of milepost.toml."""
 
+import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.runtime.bootstrap import open_transport
-from agent.settings import AgentSettings, LaneSettings
+from agent.settings import AgentSettings, LaneSettings, SensorSettings
 from contract.errors import Misconfigured
 from contract.settings import load
 
@@ -84,9 +85,34 @@ def test_a_rate_that_is_set_holds_at_any_broker() -> None:
     assert open_transport(AgentSettings(truck_id="T1", lanes=lanes)).limits.publishes_per_second == 7
 
 
-def test_an_interval_is_no_boolean() -> None:
-    with pytest.raises(ValueError, match="must be a number"):
-        AgentSettings(truck_id="T1", interval=True)
+@pytest.mark.parametrize("key", ["interval", "buffer_limit", "session_expiry", "position_days", "daily_budget"])
+def test_a_number_is_no_boolean(key: str) -> None:
+    with pytest.raises(ValueError, match=f"{key} must be a number"):
+        AgentSettings.model_validate({"truck_id": "T1", key: True})
+    with pytest.raises(ValueError, match="time_limit must be a number"):
+        SensorSettings.model_validate({"type": "exec", "command": ["x"], "time_limit": True})
+
+
+@pytest.mark.parametrize("path", ["", ".", "/", "~/buffer.db", "a\0b", "y" * 300, "{}"])
+def test_a_buffer_that_can_be_no_file_is_refused_before_anything_is_done(tmp_path: Path, path: str) -> None:
+    text = json.dumps(path.format(tmp_path))
+    with pytest.raises(Misconfigured, match=r"\[agent\] buffer .*give the path of a file"):
+        load("agent", AgentSettings, _write(tmp_path, f'[agent]\ntruck_id = "T1"\nbuffer = {text}\n'), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sensors = 5", "sensors .*must be a list in square brackets"),
+        ("lanes = 5", "lanes .*must be a table"),
+        ("ca = 5", "ca .*must be a path in quotes"),
+        ("[[agent.sensors]]", "sensors.0.type is missing: set it in milepost.toml$"),
+        ('certificate = "x"', "settings .*give both or neither$"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_files_words(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(Misconfigured, match=told):
+        load("agent", AgentSettings, _write(tmp_path, f'[agent]\ntruck_id = "T1"\n{text}\n'), {})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Checks of what measures: CAN interfaces, gpsd, files and devices, by the `[[agent.sensors]]` tables."""
 
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -9,13 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agent.operations.doctor.finding import DoctorFinding
-from agent.sensors import known_kinds
+from agent.sensors import known_kinds, open_sensor
 from agent.settings import AgentSettings, SensorSettings
 from contract.errors import Misconfigured
 
 _CAN = {"can", "j1939", "obd2"}
 _SECONDS = 3.0
 _RECEIVER_SECONDS = 5.0
+_CORRECT = "correct this sensor's table in milepost.toml"
 _CAN_TYPE = "280"  # ARPHRD_CAN
 NETWORK = Path("/sys/class/net")
 
@@ -34,8 +36,10 @@ def sensors(settings: AgentSettings) -> Iterator[DoctorFinding]:
             yield _can(sensor)
         elif sensor.type == "gpsd":
             yield _gpsd(sensor)
-        elif sensor.path and sensor.path.startswith("/"):
-            yield _file(sensor)
+        elif sensor.type == "exec":
+            yield _program(sensor)
+        else:
+            yield _read_once(sensor, settings.interval)
 
 
 def _can(sensor: SensorSettings) -> DoctorFinding:
@@ -44,6 +48,8 @@ def _can(sensor: SensorSettings) -> DoctorFinding:
     name = f"sensor {sensor.type}"
     if find_spec("can") is None:
         return DoctorFinding(name, "failed", "python-can is not installed", "pip install 'milepost[agent-can]'")
+    if wrong := _refused(sensor):
+        return DoctorFinding(name, "failed", wrong, _CORRECT)
     if kind not in ("", "socketcan"):
         return (
             _file(SensorSettings(type=sensor.type, path=channel))
@@ -58,12 +64,12 @@ def _can(sensor: SensorSettings) -> DoctorFinding:
     folder = NETWORK / channel
     how = "bitrate 500000" if sensor.type == "obd2" else "bitrate 250000 listen-only on"
     bitrate = f"ip link set {channel} up type can {how}"
-    if not channel or not folder.exists():
+    if not folder.exists():
         there = [each.name for each in NETWORK.glob("*") if _read(each / "type") == _CAN_TYPE]
         return DoctorFinding(
             name,
             "failed",
-            f"no CAN interface {channel or '(no path)'}",
+            f"no CAN interface {channel}",
             f"plug the adapter in and load its driver, or correct the path; here: {', '.join(sorted(there)) or 'none'}",
         )
     if _read(folder / "type") != _CAN_TYPE:
@@ -79,6 +85,54 @@ def _can(sensor: SensorSettings) -> DoctorFinding:
             f"turn the ignition on; if that changes nothing, the bitrate is wrong (250 or 500 kbit/s): {bitrate}",
         )
     return DoctorFinding(name, "ok", f"{channel} is up, {int(frames):,} frames heard")
+
+
+def _refused(sensor: SensorSettings) -> str | None:
+    """Why the agent would refuse the table of a CAN sensor; None where it takes it."""
+    from agent.sensors.can_address import parse_address
+    from agent.sensors.can_dbc import understood
+
+    try:
+        parse_address(sensor.type, sensor.path)
+        if sensor.type == "can":
+            understood(sensor.path, sensor.dbc, sensor.map)
+    except Misconfigured as error:
+        return str(error)
+    return None
+
+
+def _program(sensor: SensorSettings) -> DoctorFinding:
+    """Whether the program is there; it is not run, since nobody knows what it does."""
+    from agent.sensors.command_output import refuse_what_cannot_be
+
+    try:
+        refuse_what_cannot_be(sensor.path, sensor.command, sensor.map)
+    except Misconfigured as error:
+        return DoctorFinding("sensor exec", "failed", str(error), _CORRECT)
+    program = shutil.which(sensor.command[0])
+    if program is None:
+        remedy = "correct command, or make it executable for this user; a name alone is looked for in PATH"
+        return DoctorFinding("sensor exec", "failed", f"there is no program {sensor.command[0]}", remedy)
+    return DoctorFinding("sensor exec", "ok", f"{program} is there; `milepost agent once` shows what it says")
+
+
+def _read_once(sensor: SensorSettings, interval: float) -> DoctorFinding:
+    """Files, recordings and plug-ins: opened and read as the agent does it."""
+    name, where = f"sensor {sensor.type}", sensor.path or sensor.type
+    try:
+        with closing(open_sensor(sensor.type, sensor.path, interval=interval, options=sensor.options)) as opened:
+            reading = opened.read(datetime.now(UTC))
+    except Misconfigured as error:
+        return DoctorFinding(name, "failed", str(error), _CORRECT)
+    except Exception as error:  # noqa: BLE001 - a plug-in's door
+        return DoctorFinding(name, "failed", f"{where} fails: {type(error).__name__}: {error}", "mend the plug-in")
+    if reading.values:
+        count = len(reading.values)
+        return DoctorFinding(name, "ok", f"{where} gives {count} value{'' if count == 1 else 's'}")
+    if "error" in reading.quality.values():
+        remedy = "look at the device and its driver; correct the path, or let this user read it"
+        return DoctorFinding(name, "failed", f"{where} cannot be read", remedy)
+    return DoctorFinding(name, "warning", f"{where} gives no value yet", "`milepost agent once` shows what it says")
 
 
 def _gpsd(sensor: SensorSettings) -> DoctorFinding:

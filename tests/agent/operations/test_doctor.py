@@ -1,5 +1,6 @@
 """What the doctor finds, each with its remedy: against real brokers, files and sockets."""
 
+import json
 import shutil
 import socket
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -188,8 +190,36 @@ def test_can_interfaces_as_the_kernel_shows_them(tmp_path: Path, monkeypatch: py
 def test_a_type_is_known_if_it_can_be_opened(tmp_path: Path) -> None:
     """A plugin's too, such as the simulator's."""
     checked = _settings(tmp_path, sensors=(SensorSettings(type="simulated"), SensorSettings(type="gps")))
-    found = _only(sensors.sensors(checked))
-    assert (found.found, "gpsd, j1939" in found.remedy) == ('type "gps" is unknown', True)
+    known, unknown = sensors.sensors(checked)
+    assert (known.state, "values" in known.found) == ("ok", True)
+    assert (unknown.found, "gpsd, j1939" in unknown.remedy) == ('type "gps" is unknown', True)
+
+
+@pytest.mark.parametrize(
+    ("table", "state", "told"),
+    [
+        ({"type": "environment", "path": "{}/iio*"}, "ok", "gives 1 value"),
+        ({"type": "environment", "path": "{}/hwmon*"}, "failed", "cannot be read"),
+        ({"type": "replay", "path": "{}"}, "failed", "directory"),
+        ({"type": "exec", "command": ("sh", "-c", "exit 1")}, "ok", "/sh is there"),
+        ({"type": "exec", "command": ("{}/none",)}, "failed", "no program"),
+        ({"type": "exec", "command": ("sh",), "map": {"a": "b"}}, "failed", "no field of the wire"),
+        ({"type": "can", "path": "can0", "dbc": "{}/none.dbc", "map": {"A": "custom.a"}}, "failed", "none.dbc"),
+        ({"type": "obd2", "path": "can0?ask=maybe"}, "failed", "yes or no"),
+        ({"type": "j1939"}, "failed", "needs path"),
+    ],
+)
+def test_each_sensor_is_looked_at_as_the_agent_opens_it(
+    tmp_path: Path, table: dict[str, Any], state: str, told: str
+) -> None:
+    if table["type"] in ("can", "obd2", "j1939"):
+        pytest.importorskip("cantools")
+    (tmp_path / "iio7").mkdir()
+    (tmp_path / "iio7" / "in_temp_input").write_text("21500\n")
+    placed = json.loads(json.dumps(table).replace("{}", str(tmp_path)))
+    found = _only(sensors.sensors(_settings(tmp_path, sensors=(SensorSettings.model_validate(placed),))))
+    assert (found.state, told in found.found) == (state, True), found
+    assert bool(found.remedy) == (state != "ok")
 
 
 FIX = b'{"class":"TPV","device":"gps","mode":3,"lat":52.1,"lon":5.2,"altMSL":15.5,"speed":10.0}'
