@@ -15,7 +15,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,36 +85,46 @@ def back_up(
         raise Misconfigured(f"{target} exists: give a folder that does not")
     if target.resolve().is_relative_to(data_dir.resolve()):
         raise Misconfigured(f"{target} is inside {data_dir}: give a folder elsewhere")
-    draft = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True, mode=0o700)
-    if offsets and not (data_dir / OFFSETS).exists():  # else a restored one's workers have not been taken back yet
-        atomic_file.write(draft / OFFSETS, offsets(), mode=0o600)
-    sources = _sources(data_dir, elsewhere or {})
-    databases = [path for path in sources.values() if _is_database(path)]
-    names = {path: name for name, path in sources.items()}
-    with ExitStack() as stack:
-        taken_at = from_datetime(datetime.now(UTC))
-        orders: list[Snapshot] = []
+    with _draft(target.with_name(f"{target.name}.partial")) as draft:
+        if offsets and not (data_dir / OFFSETS).exists():  # else a restored one's workers have not been taken back yet
+            atomic_file.write(draft / OFFSETS, offsets(), mode=0o600)
+        sources = _sources(data_dir, elsewhere or {})
+        databases = [path for path in sources.values() if _is_database(path)]
+        names = {path: name for name, path in sources.items()}
+        with ExitStack() as stack:
+            taken_at = from_datetime(datetime.now(UTC))
+            orders: list[Snapshot] = []
 
-        def hold_orders() -> None:
+            def hold_orders() -> None:
+                if orders_url:
+                    orders.append(stack.enter_context(held(orders_url)))
+
+            snapshots = _snapshots(stack, databases, meanwhile=hold_orders)
             if orders_url:
-                orders.append(stack.enter_context(held(orders_url)))
-
-        snapshots = _snapshots(stack, databases, meanwhile=hold_orders)
-        if orders_url:
-            postgresql_backup.dump(orders_url, orders[0], draft / ORDERS)
-        for path, snapshot in snapshots.items():
-            _copy_database(snapshot, _made(draft / names[path], draft))
-    for name, path in _sources(data_dir, elsewhere or {}).items():
-        if not (draft / name).exists():
-            shutil.copy2(path, _made(draft / name, draft))
-    digests = {str(path.relative_to(draft)): _digest(path) for path in _files(draft)}
-    manifest = {"version": 1, "taken_at": taken_at, "data_dir": str(data_dir.resolve()), "files": digests}
-    atomic_file.write(draft / MANIFEST, json.dumps(manifest, indent=1) + "\n", mode=0o600)
-    os.sync()
-    draft.rename(target)
+                postgresql_backup.dump(orders_url, orders[0], draft / ORDERS)
+            for path, snapshot in snapshots.items():
+                _copy_database(snapshot, _made(draft / names[path], draft))
+        for name, path in _sources(data_dir, elsewhere or {}).items():
+            if not (draft / name).exists():
+                shutil.copy2(path, _made(draft / name, draft))
+        digests = {str(path.relative_to(draft)): _digest(path) for path in _files(draft)}
+        manifest = {"version": 1, "taken_at": taken_at, "data_dir": str(data_dir.resolve()), "files": digests}
+        atomic_file.write(draft / MANIFEST, json.dumps(manifest, indent=1) + "\n", mode=0o600)
+        os.sync()
+        draft.rename(target)
     return len(digests)
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """A new folder, closed to others, which is gone if what fills it fails: on a full disk it would fill the rest."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def restore(
@@ -303,8 +313,11 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _copy_database(snapshot: sqlite3.Connection, copy: Path) -> None:
     copy.touch(mode=0o600)
-    with closing(sqlite3.connect(copy)) as made:
-        snapshot.backup(made)
+    try:
+        with closing(sqlite3.connect(copy)) as made:
+            snapshot.backup(made)
+    except sqlite3.Error as error:
+        raise Unreachable(f"{copy} cannot be written: {error}: make room there, or give another folder") from None
 
 
 def _sources(data_dir: Path, elsewhere: Mapping[str, Path]) -> dict[Path, Path]:

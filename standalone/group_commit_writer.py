@@ -29,6 +29,8 @@ MAX_GROUP = 1_000
 _ENOUGH = 64
 """Records beside which a commit's own cost is small."""
 _LOOK_SECONDS = 0.0005
+_REFUSED_LATELY = 60.0
+"""Seconds for which a commit that failed is told by /healthz, where no other has been tried since."""
 _MOST_LOOKS = 10
 Result = TypeVar("Result")
 
@@ -52,6 +54,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._crowded = False
         self.last_commit_ms = 0
+        self._failed: tuple[float, str] | None = None
 
     def __enter__(self) -> "Writer":
         self._thread.start()
@@ -90,8 +93,12 @@ class Writer:
         return job.future
 
     def stats(self) -> dict[str, Any]:
-        """For /healthz: `queued`, `last_commit_ms`, and `failing` if the thread has died."""
-        failing = {} if self._thread.is_alive() else {"failing": "the writer has ended: restart milepost"}
+        """For /healthz: `queued`, `last_commit_ms`, and `failing` if the thread has died or the last commit failed."""
+        failing, failed = {}, self._failed
+        if not self._thread.is_alive():
+            failing = {"failing": "the writer has ended: restart milepost"}
+        elif failed and time.monotonic() - failed[0] < _REFUSED_LATELY:
+            failing = {"failing": f"nothing is stored: {failed[1]}"}
         return {"queued": self._queued, "last_commit_ms": self.last_commit_ms, **failing}
 
     def _run(self) -> None:
@@ -135,10 +142,11 @@ class Writer:
         except Exception as error:  # the loop's door: the callers learn of it and keep their records
             if not isinstance(error, Retryable):
                 log.exception("group_not_committed items=%d", len(items))
+            self._failed = (time.monotonic(), str(error))
             for job in jobs:
                 job.future.set_exception(error)
         else:
-            self.last_commit_ms = machine_clock.now_ms()
+            self.last_commit_ms, self._failed = machine_clock.now_ms(), None
             taken = 0
             for job in jobs:
                 job.future.set_result(receipts[taken : taken + len(job.items)])

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from collector.stores.sqlite.store import SqliteStore
 from contract.errors import Misconfigured
 from contract.forgotten import Forgotten, Span
 from provisioning import certificate_authority
@@ -54,6 +55,14 @@ def test_a_restore_over_a_retirement_revives_nobody_and_says_so(tmp_path: Path) 
     again.write_revocations()
     assert again.get("T1").active == ()
     again.close()
+
+
+def test_a_backup_that_finds_no_room_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "data" / "milepost.db").close()
+    command = [*MILEPOST, "backup", str(tmp_path / "backup"), "--data-dir", str(tmp_path / "data")]
+    ran = subprocess.run(["bash", "-c", 'ulimit -f 4; exec "$@"', "-", *command], capture_output=True, check=False)
+    assert (ran.returncode, b"make room there" in ran.stderr) == (3, True), ran.stderr.decode()
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_a_damaged_backup_and_a_directory_in_use_are_refused(tmp_path: Path) -> None:

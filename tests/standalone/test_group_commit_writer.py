@@ -43,3 +43,17 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
     with pytest.raises(Retryable, match="wait to be written"):
         writer.submit(_items(1))
     store.close()
+
+
+def test_a_store_that_takes_nothing_is_failing_until_it_takes_something(tmp_path: Path) -> None:
+    """/healthz said `ok` while a full disk refused every record."""
+    store = SqliteStore(tmp_path / "milepost.db")
+    with Writer(store, Ingest(store, TrackingPolicy.of())) as writer:
+        store._db.execute("PRAGMA max_page_count = 1")  # no page more than it has: what SQLite says on a full disk
+        with pytest.raises(Retryable, match="full"):
+            writer.submit(_items(1000)).result(60)
+        assert "disk is full" in writer.stats()["failing"]
+        store._db.execute("PRAGMA max_page_count = 1000000")
+        writer.submit(_items(1)).result(60)
+        assert "failing" not in writer.stats()
+    store.close()

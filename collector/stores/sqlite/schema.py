@@ -273,6 +273,8 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if _busy(error):
             raise Retryable(f"{path} is locked by another process: try again when it is done") from None
+        if _primary_code(error) == sqlite3.SQLITE_FULL:
+            raise Retryable(f"{path} cannot be written: {error}: make room on its disk, then try again") from None
         raise Misconfigured(
             f"{path} cannot be opened as a store: {error}; give another --data-dir or restore a copy"
         ) from None
@@ -284,8 +286,12 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _busy(error: sqlite3.DatabaseError) -> bool:
+    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _primary_code(error: sqlite3.DatabaseError) -> int | None:
     code: int | None = getattr(error, "sqlite_errorcode", None)  # only errors of SQLite itself have one
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return None if code is None else code & 0xFF
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -314,7 +320,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has ended it
+            connection.execute("ROLLBACK")
         raise
 
 
