@@ -60,7 +60,7 @@ def test_a_restore_over_a_retirement_revives_nobody_and_says_so(tmp_path: Path) 
 def test_a_backup_that_finds_no_room_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "data" / "milepost.db").close()
     command = [*MILEPOST, "backup", str(tmp_path / "backup"), "--data-dir", str(tmp_path / "data")]
-    ran = subprocess.run(["bash", "-c", 'ulimit -f 4; exec "$@"', "-", *command], capture_output=True, check=False)
+    ran = subprocess.run(["bash", "-c", 'ulimit -f 40; exec "$@"', "-", *command], capture_output=True, check=False)
     assert (ran.returncode, b"make room there" in ran.stderr) == (3, True), ran.stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
