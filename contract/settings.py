@@ -163,7 +163,9 @@ def find(config: Path | None, environ: Mapping[str, str] = os.environ) -> Path |
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows begin a file with a mark
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read ({error.strerror}): let this user read it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path} is not valid TOML: {error}") from None
     for name, table in tables.items():

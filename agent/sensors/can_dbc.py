@@ -3,8 +3,8 @@
 A frame belongs to the DBC's message of exactly its identifier, else, by 29 bits, to the J1939 message of its parameter
 group, whoever sends it. A value is the newest one, and `stale` after five of its cycles (a cycle is the DBC's, else as
 observed; a multiplexed signal's always as observed), 5 to 60 seconds. Of several senders the lowest identifier that is
-fresh is taken; where one message has both halves of a position, only a sender that says both. Messages of several
-frames are not put together here.
+fresh is taken, but of the odometer as odometer.py says; where one message has both halves of a position, only a sender
+that says both. Messages of several frames are not put together here.
 """
 
 import difflib
@@ -20,6 +20,7 @@ from agent.sensors.can_frame import Frame
 from agent.sensors.can_sensor import BusSensor
 from agent.sensors.fields import MEASURES, Reason, is_custom
 from agent.sensors.observed_period import ObservedPeriods
+from agent.sensors.odometer import OdometerBelief, Rank, unit_rank
 from agent.sensors.plausibility import LATITUDE, LONGITUDE, Disagreement, PositionRule
 from agent.sensors.since_last import Interval, Since, counts
 from agent.sensors.targets import put, settled, wrong_target
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from can.typechecking import CanFilter
     from cantools.database.can import Message, Signal
 
+ODOMETER = "odometer_reading"
 _TABLE = '[[agent.sensors]] type="can"'
 _SHORTEST, _LONGEST, _CYCLES = 5.0, 60.0, 5.0
 _SOURCES = 8
@@ -116,6 +118,7 @@ class DbcDecoder:
         self.disagreements: Counter[Disagreement] = Counter()
         self.since = Since()
         self._position = PositionRule()
+        self._odometer = OdometerBelief()
         self._mapped = mapped
         self._exact = {(one.message.frame_id, one.message.is_extended_frame): one.message for one in mapped}
         self._groups = {_group(one.message.frame_id): one.message for one in mapped if one.by_group}
@@ -126,7 +129,7 @@ class DbcDecoder:
     @property
     def beliefs(self) -> Mapping[str, RememberedBelief]:
         """What outlives a process."""
-        return {"position": self._position.place}
+        return {"odometer": self._odometer, "position": self._position.place}
 
     def feed(self, now: float, frame: Frame) -> None:
         """File one frame.
@@ -194,11 +197,18 @@ class DbcDecoder:
             for at, other in enumerate(self._of[one.message.name])
             if {one.target, other.target} == {LATITUDE, LONGITUDE}
         ]
-        said = [
-            value for source, value in fresh.items() if all(_is_value(half.get(source)) for half in (fresh, *halves))
-        ]
-        if said:
-            put(one.target, said[0], values, quality)
+        said: dict[int, Any] = {
+            who: value for who, value in fresh.items() if all(_is_value(half.get(who)) for half in (fresh, *halves))
+        }
+        if said and one.target == ODOMETER:
+            believed = self._odometer.choose(
+                now, [(_rank(one, place, who), float(value)) for who, value in said.items()]
+            )
+            put(one.target, believed, values, quality)
+            if believed is None:
+                quality[one.target] = "implausible"
+        elif said:
+            put(one.target, next(iter(said.values())), values, quality)
         else:
             reasons = [cast(Reason, value) for value in fresh.values() if not _is_value(value)]
             quality[one.target] = reasons[0] if reasons else "stale" if heard and not fresh else "not_available"
@@ -212,6 +222,10 @@ class DbcDecoder:
         declared = 0.0 if one.signal.multiplexer_ids else (one.message.cycle_time or 0) / 1000
         cycle = declared or self._cycles.period((one.message.name, place))
         return min(_LONGEST, max(_SHORTEST, _CYCLES * cycle))
+
+
+def _rank(one: Mapped, place: int, sender: int) -> Rank:
+    return Rank(unit_rank(sender & 0xFF) if one.by_group else 0, place, sender)
 
 
 def _is_value(value: Json | Reason) -> bool:

@@ -111,3 +111,14 @@ def test_a_wrong_variable_is_named(name: str, value: str) -> None:
 def test_a_file_that_is_not_text_is_refused() -> None:
     Path("milepost.toml").write_bytes(b"\xff\xfe")
     assert "not valid TOML" in _refused()
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_what_to_do() -> None:
+    """/proc/self/mem is a file to everybody, and gives an I/O error at its beginning."""
+    told = _refused(MILEPOST_CONFIG="/proc/self/mem")
+    assert told.startswith("/proc/self/mem cannot be read (")
+    assert "let this user read it" in told
+
+
+def test_a_byte_order_mark_of_an_editor_is_no_part_of_the_file() -> None:
+    assert _load("\ufeff[collector]\nresend_after = 5").resend_after == 5

@@ -73,6 +73,7 @@ class Decoder:
         self.odometer = OdometerBelief()
         self.position = PositionRule()
         self._reports = FaultReports()
+        self._owners: dict[str, int] = {}  # leaf of a total → the best source that ever said it
         self.disagreements: Counter[Disagreement] = Counter()
 
     @property
@@ -144,7 +145,9 @@ class Decoder:
         self._faults(now, values, quality)
         for signal in TOTALS:
             if said := [each for each in self._found(now, [signal]) if isinstance(each, Heard)]:
-                values[signal.leaf] = said[0].value
+                owner = self._owners[signal.leaf] = min(said[0].source, self._owners.get(signal.leaf, said[0].source))
+                if said[0].source == owner:  # another unit counts its own life, also while the better one is silent
+                    values[signal.leaf] = said[0].value
         return values, quality
 
     def end_interval(self, now: float) -> Interval | None:
@@ -219,7 +222,7 @@ class Decoder:
         partial = self._reports.partial(now)
         fresh = {source: dm1 for source, (at, dm1) in heard.items() if now - at <= DM1_LIMIT and dm1 is not None}
         if self._settling(now):
-            quality[ACTIVE_FAULTS] = "not_available"
+            quality[ACTIVE_FAULTS] = "stale"  # not "none has it": another bus' list would be taken for the whole
             return
         if not fresh and not partial:
             unreadable = any(now - at <= DM1_LIMIT for at, _ in heard.values())

@@ -101,7 +101,7 @@ TOTALS: tuple[Signal, ...] = (
     Signal(65276, 38, 7, 8, 0.4, 0, "%", "custom.fuel_level_2"),
 )
 """What the wire has no field of its own for; of several sources the lowest address is taken, the engine's before
-all."""
+all, and no other one in its place once that has spoken."""
 
 TIRE_PRESSURE = Signal(TIRE_PGN, 241, 2, 8, 4, 0, "kPa", "", period=10, factor=PSI_PER_KPA)
 """TIRE: one tyre a frame; which one stands in its first byte (SPN 929), see `corners`."""

@@ -44,6 +44,8 @@ BO_ 501 Hot: 8 X
 BO_ 2566845438 VP: 8 X
  SG_ Latitude : 0|32@1+ (1e-07,-210) [-210|211] "deg" X
  SG_ Longitude : 32|32@1+ (1e-07,-210) [-210|211] "deg" X
+BO_ 2566832638 VDHR: 8 X
+ SG_ Distance : 0|32@1+ (0.005,0) [0|21055406] "km" X
 SIG_VALTYPE_ 501 Real : 1;
 BA_DEF_ BO_ "GenMsgCycleTime" INT 0 65535;
 BA_DEF_DEF_ "GenMsgCycleTime" 0;
@@ -227,3 +229,18 @@ def test_a_pause_is_no_cycle(dbc: Path) -> None:
     for at in (0.0, 1.0, 2.0, 3600.0):
         _reefer(decoder, at, "D7FF034800000000")
     assert decoder.snapshot(3606.0)[1]["custom.cargo_temperature"] == "stale"
+
+
+def test_the_odometer_by_a_dbc_is_the_better_units_also_while_that_is_silent(dbc: Path) -> None:
+    decoder = _decoder(dbc, {"Distance": "odometer_reading"})
+    engine, cluster = 0x18FEC100, 0x18FEC117
+
+    def say(at: float, sender: int, km: float) -> object:
+        decoder.feed(at, Frame(sender, struct.pack("<II", round(km / 0.005), 0xFFFFFFFF)))
+        values, quality = decoder.snapshot(at)
+        return values.get("odometer_reading", quality.get("odometer_reading"))
+
+    say(0, cluster, 438_978)
+    assert say(1, engine, 537_152) == 438_978
+    assert say(120, engine, 537_153) == "implausible"
+    assert say(121, cluster, 438_979) == 438_979

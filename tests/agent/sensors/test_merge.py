@@ -3,7 +3,7 @@
 import pytest
 
 from agent.sensors import Reading
-from agent.sensors.fields import LEAVES
+from agent.sensors.fields import LAMPS, LEAVES
 from agent.sensors.merge import merge
 from contract.telemetry import Telemetry
 
@@ -137,3 +137,26 @@ def test_own_signals_are_a_group_of_their_own_and_what_is_too_many_is_said() -> 
     assert len(left_out) == 43 - 32
     Telemetry.model_validate({"truck_id": "T1", **document, "quality": quality})
     assert "custom" not in merge([Reading({}, {})])[0]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_trouble_codes_of_two_buses_stand_together(order: int) -> None:
+    one = {"spn": 980, "fmi": 9, "count": 1, "source": 0}
+    other = {"spn": 100, "fmi": 3, "count": 2, "source": 0}
+    buses = [Reading({FAULTS: []}, {}), Reading({FAULTS: [one]}, {}), Reading({FAULTS: [one, other]}, {})][::order]
+    document, quality = merge(buses)
+    assert sorted(leaf_of(document, FAULTS), key=str) == sorted([one, other], key=str)  # type: ignore[call-overload]
+    assert FAULTS not in quality
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_no_fault_on_one_bus_says_nothing_of_another_that_is_not_known(order: int) -> None:
+    document, quality = merge([Reading({FAULTS: []}, {}), Reading({}, {FAULTS: "stale"})][::order])
+    assert (leaf_of(document, FAULTS), quality[FAULTS]) == (None, "stale")
+    document, _ = merge([Reading({FAULTS: []}, {}), Reading({}, {FAULTS: "not_available"})][::order])
+    assert leaf_of(document, FAULTS) == []
+
+
+def test_a_warning_lamp_is_on_where_any_bus_says_so() -> None:
+    document, _ = merge([Reading({LAMPS[0]: False, LAMPS[1]: False}, {}), Reading({LAMPS[0]: True}, {})])
+    assert document["custom"] == {"lamp_protect": True, "lamp_amber_warning": False}

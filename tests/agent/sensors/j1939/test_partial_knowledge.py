@@ -95,7 +95,7 @@ def test_on_a_bus_come_upon_nothing_is_said_of_faults_before_every_unit_had_its_
     one = Decoder(live=True)
     brakes, engine = frames(NO_FAULT.format(0x0B), ONE_FAULT.format(0))
     one.feed(0.0, brakes)
-    assert one.snapshot(0.5)[1][ACTIVE_FAULTS] == "not_available"
+    assert one.snapshot(0.5)[1][ACTIVE_FAULTS] == "stale"
     one.feed(0.9, engine)
     one.feed(1.0, brakes)
     assert [each["spn"] for each in one.snapshot(2.0)[0][ACTIVE_FAULTS]] == [980]  # type: ignore[attr-defined]

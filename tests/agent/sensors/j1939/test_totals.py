@@ -110,3 +110,19 @@ def test_extremes_of_tyres_stand_at_their_corners() -> None:
         "rear_left": (107.33, 121.83),
         "rear_right": (110.23, 124.73),
     }
+
+
+def test_a_total_is_no_other_unit_s_while_the_engine_is_silent() -> None:
+    decoder = Decoder()
+    engine, reefer = (
+        Frame(0x18FEE500, bytes.fromhex("A0860100FFFFFFFF")),
+        Frame(0x18FEE521, bytes.fromhex("40420F00FFFFFFFF")),
+    )
+    decoder.feed(0.0, reefer)
+    assert decoder.snapshot(1.0)[0][HOURS] == 50_000.0
+    decoder.feed(2.0, engine)
+    decoder.snapshot(3.0)
+    decoder.feed(100.0, reefer)
+    assert HOURS not in decoder.snapshot(101.0)[0]
+    decoder.feed(102.0, engine)
+    assert decoder.snapshot(103.0)[0][HOURS] == 5000.0
