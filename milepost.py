@@ -7,6 +7,7 @@ import importlib
 import json
 import logging
 import sys
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,13 +69,13 @@ class LazyGroup(TyperGroup):
             return None
         module, _ = COMMANDS[cmd_name]
         if module == "milepost":
-            return super().get_command(ctx, cmd_name)
+            return _flowing(super().get_command(ctx, cmd_name))
         try:
             mounted = typer.main.get_command(importlib.import_module(module).app)
         except ModuleNotFoundError as error:
             extra = {"iot_rules": "rules", "dashboards": "dashboard"}.get(room := module.split(".")[0], room)
             raise Misconfigured(f"{error}: `milepost {cmd_name}` needs pip install 'milepost[{extra}]'") from error
-        return getattr(mounted, "commands", {}).get(cmd_name, mounted)
+        return _flowing(getattr(mounted, "commands", {}).get(cmd_name, mounted))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.format_usage(ctx, formatter)
@@ -84,6 +85,15 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
         formatter.write_paragraph()
         formatter.write_text("`milepost COMMAND --help` has the details.")
+
+
+def _flowing(command: Any) -> Any:
+    """A command whose help, and that of all below it, is wrapped at the terminal's width and not where its source is."""
+    paragraphs = cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for below in getattr(command, "commands", {}).values():
+        _flowing(below)
+    return command
 
 
 app = typer.Typer(

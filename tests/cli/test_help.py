@@ -1,6 +1,7 @@
 """What people read in a terminal: the help of every command, and tables at 80 columns."""
 
 import importlib
+import itertools
 import re
 import subprocess
 import sys
@@ -66,3 +67,15 @@ def test_no_room_loads_pandas_to_answer_a_command() -> None:
     )
     code = f"import sys, {rooms}; print(*sorted({{'pandas', 'numpy', 'pyarrow'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True).stdout.strip() == b""
+
+
+def test_help_is_wrapped_at_the_terminals_width_and_not_where_its_source_is(
+    cli: Milepost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for words, told in (("up",), "Ready when DIR/up.json is there."), (("audit",), "for a stream whose truck"):
+        assert told in " ".join(cli(*words, "--help").out.decode().split())
+        text = cli(*words, "--help").out.decode().partition("╭")[0].splitlines()
+        lengths = [len(line.rstrip()) for line in text]
+        full = [length for length, after in itertools.pairwise(lengths) if length > 0 and after > 0]
+        assert min(full) > 60, text
