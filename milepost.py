@@ -88,7 +88,7 @@ class LazyGroup(TyperGroup):
 
 
 def _flowing(command: Any) -> Any:
-    """A command whose help, and that of all below it, is wrapped at the terminal's width and not where its source is."""
+    """A command whose help, and that of all below it, is wrapped by the terminal's width and not by its source's."""
     paragraphs = cleandoc(command.help or "").split("\n\n")
     command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     for below in getattr(command, "commands", {}).values():
