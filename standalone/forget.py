@@ -195,7 +195,8 @@ def positions(rooms: ForgettingRooms, spans: Sequence[Span], *, now_ms: int, dry
     """Forget where trucks were in spans of time.
 
     Returns:
-        `{spans, at, dry_run, done, lake, left, out_of_reach}`; left: samples of the spans that still have a position.
+        `{spans, at, dry_run, done, lake, left, out_of_reach}`; done: what was rewritten, or would be; left: samples of the
+        spans that still have a position.
     """
     report: Report = {
         "spans": [span._asdict() for span in spans],
@@ -222,6 +223,8 @@ def positions(rooms: ForgettingRooms, spans: Sequence[Span], *, now_ms: int, dry
         if rooms.marts:
             report["done"]["marts_until_the_next_build"] = rooms.marts.remove()
     report["left"] = sum(store.positions_left(span) for span in spans for store in rooms.stores)
+    if dry_run:
+        report["done"] = {"samples": report["left"]}
     if rooms.live:
         report["left"] += sum(live_forgetting.positions_left(rooms.live, span) for span in spans)
     return {**report, "out_of_reach": _out_of_reach(rooms, now_ms)}

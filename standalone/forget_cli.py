@@ -1,5 +1,6 @@
 """`milepost forget`: take a customer, or where a truck was, out of everything that is kept on this machine."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from streaming.settings import StreamingSettings
 app = typer.Typer(add_completion=False)
 
 _BEGIN = "2000-01-01T00:00:00.000Z"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY_MS = 86_400_000
 
 
 @app.command()
@@ -38,9 +41,12 @@ def forget(  # noqa: PLR0913 - one parameter an option
         typer.Option(metavar="ID", help="Forget where this driver's trucks were while they were his or hers"),
     ] = None,
     begin: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="With a truck or driver: from here")
+        str | None, typer.Option("--from", metavar="TIME", help="With a truck or driver: from this time or day")
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="With a truck or driver: up to here")] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME", help="With a truck or driver: up to this time, or this day and with it"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be forgotten, and change nothing")] = False,
     export: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write all that is held of the customer there; forget nothing")
@@ -80,8 +86,8 @@ def forget(  # noqa: PLR0913 - one parameter an option
         if customer:
             report = forgetting.customer(rooms, customer, now_ms=now_ms, dry_run=dry_run)
         else:
-            last = _time(end, "--to") or timestamps.from_ms(now_ms)
-            spans = _spans(rooms, truck, driver, _time(begin, "--from") or _BEGIN, last, dry_run=dry_run)
+            first, last = _span(begin, end, now_ms)
+            spans = _spans(rooms, truck, driver, first, last, dry_run=dry_run)
             report = forgetting.positions(rooms, spans, now_ms=now_ms, dry_run=dry_run)
     _print(report, as_json=as_json)
     raise typer.Exit(0 if dry_run or not (report.get("found") or report.get("left")) else 1)
@@ -129,11 +135,23 @@ def _spans(  # noqa: PLR0913 - a truck's or a driver's
     return found
 
 
-def _time(text: str | None, option: str) -> str | None:
+def _span(begin: str | None, end: str | None, now_ms: int) -> tuple[str, str]:
+    """From when until when; a day is meant whole."""
+    first = _time(begin, "--from") if begin else _BEGIN
+    last = _time(end, "--to", after=True) if end else timestamps.from_ms(now_ms)
+    if first >= last:
+        raise Misconfigured(f"--from {first} is not before --to {last}: exchange them")
+    return first, last
+
+
+def _time(text: str, option: str, *, after: bool = False) -> str:
     try:
-        return None if text is None else timestamps.parse(text, option)
+        if _DAY.fullmatch(text):
+            midnight = timestamps.to_ms(timestamps.parse(f"{text}T00:00:00Z", option))
+            return timestamps.from_ms(midnight + after * _DAY_MS)
+        return timestamps.parse(text, option)
     except Rejected as error:
-        raise Misconfigured(str(error)) from None
+        raise Misconfigured(f"{error}, or a day") from None
 
 
 def _print(report: dict[str, Any], *, as_json: bool) -> None:

@@ -1,11 +1,15 @@
 """What any store is asked when a customer, or where a truck was, is to be forgotten; and whose an event is."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from contract.codec import Json
+from contract import timestamps
+from contract.codec import Json, parse
+from contract.errors import Rejected
 from contract.forgotten import Forgotten, Span
+from contract.legacy_records import TIME_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,33 @@ def person_of(rows: Iterable[NamedIds], customer_id: str) -> Person:
 
     ids = tuple(dict.fromkeys(row.event_id for row in mine if row.event_id is not None))
     return Person(ids, own("user_id", "browser_id"), own("session_id"))
+
+
+def is_refused_of(span: Span, source: str, payload: bytes, received_ms: int) -> bool:
+    """Whether a dead letter may say where the truck was in the span: it came then, or its record is of then.
+
+    Args:
+        span: truck and time.
+        source: the letter's: its door says whose it is, or, where it vouches for nobody, the payload does.
+        payload: the letter's.
+        received_ms: Unix ms of its arrival.
+    """
+    owner = source.partition(":")[2].split("/")[1:2]
+    if owner != [span.truck_id] and (owner or f'"{span.truck_id}"'.encode() not in payload):
+        return False
+    return any(span.begin <= time <= span.end for time in (timestamps.from_ms(received_ms), *_own_times(payload)))
+
+
+def _own_times(payload: bytes) -> Iterator[str]:
+    try:
+        document = parse(payload)
+    except Rejected:
+        return
+    records = document.get("records") if isinstance(document, dict) else None
+    for record in records if isinstance(records, list) else [document]:
+        for key in TIME_KEYS if isinstance(record, dict) else ():
+            with suppress(Rejected):
+                yield timestamps.parse(record.get(key), key)
 
 
 class StoreForgetting(Protocol):

@@ -21,7 +21,7 @@ from collector.stores.dynamodb.reader import DynamoDbReader
 from collector.stores.dynamodb.retries import ConditionFailed
 from collector.stores.dynamodb.tables import TABLES
 from collector.stores.dynamodb.truck_heads import HEAD
-from collector.stores.forgetting import NamedIds
+from collector.stores.forgetting import NamedIds, is_refused_of
 from contract import timestamps
 from contract.codec import Json, canonical, parse
 from contract.errors import Retryable
@@ -109,8 +109,7 @@ class DynamoDbForgetting(DynamoDbReader):
         self._rewrite_head(span)
         self._rewrite_bodies("truck_history", span)  # what a writer put that had read before the head was rewritten
         for letter in list(self.dead_letters()):
-            came = timestamps.from_ms(letter.received_ms)
-            if letter.source.endswith(f"/{span.truck_id}") and span.begin <= came <= span.end:
+            if letter.payload != GONE and is_refused_of(span, letter.source, letter.payload, letter.received_ms):
                 self._forget_letter(letter.id)
                 done["dead_letters"] += 1
         return done

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from collector.stores.forgetting import NamedIds
+from collector.stores.forgetting import NamedIds, is_refused_of
 from collector.stores.sqlite import click_dropping, click_sessions
 from collector.stores.sqlite.schema import COUNT_PAGES, connect
 from contract.codec import Json, canonical, parse
@@ -124,7 +124,7 @@ def _forget_dropped(db: sqlite3.Connection, identifiers: Collection[str], marks:
 
 
 def forget_positions(path: Path, span: Span) -> dict[str, int]:
-    """Rewrite a truck's samples of a span without their positions, and its dead letters that came within it.
+    """Rewrite a truck's samples of a span without their positions, and its refused records of that time.
 
     Args:
         path: the store's file.
@@ -144,11 +144,12 @@ def forget_positions(path: Path, span: Span) -> dict[str, int]:
                 [without_position(text), span.truck_id, order_key],
             )
         done["samples"] = len(rows)
-        done["dead_letters"] = db.execute(
-            "UPDATE dead_letters SET payload = ?, reason = 'forgotten' WHERE source LIKE ? ESCAPE '!'"
-            " AND strftime('%Y-%m-%dT%H:%M:%fZ', received_ms / 1000.0, 'unixepoch') BETWEEN ? AND ?",
-            [GONE, f"%/{span.truck_id.replace('_', '!_')}%", span.begin, span.end],
-        ).rowcount
+        letters = db.execute("SELECT id, source, payload, received_ms FROM dead_letters WHERE payload <> ?", [GONE])
+        mine = [id for id, source, payload, at in letters if is_refused_of(span, source, payload, at)]
+        db.executemany(
+            "UPDATE dead_letters SET payload = ?, reason = 'forgotten' WHERE id = ?", [(GONE, id) for id in mine]
+        )
+        done["dead_letters"] = len(mine)
     return done
 
 
