@@ -195,8 +195,8 @@ def positions(rooms: ForgettingRooms, spans: Sequence[Span], *, now_ms: int, dry
     """Forget where trucks were in spans of time.
 
     Returns:
-        `{spans, at, dry_run, done, lake, left, out_of_reach}`; done: what was rewritten, or would be; left: samples of the
-        spans that still have a position.
+        `{spans, at, dry_run, done, lake, left, out_of_reach}`; done: what was rewritten, or would be; left:
+        samples of the spans that still have a position.
     """
     report: Report = {
         "spans": [span._asdict() for span in spans],
