@@ -70,11 +70,7 @@ class LazyGroup(TyperGroup):
         module, _ = COMMANDS[cmd_name]
         if module == "milepost":
             return _flowing(super().get_command(ctx, cmd_name))
-        try:
-            mounted = typer.main.get_command(importlib.import_module(module).app)
-        except ModuleNotFoundError as error:
-            extra = {"iot_rules": "rules", "dashboards": "dashboard"}.get(room := module.split(".")[0], room)
-            raise Misconfigured(f"{error}: `milepost {cmd_name}` needs pip install 'milepost[{extra}]'") from error
+        mounted = typer.main.get_command(importlib.import_module(module).app)
         return _flowing(getattr(mounted, "commands", {}).get(cmd_name, mounted))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -192,8 +188,21 @@ def main() -> None:
         sys.exit(_say(error, 2))
     except MilepostError as error:
         sys.exit(_say(error, 3))
+    except ModuleNotFoundError as error:
+        sys.exit(_say(_lacking(error), 2))
     except OSError as error:
         sys.exit(_say(f"{error}: give another path (--data-dir), or mend its permissions", 2))
+
+
+_EXTRAS = {"milepost": "box", "standalone": "box", "iot_rules": "rules", "dashboards": "dashboard", "deploy": "box"}
+"""Room → the extra of its commands, where that has another name."""
+
+
+def _lacking(error: ModuleNotFoundError) -> str:
+    """What to install: a truck has the agent's libraries only, and asks for a command of another room."""
+    command = next((word for word in sys.argv[1:] if word in COMMANDS), "up")
+    room = COMMANDS[command][0].split(".")[0]
+    return f"{error}: `milepost {command}` needs pip install 'milepost[{_EXTRAS.get(room, room)}]'"
 
 
 def _say(what: object, code: int) -> int:

@@ -98,6 +98,7 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 def doctor(config: Config = None, as_json: AsJson = False) -> None:
     """Look for what keeps this truck from its work, and say what to do. Exit 1 if anything failed."""
     from agent.operations.doctor import examine
+    from agent.operations.rendering import wrapped
 
     try:
         settings = load("agent", AgentSettings, config)
@@ -107,9 +108,9 @@ def doctor(config: Config = None, as_json: AsJson = False) -> None:
     for finding in examine(settings):
         findings.append(finding)
         if not as_json:
-            _print(f"{_SIGNS[finding.state]} {finding.check:15} {finding.found}")
+            _print(wrapped(f"{_SIGNS[finding.state]} {finding.check:15} ", finding.found))
             if finding.remedy:
-                _print(f"{'':25}→ {finding.remedy}")
+                _print(wrapped(f"{'':24} → ", finding.remedy))
     failed = [finding for finding in findings if finding.state == "failed"]
     if as_json:
         _print(dump({"healthy": not failed, "checks": [asdict(finding) for finding in findings]}))

@@ -1,5 +1,8 @@
-"""What `milepost agent status` and `once` show to people: documents in, lines out. Pure."""
+"""What `milepost agent status`, `once` and `doctor` show to people: documents in, lines out."""
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +13,7 @@ from contract.telemetry import Telemetry
 
 _WIDTH = 31
 _LABEL = 18
+_NARROWEST = 30
 
 
 def sample_lines(sample: Mapping[str, Any]) -> list[str]:
@@ -76,7 +80,23 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         ("remote settings", status["config_problem"]),
         *(("sources disagree", _dispute(each)) for each in status["disagreements"]),
     ]
-    return [f"{label:{_LABEL}}{said}" for label, said in rows if said]
+    return [wrapped(f"{label:{_LABEL}}", said) for label, said in rows if said]
+
+
+def wrapped(label: str, said: str) -> str:
+    """A line, on a terminal as several where it is too long for one: what follows stands under its beginning.
+
+    Args:
+        label: what stands before it.
+        said: the rest.
+
+    Returns:
+        The line as it is where nobody reads it on a terminal.
+    """
+    if not sys.stdout.isatty():
+        return label + said
+    width = max(len(label) + _NARROWEST, shutil.get_terminal_size().columns)
+    return textwrap.fill(said, width, initial_indent=label, subsequent_indent=" " * len(label), break_long_words=False)
 
 
 def held_in_memory(held: Mapping[str, Any]) -> str:

@@ -1,8 +1,10 @@
 """`milepost agent once` and `status`, and what the service process does not load."""
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -164,3 +166,24 @@ def test_once_shows_values_with_their_units_and_why_there_is_none(
     said = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ")}
     assert said["engine_rpm"] == ["650.0", "rpm"]
     assert said["brake_status"] == ["–", "not", "available"]
+
+
+def test_on_a_terminal_no_line_of_the_doctor_is_wider_than_it(config: Path) -> None:
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", "from agent.cli import app; app()", "doctor", "--config", str(config)],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"COLUMNS": "80"},
+    ):
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # Linux says EIO when the other side has been closed
+            while piece := os.read(ours, 4096):
+                said += piece
+    os.close(ours)
+    lines = said.decode().replace("\r", "").splitlines()
+    assert any(line.startswith("FAILED   broker ") for line in lines)
+    assert any("→ " in line for line in lines)
+    beyond = [line for line in lines if len(line) > 80 and " " in line[27:]]  # a path has no place to be broken at
+    assert beyond == []

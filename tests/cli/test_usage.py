@@ -1,5 +1,7 @@
 """Wrong usage is exit 2, and the message says what to do."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,23 @@ def test_exit_codes_of_a_real_process(tmp_path: Path) -> None:
     assert run("ingest", "--data-dir", tmp_path, tmp_path / "nowhere").code == 2
     audit = run("audit", "--data-dir", tmp_path, "--json")
     assert (audit.code, audit.json) == (0, {"lost": 0, "trucks": []})
+
+
+@pytest.mark.parametrize(
+    ("command", "library", "extra"),
+    [("up", "starlette", "box"), ("trucks", "orjson", "collector"), ("rules", "regex", "rules")],
+)
+def test_a_command_whose_libraries_are_not_installed_says_what_to_install(
+    command: str, library: str, extra: str
+) -> None:
+    """As on a truck, which has the agent's alone."""
+    words = f"import sys; sys.modules[{library!r}] = None; sys.argv = ['milepost', {command!r}]"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{words}; import milepost; milepost.main()"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, "Traceback" in ran.stderr) == (2, False), ran.stderr
+    assert f"`milepost {command}` needs pip install 'milepost[{extra}]'" in ran.stderr
