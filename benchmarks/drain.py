@@ -118,12 +118,10 @@ def _compare(folder: Path, port: int, options: argparse.Namespace, records: int)
 def _fill(path: Path, buffer: SqliteBuffer, count: int) -> None:
     """`count` samples as the agent stores them; the disk's speed in storing is not what is measured."""
     body = buffer.append(DOCUMENT).body.decode()
-    database = buffer._file.db
-    database.execute("BEGIN")
     rows = [(seq, body.replace('"seq":1,', f'"seq":{seq},').encode()) for seq in range(2, count + 1)]
     stored = [(seq, body, 0, checksum(seq, body)) for seq, body in rows]
-    database.executemany("INSERT INTO samples (seq, body, flags, crc) VALUES (?, ?, ?, ?)", stored)
-    database.execute("COMMIT")
+    with buffer._file.transaction() as database:
+        database.executemany("INSERT INTO samples (seq, body, flags, crc) VALUES (?, ?, ?, ?)", stored)
     buffer._highest = count
 
 

@@ -3,13 +3,16 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from agent.errors import BufferDamaged
 from contract.errors import Retryable
+
+Act = Callable[[sqlite3.Connection], None]
+"""Something done in a transaction of the caller's."""
 
 _DAMAGE = {
     sqlite3.SQLITE_CORRUPT,
@@ -67,47 +70,99 @@ def _remedy() -> str:
 
 
 class BufferFile:
-    """The connection, which `swap` replaces after a repair. Every fault comes out as Damaged or Retryable."""
+    """The connection, which `swap` replaces after a repair. Every fault comes out as Damaged or Retryable.
+
+    What need not reach the disk at once is *held*: done in a transaction that stays open, so that every read sees it,
+    and written with the next one that is durable. Where that fails it is done anew, and goes on being held.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path, self.db = path, connection
+        self._held: list[Act] = []
+
+    @property
+    def holds(self) -> int:
+        """How many acts are held."""
+        return len(self._held)
 
     @contextmanager
-    def transaction(self, *, lazy: bool = False) -> Iterator[sqlite3.Connection]:
-        """All or nothing; durable when it ends, or with the next durable one if `lazy`."""
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, with all that is held before it; durable when it ends."""
         with self.faults():
-            if lazy:
-                self.db.execute("PRAGMA synchronous = NORMAL")
-            try:
-                self.db.execute("BEGIN IMMEDIATE")
+            with self._step():
                 yield self.db
-                self.db.execute("COMMIT")
-            except BaseException:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                raise
-            finally:
-                if lazy:
-                    self.db.execute("PRAGMA synchronous = FULL")
+            self._commit()
+
+    @contextmanager
+    def holding(self, act: Act) -> Iterator[None]:
+        """Do `act` and hold it. The block belongs to it: if that raises, nothing was done."""
+        with self.faults(), self._step():
+            act(self.db)
+            yield
+        self._held.append(act)
+
+    def commit(self) -> None:
+        """Make durable what is held."""
+        with self.faults():
+            if self.db.in_transaction:
+                self._commit()
 
     @contextmanager
     def faults(self) -> Iterator[sqlite3.Connection]:
         """SQLite's errors as the agent's."""
         try:
+            if self._held:
+                self._begin()
             yield self.db
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if is_damage(error):
                 raise BufferDamaged(f"{self.path} is damaged ({error}): it is set aside and salvaged") from error
             raise Retryable(f"the buffer {self.path} cannot be used: {error}; {_remedy()}") from error
 
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        self._begin()
+        self.db.execute("SAVEPOINT step")
+        try:
+            yield
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK TO step")
+                self.db.execute("RELEASE step")
+            raise
+        self.db.execute("RELEASE step")
+
+    def _begin(self) -> None:
+        if self.db.in_transaction:
+            return
+        self.db.execute("BEGIN IMMEDIATE")
+        for act in self._held:
+            act(self.db)
+
+    def _commit(self) -> None:
+        try:
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+        self._held.clear()
+
     def one(self, query: str, *values: object) -> Any:
         """The first column of a query's only row."""
         with self.faults() as db:
             return db.execute(query, values).fetchone()[0]
 
-    def swap(self, connection: sqlite3.Connection) -> None:
-        """Go on with another file under the same path."""
+    def swap(self, connection: sqlite3.Connection, *, keep: bool) -> None:
+        """Go on with another file under the same path.
+
+        Args:
+            connection: to that file.
+            keep: whether what is held belongs into it, too.
+        """
         self.db = connection
+        if not keep:
+            self._held.clear()
 
     def close(self) -> None:
         """Release it."""

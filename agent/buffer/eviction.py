@@ -68,7 +68,7 @@ class FileBound:
 
     def _evict(self, count: int, highest: int) -> int:
         chosen = f"SELECT seq FROM sent WHERE seq < {highest:d} ORDER BY seq LIMIT {count:d}"
-        with self._file.transaction(lazy=True) as db:
+        with self._file.transaction() as db:
             db.execute(f"DELETE FROM samples WHERE seq IN ({chosen})")
             return db.execute(f"DELETE FROM sent WHERE seq IN ({chosen})").rowcount
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.buffer.connection import is_damage
-from agent.buffer.schema import APPLICATION_ID, PENDING
+from agent.buffer.high_water_mark import Found, read_mark
+from agent.buffer.sample_rows import highest_held, put_sample, put_sent
+from agent.buffer.schema import APPLICATION_ID, PENDING, STEPS
 from contract.codec import Json
 from contract.errors import Misconfigured
 
@@ -43,8 +45,9 @@ def glance(path: Path) -> Glance:
     if not path.is_file():
         raise Misconfigured(f"no buffer at {path}: start `milepost agent run` once, or correct [agent] buffer")
     try:
+        kept = read_mark(path.with_name(path.name + ".stream"))  # first: else what goes from it into the file is missed
         with copy_of(path) as connection:
-            return _read(connection, path)
+            return _read(connection, path, kept)
     except (sqlite3.Error, OSError, TypeError, ValueError) as error:  # what is damaged is not always of the right kind
         if not isinstance(error, sqlite3.Error | OSError) or is_damage(error):
             remedy = "start the agent anew, which sets it aside and salvages it"
@@ -102,7 +105,7 @@ def _head_of_log(path: Path) -> bytes:
     return b""
 
 
-def _read(connection: sqlite3.Connection, path: Path) -> Glance:
+def _read(connection: sqlite3.Connection, path: Path, kept: Found) -> Glance:
     connection.execute("BEGIN")
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise Misconfigured(f"{path} is not a Milepost buffer: correct [agent] buffer")
@@ -111,6 +114,8 @@ def _read(connection: sqlite3.Connection, path: Path) -> Glance:
         raise Misconfigured(f"{path} is just being made: ask again")
     truck_id, stream_id = owner
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == len(STEPS) and kept.mark and kept.mark.stream_id == stream_id:
+        _add(connection, kept)
     tables = ("samples", "drafts") if version > 1 else ("samples",)
     held = " UNION ALL ".join(f"SELECT seq, body FROM {table}" for table in tables)
     waiting = connection.execute("SELECT count(*) FROM drafts").fetchone()[0] if version > 1 else 0
@@ -127,3 +132,14 @@ def _read(connection: sqlite3.Connection, path: Path) -> Glance:
         last_sample=json.loads(newest[1]) if newest else None,
         notes=dict(connection.execute("SELECT key, value FROM notes")),
     )
+
+
+def _add(connection: sqlite3.Connection, kept: Found) -> None:
+    """What the file does not have yet, into the copy; rolled back with it."""
+    assert kept.mark
+    stored = highest_held(connection)
+    for sample in kept.newest:
+        if sample.seq > stored:
+            put_sample(connection, sample)
+    if kept.mark.sent:
+        put_sent(connection, kept.mark.sent, 0, kept.mark.sent_at)

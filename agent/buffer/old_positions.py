@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.buffer.connection import BufferFile
+from agent.buffer.sample_rows import NOTE
 from agent.buffer.schema import TRUSTED, checksum
 from agent.errors import BufferDamaged
 from contract import timestamps
@@ -17,7 +18,6 @@ from contract.codec import dump
 
 _CHUNK = 200
 _MARK = "positions_forgotten_through"
-_NOTE = "INSERT INTO notes VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 def forget_positions(file: BufferFile, before: datetime) -> int:
@@ -35,6 +35,7 @@ def forget_positions(file: BufferFile, before: datetime) -> int:
         BufferDamaged: a sample is not what was stored.
     """
     limit, count = timestamps.from_datetime(before), 0
+    file.commit()
     mark = file.one("SELECT max(CAST(value AS INTEGER)) FROM notes WHERE key = ?", _MARK)
     with file.faults() as db:
         db.execute("PRAGMA secure_delete = ON")  # for what is pruned from now on, too
@@ -44,7 +45,7 @@ def forget_positions(file: BufferFile, before: datetime) -> int:
         with file.transaction() as db:
             for seq, text in rewritten:
                 db.execute("UPDATE samples SET body = ?, crc = ? WHERE seq = ?", (text, checksum(seq, text), seq))
-            db.execute(_NOTE, (_MARK, str(through)))
+            db.execute(NOTE, (_MARK, str(through)))
         count += len(rewritten)
     with file.faults() as db:
         if mark is None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from agent.buffer.connection import is_damage
 from agent.buffer.high_water_mark import Mark
 from agent.buffer.salvage import Salvaged, collect, collect_from, pour
+from agent.buffer.sample_rows import highest_held
 from agent.buffer.schema import (
     APPLICATION_ID,
     PAGE_SIZE,
@@ -272,15 +273,14 @@ def _save_tail(connection: sqlite3.Connection, tail: bytes, truck_id: str, mark:
     """What stands in the log behind a frame that SQLite found damaged, and stopped at."""
     if not tail or mark is None or (stream := stream_of(connection)) is None or stream[1] != mark.stream_id:
         return None
-    query = "SELECT max(ifnull(max(seq), 0), ifnull((SELECT max(seq) FROM drafts), 0)) FROM samples"
-    highest = connection.execute(query).fetchone()[0]
-    if mark.highest_seq <= highest:
+    highest = highest_held(connection)
+    if mark.stored <= highest:
         return None
     found = collect_from(b"", tail, truck_id, mark.stream_id)
     if found is None:
         return None
-    found.samples = {seq: row for seq, row in found.samples.items() if highest < seq <= mark.highest_seq}
-    found.drafts = {seq: row for seq, row in found.drafts.items() if highest < seq <= mark.highest_seq}
+    found.samples = {seq: row for seq, row in found.samples.items() if highest < seq <= mark.stored}
+    found.drafts = {seq: row for seq, row in found.drafts.items() if highest < seq <= mark.stored}
     if not found.samples and not found.drafts:
         return None
     pour(found, connection)

@@ -1,8 +1,9 @@
 """`SqliteBuffer`: the Buffer promises kept by one SQLite file in WAL mode, and a mark beside it.
 
-Order of writes for one sample: the mark (synced), then the row (`synchronous=FULL`), then `append` returns and the
-sample may be sent. Marking as sent runs at `synchronous=NORMAL`: it reaches the disk with the next sample, which halves
-the syncs, and a power cut in between only means that a sample is sent twice.
+A sample is durable by the mark, which keeps it with one sync until the file has it (high_water_mark.py), and so is its
+acknowledgement. In the file both are held (connection.py), and written by the dozen in one transaction
+(`synchronous=FULL`): a commit for each would write blocks of the disk that are half full, again and again. A start
+reads from the mark what the file does not have.
 """
 
 import fcntl
@@ -10,9 +11,11 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from logging import getLogger
 from pathlib import Path
 
@@ -22,11 +25,14 @@ from agent.buffer.eviction import FileBound
 from agent.buffer.high_water_mark import Mark, MarkFile
 from agent.buffer.old_positions import forget_positions, remove_old_copies
 from agent.buffer.recovery import OpenedBuffer, begin_stream, open_buffer_file, replace_damaged, stream_of
-from agent.buffer.schema import EVENT, PENDING, SENT_SEAL, TRUSTED, checksum
+from agent.buffer.sample_rows import NOTE, SampleRow, put_sample, put_sent
+from agent.buffer.schema import EVENT, PENDING, TRUSTED, checksum
+from agent.buffer.settling import last_age, settle, told_gone
 from agent.buffer.undated_samples import Waiting
 from agent.errors import BufferDamaged
 from agent.timing.clock import Moment
 from agent.timing.trusted_time import Anchor
+from contract import timestamps
 from contract.codec import Json, dump
 from contract.errors import Misconfigured, Retryable
 from contract.ranges import Ranges
@@ -41,8 +47,10 @@ _MAX_PREDECESSORS = 20
 _PRUNE_CHUNK = 1000
 _LOOK_EVERY = 50
 
-_NOTE = "INSERT INTO notes VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-"""Not OR REPLACE, which writes the index's page too: 1 KB more for every sample."""
+_MOST_HELD = 20
+"""Samples, and acknowledgements, that are held before they are written into the file."""
+_MOST_RUNS = 8
+"""Of acknowledged numbers, that the mark has place for."""
 
 
 class SqliteBuffer:
@@ -77,7 +85,9 @@ class SqliteBuffer:
                 self._file = BufferFile(path, opened.connection)
                 undo.callback(self._file.close)
                 self._room, self._waiting = FileBound(self._file, limit), Waiting(self._file)
+                self._told = self._mark.mark or Mark("", 0)
                 self._begin(opened)
+                undo.callback(self._settle_down)
             except (OSError, sqlite3.OperationalError) as error:
                 if disk_refuses(error, path):
                     raise Retryable(f"cannot use the buffer {path}: {error}; free some disk space") from None
@@ -89,11 +99,8 @@ class SqliteBuffer:
         """Learn what a file just opened holds, and settle it with the mark."""
         self._predecessors: list[Predecessor] | None = None
         self._stream_id = self._stream()
-        self._highest = self._settle_with_mark(opened, reached)
-        base = self._file.one(
-            "SELECT max(ifnull((SELECT max(age) FROM sent), 0), ifnull(max(age), 0)) FROM predecessors"
-        )
-        began = self._monotonic()
+        self._highest = settle(self._file, self._mark, self._stream_id, opened, reached)
+        base, began = last_age(self._file), self._monotonic()
         self._age: Callable[[], int] = lambda: int(base + self._monotonic() - began)
         self._oldest = self._first_held()
         self._until_look = 0
@@ -134,23 +141,44 @@ class SqliteBuffer:
         seq = self._highest + 1
         head = {"schema_version": SCHEMA_VERSION, "truck_id": self._truck_id, "stream_id": self._stream_id, "seq": seq}
         row = BufferRow(seq, dump({**head, **document}).encode())
-        try:
-            self._mark.write(Mark(self._stream_id, seq, self._oldest))
-        except OSError as error:
-            raise Retryable(f"cannot write the mark beside {self._path}: {error}; free some disk space") from error
-        try:
-            with self._file.transaction() as db:
-                if waits:
-                    self._waiting.put(row, moment, event)
-                else:
-                    flags = EVENT * event | TRUSTED * (document.get("time_quality") in ("gps", "ntp"))
-                    values = (*row, *self._waiting.stamp(moment), flags, checksum(*row))
-                    db.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", values)
-        except BaseException:
-            self._waiting.forget()
-            raise
+        flags = EVENT * event | TRUSTED * (not waits and document.get("time_quality") in ("gps", "ntp"))
+        boot, uptime = (moment.boot, round(moment.uptime * 1000)) if moment else (None, None)
+        wall = timestamps.from_datetime(moment.wall) if moment else timestamps.EARLIEST
+        self._store(SampleRow(*row, boot, uptime, flags, wall if waits else None))
         self._highest = seq
         return row
+
+    def _store(self, sample: SampleRow) -> None:
+        act = partial(put_sample, row=sample)
+        self._make_room_to_hold(sample)
+        mark = replace(self._newest_mark(), highest_seq=sample.seq)
+        with self._mark_faults():
+            if self._mark.takes(sample):
+                with self._file.holding(act):
+                    self._mark.write(mark, sample)
+                self._told = mark
+            else:
+                with self._file.transaction() as db:
+                    act(db)
+                    self._mark.write(replace(mark, stored=sample.seq))
+
+    @contextmanager
+    def _mark_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Retryable(f"cannot write the mark beside {self._path}: {error}; free some disk space") from error
+
+    def _make_room_to_hold(self, sample: SampleRow | None = None) -> None:
+        """What the mark keeps is written over from its beginning on only when the file has it."""
+        if self._file.holds >= _MOST_HELD or not self._mark.has_room(sample):
+            self._file.commit()
+
+    def _newest_mark(self) -> Mark:
+        """What the mark has to say now."""
+        if self._file.holds:
+            return replace(self._told, oldest=self._oldest)
+        return Mark(self._stream_id, self._highest, self._oldest, stored=self._highest)
 
     def waiting(self) -> list[Draft]:
         """The samples that wait for a time."""
@@ -195,29 +223,38 @@ class SqliteBuffer:
 
     def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
         """These were acknowledged at the instant `at`."""
-        chosen = f"SELECT seq, {self._age():d} AS age FROM samples WHERE seq BETWEEN ? AND ? AND {PENDING}"
-        rows = f"SELECT seq, age, {SENT_SEAL} FROM ({chosen})"
-        with self._file.transaction(lazy=True) as db:
-            db.executemany(f"INSERT INTO sent (seq, age, seal) {rows}", Ranges.of_numbers(seqs).pairs)
-            db.execute(_NOTE, ("last_sent_at", at))
+        numbers = Ranges.of_numbers(seqs) & Ranges.of([(1, self._highest)])
+        act = partial(put_sent, numbers=numbers, age=self._age(), at=at)
+        self._make_room_to_hold()
+        mark = self._newest_mark()
+        mark = replace(mark, sent=mark.sent | numbers, sent_at=at)
+        if len(mark.sent.pairs) > _MOST_RUNS:
+            with self._file.transaction() as db:
+                act(db)
+            return
+        with self._mark_faults(), self._file.holding(act):
+            self._mark.write(mark, sync=False)
+        self._told = mark
 
     def resend(self, asked: Ranges) -> tuple[Ranges, Ranges]:
         """(again, gone) of what was asked: see Buffer. What waits for a time is in neither."""
         known = asked & Ranges.of([(1, self._highest)])
         held: list[int] = []
         waits: list[int] = []
-        with self._file.transaction(lazy=True) as db:
+        with self._file.transaction() as db:
             for pair in known:
                 held.extend(n for (n,) in db.execute("SELECT seq FROM samples WHERE seq BETWEEN ? AND ?", pair))
                 waits.extend(n for (n,) in db.execute("SELECT seq FROM drafts WHERE seq BETWEEN ? AND ?", pair))
                 db.execute("DELETE FROM sent WHERE seq BETWEEN ? AND ?", pair)
+        if self._mark.mark and self._mark.mark.sent:
+            with self._mark_faults():
+                self._mark.write(self._newest_mark(), sync=False)
         again = Ranges.of_numbers(held)
         return again, known - again - Ranges.of_numbers(waits)
 
     def gone(self) -> Ranges:
         """Numbers given out and lost, with a damaged file or because the file went back to an earlier state."""
-        with self._file.faults() as db:
-            return Ranges.of(db.execute("SELECT first, last FROM gone").fetchall())
+        return told_gone(self._file)
 
     def dropped(self, within: Ranges | None = None, *, limit: int) -> list[Dropped]:
         """What was thinned."""
@@ -229,7 +266,7 @@ class SqliteBuffer:
         chosen = f"SELECT seq FROM sent WHERE age < ? AND seq < {self._highest:d} ORDER BY age LIMIT {_PRUNE_CHUNK}"
         total = 0
         while True:
-            with self._file.transaction(lazy=True) as db:
+            with self._file.transaction() as db:
                 db.execute(f"DELETE FROM samples WHERE seq IN ({chosen})", (before,))
                 count = db.execute(f"DELETE FROM sent WHERE seq IN ({chosen})", (before,)).rowcount
             total += count
@@ -242,7 +279,11 @@ class SqliteBuffer:
     def forget_positions(self, before: datetime) -> int:
         """Take the positions out of samples older than an instant, and remove old copies of the file; how many."""
         remove_old_copies(self._path, before)
-        return forget_positions(self._file, before)
+        count = forget_positions(self._file, before)
+        with self._mark_faults():
+            self._mark.write(self._newest_mark(), sync=False)
+            self._mark.wipe(timestamps.from_datetime(before))
+        return count
 
     def counts(self) -> Counts:
         """How many samples are pending (and of these wait for a time), and sent but retained."""
@@ -252,8 +293,8 @@ class SqliteBuffer:
 
     def note(self, notes: Mapping[str, str]) -> None:
         """Keep short texts for `milepost agent status`."""
-        with self._file.transaction(lazy=True) as db:
-            db.executemany(_NOTE, list(notes.items()))
+        with self._file.transaction() as db:
+            db.executemany(NOTE, list(notes.items()))
 
     def notes(self) -> dict[str, str]:
         """What was kept."""
@@ -266,13 +307,21 @@ class SqliteBuffer:
             opened = replace_damaged(self._path, self._truck_id, self._mark.mark, old=self._file.db)
         except (OSError, sqlite3.Error) as error:
             raise Retryable(f"cannot begin a new buffer at {self._path}: {error}; free some disk space") from error
-        self._file.swap(opened.connection)
-        self._waiting.forget()
+        stream = stream_of(opened.connection)
+        self._file.swap(opened.connection, keep=bool(stream and stream[1] == self._stream_id))
         self._begin(opened, reached=self._highest)
 
     def close(self) -> None:
         """Release the file, the mark and the lock; may be called twice."""
         self._release.close()
+
+    def _settle_down(self) -> None:
+        """Then the file has all; where the disk does not take it, the mark still has it at the next start."""
+        with suppress(Retryable, BufferDamaged):
+            self._file.commit()
+            if self._mark.mark != self._newest_mark():
+                with self._mark_faults():
+                    self._mark.write(self._newest_mark())
 
     def __enter__(self) -> "SqliteBuffer":
         return self
@@ -312,63 +361,6 @@ class SqliteBuffer:
                 )
                 db.execute(query, (mark.stream_id, mark.highest_seq))
         return stream_id
-
-    def _settle_with_mark(self, opened: OpenedBuffer, reached: int | None) -> int:
-        """The highest number given out. Where the mark is further than the file and its one sample in the making, the
-        file has lost its end or gone back in time (a restored copy): what is missing is gone, never used twice.
-
-        reached: the highest number, where it is known because the damage was found while running.
-        """
-        held = int(
-            self._file.one("SELECT max(ifnull(max(seq), 0), ifnull((SELECT max(seq) FROM drafts), 0)) FROM samples")
-        )
-        mark = self._mark.mark
-        if mark is None or mark.stream_id != self._stream_id:
-            mark = None
-        else:
-            self._forget_beyond(max(held, mark.highest_seq))
-        told = int(
-            self._file.one("SELECT max(ifnull(max(last), 0), ifnull((SELECT max(last) FROM thinned), 0)) FROM gone")
-        )
-        highest = max(held, told)
-        top = mark.highest_seq if mark else 0
-        if opened.salvaged:
-            top = max(reached if reached is not None else top + (not self._mark.whole), highest)
-            self._tell_salvaged(opened, mark.oldest if mark else held, top)
-            highest = top
-        elif top > highest + (not opened.torn):
-            log.warning("numbers_gone first=%d last=%d reason=older_file", highest + 1, top)
-            self._put_gone(Ranges.of([(highest + 1, top)]))
-            highest = top
-        if mark is None or mark.highest_seq < highest:
-            self._mark.write(Mark(self._stream_id, highest))
-        return highest
-
-    def _tell_salvaged(self, opened: OpenedBuffer, first: int, last: int) -> None:
-        assert opened.salvaged
-        kept = opened.salvaged.numbers
-        with self._file.faults() as db:
-            held = Ranges.of(db.execute("SELECT seq, seq FROM samples UNION SELECT seq, seq FROM drafts"))
-            thinned = Ranges.of(db.execute("SELECT first, last FROM thinned"))
-        lost = Ranges.of([(first, last)]) - held - thinned - self.gone()
-        self._put_gone(lost)
-        log.warning(
-            "buffer_salvaged stream_id=%s kept=%d gone=%d missing=%s set_aside=%s",
-            *(self._stream_id, kept.count, lost.count, lost.as_lists()[:20], opened.aside),
-        )
-
-    def _put_gone(self, lost: Ranges) -> None:
-        gone = self.gone() | lost
-        with self._file.transaction() as db:
-            db.execute("DELETE FROM gone")
-            db.executemany("INSERT INTO gone (first, last) VALUES (?, ?)", gone.pairs)
-
-    def _forget_beyond(self, highest: int) -> None:
-        """No number over the highest was ever given out: a row that says so was damaged."""
-        beyond = "last > ? OR first > last OR first < 1 OR typeof(last) != 'integer'"
-        with self._file.transaction(lazy=True) as db:
-            for table in ("gone", "thinned"):
-                db.execute(f"DELETE FROM {table} WHERE {beyond}", (highest,))
 
 
 def _take_lock(lock: Path, path: Path) -> int:

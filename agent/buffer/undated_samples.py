@@ -7,14 +7,14 @@ from typing import cast
 
 from agent.buffer import Boot, Dated, Draft
 from agent.buffer.connection import BufferFile
-from agent.buffer.schema import EVENT, TRUSTED, checksum
-from agent.timing.clock import Moment, TimeQuality
+from agent.buffer.sample_rows import boot_number
+from agent.buffer.schema import TRUSTED, checksum
+from agent.timing.clock import TimeQuality
 from agent.timing.trusted_time import Anchor
 from contract import timestamps
 from contract.codec import dump
 from contract.ranges import Ranges
 
-_BOOTS_KEPT = 200
 _CHUNK = 500
 _MS = 1000
 
@@ -24,34 +24,6 @@ class Waiting:
 
     def __init__(self, file: BufferFile) -> None:
         self._file = file
-        self._numbers: dict[str, int] = {}
-
-    def forget(self) -> None:
-        """The file has been replaced."""
-        self._numbers.clear()
-
-    def stamp(self, moment: Moment | None) -> tuple[int | None, int | None]:
-        """(the boot's number, uptime in ms), inside the caller's transaction; a boot is remembered from then on."""
-        if moment is None:
-            return None, None
-        number = self._numbers.get(moment.boot)
-        if number is None:
-            db = self._file.db
-            row = db.execute("SELECT id FROM boots WHERE boot = ?", (moment.boot,)).fetchone()
-            if row is None:
-                db.execute("INSERT INTO boots (boot) VALUES (?)", (moment.boot,))
-                row = db.execute("SELECT last_insert_rowid()").fetchone()
-                unused = "id NOT IN (SELECT boot FROM drafts WHERE boot NOT NULL)"
-                db.execute(f"DELETE FROM boots WHERE id <= ? AND {unused}", (row[0] - _BOOTS_KEPT,))
-            number = self._numbers[moment.boot] = int(row[0])
-        return number, round(moment.uptime * _MS)
-
-    def put(self, row: tuple[int, bytes], moment: Moment | None, event: bool) -> None:
-        """Store a draft, inside the caller's transaction."""
-        boot, uptime = self.stamp(moment)
-        wall = timestamps.from_datetime(moment.wall) if moment else timestamps.EARLIEST
-        values = (*row, boot, uptime, EVENT * event, checksum(*row), wall)
-        self._file.db.execute("INSERT INTO drafts VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def drafts(self) -> list[Draft]:
         """All that wait, in order."""
@@ -100,9 +72,8 @@ class Waiting:
 
     def remember(self, boot: str, anchor: Anchor) -> None:
         """See Buffer.remember."""
-        with self._file.transaction(lazy=True) as db:
-            number, _ = self.stamp(Moment(anchor.utc, boot, anchor.uptime))
-            values = (anchor.uptime, anchor.utc.isoformat(), anchor.quality, number)
+        with self._file.transaction() as db:
+            values = (anchor.uptime, anchor.utc.isoformat(), anchor.quality, boot_number(db, boot))
             db.execute("UPDATE boots SET uptime = ?, utc = ?, quality = ? WHERE id = ?", values)
 
 

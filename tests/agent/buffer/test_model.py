@@ -1,4 +1,4 @@
-"""The buffer against a model: any history of appends, acknowledgements, asks, prunings and reopenings."""
+"""The buffer against a model: any history of appends, acknowledgements, asks, prunings, reopenings and kills."""
 
 import os
 import shutil
@@ -78,6 +78,21 @@ class BufferMachine(RuleBasedStateMachine):
         self.now += months * 30 * 86_400
         self.running = max(self.sent.values(), default=0.0)
         self.buffer = self._open()
+
+    @rule()
+    def kill(self) -> None:
+        """SIGKILL: what the process had in memory is gone, what it wrote is there; no acknowledgement is forgotten."""
+        left = self.folder.with_name(f"{self.folder.name}+")
+        shutil.copytree(self.folder, left)
+        self.buffer.close()
+        shutil.rmtree(self.folder)
+        left.rename(self.folder)
+        self.buffer = self._open()
+        ages = dict(self.buffer._file.db.execute("SELECT seq, age FROM sent"))
+        assert ages.keys() == self.sent.keys()
+        assert all(ages[seq] <= self.sent[seq] for seq in ages)
+        self.sent = ages
+        self.running = max(ages.values(), default=0.0)
 
     @invariant()
     def agrees(self) -> None:

@@ -179,6 +179,7 @@ def test_the_file_is_read_whole_while_its_log_is_folded_into_it(tmp_path: Path) 
             try:
                 for _ in range(300):
                     buffer.mark_sent([buffer.append(DOCUMENT).seq], at=AT)
+                    buffer._file.commit()
                     buffer._file.db.execute("PRAGMA wal_checkpoint").fetchone()
             finally:
                 done.set()
