@@ -85,6 +85,11 @@ class BufferFile:
         """How many acts are held."""
         return len(self._held)
 
+    @property
+    def changes(self) -> int:
+        """Grows with every row that is written."""
+        return self.db.total_changes
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, with all that is held before it; durable when it ends."""

@@ -25,7 +25,7 @@ from agent.buffer.eviction import FileBound
 from agent.buffer.high_water_mark import Mark, MarkFile
 from agent.buffer.old_positions import forget_positions, remove_old_copies
 from agent.buffer.recovery import OpenedBuffer, begin_stream, open_buffer_file, replace_damaged, stream_of
-from agent.buffer.sample_rows import NOTE, SampleRow, put_sample, put_sent
+from agent.buffer.sample_rows import NOTE, SampleRow, highest_held, put_sample, put_sent
 from agent.buffer.schema import EVENT, PENDING, TRUSTED, checksum
 from agent.buffer.settling import last_age, settle, told_gone
 from agent.buffer.undated_samples import Waiting
@@ -98,6 +98,7 @@ class SqliteBuffer:
     def _begin(self, opened: OpenedBuffer, reached: int | None = None) -> None:
         """Learn what a file just opened holds, and settle it with the mark."""
         self._predecessors: list[Predecessor] | None = None
+        self._counts: tuple[int, Counts] | None = None
         self._stream_id = self._stream()
         self._highest = settle(self._file, self._mark, self._stream_id, opened, reached)
         base, began = last_age(self._file), self._monotonic()
@@ -118,9 +119,8 @@ class SqliteBuffer:
     @property
     def oldest_retained(self) -> int | None:
         """The first number still held."""
-        oldest: int | None = self._file.one(
-            "SELECT min(seq) FROM (SELECT seq FROM samples UNION SELECT seq FROM drafts)"
-        )
+        query = "SELECT min(oldest) FROM (SELECT min(seq) AS oldest FROM samples UNION ALL SELECT min(seq) FROM drafts)"
+        oldest: int | None = self._file.one(query)  # each min is the first leaf of a tree
         return oldest
 
     @property
@@ -212,14 +212,16 @@ class SqliteBuffer:
 
     def pending_ranges(self) -> Ranges:
         """Which numbers are pending."""
-        if not self.counts().pending:
+        counts = self.counts()
+        if not counts.pending:
             return Ranges()
-        query = (
-            "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM"
-            f" (SELECT seq FROM samples WHERE {PENDING} UNION ALL SELECT seq FROM drafts)) GROUP BY island ORDER BY 1"
-        )
         with self._file.faults() as db:
-            return Ranges(tuple(db.execute(query)))
+            oldest, newest = self._first_held(), highest_held(db)
+            if counts.pending + counts.sent == newest - oldest + 1:
+                held = Ranges.of([(oldest, newest)])  # without reading all of it
+            else:
+                held = _islands(db, "SELECT seq FROM samples UNION ALL SELECT seq FROM drafts")
+            return held - _islands(db, "SELECT seq FROM sent")
 
     def mark_sent(self, seqs: Collection[int], *, at: str) -> None:
         """These were acknowledged at the instant `at`."""
@@ -287,9 +289,12 @@ class SqliteBuffer:
 
     def counts(self) -> Counts:
         """How many samples are pending (and of these wait for a time), and sent but retained."""
-        counted = (int(self._file.one(f"SELECT count(*) FROM {table}")) for table in ("samples", "sent", "drafts"))
-        samples, sent, waiting = counted  # SQLite counts a table's pages, not its rows
-        return Counts(pending=samples - sent + waiting, sent=sent, waiting=waiting)
+        if self._counts is None or self._counts[0] != self._file.changes:
+            # SQLite counts a table's pages, not its rows
+            counted = (int(self._file.one(f"SELECT count(*) FROM {table}")) for table in ("samples", "sent", "drafts"))
+            samples, sent, waiting = counted
+            self._counts = self._file.changes, Counts(pending=samples - sent + waiting, sent=sent, waiting=waiting)
+        return self._counts[1]
 
     def note(self, notes: Mapping[str, str]) -> None:
         """Keep short texts for `milepost agent status`."""
@@ -361,6 +366,13 @@ class SqliteBuffer:
                 )
                 db.execute(query, (mark.stream_id, mark.highest_seq))
         return stream_id
+
+
+def _islands(db: sqlite3.Connection, numbers: str) -> Ranges:
+    """The ranges of what a query finds."""
+    query = f"SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM ({numbers})"
+    found = db.execute(f"SELECT min(seq), max(seq) FROM ({query}) GROUP BY island ORDER BY 1")
+    return Ranges(tuple(found))
 
 
 def _take_lock(lock: Path, path: Path) -> int:
