@@ -88,7 +88,8 @@ class BufferFile:
     @property
     def changes(self) -> int:
         """Grows with every row that is written."""
-        return self.db.total_changes
+        with self.faults() as db:
+            return db.total_changes
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

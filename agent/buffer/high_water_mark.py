@@ -251,9 +251,16 @@ def _find(content: bytes) -> Found:
 def _decode(text: bytes, places: tuple[int, ...]) -> _Entry:
     line, _, body = text.partition(b"\n")
     head = json.loads(line)
-    sample = head.pop("sample", None)
-    head["sent"] = Ranges.of(head["sent"])
-    return _Entry(Mark(**head), SampleRow(sample[0], body, *sample[1:]) if sample else None, places)
+    sample = head.get("sample")
+    mark = Mark(
+        head["stream_id"],
+        head["highest_seq"],
+        head["oldest"],
+        stored=head["stored"],
+        sent=Ranges.of(head["sent"]),
+        sent_at=head["sent_at"],
+    )
+    return _Entry(mark, SampleRow(sample[0], body, *sample[1:]) if sample else None, places)
 
 
 def _of_old_format(sector: bytes) -> tuple[int, Mark] | None:

@@ -26,7 +26,8 @@ _TRIES = 20
 class Glance:
     """One moment of a buffer. waiting: how many of the pending wait for a time that can be trusted.
 
-    last_sample: the newest sample whole, None before the first. notes: see Buffer.note.
+    last_sample: the newest sample whole, None before the first. notes: see Buffer.note. damage: what a check of the
+    whole file found, None where it was not asked for or found nothing.
     """
 
     truck_id: str
@@ -38,16 +39,29 @@ class Glance:
     sent: int
     last_sample: Json
     notes: dict[str, str]
+    damage: str | None
 
 
-def glance(path: Path) -> Glance:
-    """Read a buffer file; Misconfigured where there is none, it is not one, or damaged."""
+def glance(path: Path, *, check: bool = False) -> Glance:
+    """Read a buffer file, also while the agent runs.
+
+    Args:
+        path: the file.
+        check: whether to check all of it.
+
+    Returns:
+        What it says now.
+
+    Raises:
+        Misconfigured: there is none, it is not one, or what is needed of it is damaged.
+    """
     if not path.is_file():
         raise Misconfigured(f"no buffer at {path}: start `milepost agent run` once, or correct [agent] buffer")
     try:
         kept = read_mark(path.with_name(path.name + ".stream"))  # first: else what goes from it into the file is missed
         with copy_of(path) as connection:
-            return _read(connection, path, kept)
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if check else "ok"
+            return _read(connection, path, kept, None if verdict == "ok" else verdict)
     except (sqlite3.Error, OSError, TypeError, ValueError) as error:  # what is damaged is not always of the right kind
         if not isinstance(error, sqlite3.Error | OSError) or is_damage(error):
             remedy = "start the agent anew, which sets it aside and salvages it"
@@ -105,7 +119,7 @@ def _head_of_log(path: Path) -> bytes:
     return b""
 
 
-def _read(connection: sqlite3.Connection, path: Path, kept: Found) -> Glance:
+def _read(connection: sqlite3.Connection, path: Path, kept: Found, damage: str | None) -> Glance:
     connection.execute("BEGIN")
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise Misconfigured(f"{path} is not a Milepost buffer: correct [agent] buffer")
@@ -131,6 +145,7 @@ def _read(connection: sqlite3.Connection, path: Path, kept: Found) -> Glance:
         sent=connection.execute("SELECT count(*) FROM sent").fetchone()[0],
         last_sample=json.loads(newest[1]) if newest else None,
         notes=dict(connection.execute("SELECT key, value FROM notes")),
+        damage=damage,
     )
 
 

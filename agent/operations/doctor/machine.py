@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import tempfile
 import time
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.buffer.connection import NO_ROOM
-from agent.buffer.inspection import copy_of, glance
+from agent.buffer.inspection import glance
 from agent.buffer.never_stored import holding
 from agent.operations.doctor.finding import DoctorFinding
 from agent.operations.rendering import held_in_memory
@@ -107,16 +106,14 @@ def buffer(settings: AgentSettings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("buffer", "skipped", f"none yet at {path}", "it is made when the agent first runs")
         return
     try:
-        seen = glance(path)
-        with copy_of(path) as connection:
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except (Misconfigured, OSError, sqlite3.Error) as error:
+        seen = glance(path, check=True)
+    except Misconfigured as error:
         remedy = "restart the agent: it sets a damaged file aside and salvages it; without the right to read, use sudo"
         yield DoctorFinding("buffer", "failed", str(error), remedy)
         return
-    if verdict != "ok":
+    if seen.damage:
         remedy = "restart the agent: it sets the file aside, salvages what can be read, and goes on"
-        yield DoctorFinding("buffer", "failed", f"{path} is damaged: {verdict}", remedy)
+        yield DoctorFinding("buffer", "failed", f"{path} is damaged: {seen.damage}", remedy)
         return
     found = f"whole; {seen.pending:,} waiting to be sent, {seen.sent:,} sent and kept"
     many = seen.pending > _BACKLOG

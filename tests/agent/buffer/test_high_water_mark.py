@@ -1,7 +1,11 @@
 """The mark beside the buffer, and the samples that it keeps."""
 
+import fcntl
 import json
+import os
+import subprocess
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,7 +43,7 @@ def test_a_torn_write_leaves_the_mark_before_it(path: Path, size: int | None) ->
     file.write(Mark("stream", 8), None if size is None else _sample(8, size))
     file.close()
     after = path.read_bytes()
-    for cut in range(0, 20 * SECTOR, 16):
+    for cut in range(0, 15 * SECTOR, 32):
         path.write_bytes(after[:cut] + before[cut:])
         torn = read_mark(path)
         assert torn.mark in (Mark("stream", 7), Mark("stream", 8))
@@ -55,7 +59,7 @@ def test_garbage_is_no_mark(path: Path) -> None:
 def test_samples_are_kept_from_beginning_to_end_and_from_the_beginning_again(path: Path) -> None:
     file = MarkFile(path)
     stored = 0
-    for seq in range(1, 400):
+    for seq in range(1, 250):
         sample = _sample(seq, seq * 7 % 3000)
         if not file.has_room(sample):
             stored = seq - 1  # the buffer file has them from now on
@@ -118,3 +122,42 @@ def test_what_is_older_than_an_instant_is_wiped(path: Path) -> None:
     assert [f"place {seq}".encode() in said for seq in range(1, 6)] == [False] * 3 + [True] * 2
     assert read_mark(path).mark == Mark("stream", 5, stored=5)
     assert read_mark(path).whole
+
+
+@pytest.fixture
+def large_sectors(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own with sectors of 4 KB."""
+    image, folder = tmp_path / "image", tmp_path / "disk"
+    image.write_bytes(b"")
+    os.truncate(image, 8 << 20)
+    folder.mkdir()
+    device = _root("losetup", "--sector-size", "4096", "--find", "--show", str(image))
+    try:
+        _root("mkfs.ext4", "-q", "-b", "4096", device)
+        _root("mount", device, str(folder))
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
+        subprocess.run(["losetup", "-d", device], check=False)
+
+
+def _root(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
+    except FileNotFoundError:
+        pytest.skip(f"{command[0]} is not installed")
+    if done.returncode:
+        pytest.skip(f"no disk of its own can be made here: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def test_a_disk_with_larger_sectors_is_written_through_the_page_cache(large_sectors: Path) -> None:
+    path = large_sectors / "mark"
+    file = MarkFile(path)
+    assert fcntl.fcntl(file._file, fcntl.F_GETFL) & os.O_DIRECT
+    for seq in range(1, 100):
+        file.write(Mark("stream", seq, stored=seq - 1), _sample(seq))
+    assert not fcntl.fcntl(file._file, fcntl.F_GETFL) & os.O_DIRECT
+    found = read_mark(path)
+    assert (found.mark, found.newest) == (file.mark, [_sample(99)])
+    file.close()
