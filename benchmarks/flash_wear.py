@@ -7,7 +7,7 @@ views of the same run: what the process wrote (bytes handed to write calls, coun
 `wchar`), and what reached the block layer (`write_bytes`), which is more because a file system writes whole blocks, and
 0 where the folder is on a memory disk. In one go, where what is not synced waits for the next sample's sync; and a
 minute apart, where the kernel has written it before: by an fsync of every file after each sample. Against: the same
-samples appended to a text file with an fsync each, which is the least that any durable store can write. Aim: on the
+samples appended to a text file with an fsync each, which is the simplest durable store. Aim: on the
 disk ≤ 8 × the sample's bytes.
 """
 
