@@ -1,5 +1,6 @@
 """What any door hands to ingest, and what it gets back: one shape for MQTT, HTTP, streams and files."""
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -55,7 +56,11 @@ class CutText(NamedTuple):
         if self.sent_at is None:
             return cut
         inside = cut[1:].lstrip()
-        return f'{{"sent_at":{dump(self.sent_at)}{"" if inside.startswith("}") else ","}{inside}'
+        try:
+            sent_at = dump(self.sent_at)
+        except ValueError:  # NaN somewhere in it: as it came, for ingest to judge
+            sent_at = json.dumps(self.sent_at, default=str)
+        return f'{{"sent_at":{sent_at}{"" if inside.startswith("}") else ","}{inside}'
 
 
 class Item(NamedTuple):

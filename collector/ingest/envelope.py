@@ -27,7 +27,7 @@ def items_of_stream_record(data: bytes, origin: str = "") -> list[Item]:
     if not isinstance(envelope, dict):
         raise Rejected("", "a stream record must be the JSON object that the rules write")
     truck_id, received_ms = envelope.get("truck_id"), envelope.get("received_at")
-    if not isinstance(truck_id, str) or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
+    if not isinstance(truck_id, str) or type(received_ms) is not int or not 0 <= received_ms < _NO_TIME_MS:
         raise Rejected("", "a stream record needs a truck_id and received_at, Unix milliseconds")
     try:
         payload = binascii.a2b_base64(envelope["data"], strict_mode=True)

@@ -109,7 +109,7 @@ def _posted(envelope: dict[str, Json], origin: str) -> list[Item]:
     door, body, received_ms = envelope["door"], envelope.get("body"), envelope.get("received_at")
     truck_id = envelope.get("truck_id")
     known = isinstance(door, str) and door in DOORS and isinstance(truck_id, str | None)
-    if not known or not isinstance(body, str) or not isinstance(received_ms, int) or not 0 <= received_ms < _NO_TIME_MS:
+    if not known or not isinstance(body, str) or type(received_ms) is not int or not 0 <= received_ms < _NO_TIME_MS:
         raise Rejected("", "a beacon's record needs door, body (text) and received_at, Unix milliseconds")
     payload, seen = body.encode("utf-8", "surrogatepass"), envelope.get("seen", NOTHING_SEEN)
     if not isinstance(seen, Mapping):

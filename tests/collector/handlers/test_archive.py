@@ -58,3 +58,12 @@ def test_what_was_packed_is_archived_a_line_a_record(context: Any) -> None:
     first, second, broken = _lines(answer)
     assert [line["record"]["seq"] for line in (first, second)] == [1, 2]
     assert base64.b64decode(broken["base64"]) == b"\x1f\x8bx"
+
+
+def test_a_sending_time_that_is_no_json_is_archived_as_text(context: Any) -> None:
+    data = b'{"events":[{"event_id":"e1"},{"event_id":"e2"}],"sent_at":NaN}'
+    [answer] = _archived([data], context)
+    assert [line["text"] for line in _lines(answer)] == [
+        '{"sent_at":NaN,"event_id":"e1"}',
+        '{"sent_at":NaN,"event_id":"e2"}',
+    ]

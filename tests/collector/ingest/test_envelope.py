@@ -53,6 +53,7 @@ def test_a_payload_that_is_not_json_comes_through_for_the_judge() -> None:
         b'{"data":"","truck_id":"T1"}',
         b'{"data":"","truck_id":"T1","received_at":"noon"}',
         b'{"data":"","truck_id":"T1","received_at":null}',
+        b'{"data":"","truck_id":"T1","received_at":true}',
         b'{"data":"","truck_id":"T1","received_at":NaN}',
         b'{"data":"","truck_id":"T1","received_at":1e300}',
         b'{"data":"","truck_id":"T1","received_at":-1e300}',

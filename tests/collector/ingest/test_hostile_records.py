@@ -48,6 +48,17 @@ def test_a_number_bomb_in_a_truck_s_word_is_refused_by_its_field(
     assert (collector.store.status("T1"), collector.store.ledgers("T1")) == (None, {})
 
 
+@pytest.mark.parametrize(
+    "sent_at", ["NaN", "1e-500", "[-Infinity]", '{"a":1e400,"b":1.00000000000000000000001,"c":NaN}']
+)
+def test_a_sending_time_that_is_no_json_costs_no_other_event(collector: Collector, sent_at: str) -> None:
+    """It is a part of each event's own text; written into the refused one's letter, it stopped the whole group."""
+    batch = '{"events":[{"event_id":"e1"},{"event_id":"\\u0000"},7],"sent_at":' + sent_at + "}"
+    receipts = collector.take(batch.encode(), kind="click", source="http:clicks")
+    assert [each.status for each in receipts] == ["accepted", "rejected", "rejected"]
+    assert len(queries.dead_letters(collector.store)) == 2
+
+
 def test_a_status_over_the_limit_is_refused_at_the_door(collector: Collector) -> None:
     [receipt] = collector.on_topic("T1", {"state": "online", "x": "ü" * 50_000}, what="status")
     assert (receipt.status, "bytes of JSON" in (receipt.reason or "")) == ("rejected", True)
