@@ -58,10 +58,9 @@ def glance(path: Path, *, check: bool = False) -> Glance:
     if not path.is_file():
         raise Misconfigured(f"no buffer at {path}: start `milepost agent run` once, or correct [agent] buffer")
     try:
-        kept = read_mark(path.with_name(path.name + ".stream"))  # first: else what goes from it into the file is missed
         with copy_of(path) as connection:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if check else "ok"
-            return _read(connection, path, kept, None if verdict == "ok" else verdict)
+            return _read(connection, path, None if verdict == "ok" else verdict)
     except (sqlite3.Error, OSError, TypeError, ValueError) as error:  # what is damaged is not always of the right kind
         if not isinstance(error, sqlite3.Error | OSError) or is_damage(error):
             remedy = "start the agent anew, which sets it aside and salvages it"
@@ -71,7 +70,7 @@ def glance(path: Path, *, check: bool = False) -> Glance:
 
 @contextmanager
 def copy_of(path: Path) -> Iterator[sqlite3.Connection]:
-    """A buffer file and its log as they are at one moment.
+    """A buffer as it is at one moment: the file, its log, and what the mark beside it has for it.
 
     Args:
         path: the file; a process that has it open goes on undisturbed, unless it is this one, which would lose its
@@ -84,6 +83,7 @@ def copy_of(path: Path) -> Iterator[sqlite3.Connection]:
         OSError: it cannot be read.
         sqlite3.Error: it is damaged.
     """
+    kept = read_mark(path.with_name(path.name + ".stream"))  # first: else what goes from it into the file is missed
     with tempfile.TemporaryDirectory(prefix="milepost-", dir=_place(path.stat().st_size)) as folder:
         copy = Path(folder) / "copy"
         for _ in range(_TRIES):
@@ -98,6 +98,7 @@ def copy_of(path: Path) -> Iterator[sqlite3.Connection]:
         else:
             raise sqlite3.OperationalError("it is written too fast to be copied: ask again")
         with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            _add(connection, kept)
             yield connection
 
 
@@ -119,7 +120,7 @@ def _head_of_log(path: Path) -> bytes:
     return b""
 
 
-def _read(connection: sqlite3.Connection, path: Path, kept: Found, damage: str | None) -> Glance:
+def _read(connection: sqlite3.Connection, path: Path, damage: str | None) -> Glance:
     connection.execute("BEGIN")
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise Misconfigured(f"{path} is not a Milepost buffer: correct [agent] buffer")
@@ -128,8 +129,6 @@ def _read(connection: sqlite3.Connection, path: Path, kept: Found, damage: str |
         raise Misconfigured(f"{path} is just being made: ask again")
     truck_id, stream_id = owner
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == len(STEPS) and kept.mark and kept.mark.stream_id == stream_id:
-        _add(connection, kept)
     tables = ("samples", "drafts") if version > 1 else ("samples",)
     held = " UNION ALL ".join(f"SELECT seq, body FROM {table}" for table in tables)
     waiting = connection.execute("SELECT count(*) FROM drafts").fetchone()[0] if version > 1 else 0
@@ -150,11 +149,17 @@ def _read(connection: sqlite3.Connection, path: Path, kept: Found, damage: str |
 
 
 def _add(connection: sqlite3.Connection, kept: Found) -> None:
-    """What the file does not have yet, into the copy; rolled back with it."""
-    assert kept.mark
+    """What the file does not have yet, into the copy of it."""
+    facts = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    if not kept.mark or facts != [APPLICATION_ID, len(STEPS)]:
+        return
+    if connection.execute("SELECT stream_id FROM stream").fetchone() != (kept.mark.stream_id,):
+        return
+    connection.execute("BEGIN")
     stored = highest_held(connection)
     for sample in kept.newest:
         if sample.seq > stored:
             put_sample(connection, sample)
     if kept.mark.sent:
         put_sent(connection, kept.mark.sent, 0, kept.mark.sent_at)
+    connection.execute("COMMIT")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.buffer import Draft
-from agent.buffer.inspection import glance
+from agent.buffer.inspection import copy_of, glance
 from agent.buffer.sqlite import SqliteBuffer
 from agent.timing.clock import Moment
 from contract.errors import Retryable
@@ -61,6 +61,19 @@ def test_each_kill_after_each_step_leaves_what_was_promised(path: Path) -> None:
                 assert left.pending(after=number - 1, through=number, limit=1) == [row]
 
 
+def test_a_copy_has_what_the_mark_keeps(path: Path) -> None:
+    """Backups and the simulator's ledger read copies."""
+    with SqliteBuffer(path, "T1") as buffer:
+        for _ in range(30):
+            buffer.append(DOCUMENT, MOMENT)
+        buffer.append(DOCUMENT, MOMENT, waits=True)
+        buffer.mark_sent([1, 30], at=AT)
+        with copy_of(path) as copy:
+            assert copy.execute("SELECT count(*), max(seq) FROM samples").fetchone() == (30, 30)
+            assert copy.execute("SELECT seq FROM drafts").fetchall() == [(31,)]
+            assert copy.execute("SELECT seq FROM sent").fetchall() == [(1,), (30,)]
+
+
 def test_what_was_asked_for_again_is_not_called_sent_by_an_older_word_of_the_mark(path: Path) -> None:
     with SqliteBuffer(path, "T1") as buffer:
         buffer.append(DOCUMENT)
@@ -106,8 +119,8 @@ def test_a_disk_that_does_not_take_a_transaction_takes_nothing_away(path: Path) 
                     act()
                 assert buffer.pending(after=0, through=999, limit=999) == rows[50:]
                 assert (buffer.counts().pending, buffer.counts().sent) == (len(rows) - 50, 50)
-                assert glance(path).pending == len(rows) - 50
             left = _killed(buffer, path)
+        assert glance(path).pending == len(rows) - 50
         with SqliteBuffer(left, "T1") as other:
             assert other.pending(after=0, through=999, limit=999) == rows[50:]
         rows.append(buffer.append(DOCUMENT, MOMENT))
