@@ -191,7 +191,9 @@ def _understand(payload: bytes) -> dict[str, Any] | None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Rejected(where, _remedy(first["type"], first["loc"]) or first["msg"]) from None
+        raise Rejected(
+            where, _remedy(first["type"], first["loc"]) or first["msg"].replace("Input should be", "must be")
+        ) from None
     document = config.model_dump(exclude_unset=True)
     for key, value in {**document, **(document.get("lanes") or {})}.items():
         if value is None and key != "daily_budget":

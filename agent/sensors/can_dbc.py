@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ODOMETER = "odometer_reading"
 _TABLE = '[[agent.sensors]] type="can"'
 _SHORTEST, _LONGEST, _CYCLES = 5.0, 60.0, 5.0
+_ONE_MOMENT = 2.0
+"""Seconds between the two messages of a position."""
 _SOURCES = 8
 """Senders of one message that are kept; the one unheard longest gives way."""
 _ENUMERATION_BITS = 8
@@ -182,6 +184,7 @@ class DbcDecoder:
         for places in self._of.values():
             for place, one in enumerate(places):
                 self._put(now, place, one, values, quality)
+        self._same_moment(values, quality)
         self._position.apply(now, values, quality)
         return values, quality
 
@@ -212,6 +215,19 @@ class DbcDecoder:
         else:
             reasons = [cast(Reason, value) for value in fresh.values() if not _is_value(value)]
             quality[one.target] = reasons[0] if reasons else "stale" if heard and not fresh else "not_available"
+
+    def _same_moment(self, values: dict[str, object], quality: dict[str, Reason]) -> None:
+        """Halves of a position may come in two messages, but not with a stretch of road between them."""
+        at = [
+            max((when for when, _ in self._heard.get((one.message.name, place), {}).values()), default=0.0)
+            for places in self._of.values()
+            for place, one in enumerate(places)
+            if one.target in (LATITUDE, LONGITUDE)
+        ]
+        if len(at) > 1 and max(at) - min(at) > _ONE_MOMENT and values.keys() & {LATITUDE, LONGITUDE}:
+            for leaf in (LATITUDE, LONGITUDE):
+                values.pop(leaf, None)
+                quality[leaf] = "stale"
 
     def _fresh(self, now: float, place: int, one: Mapped) -> dict[int, Json | Reason]:
         """What senders said lately, the preferred first."""

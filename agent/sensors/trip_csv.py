@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.sensors.fields import KM_PER_MILE, Reason, settle
-from agent.sensors.plausibility import PositionRule
+from agent.sensors.plausibility import LATITUDE, LONGITUDE, PositionRule
 from agent.sensors.since_last import Interval, Since, counts
 
 LEAST_LIMIT = 5.0
@@ -148,8 +148,11 @@ class TripState:
 
     def feed(self, now: float, row: Row) -> None:
         """Files one row."""
-        for column in self._layout.columns:
-            outcome = _outcome(column, row)
+        outcomes = {column: _outcome(column, row) for column in self._layout.columns}
+        halves = [column for column in outcomes if column.leaf in (LATITUDE, LONGITUDE)]
+        if len({outcomes[half] is None for half in halves}) > 1:  # a place is one row's, or none
+            outcomes |= dict.fromkeys(halves, "not_available")
+        for column, outcome in outcomes.items():
             if outcome is not None:
                 self._last[column.leaf] = (now, outcome)
                 if not isinstance(outcome, str) and counts(column.leaf):

@@ -44,6 +44,10 @@ BO_ 501 Hot: 8 X
 BO_ 2566845438 VP: 8 X
  SG_ Latitude : 0|32@1+ (1e-07,-210) [-210|211] "deg" X
  SG_ Longitude : 32|32@1+ (1e-07,-210) [-210|211] "deg" X
+BO_ 502 North: 8 X
+ SG_ NorthOf : 0|32@1+ (1e-07,-210) [-210|211] "deg" X
+BO_ 503 East: 8 X
+ SG_ EastOf : 0|32@1+ (1e-07,-210) [-210|211] "deg" X
 BO_ 2566832638 VDHR: 8 X
  SG_ Distance : 0|32@1+ (0.005,0) [0|21055406] "km" X
 SIG_VALTYPE_ 501 Real : 1;
@@ -244,3 +248,16 @@ def test_the_odometer_by_a_dbc_is_the_better_units_also_while_that_is_silent(dbc
     assert say(1, engine, 537_152) == 438_978
     assert say(120, engine, 537_153) == "implausible"
     assert say(121, cluster, 438_979) == 438_979
+
+
+def test_halves_of_two_messages_are_of_one_moment_or_no_place(dbc: Path) -> None:
+    decoder = _decoder(dbc, {"NorthOf": "gps_location.latitude", "EastOf": "gps_location.longitude"})
+
+    def say(at: float, number: int, degrees: float) -> None:
+        decoder.feed(at, Frame(number, struct.pack("<II", round((degrees + 210) * 1e7), 0), extended=False))
+
+    say(0.0, 502, 52.5)
+    say(0.1, 503, 13.4)
+    assert decoder.snapshot(0.2)[0] == {"gps_location.latitude": 52.5, "gps_location.longitude": 13.4}
+    say(4.0, 502, 52.501)
+    assert decoder.snapshot(4.1) == ({}, dict.fromkeys(("gps_location.latitude", "gps_location.longitude"), "stale"))

@@ -119,3 +119,10 @@ def test_the_real_tables_are_recognised_and_read_whole(
         assert found is layout
         file.seek(0)
         assert len([*rows(file, found)]) == len([*csv.reader(recording(name).open())]) - 1
+
+
+@pytest.mark.parametrize("lacking", ["lat", "lon"])
+def test_half_a_position_is_not_made_whole_by_the_row_before(lacking: str) -> None:
+    values, quality = car({}, {"lat": "56.2", "lon": "10.3", lacking: ""}).snapshot(1)
+    assert not values.keys() & {"gps_location.latitude", "gps_location.longitude"}
+    assert quality["gps_location.latitude"] == quality["gps_location.longitude"] == "not_available"
