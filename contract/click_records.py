@@ -4,9 +4,11 @@ A sale is worth more than a field: an event is refused only when it is no object
 here reads a clock: `received_ms` is an argument.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from contract import legacy_records, timestamps
@@ -14,6 +16,7 @@ from contract.click_schema import EVENT_TYPES, Click
 from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
 from contract.errors import Rejected
 from contract.ingest_items import NO_WARNINGS, NOTHING_SEEN
+from contract.plain_clicks import plain_text, written
 from contract.records import MAX_RECORD
 from contract.referrers import referrer_class
 
@@ -32,6 +35,8 @@ _EPOCH = timestamps.from_ms(0)
 _WHERE = frozenset({"country", "region", "country_source"})
 
 Read = Callable[[Json], Json]
+
+_sent_ms = lru_cache(maxsize=256)(timestamps.to_ms)  # all events of a batch were sent at once
 
 
 class ClickEvent(NamedTuple):
@@ -71,6 +76,52 @@ def read_click(
     """
     if not isinstance(record, dict):
         raise Rejected("", "an event must be a JSON object")
+    own = dict(record)
+    sent_at = own.pop("sent_at", None)
+    said = plain_text(own)
+    event = None if said is None else _read_plain(own, said, sent_at, received_ms, seen)
+    return event or read_any(record, received_ms=received_ms, trusted=trusted, seen=seen)
+
+
+def _read_plain(
+    own: dict[str, Json], said: bytes, sent_at: Json, received_ms: int, seen: Mapping[str, Json]
+) -> ClickEvent | None:
+    """The event of the canonical text `said`; None where its times must be judged, or it is too long."""
+    try:
+        if sent_at is not None and timestamps.parse(sent_at, "") != sent_at:
+            return None
+        if "timestamp" in own and timestamps.parse(own["timestamp"], "") != own["timestamp"]:
+            return None
+    except Rejected:
+        return None
+    wire = own if sent_at is None else {**own, "sent_at": sent_at}
+    timestamp, wire["time_quality"] = _time(wire, received_ms)
+    wire["timestamp"] = timestamp
+    _enrich(wire, seen)
+    text = written(wire)
+    if len(text) > MAX_RECORD:
+        return None
+    content = hashlib.sha256(said).hexdigest()
+    return ClickEvent(own["event_id"], timestamp, wire, text, content, sent_at or "")
+
+
+def read_any(
+    record: dict[str, Json], *, received_ms: int, trusted: bool = False, seen: Mapping[str, Json] = NOTHING_SEEN
+) -> ClickEvent:
+    """As `read_click`, field by field: what it says is right, and is said of plain events too.
+
+    Args:
+        record: the event.
+        received_ms: Unix ms of its arrival.
+        trusted: from a file or a keyed producer.
+        seen: what the door saw of its sender.
+
+    Returns:
+        The event under the wire's names.
+
+    Raises:
+        Rejected: its event_id is neither absent nor text of 1 to 128 plain characters, or it is too long.
+    """
     own = dict(record)
     for key in _BOOKKEEPING:
         own.pop(key, None)
@@ -198,7 +249,7 @@ def _time(wire: dict[str, Json], received_ms: int) -> tuple[str, str]:
     if timestamp is None:
         return received, "received"
     if sent_at is not None:
-        error_ms = received_ms - timestamps.to_ms(sent_at)
+        error_ms = received_ms - _sent_ms(sent_at)
         if abs(error_ms) > _CLOCK_ERROR_MS:
             happened_ms, quality = timestamps.to_ms(timestamp) + error_ms, "corrected"
             timestamp = timestamps.from_ms(happened_ms) if 0 <= happened_ms <= received_ms else ""

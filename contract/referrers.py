@@ -46,6 +46,7 @@ def referrer_class(referrer_url: object, page: object, utm_medium: object = None
     return _class_of(_host(referrer_url), _host(page) if isinstance(page, str) else "")
 
 
+@lru_cache(maxsize=4096)
 def _host(url: str) -> str:
     found = _HOST.match(url)
     return found[1].lower().removeprefix("www.") if found else ""
