@@ -23,7 +23,8 @@ CODES_AT_MOST = 100
 
 _NO_INTERVAL = frozenset({"gps_location.latitude", "gps_location.longitude", "odometer_reading"})
 _LONGEST_PAUSE = 5.0
-"""Seconds without any value after which nothing is observed."""
+"""Seconds without any value after which nothing is observed, but for what an integral holds for longer."""
+_INTEGRATED = frozenset({SPEED, GPS_SPEED, RPM, FUEL_RATE})
 _SHORTEST_SPAN, _LONGEST_SPAN, _SPACING = 0.9, 2.5, 0.09
 
 Kind = Literal["braking", "acceleration", "cornering"]
@@ -73,6 +74,9 @@ class Interval(NamedTuple):
 
 @dataclass(slots=True)
 class _Field:
+    """The newest value, and what is known of it since the interval began. area, spread: value × time and time of the
+    mean; seconds: for which it was known at all."""
+
     rank: Rank
     limit: float
     at: float
@@ -82,6 +86,7 @@ class _Field:
     low: float = 0.0
     high: float = 0.0
     area: float = 0.0
+    spread: float = 0.0
     seconds: float = 0.0
 
     def advance(self, now: float, value: float | None = None) -> tuple[float, float]:
@@ -90,7 +95,9 @@ class _Field:
         seconds = max(0.0, end - self.counted)
         after = self.value if value is None or now > end else value
         area = seconds * (self.value + after) / 2
-        self.area += area
+        if self.readings:  # what held before the first reading is in no extreme, so in no mean either
+            self.area += area
+            self.spread += seconds
         self.seconds += seconds
         self.counted = max(now, self.counted)
         return seconds, area
@@ -104,7 +111,7 @@ class _Field:
 
     def begin(self) -> None:
         """A new interval, in which the value still holds."""
-        self.readings, self.area, self.seconds = 0, 0.0, 0.0
+        self.readings, self.area, self.spread, self.seconds = 0, 0.0, 0.0, 0.0
 
 
 @dataclass(slots=True)
@@ -145,7 +152,7 @@ class Since:
         self._fields: dict[str, _Field] = {}
         self._sums = {SPEED: _Sums(), GPS_SPEED: _Sums()}
         self._litres = self._seconds = 0.0
-        self._heard: float | None = None
+        self._until: float | None = None  # when what was heard so far holds no longer
         self._observed = 0.0
         self._readings = 0
         self._codes: dict[Code, tuple[float, float]] = {}
@@ -155,7 +162,7 @@ class Since:
 
     def value(self, now: float, leaf: str, value: float, *, rank: Rank = (0, 0), limit: float = 5.0) -> None:
         """A field's value was heard at uptime `now`, in wire units. limit: seconds for which it holds."""
-        self._observe(now)
+        self._observe(now, limit if leaf in _INTEGRATED else _LONGEST_PAUSE)
         one = self._fields.get(leaf)
         if one is None or one.rank != rank:
             if one is not None and rank > one.rank and now - one.at <= one.limit:
@@ -186,13 +193,13 @@ class Since:
 
     def end_interval(self, now: float) -> Interval | None:
         """What was heard since the last call; None where nothing was."""
-        if self._heard is None:
+        if self._until is None:
             return None
-        self._observe(now, heard=False)
+        self._observe(now)
         for leaf, one in self._fields.items():
             self._count(now, leaf, one, None)
         spreads = {
-            leaf: FieldSpread(one.low, one.high, one.area / one.seconds if one.seconds else None)
+            leaf: FieldSpread(one.low, one.high, one.area / one.spread if one.spread else None)
             for leaf, one in self._fields.items()
             if one.readings >= 2
         }
@@ -226,14 +233,13 @@ class Since:
         self._codes = {}
         self._hardest.done = []
 
-    def _observe(self, now: float, *, heard: bool = True) -> None:
-        if self._heard is None:
-            self._heard = self._observed = now
-        end = min(now, self._heard + _LONGEST_PAUSE)
-        self._seconds += max(0.0, end - self._observed)
+    def _observe(self, now: float, holds: float = 0.0) -> None:
+        """Count the time up to now, in which something was known. holds: seconds for which what is heard now holds."""
+        if self._until is None:
+            self._until = self._observed = now
+        self._seconds += max(0.0, min(now, self._until) - self._observed)
         self._observed = max(now, self._observed)
-        if heard:
-            self._heard = now
+        self._until = max(self._until, now + holds)
 
     def _count(self, now: float, leaf: str, one: _Field, value: float | None) -> None:
         speed = one.value

@@ -258,3 +258,27 @@ def test_whatever_comes_the_account_is_bounded_and_true(
     for driven in interval.driven.values():
         assert driven.moving + (driven.idle or 0) <= now + 1e-6
         assert 0 <= driven.kilometres <= 200 * now / 3600 + 1e-6
+
+
+def test_a_mean_lies_between_the_extremes_whatever_held_before() -> None:
+    since = Since()
+    since.value(0.0, SPEED, 240.0)
+    since.end_interval(1.0)
+    for at, value in ((4.0, 160.0), (5.0, 170.0), (6.0, 160.0)):
+        since.value(at, SPEED, value)
+    interval = since.end_interval(7.0)
+    assert interval
+    low, high, mean = interval.spreads[SPEED]
+    assert (low, high) == (160, 170)
+    assert mean == pytest.approx((165 + 165 + 160) / 3)
+    assert interval.driven[SPEED].kilometres == pytest.approx((3 * 200 + 2 * 165 + 160) / 3600)
+
+
+def test_no_truck_moves_for_longer_than_it_was_observed() -> None:
+    """A speed that is due each five seconds holds for longer than most values do."""
+    since = Since()
+    since.value(0.0, GPS_SPEED, 50.0, limit=25.0)
+    since.value(1.0, "engine_diagnostics.oil_pressure", 30.0)
+    interval = since.end_interval(60.0)
+    assert interval
+    assert interval.driven[GPS_SPEED].moving == interval.seconds == 25.0
