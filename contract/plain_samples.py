@@ -12,9 +12,12 @@ from pydantic_core import core_schema as schema
 
 from contract.codec import Json
 from contract.telemetry import (
+    CUSTOM_NAME,
+    MOST_CUSTOM,
     EngineDiagnostics,
     EnvironmentalConditions,
     GpsLocation,
+    HarshEvent,
     QualityReason,
     Telemetry,
     TirePressure,
@@ -53,25 +56,57 @@ def _group(fields: dict[str, CoreSchema], *required: str) -> CoreSchema:
     return schema.typed_dict_schema(found, extra_behavior="forbid", strict=True)
 
 
+def _dict(keys: CoreSchema, values: CoreSchema, most: int | None = None) -> CoreSchema:
+    return schema.dict_schema(keys, values, max_length=most, strict=True)
+
+
+def _list(items: CoreSchema) -> CoreSchema:
+    return schema.list_schema(items, strict=True)
+
+
+def _one_of(literal: object) -> CoreSchema:
+    return schema.literal_schema(list(get_args(literal)))
+
+
 _TEXT = schema.str_schema(strict=True)
+_FLOAT = schema.float_schema(allow_inf_nan=False, strict=True)
+_AMOUNT = schema.float_schema(ge=0, allow_inf_nan=False, strict=True)
 _IDENTIFIER = schema.str_schema(strict=True, pattern=f"^{ID.pattern}$")
-_FAULT = _group(
-    {
-        "spn": _whole(0, 524_287),
-        "fmi": _whole(0, 31),
-        "count": _whole(0, _MOST_SEQ),
-        "source": schema.union_schema([_TEXT, _whole(-_MOST_SEQ, _MOST_SEQ)]),
-    },
-    "spn",
-    "fmi",
-)
+_CODE = {
+    "spn": _whole(0, 524_287),
+    "fmi": _whole(0, 31),
+    "source": schema.union_schema([_TEXT, _whole(-_MOST_SEQ, _MOST_SEQ)]),
+}
+_FAULT = _group({**_CODE, "count": _whole(0, _MOST_SEQ)}, "spn", "fmi")
 _HEALTH = _group(
     {
         "brake_status": _TEXT,
         "transmission_status": _TEXT,
         "tire_pressure": _numbers(TirePressure),
-        "active_faults": schema.list_schema(_FAULT, strict=True),
+        "active_faults": _list(_FAULT),
     }
+)
+_HARSH = _group(
+    {
+        "kind": _one_of(HarshEvent.model_fields["kind"].annotation),
+        "at": _TEXT,
+        "peak": _number(HarshEvent, "peak"),
+    },
+    *("kind", "at", "peak"),
+)
+_SINCE_LAST = _group(
+    {
+        **dict.fromkeys(("seconds", "moving_seconds", "idle_seconds", "distance_km", "fuel_l"), _AMOUNT),
+        **dict.fromkeys(("min", "max", "mean"), _dict(_TEXT, _FLOAT)),
+        "readings": _whole(0, _MOST_SEQ),
+        "harsh": _list(_HARSH),
+        "faults": _list(_group({**_CODE, "first": _TEXT, "last": _TEXT}, "spn", "fmi", "first", "last")),
+    }
+)
+_CUSTOM = _dict(
+    schema.str_schema(strict=True, pattern=CUSTOM_NAME),
+    schema.nullable_schema(schema.union_schema([_FLOAT, schema.bool_schema(strict=True), _TEXT])),
+    MOST_CUSTOM,
 )
 _PLAIN = SchemaValidator(
     _group(
@@ -86,7 +121,9 @@ _PLAIN = SchemaValidator(
             "engine_diagnostics": _numbers(EngineDiagnostics),
             "vehicle_health_and_maintenance": _HEALTH,
             "environmental_conditions": _numbers(EnvironmentalConditions),
-            "quality": schema.dict_schema(_TEXT, schema.literal_schema(list(get_args(QualityReason))), strict=True),
+            "quality": _dict(_TEXT, _one_of(QualityReason)),
+            "since_last": _SINCE_LAST,
+            "custom": _CUSTOM,
             **{name: _number(Telemetry, name) for name in ("vehicle_speed", "odometer_reading", "fuel_consumption")},
         },
         "truck_id",

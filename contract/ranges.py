@@ -88,10 +88,11 @@ class Ranges:
         return bool(self.pairs)
 
     def __contains__(self, number: int) -> bool:
-        if number > self.last:
+        pairs = self.pairs
+        if not pairs or number > pairs[-1][1]:  # the live stream's one case
             return False
-        at = bisect_right(self.pairs, number, key=lambda pair: pair[0])
-        return at > 0 and number <= self.pairs[at - 1][1]
+        at = bisect_right(pairs, number, key=lambda pair: pair[0])
+        return at > 0 and number <= pairs[at - 1][1]
 
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)

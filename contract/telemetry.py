@@ -135,8 +135,11 @@ class SinceLast(_Group):
     faults: list[FaultSeen] | None = None
 
 
-CustomName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-Custom = Annotated[dict[CustomName, float | bool | str | None], Field(max_length=32)]
+CUSTOM_NAME = r"^[a-z][a-z0-9_]{0,63}$"
+MOST_CUSTOM = 32
+Custom = Annotated[
+    dict[Annotated[str, Field(pattern=CUSTOM_NAME)], float | bool | str | None], Field(max_length=MOST_CUSTOM)
+]
 """A fleet's own signals: at most 32 names, each a number, a text or a boolean; units stand in the fleet's settings."""
 
 

@@ -45,8 +45,8 @@ class RecentContents:
         if len(self.runs) <= 1:  # the live stream's one case: the numbers go on where they were
             first, signs = self.runs[0] if self.runs else (contents[0][0], "")
             start = first + len(signs) // _SIGNS
-            if all(number == start + place for place, (number, _) in enumerate(contents)):
-                signs = "".join([signs, *(content[:_SIGNS] for _, content in contents)])[-MOST * _SIGNS :]
+            if [number for number, _ in contents] == list(range(start, start + len(contents))):
+                signs = "".join([signs, *[content[:_SIGNS] for _, content in contents[-MOST:]]])[-MOST * _SIGNS :]
                 return RecentContents(((start + len(contents) - len(signs) // _SIGNS, signs),)), []
         known = dict(self._pairs())
         twice = []

@@ -24,7 +24,7 @@ def neighbourhood(store: Store, truck_id: str, head: TruckHead, new: Sequence[Po
         stretch = _late_run(store, truck_id, new, at)
         at = bisect_right(new, stretch.points[-1].order_key, at, key=lambda point: point.order_key)
         _append(runs, stretch)
-    return tuple(Run(each.before, tuple(each.points), tuple(each.versions), each.after) for each in runs)
+    return tuple([Run(each.before, tuple(each.points), tuple(each.versions), each.after) for each in runs])
 
 
 @dataclass(slots=True)

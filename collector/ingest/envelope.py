@@ -15,6 +15,7 @@ _NO_TIME_MS = 10**14  # the year 5138
 MOST_RECORDS = 10_000
 """Records that one message or request may hold."""
 _RECORD, _TEXT = Item._fields.index("record"), Item._fields.index("text")
+_TEXTS_AND_WHOLE = frozenset({str, int})
 _CONTROL: dict[str, Kind] = {"report": "report", "status": "status"}
 
 
@@ -35,7 +36,7 @@ def items_of_stream_record(data: bytes, origin: str = "") -> list[Item]:
         raise Rejected("", f"a stream record needs data, base64: {error!r:.200}") from None
     topic = str(envelope.get("kind", "telemetry"))
     kind = _CONTROL.get(topic, "telemetry")
-    return unpack(Item(kind, f"mqtt:fleet/{truck_id}/{topic}", payload, received_ms, truck_id=truck_id, origin=origin))
+    return unpack(Item(kind, f"mqtt:fleet/{truck_id}/{topic}", payload, received_ms, None, truck_id, True, origin))
 
 
 def _opened(data: bytes) -> Json:
@@ -44,9 +45,8 @@ def _opened(data: bytes) -> Json:
         envelope = orjson.loads(data)
     except orjson.JSONDecodeError:
         return parse(data)
-    if type(envelope) is dict and all(type(each) is str or type(each) is int for each in envelope.values()):
-        return envelope
-    return parse(data)
+    plain = type(envelope) is dict and _TEXTS_AND_WHOLE.issuperset(map(type, envelope.values()))
+    return envelope if plain else parse(data)
 
 
 def unpack(item: Item) -> list[Item]:
@@ -62,16 +62,15 @@ def unpack(item: Item) -> list[Item]:
     if text is None and isinstance(raw, bytes):
         text = raw.decode()
     key = LIST_KEY.get(item.kind)
-    if key and isinstance(record, dict) and isinstance(record.get(key), list) and len(record[key]) > MOST_RECORDS:
-        return [item._replace(record=record, text=text)]  # ingest refuses it as one
-    if key and isinstance(record, dict) and isinstance(record.get(key), list) and text is not None:
-        batch = BatchText(str(text), key)
-        sent_at = record.get("sent_at") if item.kind == "click" else None
-        head, tail = item[:_RECORD], item[_TEXT + 1 :]
-        unpacked = []
-        for place, each in enumerate(record[key]):
-            whole = with_sent_at(each, sent_at)
-            cut = CutText(batch, place, None if whole is each else sent_at)
-            unpacked.append(Item._make((*head, whole, item.received_ms, cut, *tail)))
-        return unpacked
-    return [Item._make((*item[:_RECORD], record, item.received_ms, text, *item[_TEXT + 1 :]))]
+    listed = record.get(key) if key and isinstance(record, dict) else None
+    head, tail = item[:_RECORD], item[_TEXT + 1 :]
+    if not isinstance(listed, list) or len(listed) > MOST_RECORDS or text is None:  # ingest refuses too many as one
+        return [Item._make((*head, record, item.received_ms, text, *tail))]
+    batch = BatchText(str(text), key)  # type: ignore[arg-type]
+    sent_at = record.get("sent_at") if item.kind == "click" else None
+    unpacked = []
+    for place, each in enumerate(listed):
+        whole = with_sent_at(each, sent_at)
+        cut = CutText(batch, place, None if whole is each else sent_at)
+        unpacked.append(Item._make((*head, whole, item.received_ms, cut, *tail)))
+    return unpacked

@@ -20,6 +20,7 @@ from contract.ranges import Ranges
 from contract.records import Sample
 
 _REPLANS = 50
+_NONE = Ranges()
 
 
 class HistoryWriter:
@@ -68,22 +69,21 @@ class HistoryWriter:
         """`claimed`: where a record whose time nobody vouches for was put when it first came: its place for ever."""
         place = claimed or sample.order_key
         by_arrival = sample.own_time != start(place)
-        return StoredSample(
-            order_key=place,
-            key=self._policy.key(sample.record, place),
-            stream_id=sample.stream_id,
-            seq=sample.seq,
-            content=sample.content,
-            received_ms=timestamps.to_ms(place) if by_arrival else received_ms,
-            by_arrival=by_arrival,
-            text=sample.text,
-            estimated=sample.estimated,
+        return StoredSample(  # by position: by name it takes twice as long
+            place,
+            self._policy.key(sample.record, place),
+            sample.stream_id,
+            sample.seq,
+            sample.content,
+            timestamps.to_ms(place) if by_arrival else received_ms,
+            by_arrival,
+            sample.text,
+            sample.estimated,
         )
 
     def _points(self, rows: Sequence[StoredSample], fresh: Sequence[bool]) -> list[Point]:
         """What to apply: also what was stored already, by someone who may have died before applying it."""
-        keys = {row.order_key: row.key for row in rows}
-        return [Point(place, keys[place]) for place in sorted(keys)]
+        return [Point._make(found) for found in sorted({row.order_key: row.key for row in rows}.items())]
 
     def _apply(
         self,
@@ -156,4 +156,4 @@ def _again(head: TruckHead, stream_id: str, stored: Sequence[int]) -> Ranges:
         if number in seen or number in before:
             twice.append(number)
         seen.add(number)
-    return Ranges.of_numbers(twice)
+    return Ranges.of_numbers(twice) if twice else _NONE

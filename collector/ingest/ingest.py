@@ -163,7 +163,7 @@ class Ingest:
                 fresh = self._applier.write(chunk[0].truck_id, chunk, received_ms)
             except TruckDamaged as error:
                 return receipts + self._park(items[first:], error)
-            receipts.extend(_receipt(new, sample.seq) for sample, new in zip(chunk, fresh, strict=True))
+            receipts += [_receipt(new, sample.seq) for sample, new in zip(chunk, fresh, strict=True)]
         return receipts
 
     def _park(self, items: Sequence[Item], error: TruckDamaged) -> list[Receipt]:
@@ -269,4 +269,4 @@ def _from_file(item: Item) -> bool:
 
 
 def _receipt(new: bool, identity: str | int | None, warnings: Mapping[str, str] = NO_WARNINGS) -> Receipt:
-    return Receipt("accepted" if new else "duplicate", identity, warnings=warnings)
+    return Receipt("accepted" if new else "duplicate", identity, None, None, warnings)

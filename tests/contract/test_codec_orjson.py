@@ -31,7 +31,8 @@ ALMOST = [
     b'{"b":1,"a":[36.0,null]}', b"[NaN]", b"[1.5e300]", b"[1e16]", b"18446744073709551616", b"0.30000000000000004",
     b"1e-7", b"[1,-1.5e-9]", b'{"a":{"b":1e-7},"id":"3e-4"}', b'{"id":"ae-4","a":12.5,"b":null}',
     b'{"a":0.0001,"b":1e-4}', b'{"a":0.00009,"b":null}', b"0.1000000000000000055511151231257827",
-    "\u00e4".encode("latin-1"), b"", b"[" * 70 + b"]" * 70,
+    "\u00e4".encode("latin-1"), b"", b"[" * 70 + b"]" * 70, b"[" * 65 + b"]" * 65, b'[[],{},null,1.5,"x"]', b"[[1e-7]]",
+    b"[" * 300 + b"]" * 300, b'{"records":[' + b",".join([b'{"a":[36.0,{}]}'] * 50) + b"]}",
 ]  # fmt: skip
 
 
@@ -69,6 +70,13 @@ def test_any_document(examples: int) -> None:
         _agree(text.encode())
 
     check()
+
+
+def test_as_deep_as_may_be_is_sure() -> None:
+    """So is a batch of any number of samples."""
+    deepest, batch = b"[" * 64 + b"]" * 64, b'{"records":[' + b",".join([b'{"a":{"b":[36.0]}}'] * 100) + b"]}"
+    for data in (deepest, batch):
+        assert repr(codec_orjson.parse(data)) == repr(codec.parse(data))
 
 
 def test_a_sample_as_the_agent_writes_it_is_sure() -> None:
