@@ -49,7 +49,8 @@ class Ranges:
         found = sorted(numbers)
         if not found:
             return cls()
-        if found[-1] - found[0] == len(found) - 1 == len(set(found)) - 1:  # the live stream's one case
+        span = found[-1] - found[0]
+        if span == len(found) - 1 and (span == 0 or len(set(found)) == len(found)):  # the live stream's one case
             return cls(((found[0], found[-1]),))
         return cls.of((number, number) for number in found)
 

@@ -43,12 +43,12 @@ class TrackingPolicy:
     """Which fields are tracked, and how finely. `text` is its canonical form, which the store remembers.
 
     groups: the paths of the objects that hold tracked fields. measures: which of them, the field's name, the bands of
-    a plain number where it has such, else none, its measure.
+    a plain number where it has such, else none, its measure, none where the value itself counts.
     """
 
     text: str
     groups: tuple[tuple[str, ...], ...]
-    measures: tuple[tuple[int, str, Bands | None, Measure], ...]
+    measures: tuple[tuple[int, str, Bands | None, Measure | None], ...]
 
     @classmethod
     def of(cls, track: str | Mapping[str, Json] | None = None) -> "TrackingPolicy":
@@ -86,9 +86,10 @@ class TrackingPolicy:
         for group, name, bands, measure in self.measures:
             value = homes[group].get(name)
             if bands is not None and (type(value) is float or type(value) is int):
-                found.append(bisect_right(bands, value))
-            else:
-                found.append(measure(value))
+                value = bisect_right(bands, value)
+            elif measure is not None:
+                value = measure(value)
+            found.append(value)
         return canonical(found)
 
 
@@ -115,9 +116,9 @@ def _group(record: dict[str, Json], path: tuple[str, ...]) -> dict[str, Json]:
     return record
 
 
-def _measure(field: str, rule: Json) -> tuple[Bands | None, Measure]:
+def _measure(field: str, rule: Json) -> tuple[Bands | None, Measure | None]:
     if rule == "exact":
-        return None, lambda value: value
+        return None, None
     if field not in _NOT_NUMBERS and isinstance(rule, dict) and len(rule) == 1:
         bands, step = rule.get("bands"), rule.get("step")
         if isinstance(bands, list) and bands and all(map(_is_number, bands)):
