@@ -87,7 +87,7 @@ class TrackingPolicy:
             value = homes[group].get(name)
             if bands is not None and (type(value) is float or type(value) is int):
                 value = bisect_right(bands, value)
-            elif measure is not None:
+            elif measure is not None and value is not None:
                 value = measure(value)
             found.append(value)
         return canonical(found)
@@ -144,9 +144,9 @@ def _bands(thresholds: list[int | float | Decimal]) -> tuple[Bands | None, Measu
     """Shortest floats sort as their decimal texts do: among them a number need not be exact."""
     exact = [_exact(threshold) for threshold in thresholds]
     plain = None if any(isinstance(threshold, Decimal) for threshold in thresholds) else thresholds
-    return plain, lambda value: None if value is None else bisect_right(exact, _exact(value))  # type: ignore[return-value]
+    return plain, lambda value: bisect_right(exact, _exact(value))  # type: ignore[return-value]
 
 
 def _step(step: int | float | Decimal) -> Measure:
     exact = _exact(step)
-    return lambda value: None if value is None else _exact(value) // exact
+    return lambda value: _exact(value) // exact

@@ -1,5 +1,6 @@
 """Ingest of JSON Lines: read in bounded batches, each durable before the next is read."""
 
+import gc
 import gzip
 import json
 import zlib
@@ -40,15 +41,28 @@ def ingest_lines(
     records = (text for line in written if (text := line.removeprefix(BOM_UTF8)))
     while batch := list(islice(records, BATCH)):
         now = clock_ms()
-        items = [
-            item
-            for line in batch
-            for own in unpack(Item(KINDS[stream], f"file:{stream}", line, now, date_by_arrival=False))
-            for item in items_of_line(own)
-        ]
-        for receipt in ingest.ingest(items):
-            counts[receipt.status] += 1
+        with _uncollected():
+            items = [
+                item
+                for line in batch
+                for own in unpack(Item(KINDS[stream], f"file:{stream}", line, now, date_by_arrival=False))
+                for item in items_of_line(own)
+            ]
+            for receipt in ingest.ingest(items):
+                counts[receipt.status] += 1
         yield dict(counts)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles meanwhile: among a batch's 200,000 objects there are none, and it is a fifth of the CPU."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager
