@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from tests.processes import free_port
 
 GPSFAKE = shutil.which("gpsfake") if shutil.which("gpsd") or Path("/usr/sbin/gpsd").exists() else None
+_HANGS = 25.0
 WHY = "gpsd is not installed: apt-get install -y --no-install-recommends gpsd gpsd-clients"
 
 
@@ -66,13 +68,24 @@ class Gpsfake:
     def __init__(self, log: Path, *, pause: float = 0.02, port: int | None = None) -> None:
         assert GPSFAKE
         self.port = port or free_port()
+        self._words = [GPSFAKE, "-q", "-c", str(pause), "-P", str(self.port), str(log)]
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
-            [GPSFAKE, "-q", "-c", str(pause), "-P", str(self.port), str(log)],
+            self._words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self._started = time.monotonic()
+
+    def urge(self) -> None:
+        """Nothing is heard of it: start it anew if it has ended or hangs, as it may while many start at once."""
+        if self._process.poll() is not None or time.monotonic() - self._started > _HANGS:
+            self.close()
+            self._start()
 
     def close(self) -> None:
         """Ends gpsfake and its gpsd: the process group that was made for them, and no other."""

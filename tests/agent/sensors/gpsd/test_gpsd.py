@@ -41,7 +41,7 @@ def samples(recording: Callable[[str], Path]) -> dict[str, list[Taken]]:
     samplers = {name: Sampler("t1", [sensor], SystemClock()) for name, sensor in sensors.items()}
     taken: dict[str, list[Taken]] = {name: [] for name in LOGS}
     try:
-        until(lambda: all(sensor._receivers for sensor in sensors.values()))
+        until(lambda: not [fakes[name].urge() for name, sensor in sensors.items() if not sensor._receivers])
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             for name, sampler in samplers.items():
