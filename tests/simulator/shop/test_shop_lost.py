@@ -21,6 +21,7 @@ from tests.simulator.shop.test_shop import has_script
 from tests.waiting import until
 
 Shop = Callable[..., Visit]
+MODULE = REPOSITORY / "collector/beacon/script/bundle/beacon.mjs"
 EARLIER = Path(__file__).with_name("earlier_scripts")
 """The first two versions of the script, as they were served."""
 EARLY = REPOSITORY / "simulator/shop/static/early.js"
@@ -163,3 +164,24 @@ def test_a_browser_with_two_versions_of_the_script_counts_each_event_once(
     assert counted(shop, tmp_path) == expected
     views = Counter(event.record["page"].rpartition("/shop/")[2] for event in shop.events("page_view"))
     assert views == {"": 2, "laptops": 1}
+
+
+def test_an_earlier_tag_beside_todays_module_counts_each_event_once(visit: Shop, tmp_path: Path) -> None:
+    """A browser may keep the script for an hour, and the shop's own bundle is of today: they are one."""
+    shop = visit()
+    old = (EARLIER / "beacon-2.js").read_text("utf-8")
+    shop.page.route("**/beacon.js", lambda route: route.fulfill(body=old, content_type="text/javascript"))
+    page = shop.go()
+    page.route("**/module.mjs", lambda route: route.fulfill(body=MODULE.read_text(), content_type="text/javascript"))
+    until(lambda: page.evaluate("window.milepost?.version") == "2")
+    same = """async () => (await import('./module.mjs')).start(
+      {endpoint: milepost.debug().endpoint}, [['view', {item_id: 'early'}]]) === milepost"""
+    assert page.evaluate(same)
+    page.evaluate("""() => {
+      const button = document.body.appendChild(document.createElement('button'));
+      Object.assign(button.dataset, {milepostEvent: 'view', milepostItemId: 'clicked'});
+      button.click();
+    }""")
+    shop.delivered()
+    assert counted(shop, tmp_path) == {"early": 1, "clicked": 1}
+    assert len(shop.events("page_view")) == 1

@@ -13,12 +13,13 @@ export const VERSION = '3';
 /* options: docs/clicks.md; endpoint is an absolute URL. early: calls that the page made before. */
 export function start(options, early = []) {
   const {endpoint, hashRoutes} = options;
-  const running = OWN + endpoint; // started again (a component that is mounted twice, a tag beside the module): one page
-  if (window[running]) {
-    early.forEach((call) => window[running].q.push(call));
-    return window[running];
+  // Started again (a component that is mounted twice, a tag beside the module, also an earlier one's): one page.
+  const other = [window[OWN + endpoint], window.milepost].find((each) => each?.debug?.()?.endpoint === endpoint);
+  if (other) {
+    early.forEach((call) => other.q.push(call));
+    return other;
   }
-  const anonymous = !!options.noCookies || navigator.doNotTrack === '1' || navigator.globalPrivacyControl === true;
+  const anonymous = !!(options.noCookies || navigator.globalPrivacyControl || navigator.doNotTrack === '1');
   const needsConsent = options.consent === 'required';
   let consent = !needsConsent;
   const silent = () => anonymous || !consent;
@@ -101,7 +102,7 @@ export function start(options, early = []) {
     outbox.flushSoon(); // and what an earlier page left behind
   });
   // A page that the browser prepares ahead is counted when it is shown.
-  if (document.prerendering) document.addEventListener('prerenderingchange', begin, {once: true});
+  if (document.prerendering) document.addEventListener('prerenderingchange', begin); // comes once
   else begin();
-  return window[running] = api;
+  return window[OWN + endpoint] = api;
 }

@@ -109,7 +109,7 @@ export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
 
   /* Receipts stand in the order of the events. Any of them is final: accepted, duplicate or rejected. */
   function settle(sent, receipts) {
-    if (receipts.length !== sent.length) throw new Error('not the beacon of Milepost');
+    if (receipts.length !== sent.length) throw new Error('not ours');
     successes++;
     failures = 0;
     most = Math.min(most * 2, BATCH);
@@ -128,7 +128,7 @@ export function openOutbox({storage, endpoint, cookie, allowed, warn}) {
       return;
     }
     const key = sent[0];
-    const known = refusals[key] || {at: -1, times: 0, seen: -1};
+    const known = refusals[key] || {times: 0, seen: -1};
     if (known.seen < successes) known.times++;
     refusals[key] = {at: successes, seen: successes, times: known.times};
     if (known.times >= times) aside(key, reason);

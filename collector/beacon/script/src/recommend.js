@@ -35,10 +35,10 @@ export function recommender({storage, address, track}) {
       const about = {recommendation_id: uuid(), model_version: control ? 'popularity' : answer.model_version, placement};
       element.textContent = '';
       const shown = answer.items.map((each) => (each.item_id ? each : {item_id: each})).filter((item, index) => {
-        const node = draw ? draw(item, index + 1) : document.createTextNode(item.item_name || item.item_id);
+        const node = draw ? draw(item, index + 1) : item.item_name || item.item_id;
         if (!node) return false;
         const box = element.appendChild(document.createElement('div'));
-        box.appendChild(node);
+        box.append(node);
         box.addEventListener('click', () => track('recommendation_click', {...about, item_id: item.item_id, position: index + 1}));
         return true;
       });
