@@ -5,12 +5,12 @@ planned and the ledger kept; the store is one in memory (_memory_store.py). The 
 agents send them: one a message, in stream batches of 200. "live" has each truck once in a batch, "mixed" four times.
 Both sides are CPU seconds, the best of rounds that alternate, since others share the machine.
 
-Where a mixed sample's 44 µs go (2026-11-29): the envelope 4, of which base64 0.6; parsing 8, of which orjson.loads 2,
-writing back what was read 1, whole floats to integers 3; judging 14, of which the schema 5, canonical text 4, its hash
-1, the time 1; the row 5, of which the tracked key 3.5; a quarter of the 24 that each truck's part of a batch takes:
-ledger, recent contents, plan and head; receipts and this store the rest. Agents write 36.0 and keep their own order of
-keys, so the bytes as they came are not the canonical text, and what was parsed has to be walked and written once more.
-The function whole takes 0.78 ms for a sample alone (cost_units.py), most of it for its calls.
+Where a mixed sample's 44 to 50 µs go (2026-11-29, others at work): the envelope 4, of which base64 0.6; parsing 8, of
+which orjson.loads 2, writing back what was read 1, whole floats to integers 3; judging 14, of which the schema 5,
+canonical text 4, its hash 1, the time 1; the row 5, of which the tracked key 3.5; a quarter of the 24 that each truck's
+part of a batch takes: ledger, recent contents, plan and head; receipts and this store the rest. Agents write 36.0 and
+keep their own order of keys, so the bytes as they came are not the canonical text, and what was parsed has to be walked
+and written once more. The function whole takes 0.78 ms for a sample alone (cost_units.py), most of it for its calls.
 `--profile` prints where the time goes.
 """
 
