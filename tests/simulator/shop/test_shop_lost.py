@@ -185,3 +185,29 @@ def test_an_earlier_tag_beside_todays_module_counts_each_event_once(visit: Shop,
     shop.delivered()
     assert counted(shop, tmp_path) == {"early": 1, "clicked": 1}
     assert len(shop.events("page_view")) == 1
+
+
+@pytest.mark.parametrize(("tag", "kept"), [("async", 0), ("", 1)])
+def test_a_click_that_leaves_before_the_script_is_lost_with_async_and_cannot_be_made_without(
+    visit: Shop, tmp_path: Path, tag: str, kept: int
+) -> None:
+    """What keeps early clicks stores nothing; without `async` there is nothing to click before the script has run."""
+    shop = visit()
+    source = shop.go().evaluate("document.querySelector('script[src*=beacon]').src")
+    link = '<a href="/shop/laptops" data-milepost-event="view" data-milepost-item-id="left">Laptops</a>'
+    endpoint = source.replace("/beacon.js", "/v1/clicks")
+    script = f'<script {tag} src="/held.js" data-endpoint="{endpoint}"></script>'
+    head = f"<script>{EARLY.read_text('utf-8')}</script>{script}"
+    html = f"<!doctype html><head>{head}</head><body>{link}</body>"
+    held: list[Any] = []
+    shop.page.route("**/leaving", lambda route: route.fulfill(body=html, content_type="text/html"))
+    shop.page.route("**/held.js", lambda route: held.append(route))
+    shop.page.goto(f"{shop.url}/leaving", wait_until="commit")
+    until(lambda: held or shop.page.wait_for_timeout(20))
+    if not tag:
+        assert shop.page.locator("a").count() == 0
+        held[0].fulfill(body=MODULE.with_suffix(".js").read_text("utf-8"), content_type="text/javascript")
+    shop.page.locator("a").click()
+    shop.page.wait_for_url("**/shop/laptops")
+    shop.delivered()
+    assert len(shop.events("view")) == kept
