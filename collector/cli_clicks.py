@@ -36,6 +36,8 @@ def clicks(  # noqa: PLR0913 - one parameter an option
     if by not in queries.VIEWS:
         raise Misconfigured(f"--by {by!r}: give one of {', '.join(queries.VIEWS)}")
     first, end = _instant(since, "--since"), _instant(until, "--until")
+    if first is not None and end is not None and first >= end:
+        raise Misconfigured(f"--until {until}: must be later than --since {since}")
     ordered = top if as_json else top or sys.maxsize
     with reading(settings_of(config, data_dir)) as reader:
         rows = queries.clicks(reader, by, since=first, until=end, top=ordered)
@@ -49,7 +51,8 @@ def clicks(  # noqa: PLR0913 - one parameter an option
         return
     names = [name for name in rows[0] if by != "session" or name not in _WIDE] if rows else []
     cells = [[row[name] for name in names] for row in rows]
-    cli_tables.show(f"Clicks by {by}", names, cells, empty="No clicks yet.")
+    empty = "No clicks in that span." if since or until else "No clicks yet."
+    cli_tables.show(f"Clicks by {by}", names, cells, empty=empty)
 
 
 def _instant(text: str | None, option: str) -> str | None:

@@ -19,6 +19,7 @@ from tests.milepost_process import run
         (("ingest",), "FILE"),
         (("ingest", "--stream", "tweets", "t.jsonl"), "telemetry, clicks"),
         (("clicks", "--by", "colour"), "funnel"),
+        (("clicks", "--since", "2026-12-01", "--until", "2026-11-01"), "later than --since"),
         (("history", "T1", "--at", "noon"), "RFC 3339"),
         (("history", "T1", "--at", ""), "RFC 3339"),
         (("history", "T1", "--at", "2024-01-01"), "RFC 3339"),
