@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
@@ -90,6 +91,8 @@ class NeverStoredCounts:
             self._write()
         self._run = self._runs[-1]["run"] if len(self._runs) >= _RUNS else secrets.token_hex(8)
         if path is not None and not path.exists():
+            with suppress(OSError):  # what cannot be made cannot be written to either, which is said
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._write()  # while the disk still has room for it
 
     @property

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -148,8 +148,6 @@ def serve(
         page = _page(stack, metrics)
         sensors = stack.enter_context(open_sensors(settings))
         stack.enter_context(told({signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: hang_up}))
-        with suppress(OSError):  # then the disk refuses a buffer as well, which is said and lived with
-            settings.buffer.parent.mkdir(parents=True, exist_ok=True)
         held = HeldSamples(NeverStoredCounts(settings.lost_file))
         sampler = Sampler(settings.truck_id, sensors, clock, since_last=settings.since_last)
         start = DisklessStart(sampler, clock, held, pulse)

@@ -45,9 +45,8 @@ class TruckDamaged(Rejected):
         )
 
 
-@dataclass(
-    slots=True
-)  # nobody changes one; each truck's part of a batch makes two, which frozen take three times as long
+# Nobody changes one, but it is not frozen: each truck's part of a batch makes two, which then take three times as long.
+@dataclass(slots=True)
 class TruckHead:
     """A truck's fence and shortcut: the highest order key applied, the current version, and a revision.
 

@@ -135,13 +135,7 @@ class DuckDbEngine:
 
     def build(self, lake: LakeView, models_digest: str) -> dict[str, int]:
         try:
-            with self._replacing(lake.changed is not None) as db:
-                counts = self._fill(db, lake, models_digest)
-        except QualityStopped as stopped:
-            if self._path.exists():
-                with self._replacing(True) as db:
-                    _tell(db, stopped.run)
-            raise
+            return self._made(lake, models_digest)
         except (OSError, duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException) as error:
             if full := full_disk(error, self._path.parent, "milepost warehouse build"):
                 raise full from None
@@ -149,7 +143,16 @@ class DuckDbEngine:
             if any(path in str(error) for path in files):
                 raise damaged(error, files) from None
             raise Unreachable(f"{self._path} cannot be built: {str(error).splitlines()[0]}") from None
-        return counts
+
+    def _made(self, lake: LakeView, models_digest: str) -> dict[str, int]:
+        try:
+            with self._replacing(lake.changed is not None) as db:
+                return self._fill(db, lake, models_digest)
+        except QualityStopped as stopped:
+            if self._path.exists():
+                with self._replacing(True) as db:
+                    _tell(db, stopped.run)
+            raise
 
     @contextmanager
     def _replacing(self, is_grown: bool) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -218,12 +218,12 @@ class Decoder:
 
     def _faults(self, now: float, values: dict[str, object], quality: dict[str, Reason]) -> None:
         """The active faults of all sources heard lately, each with its source; an empty list is a measurement."""
-        heard = {source: (at, decode_dm1(data)) for source, (at, data) in sorted(self._heard[DM1_PGN].items())}
-        partial = self._reports.partial(now)
-        fresh = {source: dm1 for source, (at, dm1) in heard.items() if now - at <= DM1_LIMIT and dm1 is not None}
         if self._settling(now):
             quality[ACTIVE_FAULTS] = "stale"  # not "none has it": another bus' list would be taken for the whole
             return
+        heard = {source: (at, decode_dm1(data)) for source, (at, data) in sorted(self._heard[DM1_PGN].items())}
+        partial = self._reports.partial(now)
+        fresh = {source: dm1 for source, (at, dm1) in heard.items() if now - at <= DM1_LIMIT and dm1 is not None}
         if not fresh and not partial:
             unreadable = any(now - at <= DM1_LIMIT for at, _ in heard.values())
             quality[ACTIVE_FAULTS] = "error" if unreadable else "stale" if heard else "not_available"
