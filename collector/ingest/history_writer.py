@@ -49,7 +49,7 @@ class HistoryWriter:
                 for stream_id, numbers, conflicts, contents in arrivals
             }
 
-        self._apply(truck_id, head, _points(rows), settle)
+        self._apply(truck_id, head, self._points(rows, fresh), settle)
         return fresh
 
     def revise(self, truck_id: str, stream_id: str, change: Callable[[StreamLedger], StreamLedger]) -> None:
@@ -80,6 +80,10 @@ class HistoryWriter:
             sample.text,
             sample.estimated,
         )
+
+    def _points(self, rows: Sequence[StoredSample], fresh: Sequence[bool]) -> list[Point]:
+        """What to apply: also what was stored already, by someone who may have died before applying it."""
+        return [Point._make(found) for found in sorted({row.order_key: row.key for row in rows}.items())]
 
     def _apply(
         self,
@@ -120,11 +124,6 @@ class _Arrival(NamedTuple):
     numbers: Ranges
     conflicts: Ranges
     contents: list[tuple[int, str]]
-
-
-def _points(rows: Sequence[StoredSample]) -> list[Point]:
-    """What to apply: also what was stored already, by someone who may have died before applying it."""
-    return [Point._make(found) for found in sorted({row.order_key: row.key for row in rows}.items())]
 
 
 def _arrivals(head: TruckHead, samples: Sequence[Sample], fresh: Sequence[bool]) -> list[_Arrival]:

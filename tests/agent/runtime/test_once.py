@@ -1,8 +1,10 @@
 """`milepost agent once` with sensors that must be listened to: a real gpsd, a CAN bus, and some that stay silent."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tests.agent.sensors.gpsd.daemon import GPSFAKE, WHY, Gpsfake, Server
 from tests.agent.sensors.gpsd.test_gpsd import drive
 from tests.agent.trucks import TRUCK
 from tests.processes import free_port
+from tests.waiting import until
 
 can = pytest.importorskip("can", reason="python-can is not installed: pip install 'milepost[agent-can]'")
 
@@ -62,12 +65,19 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     bus.shutdown()
 
 
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 10):
+        return True
+    return False
+
+
 @pytest.mark.skipif(GPSFAKE is None, reason=WHY)
 def test_a_sample_has_what_the_bus_and_the_receiver_say(once: Once, engine: str, tmp_path: Path) -> None:
     log = tmp_path / "now.log"
     log.write_text("".join(drive(datetime.now(UTC).replace(microsecond=0), 60)))
     fake = Gpsfake(log, pause=1 / 30)
     try:
+        until(lambda: fake.urge() or _listens(fake.port))  # a gpsd takes its time to start, and `once` waits 6 s
         sample = once({"j1939": engine, "gpsd": f"127.0.0.1:{fake.port}"})
     finally:
         fake.close()
