@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from agent.sampling.since_last import GROUP, group
 from agent.sensors.merge import merge
 from benchmarks.ingest_cpu import envelope
 from collector import queries
@@ -74,11 +75,16 @@ def stream(truck_ids: Sequence[str], minutes: int, first: int) -> Iterator[tuple
 
 @cache
 def _bodies(truck_id: str) -> list[bytes]:
-    sensor = SimulatedSensor(Vehicle(truck_id, 1), since_last=False)
+    sensor = SimulatedSensor(Vehicle(truck_id, 1))
+    sensor.read(START - timedelta(minutes=1))
     made = []
     for minute in range(_MOMENTS):
-        values, quality = merge([sensor.read(START + timedelta(minutes=minute))])
-        made.append(dump({"time_quality": "gps", **values, "quality": quality}).encode()[1:])
+        moment = START + timedelta(minutes=minute)
+        reading = sensor.read(moment)
+        values, quality = merge([reading])
+        assert reading.interval is not None
+        record = {"time_quality": "gps", **values, "quality": quality, GROUP: group(reading.interval, moment)}
+        made.append(dump(record).encode()[1:])
     return made
 
 
