@@ -24,7 +24,6 @@ from contract.ports import free_port
 from deploy.package import here
 from standalone.child_processes import Child, Children, reap
 
-ACCOUNT = "000000000000"
 REGION = "us-east-1"
 STACK = "milepost"
 _START_SECONDS = 60.0

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from collector import queries
 from collector.stores import Reader
 from collector.stores.factory import open_reader
+from commerce.orders.state import OPEN
 from standalone.child_processes import Child
 from standalone.standalone import Standalone
 
@@ -30,7 +31,7 @@ _RESTART_SECONDS = 1.0
 
 
 _STAGES = {
-    **dict.fromkeys(("placed", "packed", "loaded", "failed"), "open"),
+    **dict.fromkeys(OPEN, "open"),
     **{state: state for state in ("delivered", "cancelled", "returned")},
 }
 """An order's state → where it stands in the summary."""

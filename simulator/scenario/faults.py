@@ -75,7 +75,8 @@ def _partition(stage: Stage, fault: PlannedFault) -> str:
     stage.line.faults = Faults(silent=True)
     stage.stop.wait(fault.seconds)
     stage.line.faults = Faults()
-    return f"{stage.line.done.connections} connections silent"
+    done = stage.line.done
+    return f"{done.connections} connections so far, what they sent held back {done.silent_seconds:.0f} s in all"
 
 
 def _outage(stage: Stage, fault: PlannedFault) -> str:
