@@ -7,7 +7,7 @@ import typer
 
 from contract.cli_options import AsJson
 from contract.codec import dump
-from deploy.cost.model import USUAL, Fleet, answer
+from deploy.cost.model import USUAL, WINDOW, Fleet, answer
 
 app = typer.Typer(help="What a fleet costs a month on AWS.", add_completion=False)
 
@@ -63,7 +63,7 @@ def cost(  # noqa: PLR0913 - the command's options
     send_interval: Annotated[
         float, typer.Option(min=0.0, help="Seconds that samples may wait to go together (\\[agent] send_interval)")
     ] = 300,
-    window: Annotated[float, typer.Option(min=0.0, max=300.0, help="Seconds that batches gather")] = 60,
+    window: Annotated[float, typer.Option(min=0.0, max=300.0, help="Seconds that batches gather")] = WINDOW,
     capacity: Annotated[
         Capacity, typer.Option(help="How Milepost's tables are charged: the template's parameter Capacity")
     ] = Capacity.ON_DEMAND,

@@ -30,6 +30,8 @@ _WRITERS = 8
 _HEADROOM = 0.7
 _YEAR = 12
 """All designs keep a year of history: months of records that lie in the stores, on which storage is paid."""
+WINDOW = 75.0
+"""Seconds that a batch gathers unless the template's BatchingWindow says otherwise."""
 Row = dict[str, float]
 
 
@@ -45,7 +47,7 @@ class Fleet:
 
     trucks: int
     interval: float = 60
-    window: float = 60
+    window: float = WINDOW
     send_interval: float = 0
     basic_ingest: bool = False
     changes: str = "simulated"

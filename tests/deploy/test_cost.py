@@ -69,7 +69,7 @@ def test_a_message_holds_what_waited_until_the_time_was_over_or_an_event_came() 
 
 def test_samples_that_go_together_cost_fewer_messages_and_heads_and_as_many_puts() -> None:
     """What is charged by the 5 KB of a message falls with them; each sample is put all the same."""
-    alone, five = (costs(Fleet(10_000, send_interval=seconds))["milepost"] for seconds in (0, 300))
+    alone, five = (costs(Fleet(10_000, window=60, send_interval=seconds))["milepost"] for seconds in (0, 300))
     others = 10_000 * 4 * 730 * prices()["iot_message_5kb"] + _connecting(10_000)
     fleet, samples = Fleet(1, send_interval=300), 10_000 * MINUTES
     fewer = samples_per_message(fleet)
