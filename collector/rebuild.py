@@ -113,7 +113,9 @@ def _settled_faults(store: Store, policy: TrackingPolicy, truck_id: str) -> list
 def _faults(store: Store, policy: TrackingPolicy, truck_id: str) -> Iterator[str]:
     head = store.head(truck_id)
     bad, stale, points = [], [], []
+    received: dict[str, int] = {}
     for sample in store.samples(truck_id):
+        received[sample.order_key] = sample.received_ms
         points.append(Point(sample.order_key, _key(sample, policy)))
         if content_hash(sample.text) != sample.content and sample.text != without_position(sample.text):
             bad.append(sample.order_key)
@@ -130,6 +132,11 @@ def _faults(store: Store, policy: TrackingPolicy, truck_id: str) -> Iterator[str
     ends = before is None or before.end == (start(defined[0].order_key) if defined else None)
     if stored != defined or not ends:
         yield f"history has {len(stored)} versions and its samples make {len(defined)}, or their bounds differ"
+    openings = [sample for _, sample in store.versions(truck_id)]
+    if late := [
+        each.order_key for each in openings if each.received_ms != received.get(each.order_key, each.received_ms)
+    ]:
+        yield f"{len(late)} versions were received at another time than their samples, the first is {late[0]}"
     current = defined[-1] if defined else before
     if (head.latest, head.current) != (points[-1].order_key, current):
         yield "the head is not that of the samples"

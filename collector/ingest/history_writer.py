@@ -66,7 +66,10 @@ class HistoryWriter:
         ]
 
     def _row(self, sample: Sample, claimed: str | None, received_ms: int) -> StoredSample:
-        """`claimed`: where a record whose time nobody vouches for was put when it first came: its place for ever."""
+        """`claimed`: where a record whose time nobody vouches for was put when it first came: its place for ever.
+
+        One that is dated by its arrival was received then, also where whoever brought it died before putting it.
+        """
         place = claimed or sample.order_key
         by_arrival = sample.own_time != start(place)
         return StoredSample(  # by position: by name it takes twice as long
@@ -75,7 +78,7 @@ class HistoryWriter:
             sample.stream_id,
             sample.seq,
             sample.content,
-            timestamps.to_ms(place) if by_arrival else received_ms,
+            min(timestamps.to_ms(place), received_ms) if by_arrival else received_ms,
             by_arrival,
             sample.text,
             sample.estimated,

@@ -10,8 +10,8 @@ Promises, to ingest and to the queries:
   since was no snapshot, it raises `Conflict` and changes nothing, and the caller reads and plans again. Read the head
   first, then versions, then samples: whatever is seen is at least as new as the head.
 - **Deaf to SCD2.** A store applies `Steps` and knows nothing of versions' meaning.
-- **Idempotent puts.** A sample or an event already stored is reported as such and left as it was first stored:
-  `received_ms` is never rewritten.
+- **Idempotent puts.** A sample or an event already stored is reported as such and left as it was first stored. Only
+  `received_ms` of a sample may change: of several deliveries it is the smallest, whichever was committed first.
 - **Who retries.** `Retryable` means nothing was changed and the caller keeps its input and tries again.
 """
 
@@ -143,6 +143,9 @@ class Store(AlertStore, Reader, Protocol):
 
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
         """Store at most `chunk` samples of one truck; what is there already is left as it is.
+
+        One that is there with a later `received_ms` gets the earlier one, with all copies of it, by the next `apply` of
+        this truck at the latest.
 
         Args:
             truck_id: whose.

@@ -7,11 +7,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from collector.history import Point, TrackingPolicy, define
+from collector import queries
+from collector.history import Point, TrackingPolicy, define, start
 from collector.ingest import Ingest
 from collector.ingest.history_writer import HistoryWriter
 from collector.rebuild import verify
 from collector.stores import Store
+from collector.stores.dynamodb.truck_heads import Kept
 from contract import timestamps
 from contract.errors import Retryable
 from contract.ingest_items import Item
@@ -31,7 +33,8 @@ _TRIES = 20
 class Story:
     """Who brings what. samples: (minute, speed, status). rivals: for each handler its batches of sample numbers, one
     after the other. deaths: after how many calls each handler dies for the first time. order: seeds the schedule.
-    twins: each two samples come under one number, as of a truck that gave it twice."""
+    twins: each two samples come under one number, as of a truck that gave it twice. receipts: seeds when each handler
+    received each of its batches."""
 
     samples: tuple[tuple[int, int, int], ...]
     rivals: tuple[tuple[tuple[int, ...], ...], ...]
@@ -41,6 +44,21 @@ class Story:
     most_versions: int = 88
     order: int = 0
     twins: bool = False
+    receipts: int = 0
+
+    def received_ms(self, rival: int, batch: int) -> int:
+        """When a handler received one of its batches: no two agree, and who commits first is another matter."""
+        return NOW_MS + 1 + (self.receipts >> 3 * (rival + batch) & 7) * 1000 + 10 * rival + batch
+
+    def first_received_ms(self, number: int) -> int:
+        """The earliest of a sample's deliveries; NOW_MS where none of the handlers brings it."""
+        brought = [
+            self.received_ms(rival, at)
+            for rival, batches in enumerate(self.rivals)
+            for at, batch in enumerate(batches)
+            if number in batch
+        ]
+        return min(brought, default=NOW_MS)
 
     def seq(self, number: int) -> int:
         """Of the sample with this number, from 1."""
@@ -70,6 +88,7 @@ def stories(draw: st.DrawFn, most: int = 8) -> Story:
         most_versions=draw(st.sampled_from([6, 88])),
         order=draw(st.integers(0, 2**32)),
         twins=draw(st.booleans()),
+        receipts=draw(st.integers(0, 2**32)),
     )
 
 
@@ -84,7 +103,13 @@ def drawn(chance: random.Random, most: int = 6) -> Story:
     for number in brought:
         chance.choice(rivals).append((number,))
     twins = chance.random() < 0.3
-    return Story(tuple(samples), tuple(map(tuple, rivals)), order=chance.getrandbits(32), twins=twins)
+    return Story(
+        tuple(samples),
+        tuple(map(tuple, rivals)),
+        order=chance.getrandbits(32),
+        twins=twins,
+        receipts=chance.getrandbits(32),
+    )
 
 
 def harder(chance: random.Random) -> Story:
@@ -144,7 +169,7 @@ def play(
     conductor = Conductor(choose or (lambda n: chance.randrange(n) if n > 1 else 0))
     world = make(conductor)
     cast = _Cast(world, story, applier)
-    handlers = [lambda actor, batches=batches: cast.bring(actor, batches) for batches in story.rivals]
+    handlers = [lambda actor, rival=rival: cast.bring(actor, rival) for rival in range(len(story.rivals))]
     beside = [lambda actor, act=act: act(world.store(actor)) for act in others]
     conductor.run([*handlers, *beside], story.deaths)
     return world, [*cast.stuck, *faults(world.watcher(), world.truck, story)]
@@ -155,20 +180,21 @@ class _Cast:
 
     def __init__(self, world: World, story: Story, applier: type[HistoryWriter]) -> None:
         self._world, self._story, self._applier = world, story, applier
-        self._brought = [Item("telemetry", "file:telemetry", each, NOW_MS) for each in records(story, world.truck)]
+        self._brought = records(story, world.truck)
         self.stuck: list[str] = []
 
-    def bring(self, actor: Actor, batches: Sequence[Sequence[int]]) -> None:
-        for batch in batches:
-            if not any(self._take(actor, batch) for _ in range(_TRIES)):
+    def bring(self, actor: Actor, rival: int) -> None:
+        for at, batch in enumerate(self._story.rivals[rival]):
+            received_ms = self._story.received_ms(rival, at)
+            if not any(self._take(actor, batch, received_ms) for _ in range(_TRIES)):
                 self.stuck.append(f"{batch} was not taken in {_TRIES} tries")
 
-    def _take(self, actor: Actor, batch: Sequence[int]) -> bool:
+    def _take(self, actor: Actor, batch: Sequence[int], received_ms: int) -> bool:
         store = self._world.store(actor)
         store.chunk, store.most_versions = self._story.chunk, self._story.most_versions
         taker = Ingest(store, POLICIES[self._story.policy], self._applier)
         try:
-            taker.ingest([self._brought[number] for number in batch])
+            taker.ingest([Item("telemetry", "file:telemetry", self._brought[number], received_ms) for number in batch])
         except (Killed, Retryable):
             return False
         return True
@@ -193,8 +219,24 @@ def faults(store: Store, truck: str, story: Story) -> list[str]:
         found.append("ledger")
     if ledger.conflicts != twice:
         found.append("conflicts")
-    if {sample.order_key for sample in store.samples(truck)} != {each.order_key for each in read}:
-        found.append("samples")
+    first = {each.order_key: story.first_received_ms(number) for number, each in enumerate(read)}
+    if {sample.order_key: sample.received_ms for sample in store.samples(truck)} != first:
+        found.append("samples, or their receipts")
+    if any(sample.received_ms != first[sample.order_key] for _, sample in store.versions(truck)):
+        found.append("receipts of opening samples")
+    body = head.more.sample if isinstance(head.more, Kept) else None
+    if body and int(body["received_ms"]["N"]) != first[head.latest]:
+        found.append("receipt of the head's sample")
+    known_ms = sorted(first.values())[len(first) // 2]
+    known = define(
+        Point(each.order_key, policy.key(each.record, each.order_key))
+        for each in read
+        if first[each.order_key] <= known_ms
+    )
+    rows, _ = queries.history_known_at(store, truck, timestamps.from_ms(known_ms))
+    said_ms = [(row["effective_start_date"], row["effective_end_date"], row["load_timestamp"]) for row in rows]
+    if said_ms != [(start(it.order_key), it.end, timestamps.from_ms(first[it.order_key])) for it in known]:
+        found.append("what was known then")
     if not found and (said := verify(store, policy, truck)):
         found.append(f"verify: {said}")
     return found

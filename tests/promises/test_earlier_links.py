@@ -27,14 +27,22 @@ def _link_as_before(tables: TornTables) -> None:
 class EarlierWorld(TornWorld):
     """Some of a story's samples were stored by the release before."""
 
-    def __init__(self, conductor: Conductor, story: Story, known: list[int], fault: Fault = lambda: None) -> None:
+    def __init__(
+        self,
+        conductor: Conductor,
+        story: Story,
+        known: list[int],
+        fault: Fault = lambda: None,
+        received_ms: int = NOW_MS,
+    ) -> None:
         super().__init__(conductor, NOW_MS / 1000, fault=fault)
         client = TornClient(self.tables, lambda *_: [conductor.events.pop()() for _ in list(conductor.events)])
         calls = Calls(client, sleep=lambda _: None)
         store = DynamoDbStore("torn", calls=calls, clock=lambda: self._now, writers=1)
         brought = records(story, self.truck)
         for number in known:
-            Ingest(store, POLICIES[story.policy]).ingest([Item("telemetry", "file:telemetry", brought[number], NOW_MS)])
+            item = Item("telemetry", "file:telemetry", brought[number], received_ms)
+            Ingest(store, POLICIES[story.policy]).ingest([item])
         _link_as_before(self.tables)
 
 
@@ -56,7 +64,8 @@ def test_rivals_write_them_on_without_a_wrong_history(examples: int) -> None:
         chance = random.Random(seed)
         story, fault = harder(chance), weather(chance)
         known = chance.sample(range(len(story.samples)), chance.randint(1, len(story.samples)))
-        world, found = play(lambda conductor: EarlierWorld(conductor, story, known, fault), story)  # noqa: B023
+        later = NOW_MS + 60_000  # than the handlers receive them again
+        world, found = play(lambda conductor: EarlierWorld(conductor, story, known, fault, later), story)  # noqa: B023
         wrong += [(seed, story, found)] if found else []
         assert isinstance(world, EarlierWorld)
         stored = world.tables.items["truck_history"].values()

@@ -6,7 +6,7 @@ broken on purpose, and the same search must find what goes wrong.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,16 @@ class HeadLast(DynamoDbStore):
         return super().apply(truck_id, self.head(truck_id, read.ledgers), change)
 
 
+class KeepsBodies(DynamoDbStore):
+    """What this process put is taken for what is stored, also after a rival was first."""
+
+    def head(self, truck_id: str, streams: Collection[str] = ()) -> TruckHead:
+        at_hand = self._bodies.get(truck_id, {})
+        found = super().head(truck_id, streams)
+        self._bodies[truck_id] = at_hand
+        return found
+
+
 class SkipsStored(HistoryWriter):
     """A sample that is stored already is taken for one that was applied."""
 
@@ -135,6 +145,7 @@ FAULTS: dict[str, Any] = {
     "rev is not bumped": (WithoutBump, HistoryWriter),
     "the head is read after the versions": (HeadLast, HistoryWriter),
     "stored samples are skipped": (DynamoDbStore, SkipsStored),
+    "what was put is not read again": (KeepsBodies, HistoryWriter),
     "reads are not confirmed": (Unconfirmed, HistoryWriter),
     "versions are not held against their links": (Unlinked, HistoryWriter),
 }

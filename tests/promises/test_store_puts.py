@@ -1,16 +1,34 @@
 """What collector/stores/__init__.py promises of every `Store`: what is put again is left as it was first stored."""
 
+from collector.history import Steps
 from collector.rows import Counter
 from collector.stores import Store
-from tests.promises.stored import LATER, NOON, a_click, a_letter, a_sample
+from tests.promises.stored import LATER, NOON, a_click, a_letter, a_sample, applied, first
 
 
 def test_a_sample_already_stored_is_left_as_it_was(store: Store) -> None:
     with store.unit():
         assert store.put_samples("T1", [a_sample(f"{NOON}#a"), a_sample(f"{NOON}#b")]) == [True, True]
-        again = [a_sample(f"{NOON}#b", received_ms=9), a_sample(f"{NOON}#c"), a_sample(f"{NOON}#c", received_ms=9)]
-        assert store.put_samples("T1", again) == [False, True, False]
-    assert {sample.received_ms for sample in store.samples("T1")} == {1000}
+        later = [a_sample(f"{NOON}#b", received_ms=1009, text="{}"), a_sample(f"{NOON}#c"), a_sample(f"{NOON}#c")]
+        assert store.put_samples("T1", later) == [False, True, False]
+    assert {(sample.received_ms, sample.text) for sample in store.samples("T1")} == {(1000, '{"truck_id":"T1"}')}
+
+
+def test_of_several_deliveries_of_a_sample_the_smallest_receipt_is_kept(store: Store) -> None:
+    """In the sample and in the version that it opens, whichever delivery was stored first; the rest stays."""
+    place = f"{NOON}#a"
+    head = first(store, order_key=place)
+    mark = store.samples_after(None).mark
+    both = [a_sample(place, received_ms=9, text="{}"), a_sample(f"{NOON}#b", received_ms=700)]
+    with store.unit():
+        again = [*both, a_sample(f"{NOON}#b", received_ms=600), a_sample(place, received_ms=12)]
+        assert store.put_samples("T1", again) == [False, True, False, False]
+        applied(store, "T1", head, Steps(), f"{NOON}#b")
+    kept = [(sample.order_key, sample.received_ms, sample.text) for sample in store.samples("T1")]
+    assert kept == [(place, 9, '{"truck_id":"T1"}'), (f"{NOON}#b", 600, '{"truck_id":"T1"}')]
+    assert [sample for _, sample in store.versions("T1")] == [a_sample(place, received_ms=9)]
+    taken = [sample.received_ms for _, sample in store.samples_after(mark).rows]
+    assert sorted(taken) == [9, 600], "the lake takes again what changed"
 
 
 def test_two_trucks_samples_are_two(store: Store) -> None:

@@ -146,7 +146,10 @@ class TornClient:
         if place in self._tables.coming:
             raise _error("TransactionConflictException")
         if not holds:
-            raise _error("ConditionalCheckFailedException")
+            refusal = _error("ConditionalCheckFailedException")
+            if "ReturnValuesOnConditionCheckFailure" in next(iter(act.values())):
+                refusal.response["Item"] = dict(self._tables.items[place[0]].get(place[1], {}))
+            raise refusal
         self._tables.coming[place] = after
         self._tables._commit(place)
         return {}

@@ -196,6 +196,5 @@ def _error(operation: str, status: int, text: bytes) -> ClientError:
     code = str(said.get("__type", status)).rsplit("#", 1)[-1]
     message = said.get("message") or said.get("Message") or text[:200].decode("utf-8", "replace")
     answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    if "CancellationReasons" in said:
-        answer["CancellationReasons"] = said["CancellationReasons"]
+    answer |= {name: said[name] for name in ("CancellationReasons", "Item") if name in said}
     return ClientError(answer, operation)

@@ -29,11 +29,15 @@ Answer = dict[str, Any]
 
 
 class ConditionFailed(Exception):
-    """A condition did not hold. `failed`: for each item of a transaction, was it that one's."""
+    """A condition did not hold. `failed`: for each item of a transaction, was it that one's.
 
-    def __init__(self, failed: tuple[bool, ...] = (True,)) -> None:
+    item: what stands there instead, where a single write asked for it by `ReturnValuesOnConditionCheckFailure`.
+    """
+
+    def __init__(self, failed: tuple[bool, ...] = (True,), item: Answer | None = None) -> None:
         super().__init__("a condition did not hold")
         self.failed = failed
+        self.item = item or {}
 
 
 class NoTable(Misconfigured):
@@ -163,7 +167,7 @@ def _later(error: Exception) -> bool | None:
         return None
     code = error.response.get("Error", {}).get("Code", "")
     if code == "ConditionalCheckFailedException":
-        raise ConditionFailed from None
+        raise ConditionFailed(item=error.response.get("Item")) from None
     if code == "TransactionCanceledException":
         return _cancelled(error)
     if code == "ResourceNotFoundException":

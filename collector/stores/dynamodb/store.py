@@ -7,18 +7,17 @@ from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from collector.history import Point, Version
 from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
-from collector.stores.dynamodb import click_counters, click_index, items, transactions
+from collector.stores.dynamodb import click_counters, click_index, earlier_receipts, items, transactions
 from collector.stores.dynamodb.alerts import DynamoDbAlerts
 from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
 from collector.stores.dynamodb.retries import Calls, ConditionFailed
-from collector.stores.dynamodb.transactions import NEW
+from collector.stores.dynamodb.seen_versions import Seen
 from collector.stores.dynamodb.truck_heads import HEAD, Written, kept_of, read_head, write_head
 from contract.errors import Retryable
 
@@ -26,34 +25,6 @@ _CONFIRMED_AT_ONCE = 99
 _LIKELY_POINTS = 40
 _MOST_ITEMS = 90
 _FEWEST_VERSIONS = 6
-
-
-@dataclass(slots=True)
-class Seen:
-    """What was read of a truck's history for a plan.
-
-    current: order key of the version that the head says is the current one. before: order key → the version found
-    before it, None if none. revs: order key → `rev` of each version. torn: what was read is no snapshot, since a
-    version that must stand between two others was not there, or one version was read twice and had changed meanwhile.
-    """
-
-    current: str | None = None
-    before: dict[str, Item | None] = field(default_factory=dict)
-    revs: dict[str, int] = field(default_factory=dict)
-    torn: bool = False
-
-    def follows(self, before: Item | None, item: Item | None) -> None:
-        """`item` was found next after `before`; None: there was none."""
-        for each in (before, item):
-            if each:
-                rev = int(each["rev"]["N"])
-                # Two late runs of one chunk may read one version. The later rev alone would be confirmed, while the
-                # earlier run was planned from the state before it.
-                self.torn |= self.revs.setdefault(each["order_key"]["S"], rev) != rev
-        if item is not None:
-            self.torn |= not items.precedes(before, item)
-        else:  # where the head knows a version there is one, and none stands after it
-            self.torn |= before is None or before["order_key"]["S"] != self.current
 
 
 class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
@@ -82,7 +53,9 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         self._seen: dict[str, Seen] = {}
         """truck_id → versions read since its head was."""
         self._bodies: dict[str, dict[str, Item]] = {}
-        """truck_id → bodies of samples at hand: those of the last chunk, and what was read for its plan."""
+        """truck_id → bodies of samples at hand: those of the last chunk, and what was read since its head was."""
+        self._earlier: dict[str, dict[str, int]] = {}
+        """truck_id → order key → receipt, of stored samples that came again with an earlier one."""
         self._sizes: dict[str, dict[str, int]] = {}
         """truck_id → order key → bytes of the versions read since its head was, and of those written since."""
         self._lowered_from: int | None = None
@@ -148,20 +121,22 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
         """True for each that was not there. All are put when it returns; if it raises, some may be."""
         self.most_versions, self._lowered_from = self._lowered_from or self.most_versions, None
-        first = {sample.order_key: sample for sample in reversed(samples)}
+        first = earlier_receipts.first_of_each(samples)
         made = {order_key: items.sample_item(truck_id, sample) for order_key, sample in first.items()}
-        put = self._each(list(made.values()), self._put_sample)
-        fresh = dict(zip(made, put, strict=True))
+        stored = dict(zip(made, self._each(list(made.values()), self._put_sample), strict=True))
+        fresh = {place: was is None for place, was in stored.items()}
         # Of one that was there it is the stored body that counts: it says when it was first received.
         self._bodies = {truck_id: {place: items.body_of(made[place]) for place, new in fresh.items() if new}}
+        self._earlier = {truck_id: earlier_receipts.earlier(first, stored)}
         return [fresh.pop(sample.order_key, False) for sample in samples]
 
-    def _put_sample(self, item: Item) -> bool:
+    def _put_sample(self, item: Item) -> int | None:
+        """When the one that was there was received, Unix ms; None where there was none."""
         try:
-            self._calls("put_item", TableName=self._tables["samples"], Item=item, **NEW)
-        except ConditionFailed:
-            return False
-        return True
+            self._calls("put_item", TableName=self._tables["samples"], Item=item, **earlier_receipts.NEW_OR_SAY)
+        except ConditionFailed as known:
+            return earlier_receipts.received_ms(known)
+        return None
 
     def put_keys(self, truck_id: str, keys: Mapping[str, str]) -> None:
         """Change the tracked keys of stored samples (order key → key)."""
@@ -195,6 +170,7 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         item = self._get("trucks", part_key(truck_id, HEAD))
         self._seen[truck_id] = Seen(item["current"]["S"] if item and "current" in item else None)
         self._sizes = {truck_id: {}}
+        self._bodies.pop(truck_id, None)  # a rival may have given what this process put an earlier receipt
         inline = item["ledgers"]["M"] if item else {}
         asked = {each: self._ledger_item(truck_id, each) for each in streams if each not in inline}
         return read_head(item, {stream_id: each for stream_id, each in asked.items() if each}, streams)
@@ -242,12 +218,34 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         Raises Conflict if the head has changed since, or if a version that was read was half-way to another state.
         """
         self._confirm(truck_id, read)
-        bodies = self._bodies.get(truck_id, {})
+        read = self._receive_earlier(truck_id, read)
+        bodies = self._at_hand(truck_id, read, change)
+        history = self._tables["truck_history"]
+        versions = transactions.version_acts(history, truck_id, change.steps, self._next_rev(read, change), bodies)
+        return self._act(truck_id, read, change, bodies, versions)
+
+    def _receive_earlier(self, truck_id: str, read: TruckHead) -> TruckHead:
+        """Give samples that came again with an earlier receipt that one, a few an act; the head as it is then."""
+        earlier = self._earlier.get(truck_id, {})
+        while earlier:
+            few = dict(list(earlier.items())[: earlier_receipts.AT_ONCE])
+            acts = earlier_receipts.acts(self._calls, self._tables, truck_id, few, read.rev)
+            bodies = self._bodies.setdefault(truck_id, {})
+            if kept := kept_of(read).sample:
+                bodies.setdefault(read.latest, kept)
+            bodies |= earlier_receipts.changed(bodies, few)
+            read = self._act(truck_id, read, Change(), bodies, acts) if acts else read
+            for order_key in few:
+                del earlier[order_key]
+        return read
+
+    def _act(
+        self, truck_id: str, read: TruckHead, change: Change, bodies: Mapping[str, Item], others: Sequence[Item]
+    ) -> TruckHead:
+        """One act: the head, its ledgers, and other items; refused where the head has changed."""
         written = write_head(truck_id, read, change, rev=self._next_rev(read, change), bodies=bodies)
-        history, trucks = self._tables["truck_history"], self._tables["trucks"]
-        openings = self._openings(truck_id, change)
-        versions = transactions.version_acts(history, truck_id, change.steps, written.head.rev, openings)
-        transaction = [*versions, *transactions.ledger_acts(trucks, truck_id, kept_of(read), written)]
+        ledgers = transactions.ledger_acts(self._tables["trucks"], truck_id, kept_of(read), written)
+        transaction = [*others, *ledgers]
         self._see_that_it_fits(truck_id, transaction)
         try:
             self._write(written, transaction, read.rev)
@@ -287,22 +285,22 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         for first in range(0, len(versions), _CONFIRMED_AT_ONCE):
             wanted = [fence, *versions[first : first + _CONFIRMED_AT_ONCE]]
             answer = self._calls(
-                "transact_get_items", TransactItems=[transactions.get_rev(*each[:2]) for each in wanted]
+                "transact_get_items", TransactItems=[transactions.get_one(*each[:2]) for each in wanted]
             )
             found = [int(each["Item"]["rev"]["N"]) if each.get("Item") else 0 for each in answer["Responses"]]
             if found != [rev for _, _, rev in wanted]:
                 raise Conflict(f"truck {truck_id} was being changed by another writer: read it again")
 
-    def _openings(self, truck_id: str, change: Change) -> dict[str, Item]:
-        """The bodies of the samples that open the versions to put; order key → body."""
-        places = [version.order_key for version in change.steps.put]
-        at_hand = self._bodies.get(truck_id, {})
-        found = {place: at_hand[place] for place in places if place in at_hand}
+    def _at_hand(self, truck_id: str, read: TruckHead, change: Change) -> dict[str, Item]:
+        """The bodies of the samples that open the versions to put, and of the latest; order key → body."""
+        openings = [version.order_key for version in change.steps.put]
+        places = [*openings, change.latest] if change.latest > read.latest else openings
+        found = dict(self._bodies.get(truck_id, {}))
         for table in ("samples", "truck_history"):  # the sample may have expired, the version keeps it
-            keys = [sample_key(truck_id, place) for place in places if place not in found]
+            keys = [sample_key(truck_id, place) for place in dict.fromkeys(places) if place not in found]
             stored = self._calls.batch_get(self._tables[table], keys)
             found |= {item["order_key"]["S"]: items.body_of(item) for item in stored}
-        if missing := [place for place in places if place not in found]:
+        if missing := [place for place in openings if place not in found]:
             raise Retryable(f"truck {truck_id}: the sample {missing[0]} is not there any more; try again")
         return found
 

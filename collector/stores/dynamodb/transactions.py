@@ -99,16 +99,21 @@ def ledger_acts(table: str, truck_id: str, kept: Kept, written: Written) -> list
     return [*made, *({"ConditionCheck": {"TableName": table, "Key": key, **NEW}} for key in absent)]
 
 
-def get_rev(table: str, key: Item) -> Item:
-    """Part of a TransactGetItems."""
+def get_one(table: str, key: Item, name: str = "rev") -> Item:
+    """Part of a TransactGetItems: one attribute of an item."""
     return {
         "Get": {
             "TableName": table,
             "Key": key,
-            "ProjectionExpression": "#rev",
-            "ExpressionAttributeNames": {"#rev": "rev"},
+            "ProjectionExpression": f"#{name}",
+            "ExpressionAttributeNames": {f"#{name}": name},
         }
     }
+
+
+def set_received(table: str, truck_id: str, order_key: str, received_ms: int) -> Item:
+    """The act that gives a stored sample, or its version, another receipt."""
+    return {"Update": _update(table, sample_key(truck_id, order_key), {"received_ms": number(received_ms)})}
 
 
 def set_key(table: str, truck_id: str, order_key: str, key: str) -> Item:

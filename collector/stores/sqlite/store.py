@@ -67,24 +67,42 @@ class SqliteStore(SqliteAlerts, SqliteReader):
 
     def put_samples(self, truck_id: str, samples: Sequence[StoredSample]) -> list[bool]:
         """True for each that was not there."""
-        known = self.has_samples(truck_id, [each.order_key for each in samples])
-        fresh = []
+        known = self._received(truck_id, [each.order_key for each in samples])
+        fresh, earlier = [], {}
         for each in samples:
-            fresh.append(each.order_key not in known)
-            known.add(each.order_key)
+            first = known.get(each.order_key)
+            fresh.append(first is None)
+            if first is None or each.received_ms < first:
+                known[each.order_key] = each.received_ms
+                if first is not None:
+                    earlier[each.order_key] = each.received_ms
         self._db.executemany(
             "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(truck_id, *_SAMPLE_ROW(each)) for each, new in zip(samples, fresh, strict=True) if new],
         )
+        self._receive_earlier(truck_id, earlier)
         return fresh
+
+    def _received(self, truck_id: str, order_keys: Sequence[str]) -> dict[str, int]:
+        """When those of these samples that are stored were received; order key → Unix ms."""
+        rows = self._db.execute(
+            "SELECT order_key, received_ms FROM samples"
+            " WHERE truck_id = ? AND order_key IN (SELECT value FROM json_each(?))",
+            [truck_id, json.dumps(order_keys)],
+        )
+        return dict(rows.fetchall())
+
+    def _receive_earlier(self, truck_id: str, received: Mapping[str, int]) -> None:
+        """Give stored samples another receipt. Each moves to the end of the order of storing, for the lake."""
+        self._db.executemany(
+            "UPDATE samples SET received_ms = ?, rowid = (SELECT max(rowid) + 1 FROM samples)"
+            " WHERE truck_id = ? AND order_key = ?",
+            [(received_ms, truck_id, order_key) for order_key, received_ms in received.items()],
+        )
 
     def has_samples(self, truck_id: str, order_keys: Sequence[str]) -> set[str]:
         """Which of these order keys are stored."""
-        rows = self._db.execute(
-            "SELECT order_key FROM samples WHERE truck_id = ? AND order_key IN (SELECT value FROM json_each(?))",
-            [truck_id, json.dumps(order_keys)],
-        )
-        return {row[0] for row in rows}
+        return set(self._received(truck_id, order_keys))
 
     def claim(self, truck_id: str, contents: Mapping[str, str]) -> dict[str, str]:
         """The order key that each estimated content is known under: the given one where it is new."""

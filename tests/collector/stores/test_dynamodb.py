@@ -292,6 +292,16 @@ def test_rebuild_makes_right_what_is_retained_and_leaves_the_rest(filled: Cloud,
     assert filled.faults() == []
 
 
+def test_a_version_with_another_receipt_than_its_sample_is_told_of_and_rebuilt(filled: Cloud) -> None:
+    *_, worn = filled.items("truck_history")
+    other = {**worn, "received_ms": {"N": "1"}}
+    filled.client.put_item(TableName=f"{filled.prefix}-truck_history", Item=other)
+    [fault] = filled.faults()
+    assert "1 versions were received at another time" in fault["fault"]
+    rebuild(filled.store, filled.policy)
+    assert filled.faults() == []
+
+
 def test_another_policy_is_refused_until_rebuild_and_touches_only_what_is_retained(filled: Cloud) -> None:
     every = TrackingPolicy.of("every-sample")
     with pytest.raises(Misconfigured, match="milepost rebuild"):

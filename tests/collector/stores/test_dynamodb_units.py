@@ -44,6 +44,17 @@ def test_n_together_cost_n_and_one_a_chunk(steady: Cloud, together: int, units: 
     assert _written(steady) == units
 
 
+def test_a_sample_that_comes_again_costs_as_much_as_any(steady: Cloud) -> None:
+    """A delivery that was received earlier than the stored one costs an act more, once; others write nothing for it."""
+    written = []
+    for later_ms in (0, 1, -1, 0, -1):
+        steady.on_topic("TRUCK-00001", _record(1), received_ms=RECEIVED_MS + later_ms)
+        written.append(_written(steady))
+    again = written[0]
+    assert again <= 2
+    assert written == [again, again, again + 6, again, again]
+
+
 def test_a_version_change_costs_three_more(steady: Cloud) -> None:
     """A transaction of the head and the version that begins; the one before it is left as it is."""
     steady.on_topic("TRUCK-00001", _record(2, "worn"))
