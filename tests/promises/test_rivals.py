@@ -151,6 +151,24 @@ FAULTS: dict[str, Any] = {
 }
 
 
+class UnconfirmedReceipts(DynamoDbStore):
+    """The body of a sample that was read is taken for what is stored."""
+
+    def _confirm(self, truck_id: str, read: TruckHead) -> None:
+        self._seen[truck_id].receipts.clear()
+        super()._confirm(truck_id, read)
+
+
+def test_a_body_that_is_read_while_its_receipt_changes_is_read_again() -> None:
+    """One random story of some thousand shows it: a head that is new already, and a sample that is not yet."""
+    brought = (((2,), (0,), (1,)), ((0,),), ())
+    samples = ((1, 1, 1), (0, 0, 1), (0, 0, 0))
+    story = Story(samples, brought, policy="every-sample", order=2600972587, twins=True, receipts=1860742428)
+    assert play(_torn, story)[1] == []
+    broken = play(lambda conductor: TornWorld(conductor, NOW_MS / 1000, UnconfirmedReceipts), story)[1]
+    assert "receipts of opening samples" in broken
+
+
 def _wrong(store: type[DynamoDbStore], applier: type[HistoryWriter], stories: int) -> Iterator[int]:
     """The seeds of the stories that end wrong."""
     for seed in range(stories):

@@ -190,6 +190,8 @@ class TornClient:
         if set(reasons) != {"None"}:
             raise _error("TransactionCanceledException", reasons)
         found = [self._tables.items[table].get(key) for table, key in places]
+        if len(found) > MOST_ITEMS or sum(size(item) for item in found if item) > MOST_BYTES:
+            raise _error("ValidationException")
         return {"Responses": [{"Item": dict(item)} if item else {} for item in found]}
 
     def _prepare(self, act: Item) -> tuple[Place, Item | None, bool]:

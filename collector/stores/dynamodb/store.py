@@ -12,7 +12,7 @@ from typing import Any
 from collector.history import Point, Version
 from collector.rows import Counter, DeadLetter, StoredClick, StoredSample
 from collector.stores import Change, Conflict, TruckHead
-from collector.stores.dynamodb import click_counters, click_index, earlier_receipts, items, transactions
+from collector.stores.dynamodb import click_counters, click_index, earlier_receipts, items, seen_versions, transactions
 from collector.stores.dynamodb.alerts import DynamoDbAlerts
 from collector.stores.dynamodb.items import DAY_MS, Item, number, part_key, sample_key, text
 from collector.stores.dynamodb.reader import POLICY, STATUS, DynamoDbReader
@@ -21,7 +21,6 @@ from collector.stores.dynamodb.seen_versions import Seen
 from collector.stores.dynamodb.truck_heads import HEAD, Written, kept_of, read_head, write_head
 from contract.errors import Retryable
 
-_CONFIRMED_AT_ONCE = 99
 _LIKELY_POINTS = 40
 _MOST_ITEMS = 90
 _FEWEST_VERSIONS = 6
@@ -53,7 +52,9 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         self._seen: dict[str, Seen] = {}
         """truck_id → versions read since its head was."""
         self._bodies: dict[str, dict[str, Item]] = {}
-        """truck_id → bodies of samples at hand: those of the last chunk, and what was read since its head was."""
+        """truck_id → bodies of the samples of the last chunk that were new, until another writer was first."""
+        self._read: dict[str, dict[str, tuple[str, Item]]] = {}
+        """truck_id → order key → table and body, of samples that were read since its head was."""
         self._earlier: dict[str, dict[str, int]] = {}
         """truck_id → order key → receipt, of stored samples that came again with an earlier one."""
         self._sizes: dict[str, dict[str, int]] = {}
@@ -171,6 +172,7 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         self._seen[truck_id] = Seen(item["current"]["S"] if item and "current" in item else None)
         self._sizes = {truck_id: {}}
         self._bodies.pop(truck_id, None)  # a rival may have given what this process put an earlier receipt
+        self._read = {truck_id: {}}
         inline = item["ledgers"]["M"] if item else {}
         asked = {each: self._ledger_item(truck_id, each) for each in streams if each not in inline}
         return read_head(item, {stream_id: each for stream_id, each in asked.items() if each}, streams)
@@ -209,7 +211,7 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         """The stored samples at an order key and after it, ascending, read as they are asked for."""
         for item in self._samples(truck_id, order_key, first=_LIKELY_POINTS):
             point = Point(item["order_key"]["S"], items.tracked_key(item))
-            self._bodies.setdefault(truck_id, {})[point.order_key] = items.body_of(item)
+            self._read.setdefault(truck_id, {})[point.order_key] = "samples", items.body_of(item)
             yield point
 
     def apply(self, truck_id: str, read: TruckHead, change: Change) -> TruckHead:
@@ -217,20 +219,22 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
 
         Raises Conflict if the head has changed since, or if a version that was read was half-way to another state.
         """
-        self._confirm(truck_id, read)
-        read = self._receive_earlier(truck_id, read)
         bodies = self._at_hand(truck_id, read, change)
+        self._confirm(truck_id, read)
+        read = self._receive_earlier(truck_id, read, bodies)
         history = self._tables["truck_history"]
         versions = transactions.version_acts(history, truck_id, change.steps, self._next_rev(read, change), bodies)
         return self._act(truck_id, read, change, bodies, versions)
 
-    def _receive_earlier(self, truck_id: str, read: TruckHead) -> TruckHead:
-        """Give samples that came again with an earlier receipt that one, a few an act; the head as it is then."""
+    def _receive_earlier(self, truck_id: str, read: TruckHead, bodies: dict[str, Item]) -> TruckHead:
+        """Give samples that came again with an earlier receipt that one, a few an act; the head as it is then.
+
+        bodies: those at hand, which change with what is stored.
+        """
         earlier = self._earlier.get(truck_id, {})
         while earlier:
             few = dict(list(earlier.items())[: earlier_receipts.AT_ONCE])
             acts = earlier_receipts.acts(self._calls, self._tables, truck_id, few, read.rev)
-            bodies = self._bodies.setdefault(truck_id, {})
             if kept := kept_of(read).sample:
                 bodies.setdefault(read.latest, kept)
             bodies |= earlier_receipts.changed(bodies, few)
@@ -275,34 +279,28 @@ class DynamoDbStore(DynamoDbAlerts, DynamoDbReader):
         return read.rev + 1
 
     def _confirm(self, truck_id: str, read: TruckHead) -> None:
-        """See that the versions a plan was made from are those of its head: one snapshot, where queries are none."""
-        seen = self._seen.pop(truck_id, Seen())
-        if seen.torn:
-            raise Conflict(f"truck {truck_id} was being changed by another writer: read it again")
-        fence = (self._tables["trucks"], part_key(truck_id, HEAD), read.rev)
-        history = self._tables["truck_history"]
-        versions = [(history, sample_key(truck_id, order_key), rev) for order_key, rev in seen.revs.items()]
-        for first in range(0, len(versions), _CONFIRMED_AT_ONCE):
-            wanted = [fence, *versions[first : first + _CONFIRMED_AT_ONCE]]
-            answer = self._calls(
-                "transact_get_items", TransactItems=[transactions.get_one(*each[:2]) for each in wanted]
-            )
-            found = [int(each["Item"]["rev"]["N"]) if each.get("Item") else 0 for each in answer["Responses"]]
-            if found != [rev for _, _, rev in wanted]:
-                raise Conflict(f"truck {truck_id} was being changed by another writer: read it again")
+        """See that what a plan was made from is of its head: one snapshot, where queries are none."""
+        seen_versions.confirm(self._calls, self._tables, truck_id, self._seen.pop(truck_id, Seen()), read.rev)
 
     def _at_hand(self, truck_id: str, read: TruckHead, change: Change) -> dict[str, Item]:
-        """The bodies of the samples that open the versions to put, and of the latest; order key → body."""
+        """The bodies of the samples that open the versions to put, and of the latest; order key → body.
+
+        Those that were read are confirmed with the versions: another writer may be giving them an earlier receipt.
+        """
         openings = [version.order_key for version in change.steps.put]
         places = [*openings, change.latest] if change.latest > read.latest else openings
-        found = dict(self._bodies.get(truck_id, {}))
+        own, known = self._bodies.get(truck_id, {}), self._read.setdefault(truck_id, {})
         for table in ("samples", "truck_history"):  # the sample may have expired, the version keeps it
-            keys = [sample_key(truck_id, place) for place in dict.fromkeys(places) if place not in found]
-            stored = self._calls.batch_get(self._tables[table], keys)
-            found |= {item["order_key"]["S"]: items.body_of(item) for item in stored}
-        if missing := [place for place in openings if place not in found]:
+            lacking = [place for place in dict.fromkeys(places) if place not in own and place not in known]
+            stored = self._calls.batch_get(self._tables[table], [sample_key(truck_id, place) for place in lacking])
+            known |= {item["order_key"]["S"]: (table, items.body_of(item)) for item in stored}
+        if missing := [place for place in openings if place not in own and place not in known]:
             raise Retryable(f"truck {truck_id}: the sample {missing[0]} is not there any more; try again")
-        return found
+        used = {place: known[place] for place in places if place in known and place not in own}
+        seen = self._seen.setdefault(truck_id, Seen())
+        for place, (table, body) in used.items():
+            seen.received(table, place, body)
+        return {**own, **{place: body for place, (_, body) in used.items()}}
 
     def put_status(self, truck_id: str, said: str) -> None:
         self._calls(
