@@ -9,12 +9,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from agent.settings import AgentSettings
+from agent.settings import load_settings
 from contract.codec import dump
 from contract.errors import MilepostError, Misconfigured
 from contract.log_format import configure_logging
 from contract.process_guard import guard_process
-from contract.settings import load
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,10 +32,10 @@ def run(config: Path | None, *, as_json: bool, metrics: str | None = None) -> in
     configure_logging(logging.WARNING)
     logging.getLogger().setLevel(logging.INFO)  # the `milepost` command has configured warnings only
     try:
-        settings = load("agent", AgentSettings, config)
+        settings = load_settings(config)
         from agent.runtime.bootstrap import serve
 
-        tally = serve(settings, lambda: load("agent", AgentSettings, config), metrics=metrics)
+        tally = serve(settings, lambda: load_settings(config), metrics=metrics)
     except MilepostError as error:
         sys.stderr.write(f"milepost agent run: {error}\n")
         return 2 if isinstance(error, Misconfigured) else 1

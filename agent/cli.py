@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.enrollment.cli import enroll
-from agent.settings import AgentSettings
+from agent.settings import load_settings
 from contract.cli_options import AsJson, Config
 from contract.codec import dump
 from contract.errors import MilepostError, Misconfigured, Unreachable
-from contract.settings import find, load
+from contract.settings_file import find
 
 if TYPE_CHECKING:
     from agent.operations.systemd_install import Step
@@ -50,7 +50,7 @@ def once(config: Config = None, as_json: AsJson = False) -> None:
     from agent.timing.clock import SystemClock
 
     try:
-        settings = load("agent", AgentSettings, config)
+        settings = load_settings(config)
         with open_sensors(settings) as sensors, open_buffer(settings) as buffer:
             result = take_one(
                 settings=settings,
@@ -79,7 +79,7 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 
     held = None
     try:
-        settings = load("agent", AgentSettings, config)
+        settings = load_settings(config)
         held = holding(settings.lost_file)
         seen = glance(settings.buffer)
     except MilepostError as error:
@@ -101,7 +101,7 @@ def doctor(config: Config = None, as_json: AsJson = False) -> None:
     from agent.operations.rendering import wrapped
 
     try:
-        settings = load("agent", AgentSettings, config)
+        settings = load_settings(config)
     except MilepostError as error:
         raise _failed("doctor", error) from None
     findings = []
@@ -136,7 +136,7 @@ def install(
 
     notes: list[str] = []
     try:
-        settings = load("agent", AgentSettings, config)
+        settings = load_settings(config)
         machine = this_machine(own=user)
         steps = plan_install(settings, find(config), machine)
         notes += [] if user else unreadable(settings, find(config))

@@ -1,13 +1,18 @@
-"""The `[agent]` table of milepost.toml: one object, built at the door and passed down."""
+"""The `[agent]` table of milepost.toml: one object, built at the door and passed down.
 
+Dataclasses, so that a truck runs without pydantic, which costs 9 MB and half of the start (contract.plain_settings).
+"""
+
+import os
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
-
-from contract.remote_config import (
+from contract.plain_settings import Bounds, Checked, Pattern, TableSettings, taken
+from contract.setting_bounds import (
     BatchBytes,
     Interval,
     Kibibytes,
@@ -17,8 +22,8 @@ from contract.remote_config import (
     ReportInterval,
     SendInterval,
 )
-from contract.settings import RoomSettings
-from contract.telemetry import Identifier
+from contract.settings_file import table
+from contract.topics import ID
 
 _LONGEST_NAME = 200
 """Bytes of a file's name, which leaves room for the ends of what lies beside it."""
@@ -51,10 +56,18 @@ def _buffer_file(path: Path) -> Path:
     return path
 
 
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError("must have at least 1 character")
+    return text
+
+
 _OPTIONS: dict[str, tuple[str, ...]] = {"can": ("dbc", "map"), "exec": ("command", "time_limit", "map")}
+"""Type → the keys that it has beside its path."""
 
 
-class SensorSettings(RoomSettings):
+@dataclass(frozen=True, kw_only=True)
+class SensorSettings(TableSettings):
     """One `[[agent.sensors]]` table: what kind it is, and the file or device it reads.
 
     dbc, map: of type can: the file that describes the bus, and signal → field of the wire or `custom.NAME`. map also of
@@ -65,24 +78,23 @@ class SensorSettings(RoomSettings):
     type: str
     path: str | None = None
     dbc: Path | None = None
-    map: dict[str, str] = Field(default_factory=dict)
+    map: dict[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()
-    time_limit: Annotated[float, Field(gt=0, le=600)] = 10
+    time_limit: Annotated[float, Bounds(gt=0, le=600)] | None = None
 
     @property
     def options(self) -> dict[str, object]:
-        """What the sensor of this type gets beside its path."""
-        return {key: getattr(self, key) for key in _OPTIONS.get(self.type, ())}
+        """What the sensor of this type gets beside its path; what is not given it knows itself."""
+        return {key: value for key in _OPTIONS.get(self.type, ()) if (value := getattr(self, key)) is not None}
 
-    @model_validator(mode="after")
-    def _no_option_of_another_type(self) -> "SensorSettings":
-        foreign = self.model_fields_set - {"type", "path", *_OPTIONS.get(self.type, ())}
-        if foreign:
+    def __post_init__(self) -> None:
+        given = {key for keys in _OPTIONS.values() for key in keys if getattr(self, key)}
+        if foreign := given.difference(_OPTIONS.get(self.type, ())):
             raise ValueError(f'type "{self.type}" has no {", ".join(sorted(foreign))}: leave it out')
-        return self
 
 
-class LaneSettings(RoomSettings):
+@dataclass(frozen=True, kw_only=True)
+class LaneSettings(TableSettings):
     """`[agent.lanes]`: how fast samples may leave, over any second, and how many of the backlog go in one message.
 
     publishes_per_second and kib_per_second are AWS IoT Core's limits (100 and 512) by default where the broker is
@@ -95,10 +107,11 @@ class LaneSettings(RoomSettings):
     batch_bytes: BatchBytes = 120_000
 
 
-Rule = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,128}$")]
+Rule = Annotated[str, Pattern(r"^[A-Za-z0-9_]{1,128}$")]
 
 
-class BasicIngest(RoomSettings):
+@dataclass(frozen=True, kw_only=True)
+class BasicIngest(TableSettings):
     """`[agent.basic_ingest]`: AWS IoT rules that are published to directly, past the broker; none by default."""
 
     telemetry: Rule | None = None
@@ -106,13 +119,8 @@ class BasicIngest(RoomSettings):
     report: Rule | None = None
 
 
-def _tables(sensors: object) -> object:
-    if isinstance(sensors, dict):
-        raise ValueError("must be [[agent.sensors]] tables, in double brackets, one for each sensor")
-    return sensors
-
-
-class AgentSettings(RoomSettings):
+@dataclass(frozen=True, kw_only=True)
+class AgentSettings(TableSettings):
     """What one truck's agent is told.
 
     interval: seconds between samples. buffer: the buffer file; what belongs to it lies beside it. buffer_limit: MB that
@@ -129,44 +137,38 @@ class AgentSettings(RoomSettings):
     LIVE names the keys that change without a restart.
     """
 
-    truck_id: Identifier
-    broker: Annotated[str, AfterValidator(_broker)] = "mqtt://127.0.0.1:1883"
-    buffer: Annotated[Path, AfterValidator(_buffer_file)] = Path("milepost-agent/buffer.db")
-    buffer_limit: Annotated[float, Field(ge=1, le=100_000)] = 64
+    truck_id: Annotated[str, Pattern(f"^{ID.pattern}$")]
+    broker: Annotated[str, Checked(_broker)] = "mqtt://127.0.0.1:1883"
+    buffer: Annotated[Path, Checked(_buffer_file)] = Path("milepost-agent/buffer.db")
+    buffer_limit: Annotated[float, Bounds(ge=1, le=100_000)] = 64
     interval: Interval = 60
-    time_patience: Annotated[float, Field(ge=0, le=86_400)] = 600
+    time_patience: Annotated[float, Bounds(ge=0, le=86_400)] = 600
     send_interval: SendInterval = 0
     since_last: bool = True
     report_interval: ReportInterval = 900
     daily_budget: Megabytes | None = None
-    position_days: Annotated[float, Field(ge=1, le=3650)] | None = None
+    position_days: Annotated[float, Bounds(ge=1, le=3650)] | None = None
     transport: Literal["paho", "aws"] = "paho"
     protocol: Literal["5", "3.1.1"] = "5"
-    username: Annotated[str, Field(min_length=1)] | None = None
-    password: SecretStr | None = None
-    session_expiry: Annotated[int, Field(ge=0, le=604_800)] = 0
-    sensors: Annotated[tuple[SensorSettings, ...], BeforeValidator(_tables)] = ()
+    username: Annotated[str, Checked(_not_empty)] | None = None
+    password: str | None = field(default=None, repr=False)
+    session_expiry: Annotated[int, Bounds(ge=0, le=604_800)] = 0
+    sensors: tuple[SensorSettings, ...] = ()
     lanes: LaneSettings = LaneSettings()
     basic_ingest: BasicIngest = BasicIngest()
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
 
-    @model_validator(mode="after")
-    def _the_library_can_do_it(self) -> "AgentSettings":
+    def __post_init__(self) -> None:
         if self.password is not None and self.username is None:
             raise ValueError("password needs a username: give both, or only username where the token stands there")
         if self.transport == "aws" and (self.protocol != "5" or self.username is not None):
             raise ValueError('protocol = "3.1.1", username and password need transport = "paho"')
-        return self
-
-    @model_validator(mode="after")
-    def _identity_is_whole(self) -> "AgentSettings":
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together: give both or neither")
         if not self.tls and (self.ca or self.certificate):
             raise ValueError("ca, certificate and key are for mqtts: make broker mqtts://… or leave them out")
-        return self
 
     @property
     def patience(self) -> float:
@@ -202,3 +204,24 @@ class AgentSettings(RoomSettings):
 
 
 LIVE = frozenset({"interval", "since_last", "send_interval", "report_interval", "daily_budget", "lanes"})
+
+
+def load_settings(config: Path | None = None, environ: Mapping[str, str] = os.environ) -> AgentSettings:
+    """The agent's settings, as contract.settings.load gives them; without pydantic where they are plain.
+
+    Args:
+        config: a file that must be there; None looks in the usual places.
+        environ: the environment; for tests.
+
+    Returns:
+        Them, with defaults for what is not set.
+
+    Raises:
+        Misconfigured: names the file, the key and the remedy.
+    """
+    settings = taken(AgentSettings, table("agent", config, environ))
+    if settings is not None:
+        return settings
+    from contract.settings import load  # pydantic, to word what is wrong, or to read "5" of a variable as a number
+
+    return load("agent", AgentSettings, config, environ)

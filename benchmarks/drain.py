@@ -15,7 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -106,9 +105,7 @@ def _compare(folder: Path, port: int, options: argparse.Namespace, records: int)
             groups = [rows[at : at + records] for at in range(0, len(rows), records)]
             payloads = [join_batch(group) if records > 1 else group[0].body for group in groups]
             bare.append(options.samples / _bare(port, payloads, options.window))
-            agent.append(
-                options.samples / _drain(buffer, port, replace(BrokerLimits(), records=records, window=options.window))
-            )
+            agent.append(options.samples / _drain(buffer, port, BrokerLimits(records=records, window=options.window)))
         for part in folder.glob("buffer.db*"):
             part.unlink()
     middle = options.rounds // 2

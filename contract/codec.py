@@ -165,6 +165,18 @@ def dump(value: Json) -> str:
     return text if text.isascii() else _HALF_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 can say a text.
+
+    Args:
+        text: any.
+
+    Returns:
+        False where it holds half a surrogate pair.
+    """
+    return text.isascii() or not _HALF_PAIR.search(text)
+
+
 def _write(value: Json, encode: Callable[[Json], str], *, sort: bool) -> str:
     try:
         return encode(value)

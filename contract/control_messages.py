@@ -103,6 +103,3 @@ class TimeAnswer(_Message):
 
     id: Annotated[str, Field(min_length=1, max_length=64)]
     ms: Annotated[int, Field(ge=0, le=2**53)]
-
-
-MAX_RESEND_RANGES = 20

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 Pair = tuple[int, int]
 
+MAX_RESEND_RANGES = 20
+"""What is asked for in one message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ranges:

@@ -6,26 +6,20 @@ bounds makes the truck refuse the whole document, with the reason in its status.
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.setting_bounds import (
+    BatchBytes,
+    Interval,
+    Kibibytes,
+    Megabytes,
+    Publishes,
+    Records,
+    ReportInterval,
+    SendInterval,
+)
 
 ConfigVersion = Annotated[int, Field(ge=0, le=2**63 - 1)] | Annotated[str, Field(min_length=1, max_length=64)]
-
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number of seconds, not true or false")
-    return value
-
-
-Interval = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0, le=86_400)]
-SendInterval = Annotated[float, Field(ge=0, le=86_400)]
-ReportInterval = Annotated[float, Field(ge=10, le=86_400)]
-Megabytes = Annotated[float, Field(gt=0, le=1_000_000)]
-Publishes = Annotated[float, Field(ge=0.1, le=1_000_000)]
-"""Messages a second: at one in ten seconds, a sample a minute and what belongs to it still pass."""
-Kibibytes = Annotated[float, Field(ge=1, le=10_000_000)]
-Records = Annotated[int, Field(ge=1, le=1000)]
-BatchBytes = Annotated[int, Field(ge=1000, le=120_000)]
 
 
 class _Strict(BaseModel):

@@ -5,7 +5,6 @@ The generated files are checked in beside this module under `schemas/`; a test f
 
 import json
 import sys
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -14,8 +13,8 @@ from contract.click_schema import Click, ClickBatch
 from contract.control_messages import Report, Resend, Status, TimeAnswer, TimeAsk
 from contract.remote_config import Config
 from contract.telemetry import Telemetry, TelemetryBatch
+from contract.wire_documents import FOLDER
 
-FOLDER = Path(__file__).parent / "schemas"
 MODELS: dict[str, type[BaseModel]] = {
     "telemetry": Telemetry,
     "telemetry-batch": TelemetryBatch,

@@ -5,60 +5,33 @@ Found by `--config`, else `MILEPOST_CONFIG`, else `./milepost.toml`, else `/etc/
 a setting that is misspelt and silently ignored costs a fleet its data. Each room builds its model once, at its door.
 """
 
-import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from contract.errors import Misconfigured
+from contract.plain_settings import no_boolean_for_a_number
+from contract.settings_file import PREFIX, find, table
 
-ROOMS = (
-    "agent",
-    "collector",
-    "beacon",
-    "box",
-    "simulator",
-    "provisioning",
-    "iot_rules",
-    "http",
-    "commerce",
-    "warehouse",
-    "lake",
-    "fleet",
-    "console",
-    "alerts",
-    "dashboard",
-    "streaming",
-    "kafka",
-    "reports",
-)
-SHORT_NAMES = {
-    "MILEPOST_DATA_DIR": ("collector", "data_dir"),
-    "MILEPOST_STORE": ("collector", "store"),
-    "MILEPOST_TRACK": ("collector", "track"),
-}
-_NO_SETTINGS = {"MILEPOST_CONFIG", "MILEPOST_PROVE"}  # where the file is; what `make prove` tells the tests
-_PREFIX = "MILEPOST_"
-_LIST = "reports"
-"""The room whose table is a list, `[[reports]]`: read as its key of the same name."""
-_PLACES = (Path("milepost.toml"), Path("/etc/milepost/milepost.toml"))
-
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model")
 
 _REASONS = {
     "tuple_type": "must be a list in square brackets",
     "list_type": "must be a list in square brackets",
     "dict_type": "must be a table, such as { NAME = VALUE }",
     "model_type": "must be a table, such as { KEY = VALUE }",
+    "dataclass_type": "must be a table, such as { KEY = VALUE }",
     "path_type": "must be a path in quotes",
     "string_type": "must be a text in quotes",
 }
 """Kind of fault → what would be right, where pydantic says it in Python's words."""
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+"""Of a model, and of a dataclass."""
 
 
 class RoomSettings(BaseModel):
@@ -69,10 +42,7 @@ class RoomSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_boolean_for_a_number(cls, given: Any) -> Any:
-        for key, value in given.items() if isinstance(given, Mapping) else ():
-            if isinstance(value, bool) and key in cls.model_fields and _is_number(cls, key):
-                raise ValueError(f"{key} must be a number, not true or false")
-        return given
+        return no_boolean_for_a_number(given, _kinds(cls))
 
 
 def load(room: str, model: type[Model], config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Model:
@@ -80,7 +50,7 @@ def load(room: str, model: type[Model], config: Path | None = None, environ: Map
 
     Args:
         room: name of the table.
-        model: what the table must be.
+        model: what the table must be: a RoomSettings, or a dataclass (contract.plain_settings).
         config: a file that must be there; None looks where `find` does.
         environ: the environment; for tests.
 
@@ -92,26 +62,45 @@ def load(room: str, model: type[Model], config: Path | None = None, environ: Map
             that the model refuses; names the file, the key and the remedy.
     """
     path = find(config, environ)
-    tables = _read(path) if path else {}
-    values = {**tables.get(room, {}), **_from_environment(room, environ)}
+    where = f"{path} or the environment" if path else "the environment"
+    return judged(room, model, table(room, config, environ), where)
+
+
+def judged(room: str, model: type[Model], values: Mapping[str, Any], where: str) -> Model:
+    """The settings that a table gives.
+
+    Args:
+        room: name of the table.
+        model: what it must be, as for `load`.
+        values: key → value.
+        where: they come from, for the message.
+
+    Returns:
+        The model, with defaults for what is not set.
+
+    Raises:
+        Misconfigured: names the key and the remedy.
+    """
     try:
-        return model.model_validate(values)
+        return TypeAdapter(model).validate_python(values)
     except ValidationError as error:
-        raise _misconfigured(error, room, model, f"{path} or the environment" if path else "the environment") from None
+        raise _misconfigured(error, room, model, where) from None
 
 
-def _misconfigured(error: ValidationError, room: str, model: type[BaseModel], where: str) -> Misconfigured:
+def _misconfigured(error: ValidationError, room: str, model: type, where: str) -> Misconfigured:
     """The one fault to name first: a key that is unknown is often the misspelling of one that is missing."""
     errors = error.errors(include_url=False)
-    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+    first = next((each for each in errors if each["type"] in _UNKNOWN), errors[0])
     key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(sorted(_table(model, first["loc"][:-1]).model_fields))
+    if first["type"] in _UNKNOWN:
+        known = ", ".join(sorted(_kinds(_model_at(model, first["loc"][:-1]))))
         return Misconfigured(f"unknown key {key!r} in [{room}] ({where}): known are {known}")
     if first["type"] == "missing":
-        variable = f"{_PREFIX}{room}__{key}".upper()
+        variable = f"{PREFIX}{room}__{key}".upper()
         other = f", or {variable} in the environment" if len(first["loc"]) == 1 else ""
         return Misconfigured(f"[{room}] {key} is missing: set it in milepost.toml{other}")
+    if isinstance(first["input"], Mapping) and first["type"] in ("tuple_type", "list_type"):
+        return Misconfigured(f"[{room}] {key} ({where}): must be [[{room}.{key}]] tables, in double brackets")
     reason = _REASONS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     reason = re.sub("^(Input|String) should (be )?", r"must \2", reason)
     if isinstance(first["input"], Mapping) and first["type"] == "value_error":  # of several keys together
@@ -119,10 +108,11 @@ def _misconfigured(error: ValidationError, room: str, model: type[BaseModel], wh
     return Misconfigured(f"[{room}] {key} ({where}): {reason}, not {_without_secrets(first['input'])!r:.80}")
 
 
-def _is_number(model: type[BaseModel], key: str) -> bool:
-    """Whether a key takes numbers and has no true and false among its values."""
-    kinds = set(re.findall(r"\b(int|float|bool|Any|object)\b", str(model.model_fields[key].annotation)))
-    return bool(kinds) and kinds <= {"int", "float"}
+def _kinds(model: type) -> dict[str, Any]:
+    """Key → type of a table's model; none for what is no table."""
+    if issubclass(model, BaseModel):
+        return {key: field.annotation for key, field in model.model_fields.items()}
+    return get_type_hints(model) if is_dataclass(model) else {}
 
 
 def _without_secrets(value: object) -> object:
@@ -132,70 +122,10 @@ def _without_secrets(value: object) -> object:
     return re.sub(r"//[^/@]*@", "//…@", value) if isinstance(value, str) else value
 
 
-def _table(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseModel]:
+def _model_at(model: type, where: Sequence[int | str]) -> type:
     """The model of the table at `where`, as far as one can be told."""
     for name in where:
-        if isinstance(name, str) and name in model.model_fields:
-            annotation = model.model_fields[name].annotation
-            kinds = (annotation, *get_args(annotation))
-            model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
+        if kind := _kinds(model).get(str(name)):
+            inner = (each for each in (kind, *get_args(kind)) if isinstance(each, type) and _kinds(each))
+            model = next(inner, model)
     return model
-
-
-def find(config: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The settings file that `load` reads.
-
-    Args:
-        config: asked for by `--config`; comes before MILEPOST_CONFIG and the usual places.
-        environ: the environment; for tests.
-
-    Returns:
-        None where there is none.
-
-    Raises:
-        Misconfigured: the file that was asked for is not there.
-    """
-    asked = config or (Path(environ["MILEPOST_CONFIG"]) if environ.get("MILEPOST_CONFIG") else None)
-    if asked and not asked.is_file():
-        raise Misconfigured(f"no settings file at {asked}: give --config the path of an existing milepost.toml")
-    return asked or next((place for place in _PLACES if place.is_file()), None)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows begin a file with a mark
-    except OSError as error:
-        raise Misconfigured(f"{path} cannot be read ({error.strerror}): let this user read it") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path} is not valid TOML: {error}") from None
-    for name, table in tables.items():
-        if name == _LIST and isinstance(table, list):
-            tables[name] = {name: table}
-        elif name not in ROOMS or not isinstance(table, dict):
-            raise Misconfigured(f"unknown table or key {name!r} in {path}: tables are {', '.join(ROOMS)}")
-    return tables
-
-
-def _from_environment(room: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, text in environ.items():
-        table, key = SHORT_NAMES.get(name, ("", ""))
-        if name.startswith(_PREFIX) and "__" in name:
-            table, key = name.removeprefix(_PREFIX).lower().split("__", 1)
-            if table not in ROOMS:
-                raise Misconfigured(f"unknown variable {name}: after MILEPOST_ comes one of {', '.join(ROOMS).upper()}")
-        elif name.startswith(_PREFIX) and not table and name not in _NO_SETTINGS:
-            known = ", ".join([*SHORT_NAMES, "MILEPOST_CONFIG"])
-            raise Misconfigured(f"unknown variable {name}: known are {known}, and MILEPOST_<ROOM>__<KEY>")
-        if table == room:
-            found[key] = _value(text, name)
-    return found
-
-
-def _value(text: str, name: str) -> Any:
-    if text[:1] not in ("{", "[", '"'):
-        return text
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise Misconfigured(f"{name} is not valid JSON: {error}") from None

@@ -14,8 +14,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from pydantic import ValidationError
-
 from agent.buffer.sqlite import SqliteBuffer
 from agent.errors import BufferDamaged
 from agent.runtime.bootstrap import open_buffer, open_transport
@@ -23,6 +21,7 @@ from agent.runtime.service import Agent
 from agent.settings import AgentSettings
 from agent.timing.clock import SystemClock
 from contract.errors import MilepostError, Misconfigured
+from contract.settings import judged
 from simulator import sent_ledger
 from simulator.clock import SimulatedClock, planned_start
 from simulator.sensor import SimulatedSensor
@@ -134,18 +133,16 @@ class FleetRun:
     def _settings(self, truck_id: str) -> AgentSettings:
         path = sent_ledger.buffer_path(self.folder, truck_id)
         identity = self.identities / truck_id / "identity" if self.identities else None
-        try:
-            return AgentSettings(
-                truck_id=truck_id,
-                broker=self.broker,
-                buffer=path,
-                interval=self.interval,
-                ca=identity / "ca.pem" if identity else None,
-                certificate=identity / "current" / "certificate.pem" if identity else None,
-                key=identity / "current" / "key.pem" if identity else None,
-            )
-        except ValidationError as error:
-            raise Misconfigured(f"--broker {self.broker!r}: {error.errors()[0]['msg']}") from None
+        told = {
+            "truck_id": truck_id,
+            "broker": self.broker,
+            "buffer": path,
+            "interval": self.interval,
+            "ca": identity / "ca.pem" if identity else None,
+            "certificate": identity / "current" / "certificate.pem" if identity else None,
+            "key": identity / "current" / "key.pem" if identity else None,
+        }
+        return judged("agent", AgentSettings, told, "--broker")
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -24,8 +23,7 @@ class BufferRow(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Predecessor:
+class Predecessor(NamedTuple):
     """A stream that ended when its file was lost: what is neither received nor pending of 1…highest_seq is gone."""
 
     stream_id: str
@@ -49,8 +47,7 @@ class Dated(NamedTuple):
     quality: TimeQuality
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(NamedTuple):
     """One boot of the machine that took samples; numbers grow. anchor: an instant on its time line, if one is known."""
 
     number: int
@@ -66,8 +63,7 @@ class Dropped(NamedTuple):
     keep_every: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """How many samples the buffer holds: not yet sent (of these `waiting` for a time), and sent but retained."""
 
     pending: int

@@ -22,6 +22,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.buffer.sample_rows import SampleRow
 from contract.ranges import Ranges
@@ -35,8 +36,7 @@ _ROOM = SECTOR - _HEAD.size
 _NONE = Ranges()
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """The stream's name, the highest number that may have been given out in it, and the first that is still held.
 
     stored: up to here the buffer file has what it should have. sent: what was acknowledged since, at `sent_at`.

@@ -9,10 +9,10 @@ import os
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging import getLogger
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.buffer.connection import is_damage
 from agent.buffer.high_water_mark import Mark
@@ -51,8 +51,7 @@ class Unsound(sqlite3.DatabaseError):
     """SQLite would read this file, and it would be wrong to."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedBuffer:
+class OpenedBuffer(NamedTuple):
     """connection: to a whole file. salvaged: what was saved into it from one that was damaged, None if nothing was or
     there was no need. aside: the name of the damaged file, None if there was none. torn: its log had commits that could
     not be recovered."""

@@ -13,7 +13,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from logging import getLogger
@@ -151,7 +150,7 @@ class SqliteBuffer:
     def _store(self, sample: SampleRow) -> None:
         act = partial(put_sample, row=sample)
         self._make_room_to_hold(sample)
-        mark = replace(self._newest_mark(), highest_seq=sample.seq)
+        mark = self._newest_mark()._replace(highest_seq=sample.seq)
         with self._mark_faults():
             if self._mark.takes(sample):
                 with self._file.holding(act):
@@ -160,7 +159,7 @@ class SqliteBuffer:
             else:
                 with self._file.transaction() as db:
                     act(db)
-                    self._mark.write(replace(mark, stored=sample.seq))
+                    self._mark.write(mark._replace(stored=sample.seq))
 
     @contextmanager
     def _mark_faults(self) -> Iterator[None]:
@@ -177,7 +176,7 @@ class SqliteBuffer:
     def _newest_mark(self) -> Mark:
         """What the mark has to say now."""
         if self._file.holds:
-            return replace(self._told, oldest=self._oldest)
+            return self._told._replace(oldest=self._oldest)
         return Mark(self._stream_id, self._highest, self._oldest, stored=self._highest)
 
     def waiting(self) -> list[Draft]:
@@ -229,7 +228,7 @@ class SqliteBuffer:
         act = partial(put_sent, numbers=numbers, age=self._age(), at=at)
         self._make_room_to_hold()
         mark = self._newest_mark()
-        mark = replace(mark, sent=mark.sent | numbers, sent_at=at)
+        mark = mark._replace(sent=mark.sent | numbers, sent_at=at)
         if len(mark.sent.pairs) > _MOST_RUNS:
             with self._file.transaction() as db:
                 act(db)

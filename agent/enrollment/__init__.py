@@ -5,12 +5,10 @@
 next, also at the first enrolment.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(NamedTuple):
     """An office's answer. truck_id: whom the certificate names. ca: whom to trust from now on (PEM), if it changed."""
 
     truck_id: str
@@ -18,8 +16,7 @@ class Granted:
     ca: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """What an office says to a truck that shows its certificate. ca: as in Granted. renew: it is to change its key now,
     before it would by itself."""
 

@@ -6,14 +6,11 @@ thread that calls it, which alone uses the buffer.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from logging import getLogger
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, TypeVar
-
-from pydantic import ValidationError
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from agent.buffer import Buffer
 from agent.buffer.never_stored import NeverStoredCounts
@@ -46,9 +43,9 @@ from agent.transport import (
 )
 from contract import timestamps
 from contract.codec import parse
-from contract.control_messages import MAX_RESEND_RANGES, Resend
 from contract.errors import Rejected, Retryable
-from contract.ranges import Ranges
+from contract.ranges import MAX_RESEND_RANGES, Ranges
+from contract.wire_documents import understood
 
 log = getLogger(__name__)
 
@@ -59,8 +56,7 @@ _EVENTS_AT_ONCE = 500
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Hears:
+class Hears(NamedTuple):
     """Who is told of what comes. config: gets each document of the config topic. ack: gets the highest token of each
     PUBACK (`Publisher.last_token` is the latest that was given out). time: gets each answer to `ask_time`, and says
     whether it was believed."""
@@ -333,18 +329,20 @@ class Publisher:
 
     def _on_resend(self, event: Received) -> None:
         try:
-            ask = Resend.model_validate(parse(event.payload))
-        except (Rejected, ValidationError) as error:
+            ask = understood("resend", parse(event.payload))
+        except Rejected as error:
             log.warning("resend_ignored topic=%s reason=%r", event.topic, str(error)[:200])
             return
-        if ask.stream_id != self._buffer.stream_id:
-            if unknown := self._guarded(lambda: status_reports.unknown(self._buffer, ask)):
+        stream_id, ranges = ask["stream_id"], ask["ranges"]
+        if stream_id != self._buffer.stream_id:
+            asked = Ranges.of(ranges)
+            if unknown := self._guarded(lambda: status_reports.unknown(self._buffer, stream_id, asked)):
                 self._publish(self._routes.report, unknown)
             return
         self._mark()
         if self._marks:
             return  # the disk takes no marks: the collector asks again
-        asked = Ranges.of(ask.ranges[:MAX_RESEND_RANGES])
+        asked = Ranges.of(ranges[:MAX_RESEND_RANGES])
         answer = self._guarded(lambda: self._buffer.resend(asked))
         if answer is None:
             return

@@ -1,7 +1,6 @@
 """How fast the agent may publish: a token bucket for messages and one for bytes, over any second."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from agent.settings import LaneSettings
 from agent.transport import BrokerLimits
@@ -50,8 +49,7 @@ class _Bucket:
 def with_lanes(limits: BrokerLimits, lanes: LaneSettings) -> BrokerLimits:
     """A transport's limits with what the settings say of rates and batches; a rate that is not set stays."""
     bytes_per_second = limits.bytes_per_second if lanes.kib_per_second is None else lanes.kib_per_second * 1024
-    return replace(
-        limits,
+    return limits._replace(
         publishes_per_second=lanes.publishes_per_second or limits.publishes_per_second,
         bytes_per_second=bytes_per_second,
         records=lanes.batch_records,

@@ -1,15 +1,12 @@
 """What the agent says of itself: reports for gap repair, and the retained status (docs/wire.md)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
-
-from pydantic import BaseModel
+from typing import Any, Literal, NamedTuple
 
 from agent.buffer import Buffer
-from contract.control_messages import Range, Report, Resend, Status
-from contract.ranges import Ranges
+from contract import VERSION
+from contract.codec import Json, dump
+from contract.ranges import Pair, Ranges
 
 MAX_RANGES = 1000
 """What lies beyond so many pending ranges is told as one: claiming too much as pending only delays an ask."""
@@ -30,35 +27,36 @@ def report(buffer: Buffer, gone: Ranges | None = None, never_stored: Sequence[Ma
     if gone and len(thinned) == MAX_THINNED:
         gone &= Ranges.of([(1, thinned[-1].last)])
     lost = (buffer.gone() | (gone or Ranges())) - Ranges.of((run.first, run.last) for run in thinned)
-    message = {
-        "stream_id": buffer.stream_id,
-        "oldest_retained": buffer.oldest_retained,
-        "highest_seq": buffer.highest_seq,
-        "pending": _covering(buffer.pending_ranges()),
-        "thinned": [{"from": run.first, "to": run.last, "keep_every": run.keep_every} for run in thinned],
-        "gone": list(lost)[:MAX_RANGES],
-    }
-    return encode(Report.model_validate(message | {"never_stored": list(never_stored)}))
+    return _report(
+        buffer.stream_id,
+        buffer.highest_seq,
+        oldest_retained=buffer.oldest_retained,
+        pending=_covering(buffer.pending_ranges()),
+        thinned=[{"from": run.first, "to": run.last, "keep_every": run.keep_every} for run in thinned],
+        gone=list(lost)[:MAX_RANGES],
+        never_stored=list(never_stored),
+    )
 
 
 def closed(buffer: Buffer) -> list[bytes]:
     """A report on each stream whose file was lost: whatever of it has not arrived never will."""
-    return [
-        encode(Report(stream_id=stream.stream_id, highest_seq=stream.highest_seq, closed=True))
-        for stream in buffer.predecessors
-    ]
+    return [_report(stream.stream_id, stream.highest_seq, closed=True) for stream in buffer.predecessors]
 
 
-def unknown(buffer: Buffer, ask: Resend) -> bytes:
+def unknown(buffer: Buffer, stream_id: str, asked: Ranges) -> bytes:
     """The answer to an ask for a stream that this truck does not hold: all of it is gone."""
     known = {stream.stream_id: stream.highest_seq for stream in buffer.predecessors}
-    asked = Ranges.of(ask.ranges)
-    highest = max(known.get(ask.stream_id, 0), asked.last)
-    return encode(Report(stream_id=ask.stream_id, highest_seq=highest, gone=list(asked), closed=True))
+    return _report(stream_id, max(known.get(stream_id, 0), asked.last), gone=list(asked), closed=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+def _report(stream_id: str, highest_seq: int, **more: Json) -> bytes:
+    """A report's bytes; what is not said is as in contract.control_messages.Report."""
+    stream = {"stream_id": stream_id, "oldest_retained": None, "highest_seq": highest_seq}
+    ranges: dict[str, Json] = {"pending": [], "thinned": [], "gone": []}
+    return _encode({**stream, **ranges, "closed": False, "never_stored": [], **more})
+
+
+class Configured(NamedTuple):
     """What the truck says of its remote configuration: see agent.runtime.remote_config.Remote."""
 
     version: int | str | None = None
@@ -67,40 +65,26 @@ class Configured:
 
 def status(state: Literal["online", "offline"], at: str, buffer: Buffer, configured: Configured) -> bytes:
     """What is retained on the status topic while the truck is there, and after it has said goodbye."""
-    return encode(
-        Status(
-            state=state,
-            at=at,
-            stream_id=buffer.stream_id,
-            highest_seq=buffer.highest_seq,
-            buffered=buffer.counts().pending,
-            version=_VERSION,
-            config_version=configured.version,
-            config_problem=configured.problem,
-        )
-    )
+    held = {"highest_seq": buffer.highest_seq, "buffered": buffer.counts().pending}
+    return _status(state, buffer.stream_id, configured, at=at, **held)
 
 
 def will(stream_id: str) -> bytes:
     """What the broker says for a truck that vanished; nobody knows when, so it has no time."""
-    return encode(Status(state="lost", stream_id=stream_id, version=_VERSION))
+    return _status("lost", stream_id, Configured())
 
 
-def encode(message: BaseModel) -> bytes:
-    """A control message's bytes."""
-    return message.model_dump_json(by_alias=True).encode()
+def _status(state: str, stream_id: str, configured: Configured, **more: Json) -> bytes:
+    """A status's bytes; what is not said is null (contract.control_messages.Status)."""
+    said = {"state": state, "at": None, "stream_id": stream_id, "highest_seq": None, "buffered": None}
+    also = {"version": VERSION, "config_version": configured.version, "config_problem": configured.problem}
+    return _encode({**said, **also, **more})
 
 
-def _covering(pending: Ranges) -> list[Range]:
+def _encode(message: Mapping[str, Json]) -> bytes:
+    return dump(message).encode()
+
+
+def _covering(pending: Ranges) -> list[Pair]:
     pairs = list(pending)
     return pairs if len(pairs) <= MAX_RANGES else [*pairs[: MAX_RANGES - 1], (pairs[MAX_RANGES - 1][0], pending.last)]
-
-
-def _version() -> str | None:
-    try:
-        return version("milepost")
-    except PackageNotFoundError:
-        return None
-
-
-_VERSION = _version()

@@ -3,14 +3,13 @@
 Status goes through the broker always, since it is retained and the last will.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.settings import BasicIngest
 from contract import topics
 
 
-@dataclass(frozen=True, slots=True)
-class Routes:
+class Routes(NamedTuple):
     """The topics that one truck publishes on, and those it listens to."""
 
     telemetry: str

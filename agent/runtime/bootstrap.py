@@ -85,7 +85,7 @@ def open_transport(settings: AgentSettings) -> Transport:
         session_expiry=settings.session_expiry,
         protocol=settings.protocol,
         username=settings.username,
-        password=settings.password.get_secret_value() if settings.password else None,
+        password=settings.password,
     )
     if settings.transport == "aws":
         return _aws()(line, limits=limits)

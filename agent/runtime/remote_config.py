@@ -15,17 +15,15 @@ An empty document, or one with nothing but its config_version, gives the truck b
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from logging import getLogger
 from typing import Any
-
-from pydantic import ValidationError
 
 from agent.json_state_file import JsonStateFile
 from agent.settings import AgentSettings
 from contract.codec import parse
 from contract.errors import Rejected
-from contract.remote_config import Config, LaneConfig
+from contract.wire_documents import Unfit, schema, understood
 
 log = getLogger(__name__)
 
@@ -178,8 +176,8 @@ class Remote:
         if not document:
             return self._own
         wanted = {key: value for key, value in document.items() if key not in ("config_version", "lanes")}
-        lanes = self._own.lanes.model_copy(update=document.get("lanes") or {})
-        return self._own.model_copy(update={**wanted, "lanes": lanes})
+        lanes = replace(self._own.lanes, **(document.get("lanes") or {}))
+        return replace(self._own, **{**wanted, "lanes": lanes})
 
 
 def _understand(payload: bytes) -> dict[str, Any] | None:
@@ -187,14 +185,11 @@ def _understand(payload: bytes) -> dict[str, Any] | None:
     if not payload.strip():
         return None
     try:
-        config = Config.model_validate(parse(payload))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Rejected(
-            where, _remedy(first["type"], first["loc"]) or first["msg"].replace("Input should be", "must be")
-        ) from None
-    document = config.model_dump(exclude_unset=True)
+        document: dict[str, Any] = understood("config", parse(payload))
+    except Unfit as unfit:
+        first = unfit.faults[0]
+        reason = _remedy(first.kind, first.where) or first.reason.replace("Input should be", "must be")
+        raise Rejected(unfit.field, reason) from None
     for key, value in {**document, **(document.get("lanes") or {})}.items():
         if value is None and key != "daily_budget":
             raise Rejected(key, "must have a value; leave it out to let the truck's own file decide")
@@ -204,8 +199,9 @@ def _understand(payload: bytes) -> dict[str, Any] | None:
 def _remedy(fault: str, where: tuple[int | str, ...]) -> str:
     """What would be right, for the faults of which the model does not say it."""
     if fault == "extra_forbidden":
-        known = LaneConfig if "lanes" in where else Config
-        return f"is unknown: known are {', '.join(sorted(known.model_fields))}"
+        whole = schema("config")
+        known = whole["$defs"]["LaneConfig"] if "lanes" in where else whole
+        return f"is unknown: known are {', '.join(sorted(known['properties']))}"
     if fault == "missing":
         return "is missing: give each document one of its own"
     return "" if where else 'must be a JSON object, such as {"config_version": 7, "interval": 30}'
@@ -215,8 +211,8 @@ def _read(keepsake: JsonStateFile) -> _Kept:
     try:
         kept = _Kept(**(keepsake.read() or {}))
         for document in (kept.good, kept.trial):
-            Config.model_validate(document or {"config_version": 0})
-    except (TypeError, ValidationError):
+            understood("config", document or {"config_version": 0})
+    except (TypeError, Unfit):
         return _Kept()
     return kept
 

@@ -7,16 +7,15 @@ an agent that runs and stores nothing is restarted, whatever it may think of its
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from logging import getLogger
+from typing import NamedTuple
 
 log = getLogger(__name__)
 
 _STATUS_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How an agent does at one moment. stored_at: monotonic seconds of the last sample stored, or of the start.
     patience: seconds without one before that counts as no progress. line: for people."""
 

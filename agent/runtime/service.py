@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from logging import getLogger
 
@@ -249,10 +250,10 @@ class Agent:
         except Misconfigured as error:
             log.error("settings_not_read reason=%r", str(error))
             return
-        changed = {key for key in AgentSettings.model_fields if getattr(fresh, key) != getattr(self._own, key)}
+        changed = {key for key in vars(fresh) if getattr(fresh, key) != getattr(self._own, key)}
         if waiting := sorted(changed - LIVE):
             log.warning("settings_need_a_restart keys=%s", ",".join(waiting))
-        self._own = self._own.model_copy(update={key: getattr(fresh, key) for key in changed & LIVE})
+        self._own = replace(self._own, **{key: getattr(fresh, key) for key in changed & LIVE})
         self._remote.reread(self._own)
         self._adopt()
         log.info("settings_read changed=%s", ",".join(sorted(changed & LIVE)) or "none")

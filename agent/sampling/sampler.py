@@ -6,22 +6,19 @@ A tick that was missed is not made up for: one late sample stands for all that w
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from logging import getLogger
-from typing import Any, cast
-
-from pydantic import ValidationError
+from typing import Any, NamedTuple, cast
 
 from agent.sampling.since_last import GROUP, fitted, joined
 from agent.sensors import Memory, Reading, Remembering, Sensor
-from agent.sensors.fields import CUSTOM
+from agent.sensors.fields import CUSTOM, LEAVES
 from agent.sensors.merge import merge
 from agent.sensors.since_last import Interval
 from agent.sensors.source_conflicts import Disputes
 from agent.timing.clock import Clock, Moment
 from contract.codec import Json
-from contract.telemetry import LEAVES, Telemetry
+from contract.wire_documents import Unfit, understood
 
 log = getLogger(__name__)
 
@@ -43,8 +40,7 @@ class Ticks:
         return tick if tick > moment else tick + timedelta(seconds=self._interval)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """One sample as it was measured, not yet dated: when on the boot's time line, what a satellite receiver said of
     the time (None without a fix), the wire's document without the fields that date and number it, and what happened
     since the sample before, which is dated with it."""
@@ -121,13 +117,13 @@ class Sampler:
     def _within_bounds(self, document: dict[str, Json]) -> dict[str, Json]:
         """The document with null for what the collector would refuse, so that one bad value does not cost the rest."""
         try:
-            Telemetry.model_validate({"truck_id": self._truck_id, **document})
-        except ValidationError as error:
-            for fault in error.errors(include_url=False, include_context=False):
-                leaf = _leaf(".".join(str(part) for part in fault["loc"]))
+            understood("telemetry", {"truck_id": self._truck_id, **document})
+        except Unfit as unfit:
+            for fault in unfit.faults:
+                leaf = _leaf(".".join(str(part) for part in fault.where))
                 if document["quality"].get(leaf) == "implausible":
                     continue  # several faults of one value
-                log.warning("value_implausible field=%s value=%.80r", leaf, fault["input"])
+                log.warning("value_implausible field=%s value=%.80r", leaf, fault.value)
                 _put_null(document, leaf)
                 document["quality"] = {**document["quality"], leaf: "implausible"}
         return document

@@ -5,12 +5,11 @@ each for a `Reading` once a tick and lets `merge.py` make the wire's document of
 technology and imported only when one is opened, so that a truck loads what it runs and nothing else.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from agent.sensors.fields import GROUPS, LEAVES, REASONS, Reason, is_custom
 from agent.sensors.plausibility import Disagreement
@@ -165,11 +164,17 @@ def open_sensor(kind: str, path: str | None, *, interval: float, options: Mappin
 
 def known_kinds() -> list[str]:
     """Every type that can be opened here."""
-    return sorted({*KINDS, *(plugin.name for plugin in entry_points(group=PLUGINS))})
+    return sorted({*KINDS, *(plugin.name for plugin in _plugins())})
+
+
+def _plugins() -> Iterable[Any]:
+    from importlib.metadata import entry_points  # 4 MB of e-mail and zip, for types that are not ours
+
+    return entry_points(group=PLUGINS)
 
 
 def _plugin(kind: str) -> object:
-    plugin = next((plugin for plugin in entry_points(group=PLUGINS) if plugin.name == kind), None)
+    plugin = next((plugin for plugin in _plugins() if plugin.name == kind), None)
     if plugin is None:
         raise Misconfigured(
             f'[[agent.sensors]] type="{kind}" is unknown; known here: {", ".join(known_kinds())}. '

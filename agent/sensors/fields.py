@@ -1,19 +1,16 @@
 """The measured fields of the wire (docs/wire.md) as a sensor needs them: name, bounds, decimals.
 
-The bounds are those of contract/telemetry.py. `settle` is the one gate through which every measured number passes on
-its way to the wire.
+The bounds are those of contract/telemetry.py, read in the schema that is generated from it. `settle` is the one gate
+through which every measured number passes on its way to the wire.
 """
 
 import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
-from annotated_types import Ge, Le
-from pydantic import BaseModel
-
-from contract.telemetry import Telemetry
+from contract.wire_documents import schema
 
 Reason = Literal["not_available", "error", "stale", "implausible"]
 """Why a leaf has no value."""
@@ -144,19 +141,19 @@ _USUAL_DIGITS = 2
 def _measures() -> Iterator[tuple[str, FieldBounds]]:
     """Every field that is a number, with the bounds of the contract."""
     for leaf in LEAVES:
-        constraints = _constraints(leaf)
-        low = next((each.ge for each in constraints if isinstance(each, Ge)), None)
-        high = next((each.le for each in constraints if isinstance(each, Le)), None)
-        if low is not None and high is not None:
-            yield leaf, FieldBounds(float(str(low)), float(str(high)), _DIGITS.get(leaf, _USUAL_DIGITS))
+        said = _said_of(leaf)
+        if said.get("type") == "number":
+            yield leaf, FieldBounds(said["minimum"], said["maximum"], _DIGITS.get(leaf, _USUAL_DIGITS))
 
 
-def _constraints(leaf: str) -> list[object]:
-    model: type[BaseModel] = Telemetry
-    *groups, name = leaf.split(".")
-    for group in groups:
-        model = next(each for each in get_args(model.model_fields[group].annotation) if each is not type(None))
-    return model.model_fields[name].metadata
+def _said_of(leaf: str) -> dict[str, Any]:
+    """What the schema says of a leaf where it is not null."""
+    whole = schema("telemetry")
+    said = whole
+    for name in leaf.split("."):
+        said = said["properties"][name]["anyOf"][0]
+        said = whole["$defs"][said["$ref"].removeprefix("#/$defs/")] if "$ref" in said else said
+    return said
 
 
 MEASURES: dict[str, FieldBounds] = dict(_measures())

@@ -7,7 +7,7 @@ CSS Electronics car (GNSS and OBD-II). Another set is one more `Layout`. A trip 
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.sensors.fields import KM_PER_MILE, Reason, settle
 from agent.sensors.plausibility import LATITUDE, LONGITUDE, PositionRule
@@ -18,8 +18,7 @@ LEAST_LIMIT = 5.0
 Row = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class CsvColumn:
+class CsvColumn(NamedTuple):
     """One column → one leaf. `when`: (other column, values it must have): else the column says nothing.
 
     fix: (column, values) of the receiver's fix; another fix means that the leaf has no value now.
@@ -39,8 +38,7 @@ class CsvColumn:
         return max(LEAST_LIMIT, 5 * self.period)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """A known set of columns; `time` is the one of Unix seconds."""
 
     name: str

@@ -12,11 +12,9 @@ from datetime import UTC, datetime, timedelta
 from logging import getLogger
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from contract.codec import parse
-from contract.control_messages import TimeAnswer, TimeAsk
+from contract.codec import dump, parse
 from contract.errors import Rejected
+from contract.wire_documents import understood
 
 log = getLogger(__name__)
 
@@ -49,17 +47,17 @@ class CloudTime:
             return None
         self._asked_at, self._next_at = now, now + ASK_SECONDS
         self._open = secrets.token_hex(16), now
-        return TimeAsk(id=self._open[0]).model_dump_json().encode()
+        return dump({"id": self._open[0]}).encode()
 
     def answer(self, payload: bytes, *, retained: bool) -> CloudInstant | None:
         """What an answer tells, or None for one that is late, repeated, retained, unreadable or of another ask."""
         try:
-            answer = TimeAnswer.model_validate(parse(payload))
-            utc = datetime.fromtimestamp(answer.ms / 1000, UTC)
-        except (Rejected, ValidationError, ValueError, OverflowError, OSError) as error:
+            answer = understood("time", parse(payload))
+            utc = datetime.fromtimestamp(answer["ms"] / 1000, UTC)
+        except (Rejected, ValueError, OverflowError, OSError) as error:
             log.warning("time_answer_ignored reason=%r", str(error)[:200])
             return None
-        asked, self_open = self._open, self._open is not None and answer.id == self._open[0]
+        asked, self_open = self._open, self._open is not None and answer["id"] == self._open[0]
         if retained or not self_open or asked is None:
             return None
         self._open = None

@@ -6,12 +6,11 @@ night behind, one that starts in 1970 is moved to where it can have been.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class BootStretch:
+class BootStretch(NamedTuple):
     """Consecutive samples of one boot. first, last: their uptimes, seconds. wall: what the clock said at the first."""
 
     first: float
@@ -24,8 +23,7 @@ class BootStretch:
         return timedelta(seconds=max(0.0, self.last - self.first))
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A stretch's place: it starts at `start`, and a second of uptime is `pace` seconds (1 unless squeezed)."""
 
     first: float

@@ -5,9 +5,9 @@ dates everything of that boot, before and after. A year that looks plausible is 
 without a battery starts where it was last switched off (fake-hwclock), and that looks plausible too.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from logging import getLogger
+from typing import NamedTuple
 
 from agent.timing.clock import TimeQuality
 
@@ -35,8 +35,7 @@ def sane(wall: datetime) -> datetime:
     return wall if EARLIEST <= wall < LATEST else EARLIEST
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """At `uptime` seconds of a boot it was `utc`, and `quality` vouches for that."""
 
     uptime: float

@@ -5,14 +5,12 @@ only when they are opened.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
 from contract.topics import MAX_PAYLOAD
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerLimits:
+class BrokerLimits(NamedTuple):
     """What a broker allows one client; the defaults are AWS IoT Core's (docs/wire.md).
 
     publishes_per_second, bytes_per_second: over any second. window: publishes that may be unacknowledged.
@@ -31,7 +29,7 @@ class BrokerLimits:
     def of_own_broker(self) -> "BrokerLimits":
         """The same without rates and without a bound on the backlog in flight, for a broker that is all one's own."""
         free = 1e15
-        return replace(self, publishes_per_second=free, bytes_per_second=free, backlog_in_flight=2**62)
+        return self._replace(publishes_per_second=free, bytes_per_second=free, backlog_in_flight=2**62)
 
 
 class Message(NamedTuple):
@@ -51,29 +49,25 @@ class Listen(NamedTuple):
     topic: str
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(NamedTuple):
     """The broker has accepted us and the subscriptions stand. payload: the most bytes it takes in one message."""
 
     payload: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The connection has ended: every message that was neither delivered nor refused is forgotten by the transport."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """A PUBACK with a success code came for each of these tokens."""
 
     tokens: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The next hop will not have this message: MQTT reason code ≥ 128, or too large to be sent (149)."""
 
     token: int
@@ -81,8 +75,7 @@ class Refused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A message on a subscribed topic. retained: the broker had kept it from before the subscription."""
 
     topic: str
@@ -90,16 +83,14 @@ class Received:
     retained: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NotHeard:
+class NotHeard(NamedTuple):
     """The broker refused a `listen`."""
 
     topic: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotConnected:
+class NotConnected(NamedTuple):
     """An attempt to connect has failed, for another reason than the one before; the next one follows by itself."""
 
     reason: str

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from contract.errors import Misconfigured
 
@@ -10,8 +10,7 @@ ALPN = "x-amzn-mqtt-ca"
 """What AWS IoT Core wants to hear on port 443, where it serves MQTT and HTTPS (ALPN, RFC 7301)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """The PEM files of one truck.
 
     ca: None trusts the system's authorities. certificate, key: None for a broker that does not ask who we are.

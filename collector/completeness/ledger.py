@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from collector.completeness.holes import Hole, cut, still_missing
 from collector.completeness.recent_contents import RecentContents
-from contract.control_messages import MAX_RESEND_RANGES, NeverStored, Report
-from contract.ranges import Ranges
+from contract.control_messages import NeverStored, Report
+from contract.ranges import MAX_RESEND_RANGES, Ranges
 
 __all__ = ["ASKS_UNTIL_LOST", "Hole", "StreamLedger"]
 

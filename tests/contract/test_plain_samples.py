@@ -56,14 +56,14 @@ json = st.recursive(
 def test_the_model_accepts_what_is_plain(changes: list[tuple[str, Any]]) -> None:
     record = copy.deepcopy(WIDE)
     for path, value in changes:
-        record = _changed(record, path, copy.deepcopy(value))
+        record = changed(record, path, copy.deepcopy(value))
     if is_plain(record):
         Telemetry.__pydantic_validator__.validate_python(record)
         with suppress(Rejected):  # for its time
             assert not read_sample(record, received_ms=RECEIVED_MS, date_by_arrival=True).unknown
 
 
-def _changed(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+def changed(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     try:
         return put(record, path, value)
     except (TypeError, AttributeError, KeyError):  # an earlier change took the group away

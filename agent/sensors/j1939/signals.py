@@ -4,7 +4,7 @@ Only parameters whose meaning is certain: there is no standard one for the healt
 says that a foot is on the pedal), so those two leaves stay with other sensors.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.sensors.fields import PSI_PER_KPA, TIRES, Reason, is_custom, settle
 
@@ -13,8 +13,7 @@ LEAST_LIMIT = 5.0
 """Seconds that any signal may be silent, however often it is due."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """One parameter. `start` counts bytes from 1 as the standard does; `bits` is 8, 16 or 32, little endian.
 
     scale, offset and unit are the standard's; `factor` leads from there to the wire's unit.

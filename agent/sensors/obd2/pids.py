@@ -1,7 +1,7 @@
 """The mode 01 parameters we know (SAE J1979), as a table. Those without a leaf are decoded for diagnosis only."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.sensors.fields import Reason, settle
 
@@ -13,8 +13,7 @@ LEAST_LIMIT = 5.0
 """Seconds that any parameter may be silent, however often it is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pid:
+class Pid(NamedTuple):
     """One parameter: its value is number · scale + offset, the number being all `size` bytes, big endian.
 
     unit: of the standard; `factor` leads from there to the wire's. period: seconds between two questions.

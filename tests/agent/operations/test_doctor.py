@@ -20,6 +20,7 @@ from agent.operations.doctor.finding import DoctorFinding
 from agent.operations.lock_owner import holder
 from agent.settings import AgentSettings, SensorSettings
 from agent.transport.endpoint import Tls
+from contract.settings import judged
 from tests.agent.live import Broker
 from tests.agent.pki import Authority
 from tests.agent.sensors.gpsd.daemon import Server
@@ -33,7 +34,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def _settings(folder: Path, **more: object) -> AgentSettings:
-    return AgentSettings.model_validate({"truck_id": TRUCK, "buffer": folder / "buffer.db"} | more)
+    return judged("agent", AgentSettings, {"truck_id": TRUCK, "buffer": folder / "buffer.db"} | more, "a test")
 
 
 def _secure(folder: Path, broker: Broker, tls: Tls) -> AgentSettings:
@@ -217,7 +218,7 @@ def test_each_sensor_is_looked_at_as_the_agent_opens_it(
     (tmp_path / "iio7").mkdir()
     (tmp_path / "iio7" / "in_temp_input").write_text("21500\n")
     placed = json.loads(json.dumps(table).replace("{}", str(tmp_path)))
-    found = _only(sensors.sensors(_settings(tmp_path, sensors=(SensorSettings.model_validate(placed),))))
+    found = _only(sensors.sensors(_settings(tmp_path, sensors=(judged("agent", SensorSettings, placed, "a test"),))))
     assert (found.state, told in found.found) == (state, True), found
     assert bool(found.remedy) == (state != "ok")
 

@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,11 +149,13 @@ def test_what_the_services_user_cannot_reach_is_named(tmp_path: Path) -> None:
     """A key for its owner only, in a folder that others may enter."""
     key = tmp_path / "key.pem"
     key.touch(0o600)
-    settings = _settings(tmp_path).model_copy(update={"key": key})
+    certificate = tmp_path / "certificate.pem"
+    certificate.touch(0o644)
+    settings = replace(_settings(tmp_path), broker="mqtts://h", certificate=certificate, key=key)
     config = tmp_path / "milepost.toml"
     config.touch(0o644)
     (tmp_path / "closed").mkdir(mode=0o700)
-    notes = unreadable(settings.model_copy(update={"buffer": tmp_path / "closed" / "b" / "buffer.db"}), config)
+    notes = unreadable(replace(settings, buffer=tmp_path / "closed" / "b" / "buffer.db"), config)
     assert notes[0] == f"{key} cannot be read by milepost: chgrp milepost, chmod 640"
     assert [note for note in notes if "out of reach" in note]
 
@@ -162,8 +165,12 @@ def test_an_enrolled_truck_may_renew_its_certificate(tmp_path: Path) -> None:
     identity = tmp_path / "identity"
     (identity / "1").mkdir(parents=True)
     (identity / "current").symlink_to("1")
-    more = {"certificate": identity / "current" / "certificate.pem", "key": identity / "current" / "key.pem"}
-    settings = _settings(tmp_path).model_copy(update=more)
+    settings = replace(
+        _settings(tmp_path),
+        broker="mqtts://h",
+        certificate=identity / "current" / "certificate.pem",
+        key=identity / "current" / "key.pem",
+    )
     steps = plan_install(
         settings, tmp_path / "milepost.toml", Machine(tmp_path, own=False, running=False, has_user=True)
     )

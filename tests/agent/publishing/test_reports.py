@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
+from agent.buffer.never_stored import NeverStoredCounts
 from agent.buffer.sqlite import SqliteBuffer
+from agent.publishing import status_reports
 from agent.publishing.report_times import ReportTimes
+from agent.publishing.status_reports import Configured
+from contract.control_messages import Report, Status
+from contract.ranges import Ranges
 from tests.agent.fakes import TruckClock
 from tests.agent.live import Broker, Listener
 from tests.agent.publishing.test_slow_line import SAMPLE
@@ -56,3 +61,28 @@ def test_the_report_that_nothing_waits_is_repeated_since_a_full_broker_drops_wha
     times.set_seconds(30)
     times.told(pending=False)
     assert waits() == 30
+
+
+def test_what_a_truck_says_of_itself_is_what_the_models_would_write(tmp_path: Path) -> None:
+    """It is written without them, and its bytes are theirs."""
+    losses = NeverStoredCounts(tmp_path / "b.db.lost")
+    losses.add(3, "2026-11-28T10:00:00.000Z", "2026-11-28T10:05:00.000Z")
+    with SqliteBuffer(tmp_path / "b.db", "T1", limit=1024 * 1024) as buffer:
+        for _ in range(2000):
+            buffer.append(SAMPLE)
+        buffer.mark_sent(range(1500, 1600), at="2026-11-28T10:00:00.000Z")
+        assert buffer.dropped(limit=1)
+        asked = Ranges.of([(1, 1000)])
+        reports = [
+            status_reports.report(buffer, never_stored=losses.runs),
+            status_reports.report(buffer, asked),
+            status_reports.unknown(buffer, "other", asked),
+        ]
+        configured = Configured(7, "config_version 8 was rolled back: größer")
+        statuses = [
+            status_reports.status("online", "2026-11-28T10:00:00.000Z", buffer, configured),
+            status_reports.will(buffer.stream_id),
+        ]
+    for model, payloads in ((Report, reports), (Status, statuses)):
+        for payload in payloads:
+            assert model.model_validate_json(payload).model_dump_json(by_alias=True).encode() == payload

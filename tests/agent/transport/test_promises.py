@@ -7,7 +7,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -106,7 +105,7 @@ def test_each_message_ends_once_when_the_broker_is_killed_and_comes_back(road: R
 def test_at_most_a_window_is_unacknowledged(record: Record) -> None:
     """Counted by a broker that acknowledges nothing."""
     with _DeafBroker() as deaf:
-        one = record(EndpointLine("127.0.0.1", deaf.port, "T1", ack_timeout=5), replace(OWN, window=7))
+        one = record(EndpointLine("127.0.0.1", deaf.port, "T1", ack_timeout=5), OWN._replace(window=7))
         one.until(Connected)
         for token in range(1, 51):
             one.transport.publish(Message(token, TOPIC, b"x"))
@@ -245,7 +244,7 @@ def test_the_protocol_name_for_port_443_is_offered(road: Road, record: Record) -
 
         thread = threading.Thread(target=serve)
         thread.start()
-        record(EndpointLine("127.0.0.1", server.getsockname()[1], "T1", replace(road.tls, alpn=ALPN)))
+        record(EndpointLine("127.0.0.1", server.getsockname()[1], "T1", road.tls._replace(alpn=ALPN)))
         thread.join(60)
     assert agreed == [ALPN]
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.completeness.ledger import ASKS_UNTIL_LOST, StreamLedger
-from contract.control_messages import MAX_RESEND_RANGES, Report
-from contract.ranges import Ranges
+from contract.control_messages import Report
+from contract.ranges import MAX_RESEND_RANGES, Ranges
 from tests.budget import budget
 
 GRACE = 10_000
