@@ -20,6 +20,7 @@ MAX_DOCUMENT = 256 * 1024
 _MAX_TEXT = 2048
 _MOST_UNBOUNDED = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _BOOKKEEPING = frozenset({"received_at", "forgotten"})
 
 Read = Callable[[Json], Json]
@@ -166,6 +167,19 @@ def an_id(name: str) -> Read:
 def a_time(name: str) -> Read:
     """An optional RFC 3339 time, in this project's form."""
     return optional(lambda value: timestamps.parse(value, name))
+
+
+def a_time_or_day(name: str) -> Read:
+    """An optional RFC 3339 time, in this project's form; a day, `2026-11-01`, is 00:00 UTC of it."""
+
+    def read(value: Json) -> Json:
+        is_day = isinstance(value, str) and _DAY.fullmatch(value)
+        try:
+            return timestamps.parse(f"{value}T00:00Z" if is_day else value, name)
+        except Rejected as error:
+            raise Rejected(name, f"{error.reason}, or a day such as 2026-01-31") from None
+
+    return optional(read)
 
 
 def a_text(name: str) -> Read:

@@ -21,6 +21,7 @@ _TEXT: Schema = {"type": "string"}
 _ID: Schema = {"type": "string", "minLength": 1, "maxLength": 128}
 _TRUCK: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
+_TIME_OR_DAY: Schema = {"type": "string", "description": "RFC 3339, or a day such as 2026-11-01: 00:00 UTC of it"}
 _NUMBER: Schema = {"type": "number"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _TRUTH: Schema = {"type": "boolean"}
@@ -137,11 +138,11 @@ _PROFILE = _sent(
     language=_TEXT,
     loyalty_tier=_TEXT,
     loyalty_points=_COUNT,
-    loyalty_since=_TIME,
+    loyalty_since=_TIME_OR_DAY,
     marketing_consent=_TRUTH,
     segments=_all(_TEXT),
-    created_at=_TIME,
-    valid_from=_TIME,
+    created_at=_TIME_OR_DAY,
+    valid_from=_TIME_OR_DAY,
 )
 _ITEM = _sent(
     item_id=_ID,
@@ -151,7 +152,7 @@ _ITEM = _sent(
     currency=_CURRENCY,
     active=_TRUTH,
     stock=_COUNT,
-    valid_from=_TIME,
+    valid_from=_TIME_OR_DAY,
 )
 _VEHICLE = _sent(
     truck_id=_TRUCK,
@@ -161,11 +162,13 @@ _VEHICLE = _sent(
     fuel_type={"enum": ["diesel", "petrol", "gas", "electric", "hydrogen"]},
     **dict.fromkeys(("tank_litres", "capacity", "depot_latitude", "depot_longitude"), _NUMBER),
     **dict.fromkeys(("service_every_km", "last_service_km"), _NUMBER),
-    last_service_at=_TIME,
+    last_service_at=_TIME_OR_DAY,
     driver_id=_ID,
-    valid_from=_TIME,
+    valid_from=_TIME_OR_DAY,
 )
-_SERVICE = _object(("item",), item={"enum": list(thresholds.items())}, at=_maybe(_TIME), odometer=_maybe(_NUMBER))
+_SERVICE = _object(
+    ("item",), item={"enum": list(thresholds.items())}, at=_maybe(_TIME_OR_DAY), odometer=_maybe(_NUMBER)
+)
 _VERSION = _object(
     subject_id=_ID,
     effective_start_date=_TIME,

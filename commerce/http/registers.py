@@ -40,7 +40,6 @@ class RegisterDoors:
         *,
         view: View = unified_view,
         forgotten: Forgotten | None = None,
-        clock: Callable[[], int] = machine_clock.now_ms,
     ) -> None:
         """
         Args:
@@ -48,10 +47,9 @@ class RegisterDoors:
             access: who may.
             view: everything about one customer.
             forgotten: who must not be stored again.
-            clock: Unix ms.
         """
-        self._database, self._access, self._forgotten, self._clock = database, access, forgotten, clock
-        self._view = view
+        self._database, self._access, self._forgotten = database, access, forgotten
+        self._view, self._clock = view, machine_clock.RisingClock()
 
     @property
     def routes(self) -> list[Route]:

@@ -10,7 +10,7 @@ from commerce.fields import (
     a_currency,
     a_number,
     a_text,
-    a_time,
+    a_time_or_day,
     a_truth,
     accepted,
     an_amount,
@@ -68,7 +68,7 @@ class Kind:
         if subject_id is not None and name != subject_id:
             raise Rejected(self.id_name, f"is {name!r:.40}, but the address says {subject_id!r:.40}")
         record = {**own, self.id_name: name}
-        read_fields(record, {**self.fields, VALID_FROM: a_time(VALID_FROM)}, warnings)
+        read_fields(record, {**self.fields, VALID_FROM: a_time_or_day(VALID_FROM)}, warnings)
         return accepted(name, own, record, warnings)
 
 
@@ -92,10 +92,10 @@ CUSTOMERS = Kind(
         "language": a_text("language"),
         "loyalty_tier": a_text("loyalty_tier"),
         "loyalty_points": a_number("loyalty_points", 0, 10**9, whole=True),
-        "loyalty_since": a_time("loyalty_since"),
+        "loyalty_since": a_time_or_day("loyalty_since"),
         "marketing_consent": a_truth("marketing_consent"),
         "segments": optional(_segments),
-        "created_at": a_time("created_at"),
+        "created_at": a_time_or_day("created_at"),
     },
     {},
 )
@@ -128,7 +128,7 @@ VEHICLES = Kind(
         "depot_longitude": a_number("depot_longitude", -180, 180),
         "service_every_km": a_number("service_every_km", 1, 10**7),
         "last_service_km": a_number("last_service_km", 0, 10**8),
-        "last_service_at": a_time("last_service_at"),
+        "last_service_at": a_time_or_day("last_service_at"),
         "driver_id": an_id("driver_id"),
     },
     {},
@@ -140,7 +140,7 @@ SERVICES = Kind(
     {
         "truck_id": truck_id,
         "item": a_choice("item", thresholds.items()),
-        "at": a_time("at"),
+        "at": a_time_or_day("at"),
         "odometer": a_number("odometer", 0, 10**8),
     },
     {},

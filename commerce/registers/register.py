@@ -1,13 +1,14 @@
 """Keeps the documents of customers, items and vehicles, and their versions."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
 from collector.history import Point, Run, Version, plan, start
 from commerce.fields import Accepted
 from commerce.registers.documents import VALID_FROM, Kind
+from commerce.registers.precedence import Delivery, holding
 from commerce.storage.database import Database
 from commerce.storage.schema import register_documents, register_subjects, register_versions
 from contract import machine_clock, timestamps
@@ -17,11 +18,12 @@ from contract.forgotten import Forgotten
 
 Status = Literal["accepted", "duplicate"]
 Rows = list[dict[str, Any]]
-_INSTANT = len(timestamps.EARLIEST)
+_COMES_WITHIN_MS = 3_600_000
+"""A delivery is stored so long after its arrival at the latest."""
 
 
 class Register:
-    """One kind of subject in one database. Each put is one transaction, durable when it returns."""
+    """One kind of subject in one database. Each call that puts is one transaction, durable when it returns."""
 
     def __init__(self, database: Database, kind: Kind, *, forgotten: Forgotten | None = None) -> None:
         self._database, self._kind, self._forgotten = database, kind, forgotten
@@ -29,8 +31,9 @@ class Register:
     def put(self, document: Accepted, *, received_ms: int) -> Status:
         """Keep one judged document of a subject.
 
-        The document holds from its `valid_from`, else from its arrival. A document without `valid_from` that says what
-        the one in force says is a duplicate: it tells nothing new.
+        The document holds from its `valid_from`, else from its arrival. Of two for one time that counts which was
+        received later (commerce.registers.precedence). A document without `valid_from` that says what the one in force
+        says is a duplicate: it tells nothing new.
         What was forgotten counts as known too, and is not kept.
 
         Args:
@@ -38,32 +41,94 @@ class Register:
             received_ms: Unix ms of its arrival.
 
         Returns:
-            accepted, or duplicate for what is known already; durable when it returns.
+            accepted, or duplicate for what is known already and changes nothing; durable when it returns.
         """
-        valid_from = document.record.get(VALID_FROM)
-        if self._forgotten is not None and is_forgotten(document, self._forgotten):
-            return "duplicate"
+        [status] = self.put_all([(document, received_ms)])
+        return status
+
+    def put_all(self, deliveries: Sequence[tuple[Accepted, int]]) -> list[Status]:
+        """Keep judged documents, as `put` does each, in one transaction.
+
+        Args:
+            deliveries: each document, and Unix ms of its arrival; a subject may come several times.
+
+        Returns:
+            For each, in order, what `put` says; all are durable when it returns.
+        """
+        marks = self._forgotten
+        forgotten = [marks is not None and is_forgotten(document, marks) for document, _ in deliveries]
+        if all(forgotten):
+            return ["duplicate"] * len(deliveries)
+        subjects = {document.id for (document, _), gone in zip(deliveries, forgotten, strict=True) if not gone}
         with self._database.write() as connection:
-            self._lock(connection, document.id)
-            key = _tracked_key(document.record)
-            if valid_from is None and self._newest_key(connection, document.id, received_ms) == key:
-                return "duplicate"
-            order_key = f"{valid_from or timestamps.from_ms(received_ms)}#{document.content}"
-            row = {
-                "kind": self._kind.name,
-                "subject_id": document.id,
-                "order_key": order_key,
-                "key": key,
-                "received_ms": received_ms,
-                "document": document.text,
-            }
-            kept = connection.execute(
-                self._database.insert(register_documents).values(**row).on_conflict_do_nothing()
-            ).rowcount
-            if not kept:
-                return "duplicate"
-            self._plan(connection, document.id)
-        return "accepted"
+            for subject_id in sorted(subjects):  # in one order: two imports never wait for each other
+                self._lock(connection, subject_id)
+            return [
+                "duplicate" if gone else self._put(connection, document, received_ms)
+                for (document, received_ms), gone in zip(deliveries, forgotten, strict=True)
+            ]
+
+    def _put(self, connection: Connection, document: Accepted, received_ms: int) -> Status:
+        valid_from = document.record.get(VALID_FROM)
+        before = self._deliveries(connection, document.id)
+        instant = valid_from or timestamps.from_ms(received_ms)
+        new = Delivery(f"{instant}#{document.content}", _tracked_key(document.record), received_ms)
+        known = before.get(new.order_key)
+        if known and known.received_ms >= received_ms:
+            return "duplicate"
+        was, now = holding(before.values()), holding({**before, new.order_key: new}.values())
+        text = document.text
+        if valid_from is None and was == now:
+            text = self._repeated(connection, document.id, was, instant)
+            self._drop_repeats(connection, document.id, before, was, until_ms=received_ms - _COMES_WITHIN_MS)
+        self._keep(connection, document.id, new, text)
+        if was != now:
+            self._plan(connection, document.id, now)
+        return "accepted" if was != now or (valid_from and not known) else "duplicate"
+
+    def _repeated(self, connection: Connection, subject_id: str, held: Sequence[Point], instant: str) -> str:
+        """The text of the document in force, which a repeat is kept as: a name in it may have been forgotten."""
+        in_force = [point.order_key for point in held if start(point.order_key) <= instant][-1]
+        table = register_documents
+        mine = self._of(table, subject_id)
+        found = connection.execute(select(table.c.document).where(*mine, table.c.order_key == in_force)).scalar_one()
+        return canonical_text({**parse(found), VALID_FROM: None})
+
+    def _drop_repeats(
+        self,
+        connection: Connection,
+        subject_id: str,
+        before: Mapping[str, Delivery],
+        held: Sequence[Point],
+        *,
+        until_ms: int,
+    ) -> None:
+        """Repeats matter while what was received before them may still come; a subject keeps few, however often the
+        same file is imported."""
+        holds = {point.order_key for point in held}
+        table = register_documents
+        for each in before.values():
+            if each.holds_from_arrival and each.received_ms < until_ms and each.order_key not in holds:
+                mine = self._of(table, subject_id)
+                connection.execute(delete(table).where(*mine, table.c.order_key == each.order_key))
+
+    def _keep(self, connection: Connection, subject_id: str, new: Delivery, text: str) -> None:
+        """Keep a document, or the later receipt of one that is there."""
+        table = register_documents
+        row = {"kind": self._kind.name, "subject_id": subject_id, **new._asdict(), "document": text}
+        insert = self._database.insert(table).values(**row)
+        names = [column.name for column in table.primary_key]
+        connection.execute(insert.on_conflict_do_update(index_elements=names, set_={"received_ms": new.received_ms}))
+
+    def _of(self, table: Table, subject_id: str) -> tuple[ColumnElement[bool], ...]:
+        """The condition that a row is one subject's."""
+        return table.c.kind == self._kind.name, table.c.subject_id == subject_id
+
+    def _deliveries(self, connection: Connection, subject_id: str) -> dict[str, Delivery]:
+        """Of one subject, by order key; it has few, so all are looked at."""
+        table = register_documents
+        query = select(table.c.order_key, table.c.key, table.c.received_ms).where(*self._of(table, subject_id))
+        return {row.order_key: Delivery(*row) for row in connection.execute(query)}
 
     def current(self, subject_id: str) -> dict[str, Json] | None:
         """The document in force now.
@@ -150,26 +215,15 @@ class Register:
         mine = [register_subjects.c[name] == value for name, value in names.items()]
         connection.execute(select(register_subjects).where(*mine).with_for_update())
 
-    def _newest_key(self, connection: Connection, subject_id: str, received_ms: int) -> str | None:
-        """Of the document that holds at a moment."""
-        table = register_documents
-        start_at = func.substr(table.c.order_key, 1, _INSTANT)
-        query = select(table.c.key).where(
-            table.c.kind == self._kind.name,
-            table.c.subject_id == subject_id,
-            start_at <= timestamps.from_ms(received_ms),
-        )
-        return cast(str | None, connection.execute(query.order_by(table.c.order_key.desc()).limit(1)).scalar())
-
-    def _plan(self, connection: Connection, subject_id: str) -> None:
-        """The versions of all documents, by the collector's own plan; a subject has few, so all are looked at."""
+    def _plan(self, connection: Connection, subject_id: str, points: tuple[Point, ...]) -> None:
+        """The versions of what holds, by the collector's own plan."""
         table = register_versions
-        mine = (table.c.kind == self._kind.name, table.c.subject_id == subject_id)
+        mine = self._of(table, subject_id)
         stored = tuple(
             Version(row.order_key, row.key, row.end)
             for row in connection.execute(select(table).where(*mine).order_by(table.c.order_key))
         )
-        steps = plan([Run(None, self._points(connection, subject_id), stored, None)])
+        steps = plan([Run(None, points, stored, None)])
         for order_key in steps.remove:
             connection.execute(delete(table).where(*mine, table.c.order_key == order_key))
         for order_key, end in steps.close:
@@ -179,15 +233,6 @@ class Register:
             names = {"kind": self._kind.name, "subject_id": subject_id, "order_key": version.order_key}
             insert = self._database.insert(table).values(**names, **row)
             connection.execute(insert.on_conflict_do_update(index_elements=[*names], set_=row))
-
-    def _points(self, connection: Connection, subject_id: str) -> tuple[Point, ...]:
-        table = register_documents
-        rows: Sequence[Any] = connection.execute(
-            select(table.c.order_key, table.c.key)
-            .where(table.c.kind == self._kind.name, table.c.subject_id == subject_id)
-            .order_by(table.c.order_key)
-        ).all()
-        return tuple(Point(row.order_key, row.key) for row in rows)
 
 
 def is_forgotten(document: Accepted, marks: Forgotten) -> bool:

@@ -57,6 +57,21 @@ def test_a_cell_is_text_where_its_field_takes_text(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_that_is_corrected_counts_whatever_it_says(tmp_path: Path) -> None:
+    """In another file, and further down in one; a day is 00:00 UTC of it."""
+    text = "truck_id,valid_from,tank_litres\n" + "".join(f"T{n},2026-11-01,{n}\n" for n in range(10, 20))
+    assert _imported(tmp_path, text).json == {"accepted": 10, "duplicate": 0, "rejected": 0}
+    corrected = text.replace("-01,1", "-01,2")
+    assert _imported(tmp_path, corrected).json == {"accepted": 10, "duplicate": 0, "rejected": 0}
+    assert _imported(tmp_path, corrected).json == {"accepted": 0, "duplicate": 10, "rejected": 0}
+    shown = run("fleet", "list", "--data-dir", tmp_path / "data", "--json").json
+    assert [row["tank_litres"] for row in shown] == list(range(20, 30))
+    assert {row["valid_from"] for row in shown} == {"2026-11-01T00:00:00.000Z"}
+    both = text + corrected.partition("\n")[2]
+    assert _imported(tmp_path, both).json == {"accepted": 20, "duplicate": 0, "rejected": 0}
+    assert run("fleet", "list", "--data-dir", tmp_path / "data", "--json").json == shown
+
+
 def test_a_row_of_more_values_than_columns_is_refused_alone(tmp_path: Path) -> None:
     """A decimal comma would put 80 litres for 80.5, and the rest under wrong names."""
     done = _imported(tmp_path, 'truck_id,tank_litres,capacity\nT1,80,5,3\nT2,"80.5",3\n')

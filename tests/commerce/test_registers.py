@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,15 @@ from starlette.testclient import TestClient
 
 from collector.history import Point, define
 from commerce.customers import unified_view
+from commerce.forgetting import forget_driver
 from commerce.orders.service import Orders
 from commerce.registers.documents import CUSTOMERS, ITEMS, KINDS, VALID_FROM, VEHICLES
 from commerce.registers.register import Register
 from commerce.storage.database import Database, open_database
+from commerce.storage.schema import register_documents
+from contract import timestamps
 from contract.errors import Rejected
+from contract.forgotten import Forgotten
 from tests.budget import budget
 from tests.commerce.examples import NOW_MS, event, order
 
@@ -60,34 +65,99 @@ def test_any_id_that_is_taken_can_be_asked_for(client: TestClient, path: str) ->
     assert client.get(f"/v1/{path}").status_code == 200
 
 
-@budget(15, 200)
+def _expected(deliveries: list[tuple[str | None, int | None, int]]) -> list[tuple[str, str | None, Any]]:
+    """Brute force: in order of receipt; what says what holds then anyway is left out, and the later of two for one time
+    counts."""
+    held: dict[str, tuple[Any, bool]] = {}
+    last = {
+        (at, litres) if at else ms: (at, litres, ms) for at, litres, ms in sorted(deliveries, key=lambda one: one[2])
+    }
+    for at, litres, ms in sorted(last.values(), key=lambda one: one[2]):
+        begin = at or timestamps.from_ms(ms)
+        before = [held[each] for each in sorted(held) if each <= begin]
+        if at or not before or before[-1] != (litres,):
+            held[begin] = (litres,)
+    points = [Point(begin, str(said)) for begin, said in held.items()]
+    return [(version.order_key, version.end, held[version.order_key][0]) for version in define(points)]
+
+
+@budget(25, 400)
 def test_any_order_of_puts_gives_the_one_history(new_url: Callable[[], str], examples: int) -> None:
+    """A function of the deliveries and of when each was received, in whatever order rival processes store them."""
     database = open_database(new_url())
     register = Register(database, VEHICLES)
     numbers = itertools.count()
+    delivery = st.tuples(
+        st.sampled_from([*TIMES[:3], None]), st.sampled_from([200, 300, None]), st.integers(0, 12).map(NOW_MS.__add__)
+    )
 
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
-    @given(
-        st.lists(st.tuples(st.sampled_from(TIMES), st.sampled_from([200, 300, None])), min_size=1, max_size=8),
-        st.randoms(use_true_random=False),
-    )
-    def check(said: list[tuple[str, int | None]], chance: random.Random) -> None:
-        name = f"T{next(numbers)}"
-        documents = [{"truck_id": name, VALID_FROM: at, "tank_litres": litres} for at, litres in said]
-        delivered = [*documents, *chance.sample(documents, len(documents) // 2)]
-        chance.shuffle(delivered)
-        for document in delivered:
-            put(register, document)
-        points = []
-        for document in documents:
-            read = VEHICLES.read(document)
-            points.append(Point(f"{document[VALID_FROM]}#{read.content}", str(document["tank_litres"])))
-        expected = [(version.order_key[:24], version.end) for version in define(points)]
-        found = [(row["effective_start_date"], row["effective_end_date"]) for row in register.versions(name)]
-        assert found == expected
+    @given(st.lists(delivery, min_size=1, max_size=7, unique_by=lambda one: one[2]), st.randoms(use_true_random=False))
+    def check(said: list[tuple[str | None, int | None, int]], chance: random.Random) -> None:
+        for _ in range(2):
+            name = f"T{next(numbers)}"
+            chance.shuffle(said)
+            for at, litres, received_ms in [*said, *chance.sample(said, len(said) // 2)]:
+                put(register, {"truck_id": name, VALID_FROM: at, "tank_litres": litres}, received_ms=received_ms)
+            found = [
+                (row["effective_start_date"], row["effective_end_date"], row["document"]["tank_litres"])
+                for row in register.versions(name)
+            ]
+            assert found == _expected(said)
 
     check()
     database.close()
+
+
+@pytest.mark.parametrize("litres", [(200, 300), (300, 200)])
+def test_of_two_documents_for_one_time_the_correction_counts(database: Database, litres: tuple[int, int]) -> None:
+    """Whatever their content hashes; what it corrected may be said again."""
+    register = Register(database, VEHICLES)
+    wrong, right = ({"truck_id": "T1", VALID_FROM: "2026-11-01", "tank_litres": each} for each in litres)
+    said = (wrong, right, right, wrong, wrong, right)
+    answers = [put(register, document, received_ms=NOW_MS + n) for n, document in enumerate(said)]
+    assert answers == ["accepted", "accepted", "duplicate", "accepted", "duplicate", "accepted"]
+    [version] = register.versions("T1")
+    assert (version["effective_start_date"], version["document"]["tank_litres"]) == (
+        "2026-11-01T00:00:00.000Z", litres[1],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(CUSTOMERS, "created_at"), (CUSTOMERS, "loyalty_since"), (VEHICLES, "last_service_at"), (ITEMS, VALID_FROM)],
+)
+def test_a_day_is_its_first_instant(kind: Any, field: str) -> None:
+    read = kind.read({kind.id_name: "X1", field: "2026-11-01"})
+    assert (read.record[field], read.warnings) == ("2026-11-01T00:00:00.000Z", {})
+    [reason] = kind.read({kind.id_name: "X1", field: "2026-11-31"}).warnings.values()
+    assert "a day such as 2026-01-31" in reason
+
+
+def test_a_file_that_is_imported_every_night_keeps_few_repeats(database: Database) -> None:
+    """What says what is in force is kept only while something that was received before it may still come."""
+    register = Register(database, ITEMS)
+    said = [
+        put(register, {"item_id": "A", "price": "10"}, received_ms=NOW_MS + night * 86_400_000) for night in range(9)
+    ]
+    assert said == ["accepted", *["duplicate"] * 8]
+    with database.read() as connection:
+        assert len(connection.execute(register_documents.select()).all()) == 2
+    back = timestamps.from_ms(NOW_MS + 2 * 86_400_000)
+    assert put(register, {"item_id": "A", "price": "12", VALID_FROM: back}, received_ms=NOW_MS + 9 * 86_400_000)
+    assert [row["document"]["price"] for row in register.versions("A")] == ["10", "12"]
+
+
+def test_a_repeat_does_not_bring_back_a_driver_who_was_forgotten(database: Database, tmp_path: Path) -> None:
+    register = Register(database, VEHICLES)
+    said = {"truck_id": "T1", "driver_id": "D-7"}
+    put(register, said)
+    assert forget_driver(database, "D-7", Forgotten(tmp_path)) == 1
+    assert put(register, said, received_ms=NOW_MS + 1) == "duplicate"
+    with database.read() as connection:
+        rows = connection.execute(register_documents.select()).all()
+    assert len(rows) == 2
+    assert not any("D-7" in row.document for row in rows)
 
 
 @pytest.mark.parametrize(
