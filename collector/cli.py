@@ -1,37 +1,31 @@
-"""The collector's commands: ingest, the queries, dead letters, rebuild and verify (docs/commands.md)."""
+"""The collector's commands that write: ingest, collect, dead letters, rebuild and verify (docs/commands.md)."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 
-from collector import cli_rendering, queries
-from collector.cli_clicks import clicks
 from collector.cli_collect import collect
 from collector.cli_dead_letters import dead_letters
-from collector.cli_options import SomeTruck, Truck, print_json, reading, settings_of, writing
+from collector.cli_options import SomeTruck, print_json, settings_of, writing
 from collector.ingest import Ingest, vouch_for_policy
-from collector.ingest.history_writer import HistoryWriter
 from collector.ingest.jsonl import KINDS, ingest_lines, lines_of
 from collector.ingest_objects import EXPORT, ingest_objects
 from collector.rebuild import rebuild as rebuild_store
 from collector.rebuild import verify as verify_store
-from collector.settings import CollectorSettings
 from collector.streams.s3_objects import S3Objects
-from contract import cli_tables, machine_clock, timestamps
+from contract import cli_tables, machine_clock
 from contract.cli_options import AsJson, Config, DataDir
-from contract.control_messages import Report
 from contract.errors import Misconfigured, Rejected
 from contract.forgotten import Forgotten
 
-app = typer.Typer(help="What the collector keeps, and what can be asked of it.")
+app = typer.Typer(help="What changes what the collector keeps.")
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(collect)
-app.command()(clicks)
 
 
 @app.command()
@@ -100,133 +94,6 @@ def _ingest_file(taker: Ingest, file: str, stream: str) -> Iterator[dict[str, in
             yield sums
         if sys.stderr.isatty():
             typer.echo(err=True)
-
-
-@app.command()
-def trucks(data_dir: DataDir = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Every truck: its latest sample and its current version."""
-    with reading(settings_of(config, data_dir)) as reader:
-        rows = queries.trucks(reader)
-    if as_json:
-        print_json(rows)
-        return
-    cli_tables.show(
-        "Trucks",
-        ["truck", "latest sample", *cli_rendering.HIGHLIGHTS, "faults"],
-        [[row["truck_id"], row["latest"]["sampled_at"], *cli_rendering.highlights(row["latest"])] for row in rows],
-        empty="No trucks yet. Start some with `milepost up`, or take in a file with `milepost ingest FILE`.",
-    )
-
-
-@app.command()
-def history(  # noqa: PLR0913 - one parameter an option
-    truck: Truck,
-    at: Annotated[str | None, typer.Option(help="Only the version that held at this time (no zone = UTC)")] = None,
-    known_at: Annotated[
-        str | None, typer.Option(help="As it was known at this time: without the samples received later")
-    ] = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """A truck's versions, oldest first: what was true from when until when."""
-    instant, known = _instant(at, "--at"), _instant(known_at, "--known-at")
-    with reading(settings_of(config, data_dir)) as reader:
-        if known is None:
-            rows = queries.history(reader, truck, instant)
-        else:
-            rows, retained_from = queries.history_known_at(reader, truck, known, instant)
-            if retained_from:
-                typer.echo(f"before {retained_from}: not known any more", err=True)
-    if as_json:
-        print_json(rows)
-        return
-    cli_tables.show(
-        f"History of {truck}",
-        ["from", "until", *cli_rendering.HIGHLIGHTS, "faults"],
-        [
-            [row["effective_start_date"], row["effective_end_date"] or "now", *cli_rendering.highlights(row["sample"])]
-            for row in rows
-        ],
-        empty=f"Nothing is known of {truck}{f' at {at}' if at else ''}. `milepost trucks` lists the trucks.",
-    )
-
-
-def _instant(text: str | None, option: str) -> str | None:
-    try:
-        return None if text is None else timestamps.parse(text, option)
-    except Rejected as error:
-        raise Misconfigured(str(error)) from None
-
-
-@app.command()
-def audit(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[TRUCK] | close TRUCK STREAM", help="Only this truck; or close a stream"),
-    ] = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """Report received, missing, thinned, lost and refused samples per truck and stream.
-
-    Exits 1 if any sample is lost, or missing without explanation. `audit close TRUCK STREAM` ends the waiting for a
-    stream whose truck or buffer is gone for good: what is missing of it counts as lost from then on.
-    """
-    settings = settings_of(config, data_dir)
-    given = words or []
-    if given[:1] == ["close"] and len(given) == 3:
-        _close_stream(settings, given[1], given[2], as_json=as_json)
-        return
-    if len(given) > 1:
-        raise Misconfigured("give `audit`, `audit TRUCK` or `audit close TRUCK STREAM`")
-    truck = given[0] if given else None
-    with reading(settings) as reader:
-        found = queries.audit(
-            reader, now_ms=machine_clock.now_ms(), grace_ms=int(settings.resend_after * 1000), truck_id=truck
-        )
-    complete = queries.complete(found)
-    if as_json:
-        print_json(found)
-    else:
-        shown = {"truck": "truck_id", "received": "received", "highest": "highest_seq", "holes": "holes"}
-        shown |= {
-            "late": "late",
-            "gone": "gone",
-            "thinned": "thinned",
-            "refused": "dead_lettered",
-            "twice": "conflicts",
-        }
-        rows = [[row[name] for name in shown.values()] for row in found["trucks"]]
-        cli_tables.show("Audit", list(shown), rows, empty="No streams yet.")
-        typer.echo(_verdict(found, complete=complete))
-    raise typer.Exit(0 if complete else 1)
-
-
-def _verdict(found: dict[str, Any], *, complete: bool) -> str:
-    refused = sum(len(row["refused"]) for row in found["trucks"])
-    also = f"{refused} refused: `milepost dead-letters list` says why." if refused else ""
-    if not complete:
-        return f"Incomplete: {found['lost']} lost for certain; see the holes. {also}".rstrip()
-    if late := queries.late_samples(found):
-        return f"Nothing is lost; {late} late: on their way, as far as is known. {also}".rstrip()
-    return f"Nothing else is missing. {also}" if refused else "Nothing is missing."
-
-
-def _close_stream(settings: CollectorSettings, truck_id: str, stream_id: str, *, as_json: bool) -> None:
-    with writing(settings) as (store, policy):
-        ledger = store.ledgers(truck_id).get(stream_id)
-        if ledger is None:
-            raise Misconfigured(f"no stream {stream_id!r} of {truck_id!r}: `milepost audit` lists them")
-        lost = ledger.missing().count
-        said = Report(stream_id=stream_id, oldest_retained=ledger.highest + 1, highest_seq=ledger.highest, closed=True)
-        with store.unit():
-            HistoryWriter(store, policy).revise(
-                truck_id, stream_id, lambda known: known.report(said, machine_clock.now_ms())
-            )
-    answer = {"truck_id": truck_id, "stream_id": stream_id, "lost": lost}
-    print_json(answer) if as_json else typer.echo(f"Closed: {lost} samples of {stream_id} are lost for certain.")
 
 
 @app.command()

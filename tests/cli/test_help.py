@@ -63,7 +63,8 @@ def test_the_history_table_breaks_no_word_and_rounds(cli: Milepost, monkeypatch:
 def test_no_room_loads_pandas_to_answer_a_command() -> None:
     """It is there wherever the warehouse is installed, and costs 0.6 s and 80 MB a process."""
     rooms = (
-        "agent.__main__, collector.cli, standalone.standalone, simulator.shoppers, simulator.trucks, provisioning.cli"
+        "agent.__main__, collector.cli, collector.cli_queries, standalone.standalone, simulator.shoppers,"
+        " simulator.trucks, provisioning.cli"
     )
     code = f"import sys, {rooms}; print(*sorted({{'pandas', 'numpy', 'pyarrow'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True).stdout.strip() == b""

@@ -54,7 +54,7 @@ def test_exit_codes_of_a_real_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "library", "extra"),
-    [("up", "starlette", "box"), ("trucks", "orjson", "collector"), ("rules", "regex", "rules")],
+    [("up", "starlette", "box"), ("ingest", "orjson", "collector"), ("rules", "regex", "rules")],
 )
 def test_a_command_whose_libraries_are_not_installed_says_what_to_install(
     command: str, library: str, extra: str

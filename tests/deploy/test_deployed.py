@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from collector.cli import app as cli
 from collector.stores.dynamodb import TABLES, create_tables
 from contract import timestamps
 from contract.codec import dump
 from deploy.ministack import Ministack, environment, function_url
 from iot_rules.engine import PublishedMessage, Rules, load_documents
+from milepost import app as cli
 from tests.collector.handlers.conftest import minutes
 from tests.local_aws import deployed
 

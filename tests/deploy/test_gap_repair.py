@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from collector.cli import app as cli
 from deploy.iot_bridge import Carrier
 from deploy.ministack import Ministack, deploy, environment
+from milepost import app as cli
 from standalone.child_processes import Child, Children
 from standalone.mosquitto_supervisor import MosquittoSupervisor
 from tests.local_aws import ministack
