@@ -6,27 +6,9 @@ The generated files are checked in beside this module under `schemas/`; a test f
 import json
 import sys
 
-from pydantic import BaseModel
-
 from contract import asyncapi
-from contract.click_schema import Click, ClickBatch
-from contract.control_messages import Report, Resend, Status, TimeAnswer, TimeAsk
-from contract.remote_config import Config
-from contract.telemetry import Telemetry, TelemetryBatch
 from contract.wire_documents import FOLDER
-
-MODELS: dict[str, type[BaseModel]] = {
-    "telemetry": Telemetry,
-    "telemetry-batch": TelemetryBatch,
-    "click": Click,
-    "click-batch": ClickBatch,
-    "report": Report,
-    "status": Status,
-    "resend": Resend,
-    "config": Config,
-    "time-ask": TimeAsk,
-    "time": TimeAnswer,
-}
+from contract.wire_models import MODELS
 
 
 def generate() -> dict[str, str]:

@@ -59,7 +59,7 @@ def understood(name: str, document: Json) -> Json:
         return document
     from pydantic import ValidationError
 
-    from contract.schema import MODELS
+    from contract.wire_models import MODELS
 
     try:
         return MODELS[name].model_validate(document).model_dump(by_alias=True, exclude_unset=True)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contract.schema import MODELS
 from contract.telemetry import Telemetry
 from contract.wire_documents import Unfit, is_plain, understood
+from contract.wire_models import MODELS
 from tests.contract.test_plain_samples import EDGES, PATHS, WIDE, changed, json
 
 PLAIN: dict[str, dict[str, Any]] = {
