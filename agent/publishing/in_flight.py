@@ -15,8 +15,10 @@ class OutgoingMessage(NamedTuple):
     @classmethod
     def of(cls, rows: list[BufferRow], *, backlog: bool) -> "OutgoingMessage":
         """One sample as it is, several as a batch."""
-        payload = join_batch(rows) if len(rows) > 1 else rows[0].body
-        return cls(tuple(row.seq for row in rows), payload, backlog)
+        if len(rows) == 1:
+            ((seq, body),) = rows
+            return cls((seq,), body, backlog)
+        return cls(tuple(row.seq for row in rows), join_batch(rows), backlog)
 
     @property
     def batch(self) -> bool:
@@ -27,21 +29,24 @@ class OutgoingMessage(NamedTuple):
 class InFlight:
     """The messages of one connection by their tokens.
 
-    seqs: the samples in them. backlog_bytes: of those that are backlog.
+    backlog_bytes: of those that are backlog.
     """
 
     def __init__(self) -> None:
         self._messages: dict[int, OutgoingMessage] = {}
-        self.seqs: set[int] = set()
         self.backlog_bytes = 0
 
     def __len__(self) -> int:
         return len(self._messages)
 
+    @property
+    def seqs(self) -> set[int]:
+        """The samples in them."""
+        return {seq for message in self._messages.values() for seq in message.seqs}
+
     def add(self, token: int, message: OutgoingMessage) -> None:
         """A message goes now."""
         self._messages[token] = message
-        self.seqs.update(message.seqs)
         if message.backlog:
             self.backlog_bytes += len(message.payload)
 
@@ -50,7 +55,6 @@ class InFlight:
         message = self._messages.pop(token, None)
         if message is None:
             return ()
-        self.seqs.difference_update(message.seqs)
         if message.backlog:
             self.backlog_bytes -= len(message.payload)
         return message.seqs
@@ -58,5 +62,4 @@ class InFlight:
     def clear(self) -> None:
         """The connection has ended."""
         self._messages.clear()
-        self.seqs.clear()
         self.backlog_bytes = 0

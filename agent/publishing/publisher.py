@@ -6,7 +6,6 @@ thread that calls it, which alone uses the buffer.
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from itertools import count
 from logging import getLogger
 from queue import Empty, SimpleQueue
@@ -254,19 +253,22 @@ class Publisher:
     def _send(self) -> None:
         """Hand over whatever may go now, and remember for how long the limits hold up the rest."""
         self._blocked = _LONGEST_SLEEP
+        self._guarded(self._hand_over)
+
+    def _hand_over(self) -> None:
         while self.connected:
             wait, open_lanes = self._pace.wait(), self._budget.open()
             if wait > 0 or open_lanes == "none":
                 self._blocked = wait or _LONGEST_SLEEP
                 return
-            parcel = self._guarded(partial(self._lanes.next, backlog=open_lanes == "all"))
+            parcel = self._lanes.next(backlog=open_lanes == "all")
             if parcel is None:
                 return
-            token = self._token()
+            token, size = self._token(), len(parcel.payload)
             topic = self._routes.batch if parcel.batch else self._routes.telemetry
             self._lanes.sent(token, parcel)
-            self._pace.spend(len(parcel.payload))
-            self._budget.spend(topic, len(parcel.payload), live=0 if parcel.backlog else len(parcel.seqs))
+            self._pace.spend(size)
+            self._budget.spend(topic, size, live=0 if parcel.backlog else len(parcel.seqs))
             self._transport.publish(Message(token, topic, parcel.payload))
             self.tally.messages += 1
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent.settings import LaneSettings
-from agent.transport import BrokerLimits
+from agent.transport import UNBOUNDED, BrokerLimits
 
 _BURST = 0.1
 
@@ -18,11 +18,14 @@ class RateLimiter:
 
     def __init__(self, publishes: float, size: float, largest: int, monotonic: Callable[[], float]) -> None:
         self._monotonic, now = monotonic, monotonic()
+        self._unbounded = publishes >= UNBOUNDED and size >= UNBOUNDED
         self._messages = _Bucket(max(1, publishes * _BURST), publishes * (1 - _BURST), now)
         self._bytes = _Bucket(1, size - min(largest, size / 2), now)
 
     def wait(self) -> float:
         """Seconds until the next message may go, 0 if now."""
+        if self._unbounded:
+            return 0.0
         now = self._monotonic()
         return max(self._messages.wait(now), self._bytes.wait(now))
 

@@ -168,11 +168,11 @@ class SendQueue:
             self._read_backlog_from(0)
         if self._exhausted or self._held.paused():
             return None
-        if self._in_flight and len(self._in_flight) >= self._limits.window - _RESERVED_FOR_LIVE:
+        travelling = len(self._in_flight)
+        if travelling and travelling >= self._limits.window - _RESERVED_FOR_LIVE:
             return None
-        allowed = min(self._limits.backlog_in_flight, self._window.size)
         waiting = self._in_flight.backlog_bytes
-        if waiting and waiting + self._batch_size > allowed:
+        if waiting and waiting + self._batch_size > min(self._limits.backlog_in_flight, self._window.size):
             return None
         return self._batch()
 
@@ -183,24 +183,25 @@ class SendQueue:
 
     def _batch(self) -> OutgoingMessage | None:
         rows: list[BufferRow] = []
-        size, most = 0, self._limits.records
-        while len(rows) < most and (row := self._peek()):
-            most = self._held.together(row.seq, most)
-            if rows and (len(rows) >= most or size + len(row.body) + _BRACKETS > self._batch_size):
+        ahead, largest = self._ahead, self._batch_size
+        size, most = _BRACKETS - 1, self._limits.records
+        while len(rows) < most and (ahead or self._read_ahead()):
+            seq, body = ahead[0]
+            most, size = self._held.together(seq, most), size + len(body) + 1
+            if rows and (len(rows) >= most or size > largest):
                 break
-            rows.append(self._ahead.popleft())
-            size += len(row.body) + 1
+            rows.append(ahead.popleft())
         return OutgoingMessage.of(rows, backlog=True) if rows else None
 
-    def _peek(self) -> BufferRow | None:
-        """The next backlog row; left out is what travels when it is read, whose own end decides, what is held, and what
-        arrived while a full disk takes no mark."""
+    def _read_ahead(self) -> bool:
+        """Whether there are backlog rows; left out is what travels when they are read, whose own end decides, what is
+        held, and what arrived while a full disk takes no mark."""
         while not self._ahead:
             rows = self._buffer.pending(after=self._position, through=self._live, limit=_READ)
             if not rows:
                 self._exhausted = True
-                return None
+                return False
             left_out = self._in_flight.seqs | self._unmarked | self._held.seqs
             self._ahead.extend(row for row in rows if row.seq not in left_out)
             self._position = rows[-1].seq
-        return self._ahead[0]
+        return True

@@ -9,6 +9,9 @@ from typing import Literal, NamedTuple, Protocol
 
 from contract.topics import MAX_PAYLOAD
 
+UNBOUNDED = 1e15
+"""A rate that nothing reaches."""
+
 
 class BrokerLimits(NamedTuple):
     """What a broker allows one client; the defaults are AWS IoT Core's (docs/wire.md).
@@ -28,8 +31,7 @@ class BrokerLimits(NamedTuple):
 
     def of_own_broker(self) -> "BrokerLimits":
         """The same without rates and without a bound on the backlog in flight, for a broker that is all one's own."""
-        free = 1e15
-        return self._replace(publishes_per_second=free, bytes_per_second=free, backlog_in_flight=2**62)
+        return self._replace(publishes_per_second=UNBOUNDED, bytes_per_second=UNBOUNDED, backlog_in_flight=2**62)
 
 
 class Message(NamedTuple):
