@@ -4,7 +4,8 @@ Promises: never raises, whatever the bytes; a value is the newest of its source 
 leaf has a reason. What a snapshot says is decoded when one asks; `since` has the account of all values in between.
 
 When several sources give one leaf, the parameter that stands first in the table wins, then the lowest source address
-(the engine, 0, before all others); a source without a value never hides one that has it. Fault lists are joined.
+(the engine, 0, before all others); a source without a value never hides one that has it. Fault lists are joined. A unit
+that claims another address takes its last words and its place along (see addresses.py).
 Sources that contradict the preferred one are counted in `disagreements` at each snapshot. The odometer has an order of
 units of its own, and a memory (see odometer.py).
 """
@@ -14,6 +15,7 @@ from collections.abc import Iterable
 
 from agent.sensors.can_frame import Frame
 from agent.sensors.fields import ACTIVE_FAULTS, REASONS, Reason
+from agent.sensors.j1939.addresses import ADDRESS_CLAIM_PGN, NO_ADDRESS, Addresses
 from agent.sensors.j1939.faults import (
     DM1_LIMIT,
     DM1_PGN,
@@ -73,7 +75,9 @@ class Decoder:
         self.odometer = OdometerBelief()
         self.position = PositionRule()
         self._reports = FaultReports()
-        self._owners: dict[str, int] = {}  # leaf of a total → the best source that ever said it
+        self._addresses = Addresses()
+        self._homeless: dict[bytes, tuple[float, tuple[float, bytes]]] = {}  # NAME → awaited until, its last DM1
+        self._owners: dict[str, int] = {}  # leaf of a total → the rank of the best source that ever said it
         self.disagreements: Counter[Disagreement] = Counter()
 
     @property
@@ -89,6 +93,8 @@ class Decoder:
         pgn = frame.pgn
         if pgn in self._heard:
             self._file(now, pgn, frame.source, frame.data)
+        elif pgn == ADDRESS_CLAIM_PGN:
+            self._claimed(now, frame)
         elif pgn in (TP_DT, TP_CM):
             self._reports.announced(now, frame)
             orphans = self.transport.counts["orphans"]
@@ -98,6 +104,30 @@ class Decoder:
             if message is not None and message.pgn in self._heard:
                 self._file(now, message.pgn, message.source, message.data)
 
+    def _claimed(self, now: float, frame: Frame) -> None:
+        """A unit has another address from now on; what it said last stays its word."""
+        claim = self._addresses.claim(frame)
+        if claim is None:
+            return
+        self._homeless = {name: each for name, each in self._homeless.items() if now <= each[0]}
+        if claim.ousted is not None and (last := self._moved_out(frame.source).get(DM1_PGN)):
+            self._homeless[claim.ousted] = now + DM1_LIMIT, last  # one that is still there answers within a second
+        words = self._moved_out(claim.left) if claim.left is not None else {}
+        if claim.name in self._homeless:
+            words[DM1_PGN] = self._homeless.pop(claim.name)[1]
+        if frame.source < NO_ADDRESS:
+            for pgn, word in words.items():
+                self._heard[pgn][frame.source] = max(word, self._heard[pgn].get(frame.source, word))
+        elif DM1_PGN in words:
+            self._homeless[claim.name] = now + FORGOTTEN_AFTER, words[DM1_PGN]
+        if len(self._homeless) > NO_ADDRESS:
+            del self._homeless[next(iter(self._homeless))]
+
+    def _moved_out(self, source: int) -> dict[int, tuple[float, bytes]]:
+        """What was said last from an address, which is not said from there any more."""
+        self._reports.heard(source)
+        return {pgn: heard.pop(source) for pgn, heard in self._heard.items() if source in heard}
+
     def _file(self, now: float, pgn: int, source: int, data: bytes) -> None:
         if pgn == DM1_PGN:
             self._reports.heard(source)
@@ -106,7 +136,8 @@ class Decoder:
         for place, signal in _OF_PGN.get(pgn, ()):
             value = signal.decode(data)
             if not isinstance(value, str):
-                self.since.value(now, signal.leaf, value, rank=(place, source), limit=signal.limit)
+                rank = place, self._addresses.rank(source)
+                self.since.value(now, signal.leaf, value, rank=rank, limit=signal.limit)
         if pgn != TIRE_PGN:
             self._heard[pgn][source] = (now, data)
         elif data and data[0] != _NO_LOCATION:
@@ -145,8 +176,9 @@ class Decoder:
         self._faults(now, values, quality)
         for signal in TOTALS:
             if said := [each for each in self._found(now, [signal]) if isinstance(each, Heard)]:
-                owner = self._owners[signal.leaf] = min(said[0].source, self._owners.get(signal.leaf, said[0].source))
-                if said[0].source == owner:  # another unit counts its own life, also while the better one is silent
+                rank = self._addresses.rank(said[0].source)
+                owner = self._owners[signal.leaf] = min(rank, self._owners.get(signal.leaf, rank))
+                if rank == owner:  # another unit counts its own life, also while the better one is silent
                     values[signal.leaf] = said[0].value
         return values, quality
 
@@ -165,7 +197,7 @@ class Decoder:
         return [
             _outcome(now, signal, source, heard)
             for signal in signals
-            for source, heard in sorted(self._heard[signal.pgn].items())
+            for source, heard in sorted(self._heard[signal.pgn].items(), key=lambda each: self._addresses.rank(each[0]))
         ]
 
     def _choose(self, leaf: str, heard: list[Heard]) -> float | Reason | None:
@@ -183,7 +215,8 @@ class Decoder:
             for source, heard in self._heard[signal.pgn].items():
                 outcome = _outcome(now, signal, source, heard)
                 if isinstance(outcome, Heard):
-                    ranked[Rank(unit_rank(source), place, source)] = outcome
+                    rank = self._addresses.rank(source)
+                    ranked[Rank(unit_rank(rank), place, rank)] = outcome
                 else:
                     reasons.append(outcome)
         if not ranked:
@@ -224,12 +257,13 @@ class Decoder:
         heard = {source: (at, decode_dm1(data)) for source, (at, data) in sorted(self._heard[DM1_PGN].items())}
         partial = self._reports.partial(now)
         fresh = {source: dm1 for source, (at, dm1) in heard.items() if now - at <= DM1_LIMIT and dm1 is not None}
-        if not fresh and not partial:
+        homeless = any(now <= until for until, _ in self._homeless.values())
+        if not fresh and not partial and not homeless:
             unreadable = any(now - at <= DM1_LIMIT for at, _ in heard.values())
             quality[ACTIVE_FAULTS] = "error" if unreadable else "stale" if heard else "not_available"
             return
         missing = [source for source, (at, dm1) in heard.items() if source not in fresh and _counts(now - at, dm1)]
-        if partial or missing:  # a list without one unit's faults would say that they have gone
+        if partial or missing or homeless:  # a list without one unit's faults would say that they have gone
             quality[ACTIVE_FAULTS] = "error" if partial else "stale"
             return
         values[ACTIVE_FAULTS] = [

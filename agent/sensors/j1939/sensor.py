@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.sensors.can_address import parse_address
 from agent.sensors.can_sensor import BusSensor
+from agent.sensors.j1939.addresses import ADDRESS_CLAIM_PGN
 from agent.sensors.j1939.decoder import Decoder
 from agent.sensors.j1939.faults import DM1_PGN
 from agent.sensors.j1939.signals import PGNS
@@ -32,5 +33,6 @@ class J1939Sensor(BusSensor):
 
 def _filters() -> "list[CanFilter]":
     """What a truck's bus carries is mostly not for us: the kernel drops it before it costs a wake-up."""
-    wanted = [(pgn, _TO_ALL) for pgn in (*PGNS, DM1_PGN)] + [(pgn, _TO_ONE) for pgn in (TP_CM, TP_DT)]
+    wanted = [(pgn, _TO_ALL) for pgn in (*PGNS, DM1_PGN)]
+    wanted += [(pgn, _TO_ONE) for pgn in (TP_CM, TP_DT, ADDRESS_CLAIM_PGN)]
     return [{"can_id": pgn << 8, "can_mask": mask, "extended": True} for pgn, mask in wanted]

@@ -120,6 +120,16 @@ def test_what_is_heard_is_read(bus: Any, sensor: J1939Sensor) -> None:
     until(lambda: sensor.read(NOW).values == {RPM: 700.0})
 
 
+def test_a_unit_that_claims_another_address_goes_on_being_the_preferred_one(bus: Any, sensor: J1939Sensor) -> None:
+    """Where a kernel filters the bus, claims pass."""
+    engine = bytes.fromhex("0D03A90100000010")
+    for source in (0, 128):
+        bus.send(can.Message(arbitration_id=0x18EEFF00 | source, data=engine))
+    bus.send(engine_speed(1500, source=3))
+    bus.send(engine_speed(700, source=128))
+    until(lambda: sensor.read(NOW).values == {RPM: 700.0})
+
+
 def test_remote_and_fd_frames_are_passed_over(bus: Any, sensor: J1939Sensor) -> None:
     bus.send(can.Message(arbitration_id=0x0CF00400, is_remote_frame=True, dlc=8))
     bus.send(can.Message(arbitration_id=0x0CF00400, is_fd=True, data=bytes(8)))
