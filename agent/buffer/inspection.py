@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.buffer.connection import is_damage
-from agent.buffer.high_water_mark import Found, read_mark
+from agent.buffer.high_water_mark import find, read_bytes
 from agent.buffer.sample_rows import highest_held, put_sample, put_sent
 from agent.buffer.schema import APPLICATION_ID, PENDING, STEPS
 from contract.codec import Json
@@ -83,7 +83,7 @@ def copy_of(path: Path) -> Iterator[sqlite3.Connection]:
         OSError: it cannot be read.
         sqlite3.Error: it is damaged.
     """
-    kept = read_mark(path.with_name(path.name + ".stream"))  # first: else what goes from it into the file is missed
+    kept = read_bytes(path.with_name(path.name + ".stream"))  # first: else what goes from it into the file is missed
     with tempfile.TemporaryDirectory(prefix="milepost-", dir=_place(path.stat().st_size)) as folder:
         copy = Path(folder) / "copy"
         for _ in range(_TRIES):
@@ -148,12 +148,14 @@ def _read(connection: sqlite3.Connection, path: Path, damage: str | None) -> Gla
     )
 
 
-def _add(connection: sqlite3.Connection, kept: Found) -> None:
+def _add(connection: sqlite3.Connection, mark: bytes) -> None:
     """What the file does not have yet, into the copy of it."""
     facts = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    if not kept.mark or facts != [APPLICATION_ID, len(STEPS)]:
+    if facts != [APPLICATION_ID, len(STEPS)]:
         return
-    if connection.execute("SELECT stream_id FROM stream").fetchone() != (kept.mark.stream_id,):
+    owner = connection.execute("SELECT truck_id, stream_id FROM stream").fetchone()
+    kept = find(mark, str(owner[0])) if owner else None
+    if not kept or not kept.mark or kept.mark.stream_id != owner[1]:
         return
     connection.execute("BEGIN")
     stored = highest_held(connection)

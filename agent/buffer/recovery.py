@@ -52,19 +52,25 @@ class Unsound(sqlite3.DatabaseError):
 
 
 class OpenedBuffer(NamedTuple):
-    """connection: to a whole file. salvaged: what was saved into it from one that was damaged, None if nothing was or
-    there was no need. aside: the name of the damaged file, None if there was none. torn: its log had commits that could
-    not be recovered."""
+    """connection: to a whole file. salvaged: what was saved into it from one that was damaged or lost, None if nothing
+    was or there was no need. aside: the name of the damaged file, None if there was none. torn: its log had commits
+    that could not be recovered. in_order: it was closed so the last time, and has all that it was given."""
 
     connection: sqlite3.Connection
     salvaged: Salvaged | None = None
     aside: str | None = None
     torn: bool = False
+    in_order: bool = False
 
 
-def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: float = CHECK_SECONDS) -> OpenedBuffer:
+def open_buffer_file(
+    path: Path, truck_id: str, mark: Mark | None, *, keeps: bool = False, seconds: float = CHECK_SECONDS
+) -> OpenedBuffer:
     """The file at `path`, whole and up to date. Raises Misconfigured for a file that is not this truck's, of another
-    program or of a newer version; sqlite3.OperationalError and OSError where the disk refuses."""
+    program or of a newer version; sqlite3.OperationalError and OSError where the disk refuses.
+
+    keeps: whether the mark has samples that the file may not have: then their stream goes on, also without the file.
+    """
     tail = _log_of(path)
     if mark is None and not tail and _is_foreign(path):
         raise Misconfigured(f"{path} is not a Milepost buffer: give [agent] buffer another path")
@@ -75,28 +81,32 @@ def open_buffer_file(path: Path, truck_id: str, mark: Mark | None, *, seconds: f
         if not is_damage(error):
             raise
         log.error("buffer_damaged path=%s reason=%r", path.name, str(error))
-        return replace_damaged(path, truck_id, mark, tail=tail)
+        return replace_damaged(path, truck_id, mark, keeps=keeps, tail=tail)
     try:
         recovered = connection.execute("PRAGMA wal_checkpoint").fetchone()[1]
         salvaged = _save_tail(connection, tail, truck_id, mark)
+        if keeps and mark and stream_of(connection) is None:
+            begin_stream(connection, truck_id, mark.stream_id)
+            salvaged = Salvaged(mark.stream_id)
     except BaseException:
         connection.close()  # at once: it keeps the next try from the file
         raise
-    return OpenedBuffer(connection, salvaged, torn=lost_commits(tail, recovered))
+    return OpenedBuffer(connection, salvaged, torn=lost_commits(tail, recovered), in_order=not tail)
 
 
-def replace_damaged(
+def replace_damaged(  # noqa: PLR0913 - what is known of a damaged file
     path: Path,
     truck_id: str,
     mark: Mark | None,
     *,
+    keeps: bool,
     tail: bytes | None = None,
     old: sqlite3.Connection | None = None,
 ) -> OpenedBuffer:
     """Set the file aside with what belongs to it, begin a new one, and put into it what can be salvaged.
 
-    tail: the bytes of its log as they were before SQLite saw them; None to read them now. old: a connection that is
-    still open on it, and is closed. Where the disk refuses all is put back and it raises.
+    keeps: see open_buffer_file. tail: the bytes of its log as they were before SQLite saw them; None to read them now.
+    old: a connection that is still open on it, and is closed. Where the disk refuses all is put back and it raises.
     """
     aside = set_aside(path)
     if old:
@@ -104,6 +114,8 @@ def replace_damaged(
             old.close()  # after the renaming: else it would write its log into the file, and remove it
     try:
         salvaged = collect(aside, _log_of(aside) if tail is None else tail, truck_id, mark.stream_id if mark else None)
+        if salvaged is None and mark and keeps:
+            salvaged = Salvaged(mark.stream_id)
         connection = _open(path, truck_id, None, 0)
         try:
             if salvaged:
@@ -241,12 +253,16 @@ def _suspect_the_header(connection: sqlite3.Connection, mark: Mark | None, has_l
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
     if mark and (tables or version) and owner != APPLICATION_ID:
         raise Unsound("its header is not a buffer's")
-    if mark and mark.highest_seq and has_log and not tables:
-        raise Unsound("nothing could be read of its write-ahead log")
+    if mark and mark.highest_seq and has_log and not (tables and _has_stream(connection)):
+        raise Unsound("its write-ahead log cannot be read from the beginning")
     flipped = (version ^ len(STEPS)).bit_count() == 1 or not 0 <= version <= _VERSIONS
     if mark and flipped and not 0 <= version <= len(STEPS):
         stream_of(connection)  # a newer version has other tables
         raise Unsound(f"its header says version {version}, its tables do not")
+
+
+def _has_stream(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM stream)").fetchone()[0])
 
 
 def _prove(connection: sqlite3.Connection, deadline: float) -> None:

@@ -4,7 +4,7 @@ from functools import partial
 from logging import getLogger
 
 from agent.buffer.connection import BufferFile
-from agent.buffer.high_water_mark import Found, Mark, MarkFile
+from agent.buffer.high_water_mark import MOST_KEPT, Found, Mark, MarkFile
 from agent.buffer.recovery import OpenedBuffer
 from agent.buffer.sample_rows import highest_held, put_sample, put_sent
 from contract.ranges import Ranges
@@ -36,22 +36,44 @@ def settle(file: BufferFile, marks: MarkFile, stream_id: str, opened: OpenedBuff
     if mark:
         _forget_beyond(file, max(held, mark.highest_seq))
     told = int(file.one("SELECT max(ifnull(max(last), 0), ifnull((SELECT max(last) FROM thinned), 0)) FROM gone"))
+    stored = max(held, told)
     if mark and reached is None:
-        held = _take_from_mark(file, marks.found, held, max(held, told))
+        held = _take_from_mark(file, marks.found, held, stored)
     highest = max(held, told)
     top = mark.highest_seq if mark else 0
+    if reached is None and _newest_may_be_lost(marks.found, mark, stored, opened):
+        top = max(top, stored + MOST_KEPT, mark.stored + MOST_KEPT if mark else 0)
+        reason = "damaged_mark"
+    else:
+        reason = "older_file"
     if opened.salvaged:
-        top = max(reached if reached is not None else top + (not marks.found.whole), highest)
-        _tell_salvaged(file, opened, mark.oldest if mark else held, top)
+        top = max(reached if reached is not None else top, highest)
+        if mark:
+            _fill_from_mark(file, marks.look(), mark)
+        _tell_salvaged(file, opened, mark.oldest if mark else 1, top)
         highest = top
-    elif top > highest + (not opened.torn):
-        log.warning("numbers_gone first=%d last=%d reason=older_file", highest + 1, top)
+    elif top > highest + (mark is not None and mark.stored == top and not opened.torn):  # a large one in the making
+        log.warning("numbers_gone first=%d last=%d reason=%s", highest + 1, top, reason)
         _put_gone(file, Ranges.of([(highest + 1, top)]))
         highest = top
-    if mark is None or mark.highest_seq < highest:
+    if mark is None or mark.highest_seq < highest or marks.found.damaged:
         file.commit()
         marks.write(Mark(stream_id, highest, stored=highest))
+        marks.clear_damage()
     return highest
+
+
+def _newest_may_be_lost(found: Found, mark: Mark | None, stored: int, opened: OpenedBuffer) -> bool:
+    """Whether numbers may have been given out of which neither the file nor the mark knows.
+
+    That is so where the agent did not end in order, so that the newest samples were in the mark alone, and the mark
+    has gone, is older than the file, or is damaged where its newest entries were.
+    """
+    if not stored or (opened.in_order and not opened.salvaged):
+        return False
+    if mark is None:
+        return True
+    return found.doubtful or mark.highest_seq < stored or mark.stored < stored < mark.highest_seq
 
 
 def told_gone(file: BufferFile) -> Ranges:
@@ -100,17 +122,30 @@ def _take_from_mark(file: BufferFile, found: Found, held: int, known: int) -> in
     return highest
 
 
-def _tell_salvaged(file: BufferFile, opened: OpenedBuffer, first: int, last: int) -> None:
-    assert opened.salvaged
-    kept = opened.salvaged.numbers
+def _fill_from_mark(file: BufferFile, found: Found, mark: Mark) -> None:
+    """What the damage took from the file, as far as the mark still has it: it keeps more than it must."""
+    lost = Ranges.of([(mark.oldest, mark.highest_seq)]) - _accounted_for(file)
+    with file.transaction() as db:
+        for row in found.samples(mark.stream_id):
+            if row.seq in lost and row.wall is None:  # one that waited may have been dated since
+                put_sample(db, row)
+
+
+def _accounted_for(file: BufferFile) -> Ranges:
     with file.faults() as db:
         held = Ranges.of(db.execute("SELECT seq, seq FROM samples UNION SELECT seq, seq FROM drafts"))
         thinned = Ranges.of(db.execute("SELECT first, last FROM thinned"))
-    lost = Ranges.of([(first, last)]) - held - thinned - told_gone(file)
+    return held | thinned | told_gone(file)
+
+
+def _tell_salvaged(file: BufferFile, opened: OpenedBuffer, first: int, last: int) -> None:
+    assert opened.salvaged
+    lost = Ranges.of([(first, last)]) - _accounted_for(file)
     _put_gone(file, lost)
+    kept = int(file.one("SELECT (SELECT count(*) FROM samples) + (SELECT count(*) FROM drafts)"))
     log.warning(
         "buffer_salvaged stream_id=%s kept=%d gone=%d missing=%s set_aside=%s",
-        *(opened.salvaged.stream_id, kept.count, lost.count, lost.as_lists()[:20], opened.aside),
+        *(opened.salvaged.stream_id, kept, lost.count, lost.as_lists()[:20], opened.aside),
     )
 
 

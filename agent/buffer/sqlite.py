@@ -21,7 +21,7 @@ from pathlib import Path
 from agent.buffer import RETAIN_SECONDS, Boot, BufferRow, Counts, Dated, Draft, Dropped, Predecessor
 from agent.buffer.connection import BufferFile, disk_refuses
 from agent.buffer.eviction import FileBound
-from agent.buffer.high_water_mark import Mark, MarkFile
+from agent.buffer.high_water_mark import MOST_KEPT, Mark, MarkFile
 from agent.buffer.old_positions import forget_positions, remove_old_copies
 from agent.buffer.recovery import OpenedBuffer, begin_stream, open_buffer_file, replace_damaged, stream_of
 from agent.buffer.sample_rows import NOTE, SampleRow, highest_held, put_sample, put_sent
@@ -46,8 +46,6 @@ _MAX_PREDECESSORS = 20
 _PRUNE_CHUNK = 1000
 _LOOK_EVERY = 50
 
-_MOST_HELD = 20
-"""Samples, and acknowledgements, that are held before they are written into the file."""
 _MOST_RUNS = 8
 """Of acknowledged numbers, that the mark has place for."""
 
@@ -78,9 +76,9 @@ class SqliteBuffer:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 lock = _take_lock(path.with_name(path.name + ".lock"), path)
                 undo.callback(os.close, lock)
-                self._mark = MarkFile(path.with_name(path.name + ".stream"))
+                self._mark = MarkFile(path.with_name(path.name + ".stream"), truck_id)
                 undo.callback(self._mark.close)
-                opened = open_buffer_file(path, truck_id, self._mark.mark)
+                opened = open_buffer_file(path, truck_id, self._mark.mark, keeps=bool(self._mark.found.newest))
                 self._file = BufferFile(path, opened.connection)
                 undo.callback(self._file.close)
                 self._room, self._waiting = FileBound(self._file, limit), Waiting(self._file)
@@ -170,7 +168,7 @@ class SqliteBuffer:
 
     def _make_room_to_hold(self, sample: SampleRow | None = None) -> None:
         """What the mark keeps is written over from its beginning on only when the file has it."""
-        if self._file.holds >= _MOST_HELD or not self._mark.has_room(sample):
+        if self._file.holds >= MOST_KEPT or not self._mark.has_room(sample):
             self._file.commit()
 
     def _newest_mark(self) -> Mark:
@@ -308,7 +306,9 @@ class SqliteBuffer:
     def repair(self) -> None:
         """Set the damaged file aside, salvage it, go on with a new one. Retryable where the disk refuses."""
         try:
-            opened = replace_damaged(self._path, self._truck_id, self._mark.mark, old=self._file.db)
+            opened = replace_damaged(
+                self._path, self._truck_id, self._mark.mark, keeps=self._file.holds > 0, old=self._file.db
+            )
         except (OSError, sqlite3.Error) as error:
             raise Retryable(f"cannot begin a new buffer at {self._path}: {error}; free some disk space") from error
         stream = stream_of(opened.connection)

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from agent.buffer import Predecessor
+from agent.buffer.high_water_mark import MOST_KEPT, find
 from agent.buffer.recovery import ASIDES_KEPT
 from agent.buffer.schema import PAGE_SIZE
 from agent.buffer.sqlite import SqliteBuffer
@@ -94,8 +95,8 @@ def _hold_to_account(victim: Original) -> int:
             return 0
         assert {seq: body for seq, body in held.items() if victim.bodies.get(seq) != body} == {}
         assert Ranges.of_numbers(held) | buffer.gone() == Ranges.of([(1, buffer.highest_seq)])
-        # one may be skipped where the mark was damaged too; the last may be reused where its commit was, as after a cut
-        assert buffer.highest_seq in (COUNT - 1, COUNT, COUNT + 1)
+        # where the newest of the mark was damaged nobody knows how many more it kept
+        assert COUNT <= buffer.highest_seq <= COUNT + MOST_KEPT
         unsent = {seq for seq in held if seq > SENT}
         assert Ranges.of_numbers(unsent) - buffer.pending_ranges() == Ranges()
         highest = buffer.highest_seq
@@ -124,17 +125,19 @@ def test_an_undamaged_file_is_left_alone(victim: Original) -> None:
 
 
 @pytest.mark.timeout(3600)
-@budget(1, 60)
+@budget(1, 15)
 def test_flipped_bits_in_any_page(original: Original, ram: Path, examples: int) -> None:
-    """In every page of every file, at seeded places, one bit or a few; and in the first 100 bytes, each of them."""
+    """In every page of every file, at seeded places spread over it, one bit or a few; and in the first 100 bytes, each
+    of them. 15 to a page of 512 bytes, one in every 34, are as many to a file as the 60 that were meant for 2 KB."""
     chance = random.Random(f"{original.folder.parent.name}{examples}")
     names = [name for name in ("b.db", "b.db-wal", "b.db.stream") if (original.folder / name).exists()]
     spots = [("b.db", at) for at in range(100)] if original.folder.parent.name.startswith("closed") else []
     for name in names:
         size = (original.folder / name).stat().st_size
+        step = PAGE_SIZE / examples
         spots += [
-            (name, chance.randrange(at, min(at + PAGE_SIZE, size))) for at in range(0, size, PAGE_SIZE)
-        ] * examples
+            (name, chance.randrange(int(at * step), min(int((at + 1) * step), size))) for at in range(int(size / step))
+        ]
     if examples == 1:
         spots = chance.sample(spots, 90)
     kept = []
@@ -155,7 +158,7 @@ def test_flipped_bits_in_any_page(original: Original, ram: Path, examples: int) 
     print(
         f"{len(spots)} damaged files: of {COUNT} samples {min(kept)} at least, {sum(kept) / len(kept):.1f} on average"
     )
-    assert sum(kept) / len(kept) > COUNT * 0.95
+    assert min(kept) >= COUNT - 8
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
@@ -170,7 +173,8 @@ def test_a_truncated_file(victim: Original, share: float) -> None:
 def test_garbage_in_its_place(victim: Original, garbage: bytes) -> None:
     victim.path.write_bytes(garbage)
     victim.path.with_name("b.db-wal").unlink(missing_ok=True)
-    assert _hold_to_account(victim) == 0
+    in_the_mark = len(find(victim.path.with_name("b.db.stream").read_bytes(), "T1").newest)
+    assert _hold_to_account(victim) >= in_the_mark
 
 
 def test_a_page_of_garbage_anywhere_costs_what_was_on_it(original: Original, ram: Path) -> None:
@@ -264,14 +268,16 @@ def test_damage_found_while_running_is_repaired_in_place(victim: Original) -> No
         assert not buffer.resend(Ranges.of([(1, COUNT)]))[1] - buffer.gone()
 
 
-def test_a_lost_tail_of_the_log_is_read_behind_the_damage(original: Original, ram: Path) -> None:
-    """SQLite stops at the first bad frame of its log; what stands behind it was acknowledged to the sampler."""
+@pytest.mark.parametrize("share", [0, 0.005, 0.33])
+def test_a_lost_tail_of_the_log_is_read_behind_the_damage(original: Original, ram: Path, share: float) -> None:
+    """SQLite stops at the first bad frame of its log; what stands behind it was acknowledged to the sampler. Where that
+    is the very beginning, the file of a truck's first hours has tables and nothing in them."""
     log = original.path.with_name("b.db-wal")
     if not log.exists():
         pytest.skip("closed in order: there is no log")
     victim = Original(ram / "victim", original.stream_id, original.bodies)
     shutil.copytree(original.folder, victim.folder)
-    _flip(victim.folder / "b.db-wal", log.stat().st_size // 3, 1)
+    _flip(victim.folder / "b.db-wal", int(log.stat().st_size * share), 1)
     assert _hold_to_account(victim) >= COUNT - 8
 
 

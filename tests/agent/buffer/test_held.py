@@ -3,7 +3,7 @@
 import os
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,16 +166,42 @@ def test_damage_found_while_running_costs_nothing_of_what_is_held(path: Path) ->
             assert left.pending_ranges() == Ranges.of([(1, 29), (31, 31)])
 
 
-def test_what_is_held_of_a_stream_that_is_lost_is_lost_with_it(path: Path) -> None:
+def _lose(path: Path) -> None:
+    for each in (path, path.with_name("b.db-wal")):
+        each.write_bytes(b"\0" * 10_000)
+
+
+def _delete(path: Path) -> None:
+    for each in (path, path.with_name("b.db-wal")):
+        each.unlink()
+
+
+@pytest.mark.parametrize("damage", [_lose, _delete])
+def test_what_the_mark_keeps_outlives_the_file_and_its_stream_goes_on(
+    path: Path, damage: Callable[[Path], None]
+) -> None:
     with SqliteBuffer(path, "T1") as buffer:
-        for _ in range(5):
-            buffer.append(DOCUMENT)
+        rows = [buffer.append(DOCUMENT) for _ in range(30)]
+        buffer.mark_sent([30], at=AT)
+        left = _killed(buffer, path)
+        damage(left)
+        with SqliteBuffer(left, "T1") as again:
+            assert (again.stream_id, again.highest_seq, list(again.predecessors)) == (buffer.stream_id, 30, [])
+            kept = again.pending(after=0, through=30, limit=30)
+            assert kept == rows[30 - 1 - len(kept) : 29]
+            assert len(kept) >= 9  # the file had 20 of them
+            assert again.gone() == Ranges.of([(1, 29 - len(kept))])
+            assert again.append(DOCUMENT).seq == 31
+
+
+def test_a_file_that_is_lost_while_running_loses_nothing_that_the_mark_has(path: Path) -> None:
+    with SqliteBuffer(path, "T1") as buffer:
+        rows = [buffer.append(DOCUMENT) for _ in range(5)]
+        buffer.mark_sent([2], at=AT)
         stream = buffer.stream_id
         buffer._file.db.execute("ROLLBACK")
-        for each in (path, path.with_name("b.db-wal")):
-            each.write_bytes(b"\0" * 10_000)
+        _lose(path)
         buffer.repair()
-        assert buffer.stream_id != stream
-        assert (buffer.highest_seq, buffer.counts().pending) == (0, 0)
-        assert [(lost.stream_id, lost.highest_seq) for lost in buffer.predecessors] == [(stream, 5)]
-        assert buffer.append(DOCUMENT).seq == 1
+        assert (buffer.stream_id, buffer.highest_seq, buffer.gone()) == (stream, 5, Ranges())
+        assert buffer.pending(after=0, through=9, limit=9) == [rows[0], *rows[2:]]
+        assert buffer.append(DOCUMENT).seq == 6

@@ -45,7 +45,7 @@ def _left_by_version_1(path: Path, page_size: int) -> Path:
             db.execute("INSERT INTO samples VALUES (?, ?)", (seq, _body(seq, "estimated" if seq == 10 else "ntp")))
             db.execute(f"INSERT INTO {'sent' if seq <= 5 else 'pending'} VALUES (?{', 3' if seq <= 5 else ''})", (seq,))
     db.close()
-    mark = MarkFile(path.with_name("b.db.stream"))
+    mark = MarkFile(path.with_name("b.db.stream"), "T1")
     mark.write(Mark(STREAM, 10))
     mark.close()
     return path
