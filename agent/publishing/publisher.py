@@ -120,7 +120,7 @@ class Publisher:
         self.last_token = 0
         self._configured = configured or Configured()
         self._losses = losses or NeverStoredCounts(None)
-        self._cloud_time, self._hears_time = CloudTime(clock.monotonic), False
+        self._cloud_time, self._hears_time = CloudTime(lambda: clock.moment().uptime), False
 
     @property
     def last_refusal(self) -> LastRefusal:
@@ -325,7 +325,7 @@ class Publisher:
         elif event.topic == self._routes.time:
             instant = self._cloud_time.answer(event.payload, retained=event.retained)
             if instant is not None and self._hears.time(instant):
-                self._cloud_time.believed()
+                self._cloud_time.believed(instant)
         else:
             self._on_resend(event)
 

@@ -199,7 +199,7 @@ class Agent:
             "messages_total": tally.messages,
             "last_refusal_code": uplink.last_refusal.code,
             "last_refusal_seconds": uplink.last_refusal.at,
-            "clock_trusted": not self._recorder.undated,
+            "clock_trusted": self._recorder.time is not None,
             "disk_free_bytes": shutil.disk_usage(self._own.buffer.parent).free,
         }
         return {f"milepost_agent_{name}": float(value) for name, value in figures.items()}
@@ -328,13 +328,13 @@ class Agent:
             log.error("prune_failed reason=%r", str(error))
 
     def _forget_old_positions(self) -> None:
-        """Once somebody vouches for the time, since by a wrong clock everything may seem old; then hourly."""
+        """Once somebody vouches for the time, and by that: by a wrong clock everything may seem old. Then hourly."""
         days, now = self._own.position_days, self._clock.monotonic()
-        if days is None or now < self._forget_at or self._recorder.undated:
+        if days is None or now < self._forget_at or (time := self._recorder.time) is None:
             return
         self._forget_at = now + PRUNE_SECONDS
         try:
-            count = self._buffer.forget_positions(self._clock.now() - timedelta(days=days))
+            count = self._buffer.forget_positions(time - timedelta(days=days))
         except (Retryable, OSError) as error:
             log.error("positions_not_forgotten reason=%r", str(error))
             return

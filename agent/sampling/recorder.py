@@ -72,6 +72,7 @@ class Recorder:
         self._estimate: Anchor | None = None
         self._clock_ran_at: float | None = None  # wall clock less uptime, at the last sample that was estimated
         self._keeper = self._timekeeper()
+        self._kernel_doubted = False
         self._waiting = buffer.counts().waiting
         self._unsettled = bool(self._waiting)
         self._connected_for, self._looked, self._was_connected = 0.0, clock.monotonic(), False
@@ -140,17 +141,17 @@ class Recorder:
         return released
 
     @property
-    def undated(self) -> bool:
-        """Whether nobody vouches for the time now."""
-        anchor = self._keeper.anchor
-        return anchor is None or not anchor.covers(self._clock.moment().uptime)
+    def time(self) -> datetime | None:
+        """What time it is, whatever the clock says; None while nobody vouches for it."""
+        anchor, uptime = self._keeper.anchor, self._clock.moment().uptime
+        return anchor.at(uptime) if anchor and anchor.covers(uptime) else None
 
     @property
     def wants_cloud_time(self) -> bool:
         """Whether nobody better than the cloud vouches for the time."""
         anchor = self._keeper.anchor
         known = anchor is not None and anchor.quality != "cloud" and anchor.covers(self._clock.moment().uptime)
-        return not known and self._clock.quality() == "estimated"
+        return not known and (self._clock.quality() == "estimated" or self._kernel_doubted)
 
     def witness_cloud(self, instant: CloudInstant) -> bool:
         """The cloud says what time it is; whether that is believed."""
@@ -189,7 +190,7 @@ class Recorder:
         before = self._keeper.anchor
         believed = taken.fix is not None and self._keeper.witness(taken.fix, moment.uptime, "gps")
         if not believed and self._clock.quality() != "estimated":
-            self._keeper.witness(moment.wall, moment.uptime, "ntp")
+            self._kernel_doubted = not self._keeper.witness(moment.wall, moment.uptime, "ntp")
         self._note_anchor(before)
 
     def _note_anchor(self, before: Anchor | None) -> None:

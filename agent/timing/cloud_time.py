@@ -4,6 +4,9 @@ An ask carries a fresh random id; a rule answers it with the cloud's clock. The 
 round trip, so half of that bounds the error. Only the first answer to the last ask counts, and none that took over
 `LONGEST_TRIP` seconds. Policies of an earlier release deny both topics, and some brokers end the connection then: a
 refusal, or an end within `SUSPICIOUS` seconds of asking, ends the asking until the agent restarts.
+
+Two answers tell how the truck's own time line runs: where it is so fast or slow that it would be `MOST_OFF` seconds off
+within the hour, the next ask comes sooner.
 """
 
 import secrets
@@ -22,6 +25,7 @@ LONGEST_TRIP = 10.0
 SUSPICIOUS = 5.0
 ASK_SECONDS = 60.0
 ASK_AGAIN_SECONDS = 3600.0
+MOST_OFF = 5.0
 
 
 class CloudInstant(NamedTuple):
@@ -32,17 +36,19 @@ class CloudInstant(NamedTuple):
 
 
 class CloudTime:
-    """One truck's questions. monotonic: seconds that never leap."""
+    """One truck's questions. uptime: seconds that never leap, and go on while the machine sleeps: an answer that lay
+    there meanwhile is old."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
+    def __init__(self, uptime: Callable[[], float]) -> None:
+        self._uptime = uptime
+        self._believed: tuple[float, CloudInstant] | None = None
         self._open: tuple[str, float] | None = None
         self._asked_at, self._next_at = float("-inf"), 0.0
         self.refused = False
 
     def ask(self) -> bytes | None:
-        """The payload of an ask if one is due now: once a minute until there was an answer, then hourly."""
-        now = self._monotonic()
+        """The payload of an ask if one is due now: once a minute until two were believed, then hourly."""
+        now = self._uptime()
         if self.refused or now < self._next_at:
             return None
         self._asked_at, self._next_at = now, now + ASK_SECONDS
@@ -61,14 +67,21 @@ class CloudTime:
         if retained or not self_open or asked is None:
             return None
         self._open = None
-        trip = self._monotonic() - asked[1]
+        trip = self._uptime() - asked[1]
         if trip > LONGEST_TRIP:
             return None
         return CloudInstant(utc + timedelta(seconds=trip / 2), trip / 2)
 
-    def believed(self) -> None:
-        """The last answer was taken for the time: the next ask is due in an hour."""
-        self._next_at = self._monotonic() + ASK_AGAIN_SECONDS
+    def believed(self, instant: CloudInstant) -> None:
+        """An answer was just taken for the time: the next ask is due in an hour, or when this may be too far off."""
+        now = self._uptime()
+        last, self._believed = self._believed, (now, instant)
+        wait = ASK_SECONDS
+        if last is not None and now > last[0]:
+            passed, said = now - last[0], (instant.utc - last[1].utc).total_seconds()
+            off = max(0.0, abs(said - passed) - instant.error - last[1].error)
+            wait = min(ASK_AGAIN_SECONDS, max(ASK_SECONDS, MOST_OFF * passed / off if off else ASK_AGAIN_SECONDS))
+        self._next_at = now + wait
 
     def refuse(self, reason: str) -> None:
         """The broker does not let this truck ask."""
@@ -78,6 +91,6 @@ class CloudTime:
 
     def lost(self) -> None:
         """The connection has ended; soon after an ask, the ask is taken for the cause."""
-        if self._monotonic() - self._asked_at <= SUSPICIOUS and self._open is not None:
+        if self._uptime() - self._asked_at <= SUSPICIOUS and self._open is not None:
             self.refuse("the connection ended right after asking")
         self._open = None

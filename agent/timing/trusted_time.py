@@ -28,6 +28,8 @@ _TOLERANCE = 2.0
 _CLOUD_TOLERANCE = 5.0
 """What an answer from the cloud may be off: half of its longest round trip."""
 _DRIFT = 2e-4
+_WORST_DRIFT = 0.1
+"""Of a truck's own time line against witnesses that agree among themselves: one so wrong follows them all the same."""
 
 
 def sane(wall: datetime) -> datetime:
@@ -95,7 +97,8 @@ class Timekeeper:
         if quality == "ntp" and self.anchor and self.anchor.quality == "gps" and self.anchor.covers(uptime):
             return False
         said = Anchor(self._doubted[1], self._doubted[0], quality) if self._doubted else None
-        agrees = said and abs((utc - said.at(uptime)).total_seconds()) <= _TOLERANCE
+        allowed = _TOLERANCE + (_WORST_DRIFT * abs(uptime - said.uptime) if said else 0.0)
+        agrees = said and abs((utc - said.at(uptime)).total_seconds()) <= allowed
         self._agreeing = self._agreeing + 1 if agrees else 1
         self._doubted = (utc, uptime)
         return self._agreeing >= CONFIRMATIONS

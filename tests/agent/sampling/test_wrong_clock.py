@@ -68,3 +68,15 @@ def test_satellites_and_ntp_come_before_the_cloud() -> None:
     assert not drive.recorder.witness_cloud(CloudInstant(drive.clock.truth + timedelta(hours=1), 0.1))
     drive.drive(2)
     assert drive.right(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("error", [CLOCKS["1970"], CLOCKS["2099"]])
+def test_the_cloud_is_asked_where_the_kernel_vouches_for_a_time_that_cannot_be(error: timedelta) -> None:
+    drive = drive_with(error)
+    drive.clock.synchronised = True
+    drive.drive(5)
+    assert drive.recorder.wants_cloud_time
+    assert drive.recorder.witness_cloud(CloudInstant(drive.clock.truth, 0.2))
+    assert drive.recorder.time == drive.clock.truth
+    drive.drive(5)
+    assert drive.right(*range(1, 11))

@@ -47,7 +47,21 @@ def test_repeated_retained_late_and_foreign_answers_are_dropped(wall: Wall) -> N
     assert cloud.answer(late, retained=False) is None
 
 
-def test_it_asks_once_a_minute_and_hourly_once_believed_each_time_under_a_new_id(wall: Wall) -> None:
+def _believe(cloud: CloudTime, ms: int) -> None:
+    found = cloud.answer(answer(cloud.ask(), ms), retained=False)
+    assert found
+    cloud.believed(found)
+
+
+def _waits(cloud: CloudTime, wall: Wall) -> float:
+    """Seconds until the next ask."""
+    began = wall.now
+    while cloud.ask() is None:
+        wall.now += 1
+    return wall.now - began
+
+
+def test_it_asks_once_a_minute_and_hourly_once_two_were_believed_each_time_under_a_new_id(wall: Wall) -> None:
     cloud = CloudTime(wall)
     first = cloud.ask()
     assert cloud.ask() is None
@@ -55,11 +69,20 @@ def test_it_asks_once_a_minute_and_hourly_once_believed_each_time_under_a_new_id
     second = cloud.ask()
     assert second is not None
     assert second != first
-    cloud.believed()
-    wall.now += ASK_AGAIN_SECONDS - 1
-    assert cloud.ask() is None
-    wall.now += 1
-    assert cloud.ask() is not None
+    wall.now += ASK_SECONDS
+    _believe(cloud, 1_780_300_800_000)
+    wall.now += ASK_SECONDS
+    _believe(cloud, 1_780_300_860_000)
+    assert _waits(cloud, wall) == ASK_AGAIN_SECONDS
+
+
+@pytest.mark.parametrize(("pace", "wait"), [(1.05, 105), (0.95, 95), (1.003, 1672), (1.0005, 3600), (2.0, 60)])
+def test_a_truck_whose_time_runs_wrongly_asks_before_it_is_far_off(wall: Wall, pace: float, wait: float) -> None:
+    cloud = CloudTime(wall)
+    _believe(cloud, 1_780_300_800_000)
+    wall.now += 120 * pace
+    _believe(cloud, 1_780_300_920_000)
+    assert _waits(cloud, wall) == pytest.approx(wait, rel=0.02)
 
 
 def test_a_refusal_or_an_end_right_after_asking_ends_it(wall: Wall) -> None:

@@ -65,6 +65,15 @@ def test_drift_within_reason_is_followed() -> None:
         assert keeper.witness(NOON + timedelta(seconds=n * 3600 * 1.0001), n * 3600.0, "ntp")
 
 
+def test_a_time_line_that_runs_wrongly_by_a_twentieth_follows_its_witnesses() -> None:
+    for pace in (1.05, 0.95):
+        keeper = Timekeeper()
+        for n in range(600):
+            keeper.witness(NOON + 60 * n * SECOND, 60.0 * n * pace, "gps")
+            assert keeper.anchor
+            assert abs(keeper.anchor.at(60.0 * n * pace) - NOON - 60 * n * SECOND) < 20 * SECOND
+
+
 def test_what_an_earlier_process_of_this_boot_knew_counts_unless_it_was_estimated() -> None:
     assert Timekeeper(Anchor(5.0, NOON, "ntp")).anchor == Anchor(5.0, NOON, "ntp")
     assert Timekeeper(Anchor(5.0, NOON, "estimated")).anchor is None
