@@ -13,6 +13,7 @@ from collector.cli_collect import collect
 from collector.cli_dead_letters import dead_letters
 from collector.cli_options import SomeTruck, print_json, settings_of, writing
 from collector.ingest import Ingest, vouch_for_policy
+from collector.ingest.documents import documents
 from collector.ingest.jsonl import KINDS, ingest_lines, lines_of
 from collector.ingest_objects import EXPORT, ingest_objects
 from collector.rebuild import rebuild as rebuild_store
@@ -33,7 +34,7 @@ def ingest(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...|s3://BUCKET/PREFIX|-", help="JSON Lines, one record a line, or gzip of them; - is stdin"
+            metavar="FILE...|s3://BUCKET/PREFIX|-", help="JSON Lines or a JSON array, plain or gzip; - is stdin"
         ),
     ],
     stream: Annotated[str, typer.Option(help="What the records are: telemetry or clicks")] = "telemetry",
@@ -41,7 +42,7 @@ def ingest(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take JSON Lines files into history. Safe to repeat: what is known counts as duplicate.
+    """Take files of JSON Lines, or of a JSON array, into history. Safe to repeat: what is known counts as duplicate.
 
     `dynamodb-export://BUCKET/PREFIX` takes a table's export in DYNAMODB_JSON.
     `s3://BUCKET/PREFIX` takes every object under the prefix, the archive's too; interrupted, it goes on where it was.
@@ -88,7 +89,7 @@ def _ingest_file(taker: Ingest, file: str, stream: str) -> Iterator[dict[str, in
     with ExitStack() as stack:
         opened = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
         lines = stack.enter_context(lines_of(cast(BufferedReader, opened), "stdin" if file == "-" else file))
-        for sums in ingest_lines(taker, lines, stream, clock_ms=machine_clock.now_ms):
+        for sums in ingest_lines(taker, documents(lines), stream, clock_ms=machine_clock.now_ms):
             if sys.stderr.isatty():
                 typer.echo(f"\r{file}: {sum(sums.values()):,} records", err=True, nl=False)
             yield sums

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from collector.ingest import Ingest, dynamodb_export
-from collector.ingest.jsonl import OtherEncoding, documents, ingest_lines, lines_of
+from collector.ingest.documents import documents
+from collector.ingest.jsonl import OtherEncoding, ingest_lines, lines_of
 from collector.streams.s3_objects import S3Objects
 from contract import atomic_file, machine_clock
 from contract.errors import Rejected

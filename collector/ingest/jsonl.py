@@ -2,25 +2,22 @@
 
 import gc
 import gzip
-import json
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, RawIOBase
 from itertools import islice
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from collector.ingest import Ingest, unpack
 from collector.ingest.archive_lines import items_of_line
-from contract.codec import elements, parse
 from contract.errors import Misconfigured, Rejected
 from contract.ingest_items import Item, Kind
 
 BATCH = 10_000
 """Lines that are sorted and planned at once: each truck's in one plan, whatever their order."""
 _GZIP = b"\x1f\x8b"
-_MOST_LINE = 16 * 1024 * 1024
 KINDS: dict[str, Kind] = {"telemetry": "telemetry", "clicks": "click"}
 
 
@@ -34,12 +31,17 @@ def ingest_lines(
     """Take all lines into the store; gives `{"accepted", "duplicate", "rejected"}` after each batch, summed up.
 
     stream: "telemetry" or "clicks". Blank lines and a byte-order mark are skipped. A line may be a batch of records, or
-    a line of the archive on S3, which knows its own stream.
+    a line of the archive on S3, which knows its own stream. Raises Rejected where the lines do, when all that came
+    before is stored.
     """
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     written = (line.strip() for line in lines)
     records = (text for line in written if (text := line.removeprefix(BOM_UTF8)))
-    while batch := list(islice(records, BATCH)):
+    fault: Rejected | None = None
+    while fault is None:
+        batch, fault = _batch(records)
+        if not batch:
+            break
         now = clock_ms()
         with _uncollected():
             items = [
@@ -51,6 +53,19 @@ def ingest_lines(
             for receipt in ingest.ingest(items):
                 counts[receipt.status] += 1
         yield dict(counts)
+    if fault:
+        raise fault
+
+
+def _batch(records: Iterator[bytes]) -> tuple[list[bytes], Rejected | None]:
+    """The next records, and why there are no more where that is no fault of theirs."""
+    batch: list[bytes] = []
+    try:
+        for record in islice(records, BATCH):
+            batch.append(record)
+    except Rejected as fault:
+        return batch, fault
+    return batch, None
 
 
 @contextmanager
@@ -66,7 +81,7 @@ def _uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def lines_of(file: BufferedReader, name: str) -> Iterator[BinaryIO]:
+def lines_of(file: BufferedReader, name: str) -> Iterator[BufferedReader]:
     """What is in a file of JSON Lines, plain or gzip.
 
     Args:
@@ -87,7 +102,7 @@ def lines_of(file: BufferedReader, name: str) -> Iterator[BinaryIO]:
         yield file
         return
     unpacker = _Unpacker(file)
-    yield cast(BinaryIO, BufferedReader(unpacker))
+    yield BufferedReader(unpacker)
     if unpacker.damage:
         raise Rejected(
             "",
@@ -116,37 +131,3 @@ class _Unpacker(RawIOBase):
             return 0
         buffer[: len(data)] = data
         return len(data)
-
-
-def documents(file: BinaryIO) -> Iterator[bytes]:
-    """The records of a file of unknown make: a line each, or one document over several lines, or several in a row.
-
-    What is no JSON at all comes as the lines that it has. Only a file that is not of lines is read as a whole.
-    """
-    first = next((line for line in file if line.strip()), b"")
-    if len(first) > _MOST_LINE or _is_json(first.strip().removeprefix(BOM_UTF8)):
-        yield first
-        yield from file
-        return
-    whole = first + file.read()
-    try:
-        yield from _in_a_row(whole.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        yield from whole.splitlines()
-
-
-def _in_a_row(text: str) -> list[bytes]:
-    scan, found, at = json.JSONDecoder().raw_decode, [], 0
-    while (at := len(text) - len(text[at:].lstrip())) < len(text):
-        value, end = scan(text, at)
-        each = elements(f'{{"all":{text[at:end]}}}', "all") if isinstance(value, list) else [text[at:end]]
-        found += [one.encode("utf-8", "surrogatepass") for one in each]
-        at = end
-    return found
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        return not isinstance(parse(line), list)
-    except Rejected:
-        return False

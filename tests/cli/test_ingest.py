@@ -1,6 +1,7 @@
 """`milepost ingest`: any file of JSON Lines, a last line with the sum, and again all duplicate."""
 
 import gzip
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,20 @@ def test_garbage_is_rejected_line_by_line(cli: Milepost) -> None:
 def test_a_file_record_without_a_time_is_rejected(cli: Milepost) -> None:
     assert cli("ingest", write("t.jsonl", {"truck_id": "T1"}), "--json").json["rejected"] == 1
     assert cli("dead-letters", "list", "--json").json[0]["field"] == "sampled_at"
+
+
+def test_an_array_is_read_as_lines_are(cli: Milepost) -> None:
+    """In a file, packed, and from a pipe; what is wrong in it costs itself, and one that is cut off is named."""
+    records = [sample(seq=seq) for seq in range(1, 7)]
+    Path("a.json").write_text(json.dumps(records[:2]))
+    Path("b.json.gz").write_bytes(gzip.compress(json.dumps(records[2:4], indent=2).encode()))
+    assert cli("ingest", "a.json", "b.json.gz", "--json").json == {"accepted": 4, "duplicate": 0, "rejected": 0}
+    broken = json.dumps([records[4], {"truck_id": ""}, 7, records[5]]).encode()
+    assert cli("ingest", "-", "--json", stdin=broken).json == {"accepted": 2, "duplicate": 0, "rejected": 2}
+    Path("cut.json").write_bytes(json.dumps(records).encode()[:-2] + b"},")
+    ran = cli("ingest", "cut.json", "a.json")
+    assert (ran.code, "cut off" in ran.err) == (1, True)
+    assert ran.out.splitlines()[-1] == b'{"accepted":0,"duplicate":8,"rejected":1}'
 
 
 def test_a_byte_order_mark_and_gzip_cost_no_record(cli: Milepost) -> None:
