@@ -1,12 +1,11 @@
 """The open connections of one HTTP door, and the bounds that end them (contract.http_listener listens by them)."""
 
-import asyncio
 import contextlib
 import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contract.descriptors import RESERVED, raise_limit
@@ -56,7 +55,7 @@ class HttpConnection:
     socket: socket.socket
     opened: float
     last: float
-    transport: asyncio.Transport | None = None
+    abort: Callable[[], None] | None = None
     began: float | None = None
     head_done: bool = False
     answering: bool = False
@@ -89,8 +88,8 @@ class HttpConnection:
         return "body" if now - (self.began or self.last) > limits.body else ""
 
     def end(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()  # uvloop's is no instance of asyncio's: only to be there counts
+        if self.abort is not None:
+            self.abort()
             return
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)  # during a handshake: it fails, and closes the socket

@@ -18,7 +18,7 @@ from typing import Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from contract.descriptors import is_own_trouble
 from contract.http_access import Network
@@ -43,18 +43,48 @@ class _Protocol(HttpToolsProtocol):
         self._connection, self._connections = connection, connections
         self._upgrading = self._connecting = self._flooding = False
         self._head_bytes = 0
-        self._reading_head = False
+        self._reading = self._reading_head = False
+        self._running: RequestResponseCycle | None = None
+        self._unanswered = 0  # requests that have come whole
+        self._ended = False  # nothing more is read of this client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._connection.transport = transport
+        self._connection.abort = self._abort
         self._connection.last = time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.release(self._connection)
+        if self._running:  # uvicorn knows the newest only
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
+    def _abort(self) -> None:
+        if self._running:
+            self._running.disconnected = True  # the loop says so later, and what is written until then is an error
+        self.transport.abort()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more, and may still read what its whole requests are answered (RFC 9112, 9.6).
+
+        Returns:
+            Whether the connection stays open until then. A stream without an end would not hear that nobody listens,
+            and TLS has no such half.
+        """
+        running = self._running
+        endless = running and running.response_started and running.chunked_encoding and not running.response_complete
+        self._ended = True
+        if self._unanswered and not endless and self.scheme == "http":
+            self._forget_unfinished()
+            return True
+        if running:
+            running.disconnected = True
+        return False
+
     def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
         self._connection.last = time.monotonic()
         self._unset_keepalive_if_required()
         self._head_bytes += len(data)
@@ -63,7 +93,7 @@ class _Protocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if self._connecting:
                 self._connections.log_once_a_minute("request_malformed", self._connection.address, "CONNECT")
-                self.send_400_response("CONNECT is not served here.")
+                self._refuse("CONNECT is not served here.")
                 return
             self._go_on_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
@@ -71,11 +101,24 @@ class _Protocol(HttpToolsProtocol):
                 self._connections.drop(self._connection, "sent requests without waiting for their answers")
                 return
             self._connections.log_once_a_minute("request_malformed", self._connection.address, "no HTTP/1.1")
-            if not self.transport.is_closing():
-                self.send_400_response("Invalid HTTP request received.")
+            self._refuse("Invalid HTTP request received.")
         else:
             if self._reading_head and self._head_bytes > self._connections.limits.head_bytes:
                 self._connections.drop(self._connection, "sent a head that is too long")
+
+    def _refuse(self, why: str) -> None:
+        """Answer what is no request, and read no further. Behind requests that are not answered yet the connection ends
+        after their answers: another one would be taken for theirs, and an event that is stored for refused."""
+        self._ended = True
+        if self._unanswered:
+            self._forget_unfinished()
+        elif not self.transport.is_closing():
+            self.send_400_response(why)
+
+    def _forget_unfinished(self) -> None:
+        """Of what waits behind another request, the one that will never be whole."""
+        if self.pipeline and self.pipeline[0][0].more_body:
+            self.pipeline.popleft()
 
     def pause_writing(self) -> None:
         self._connection.unread = time.monotonic()
@@ -99,8 +142,9 @@ class _Protocol(HttpToolsProtocol):
         self.data_received(head + rest)
 
     def on_message_begin(self) -> None:
-        self._head_bytes, self._reading_head = 0, True
+        self._head_bytes, self._reading, self._reading_head = 0, True, True
         self._connection.began, self._connection.head_done = time.monotonic(), False
+        self._connection.discarded = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -135,22 +179,28 @@ class _Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._upgrading or self._connecting:
             return
-        if self.cycle.response_complete:
-            self._wait_for_another()
-        else:
-            self._connection.answering = True
+        self._reading = False
+        self._unanswered += not self.cycle.response_complete
+        self._tell()
         super().on_message_complete()
 
-    def on_response_complete(self) -> None:
-        if not self.cycle.more_body:
-            self._wait_for_another()
-        super().on_response_complete()
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
-    def _wait_for_another(self) -> None:
-        connection = self._connection
-        connection.served = True
-        connection.began, connection.head_done, connection.answering = None, False, bool(self.pipeline)
-        connection.discarded = 0
+    def on_response_complete(self) -> None:
+        self._unanswered -= not (self._running and self._running.more_body)
+        self._connection.served = True
+        self._tell()
+        super().on_response_complete()
+        if self._ended and not self._unanswered:
+            self.transport.close()
+
+    def _tell(self) -> None:
+        """How far it is, for the limits: while a whole request is not answered it is the service that is slow."""
+        self._connection.answering = self._unanswered > 0
+        if not self._reading:
+            self._connection.began, self._connection.head_done = None, False
 
 
 class HttpListener(uvicorn.Server):

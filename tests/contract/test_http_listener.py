@@ -3,17 +3,13 @@
 import contextlib
 import logging
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from contract.http_connections import ListenerLimits
-from contract.http_listener import HttpListener
-from contract.http_service import bind
+from tests.contract.listening import listening
 from tests.waiting import until
 
 LARGE = 64 * 1024 * 1024
@@ -28,23 +24,6 @@ async def large_answer(scope: Any, receive: Any, send: Any) -> None:
     for _ in range(max(1, size // (1 << 20))):
         await send({"type": "http.response.body", "body": b"x" * min(size, 1 << 20), "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-
-
-@contextlib.contextmanager
-def listening(limits: ListenerLimits) -> Iterator[tuple[HttpListener, tuple[str, int]]]:
-    bound = bind("127.0.0.1", 0, "")
-    config = uvicorn.Config(large_answer, log_level="warning", lifespan="off", ws="none", timeout_graceful_shutdown=1)
-    config.load()
-    listener = HttpListener(config, limits)
-    thread = threading.Thread(target=listener.run, args=([bound],), daemon=True)
-    thread.start()
-    where = bound.getsockname()
-    while not listener.started:
-        time.sleep(0.01)
-    yield listener, where
-    listener.should_exit = True
-    thread.join(60)
-    bound.close()
 
 
 def answered(where: tuple[str, int]) -> bool:
@@ -72,7 +51,7 @@ def test_an_answer_that_nobody_reads_ends_its_connection_within_the_limit(
     """20 seconds as it is shipped (the long form), and not before: a slow line reads a little all the time."""
     assert ListenerLimits().stall == 20
     caplog.set_level(logging.WARNING)
-    with listening(ListenerLimits(stall=stall)) as (listener, where):
+    with listening(large_answer, ListenerLimits(stall=stall)) as (listener, where):
         with socket.socket() as peer:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             peer.bind(("127.0.0.9", 0))
@@ -88,7 +67,7 @@ def test_an_answer_that_nobody_reads_ends_its_connection_within_the_limit(
 
 def test_a_slow_reader_keeps_its_connection(caplog: pytest.LogCaptureFixture) -> None:
     """It takes longer than the limit for the whole, and never as long without reading."""
-    with listening(ListenerLimits(stall=1.0)) as (listener, where):
+    with listening(large_answer, ListenerLimits(stall=1.0)) as (listener, where):
         with socket.create_connection(where, timeout=10) as peer:
             peer.sendall(HEAD.replace(b" / ", b" /large "))
             got, began = 0, time.monotonic()
@@ -114,7 +93,7 @@ def test_a_slow_reader_keeps_its_connection(caplog: pytest.LogCaptureFixture) ->
 def test_silence_ends_within_its_limit(
     sent: bytes, limits: ListenerLimits, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with listening(limits) as (listener, where), socket.create_connection(where, timeout=10) as peer:
+    with listening(large_answer, limits) as (listener, where), socket.create_connection(where, timeout=10) as peer:
         peer.sendall(sent)
         began = time.monotonic()
         with contextlib.suppress(ConnectionError):
@@ -126,7 +105,10 @@ def test_silence_ends_within_its_limit(
 
 
 def test_a_body_that_trickles_ends_within_the_limit_for_a_whole_one(caplog: pytest.LogCaptureFixture) -> None:
-    with listening(ListenerLimits(stall=0.8, body=1.5)) as (_, where), socket.create_connection(where) as peer:
+    with (
+        listening(large_answer, ListenerLimits(stall=0.8, body=1.5)) as (_, where),
+        socket.create_connection(where) as peer,
+    ):
         peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
         assert ended_after(peer, 10) > 1.0
     assert "reason='body'" in caplog.text
@@ -135,7 +117,7 @@ def test_a_body_that_trickles_ends_within_the_limit_for_a_whole_one(caplog: pyte
 def test_who_goes_on_sending_a_refused_body_is_hung_up_on_and_not_left_waiting() -> None:
     """Each time: a connection that was only shut down, and not aborted, sometimes held its client for a minute."""
     endless = (b"10000\r\n" + b" " * 0x10000 + b"\r\n") * 1000
-    with listening(ListenerLimits()) as (listener, where):
+    with listening(large_answer, ListenerLimits()) as (listener, where):
         for _ in range(20):
             with socket.create_connection(where, timeout=60) as peer:
                 peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
