@@ -19,6 +19,7 @@ _NAMES = re.compile(
     r"card[\W_]*(number|num|no|pan)(?![a-z])|(^|_)pan$|cvc2?|cvv2?|card[\W_]*(security[\W_]*)?code|track_?[12](_?data)?",
     re.I,
 )
+_NAMED = re.compile(r"""[\w .-]{1,64}(?=["']?\s*[:=])""")
 _RUN = re.compile(r"\+?\d(?:[\s\-._/]{0,3}\d){12,}")
 _GROUPS = re.compile(r"([\s\-._/]+)")
 _SCHEMES = re.compile(
@@ -92,6 +93,15 @@ def has_card_number(text: str) -> bool:
         text: of any length.
     """
     return any(_holds_one(run[0]) for run in _RUN.finditer(_plain(text)))
+
+
+def may_hold_card_data(text: str) -> bool:
+    """Whether a text that need not be JSON holds a payment card's number, or something named as card data is.
+
+    Args:
+        text: of any length.
+    """
+    return has_card_number(text) or any(_NAMES.search(name[0]) for name in _NAMED.finditer(text))
 
 
 def _plain(text: str) -> str:

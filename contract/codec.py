@@ -86,7 +86,7 @@ def parse(data: bytes | str) -> Json:
     try:
         value = _decoded(text)
     except json.JSONDecodeError as error:
-        raise Rejected("", f"not JSON: {error.msg} at character {error.pos}") from None
+        raise Rejected("", f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise Rejected("", f"nested more than {MAX_DEPTH} deep") from None
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from collector.beacon.record_endpoint import CLICKS
+from collector.beacon.posted_records import CLICKS
 from collector.beacon.settings import BeaconSettings
 from collector.rows import DeadLetter
 from collector.stores import Reader, Store

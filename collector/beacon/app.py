@@ -24,7 +24,8 @@ from collector.beacon.browser_cookie import BrowserCookie
 from collector.beacon.enrichment import Enrichment
 from collector.beacon.http import encode
 from collector.beacon.pixel_endpoint import Pixel
-from collector.beacon.record_endpoint import CLICKS, TELEMETRY, Clock, Keys, Records
+from collector.beacon.posted_records import CLICKS, TELEMETRY
+from collector.beacon.record_endpoint import Clock, Keys, Records
 from collector.beacon.served_script import ENDPOINT, served_script
 from collector.beacon.settings import BeaconSettings
 from collector.beacon.writer_bridge import Durable, Submit

@@ -119,12 +119,13 @@ def _unavailable() -> dict[str, Any]:
 
 def _door(summary: str, forms: tuple[type[BaseModel], ...], receipts: type[BaseModel]) -> dict[str, Any]:
     schema = {"schema": {"anyOf": [_ref(form) for form in forms]}}
+    lines = {"application/x-ndjson": {"schema": {"type": "string", "description": "One of these on each line"}}}
     return {
         "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": schema, "text/plain": schema}},
+        "requestBody": {"required": True, "content": {"application/json": schema, "text/plain": schema, **lines}},
         "responses": {
             "200": _reply("A receipt for each record; given when they are durable", receipts),
-            "400": _reply("Not JSON, not an object, or the batch is not a list", Error),
+            "400": _reply("Not JSON (says where; the body is kept), no object, or the batch is no list", Error),
             "413": _reply(f"Over {MAX_BODY} bytes", Error),
             "503": _unavailable(),
         },

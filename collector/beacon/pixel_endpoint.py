@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope, Send
 from collector.beacon.admission import Admission
 from collector.beacon.enrichment import Enrichment
 from collector.beacon.http import header, reply, send_refusal
-from collector.beacon.record_endpoint import CLICKS, Clock
+from collector.beacon.posted_records import CLICKS
+from collector.beacon.record_endpoint import Clock
 from collector.beacon.writer_bridge import Durable
 from contract import timestamps
 from contract.click_schema import Click

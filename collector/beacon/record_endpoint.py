@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import NoReturn
 
@@ -15,13 +14,11 @@ from collector.beacon.browser_cookie import BrowserCookie
 from collector.beacon.enrichment import Enrichment
 from collector.beacon.http import Disconnected, header, read_body, reply, send_refusal
 from collector.beacon.http import encode as _encode
+from collector.beacon.posted_records import Form, read
 from collector.beacon.writer_bridge import Durable
-from collector.ingest.envelope import MOST_RECORDS, unpack
-from contract.codec import Json, parse
-from contract.errors import Rejected
 from contract.http_access import Network, client_address, is_local
 from contract.http_refusals import Headers, RequestRefused
-from contract.ingest_items import NOTHING_SEEN, Item, Kind, Receipt
+from contract.ingest_items import NOTHING_SEEN, Item, Receipt
 from contract.source_limiter import SourceLimiter
 from contract.source_log import SourceLog
 
@@ -40,21 +37,6 @@ _BROWSERS_OWN = (b"text/plain", b"application/x-www-form-urlencoded", b"multipar
 
 _REFUSALS_PER_SECOND = 0.2
 _REFUSALS_AT_ONCE = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What distinguishes one kind's door: its batch key, the name of the id in a receipt."""
-
-    kind: Kind
-    source: str
-    noun: str
-    batch_key: str
-    id_name: str
-
-
-CLICKS = Form("click", "http:clicks", "event", "events", "event_id")
-TELEMETRY = Form("telemetry", "http:telemetry", "sample", "records", "seq")
 
 
 class Keys:
@@ -175,7 +157,11 @@ class Records:
         try:
             truck_id = self._keys.truck(scope) if self._keys else None
             body = await self._body(scope, receive)
-            items = self._items(body, truck_id, scope)
+            seen = self._enrichment.seen(scope) if self._enrichment else NOTHING_SEEN
+            form = self._form
+            whole = Item(form.kind, form.source, body, self._clock(), truck_id=truck_id, seen=seen)
+            posted = read(form, whole, scope)
+            items = posted.items
             if self._admission:
                 self._admission.spend_records(scope, len(items), len(body))
             if self._anonymous:
@@ -183,14 +169,16 @@ class Records:
             set_cookie: Headers = ()
             if self._cookie:
                 items, set_cookie = self._cookie.recognise(items, scope)
-            receipts = await self._durable.receipts(items)
+            receipts = posted.named(await self._durable.receipts(items))
+            if rejected := next((it for it in receipts if it.status == "rejected"), None):
+                self._tell_rejected(scope, rejected.field)
+            if posted.refusal:
+                raise posted.refusal
         except RequestRefused as refused:
             await send_refusal(refused, send, (*cors, *_EXPOSED) if cors else ())
         except Disconnected:
             return
         else:
-            if rejected := next((it for it in receipts if it.status == "rejected"), None):
-                self._tell_rejected(scope, rejected.field)
             await reply(send, self._answer(receipts), headers=(*cors, *set_cookie))
 
     def _tell_rejected(self, scope: Scope, field: str | None) -> None:
@@ -205,35 +193,6 @@ class Records:
         body = await read_body(scope, receive)
         self._admission.spend(scope, len(body))
         return body
-
-    def _items(self, body: bytes, truck_id: str | None, scope: Scope) -> list[Item]:
-        form = self._form
-        try:
-            document = parse(body)
-        except Rejected as error:
-            packed = header(scope, b"content-encoding")
-            remedy = self._wanted if packed in (None, b"identity") else "it is compressed: send it plain"
-            raise RequestRefused(400, f"{error.reason}: {remedy}", field=error.field) from None
-        self._check(document)
-        seen = self._enrichment.seen(scope) if self._enrichment else NOTHING_SEEN
-        whole = Item(form.kind, form.source, document, self._clock(), text=body.decode(), truck_id=truck_id, seen=seen)
-        return unpack(whole) if form.batch_key in document else [whole]
-
-    def _check(self, document: Json) -> None:
-        form = self._form
-        if not isinstance(document, dict):
-            raise RequestRefused(400, f"not a JSON object: {self._wanted}")
-        batch = document.get(form.batch_key, [])
-        if not isinstance(batch, list):
-            raise RequestRefused(400, f"not a list: {self._wanted}", field=form.batch_key)
-        if len(batch) > MOST_RECORDS:
-            raise RequestRefused(
-                413, f"over {MOST_RECORDS} {form.noun}s: send them in several requests", field=form.batch_key
-            )
-
-    @property
-    def _wanted(self) -> str:
-        return f'send one {self._form.noun} as a JSON object, or {{"{self._form.batch_key}": [...]}}'
 
     def _answer(self, receipts: list[Receipt]) -> bytes:
         name = self._form.id_name

@@ -120,14 +120,20 @@ def _posted(envelope: dict[str, Json], origin: str) -> list[Item]:
 def records_of_items(items: Sequence[Item]) -> Iterator[tuple[Record, int]]:
     """What the beacon puts for the items of a request, and how many items each record carries; in order.
 
-    Samples go under their truck's key, shop events all under the first one's: their order means nothing.
+    Samples go under their truck's key, shop events all under the first one's: their order means nothing. What did not
+    parse has a record of its own: in a batch it would break the others.
     """
-    for (key, _), group in groupby(items, key=_placed):
-        yield from _packed(key or _key(items[0]), list(group))
+    for (key, _, parsed), group in groupby(items, key=_placed):
+        if parsed:
+            yield from _packed(key or _key(items[0]), list(group))
+        else:
+            for item in group:
+                body = payload_of(item).decode("utf-8", "backslashreplace")
+                yield _record(key or _key(items[0]), item, body), 1
 
 
-def _placed(item: Item) -> tuple[str, Kind]:
-    return ("" if item.kind == "click" else _key(item), item.kind)
+def _placed(item: Item) -> tuple[str, Kind, bool]:
+    return ("" if item.kind == "click" else _key(item), item.kind, not isinstance(item.record, bytes))
 
 
 def _key(item: Item) -> str:
@@ -144,16 +150,19 @@ def _packed(key: str, items: Sequence[Item]) -> Iterator[tuple[Record, int]]:
         text = payload_of(item).decode("utf-8", "surrogatepass")
         more = len(_encode(text)) + 1
         if texts and size + more > _ROOM:
-            yield _record(key, items[0], texts), len(texts)
+            yield _record(key, items[0], _batch(items[0], texts)), len(texts)
             texts, size = [], 0
         texts.append(text)
         size += more
     if texts:
-        yield _record(key, items[0], texts), len(texts)
+        yield _record(key, items[0], _batch(items[0], texts)), len(texts)
 
 
-def _record(key: str, like: Item, texts: Sequence[str]) -> Record:
-    body = f'{{"{_BATCH_KEY[like.kind]}":[{",".join(texts)}]}}'
+def _batch(like: Item, texts: Sequence[str]) -> str:
+    return f'{{"{_BATCH_KEY[like.kind]}":[{",".join(texts)}]}}'
+
+
+def _record(key: str, like: Item, body: str) -> Record:
     envelope: dict[str, Json] = {"door": like.source, "received_at": like.received_ms, "body": body}
     if like.truck_id is not None:
         envelope["truck_id"] = like.truck_id

@@ -11,9 +11,10 @@ from starlette.routing import Route
 from commerce.deliveries import Locate, Missing, tracked
 from commerce.deliveries.arrival import estimate
 from commerce.http.access import KeyedAccess, bearer
-from commerce.http.replies import answering, read_json, reply
+from commerce.http.replies import Keep, answering, read_json, reply
 from commerce.orders.service import OrderReceipt, Orders
 from commerce.routes.plans import Plans
+from commerce.storage.dead_letters import Arrival
 from contract import machine_clock, timestamps
 from contract.http_refusals import RequestRefused
 
@@ -56,18 +57,21 @@ class OrderDoors:
 
     async def _post_order(self, request: Request) -> Response:
         self._access.demand(request)
-        document, payload = await read_json(request)
+        document, payload = await read_json(request, self._keep("http:orders"))
         receipt = await run_in_threadpool(self._orders.take_order, document, received_ms=self._clock(), payload=payload)
         return _answer("order_id", receipt)
 
     async def _post_event(self, request: Request) -> Response:
         self._access.demand(request)
-        document, payload = await read_json(request)
+        document, payload = await read_json(request, self._keep("http:order-events"))
         order_id = request.path_params["order_id"]
         receipt = await run_in_threadpool(
             self._orders.take_event, order_id, document, received_ms=self._clock(), payload=payload
         )
         return _answer("event_id", receipt)
+
+    def _keep(self, source: str) -> Keep:
+        return lambda payload, error: self._orders.keep_refused(Arrival(self._clock(), payload, source), error)
 
     async def _get(self, request: Request) -> Response:
         order_id = request.path_params["order_id"]

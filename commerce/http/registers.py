@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from commerce.customers import unified_view
 from commerce.http.access import KeyedAccess
-from commerce.http.replies import Endpoint, answering, read_json, reply
+from commerce.http.replies import Endpoint, Keep, answering, read_json, reply
 from commerce.registers.documents import CUSTOMERS, ITEMS, SERVICES, VEHICLES, Kind
 from commerce.registers.register import Register
 from commerce.registers.services import read_service
@@ -67,12 +67,17 @@ class RegisterDoors:
     def _putting(self, kind: Kind) -> Endpoint:
         async def put(request: Request) -> Response:
             self._access.demand(request)
-            document, payload = await read_json(request)
+            document, payload = await read_json(request, self._keep(f"http:{kind.name}"))
             arrival = Arrival(self._clock(), payload, f"http:{kind.name}")
             body = await run_in_threadpool(self._take, kind, request.path_params["subject_id"], document, arrival)
             return reply(body, _STATUS[body["status"]])
 
         return put
+
+    def _keep(self, source: str) -> Keep:
+        return lambda payload, error: keep_dead_letter(
+            self._database, Arrival(self._clock(), payload, source), error, forgotten=self._forgotten
+        )
 
     def _take(self, kind: Kind, subject: str, document: Json, arrival: Arrival) -> dict[str, Any]:
         """Judge and keep one document: the receipt."""

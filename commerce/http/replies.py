@@ -13,6 +13,7 @@ from contract.http_refusals import RequestRefused, retry_after
 MAX_BODY = 1024 * 1024
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Keep = Callable[[bytes, Rejected], object]
 
 
 def reply(document: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -29,8 +30,12 @@ def refusal(refused: RequestRefused) -> Response:
     return reply(refused.document, refused.status, headers)
 
 
-async def read_json(request: Request) -> tuple[Json, bytes]:
+async def read_json(request: Request, keep: Keep | None = None) -> tuple[Json, bytes]:
     """The body, parsed, and as it came.
+
+    Args:
+        request: with one JSON document.
+        keep: keeps the bytes of a body that does not parse, before that is answered.
 
     Raises:
         RequestRefused: 413 over 1 MB, 400 for what is not JSON.
@@ -45,7 +50,9 @@ async def read_json(request: Request) -> tuple[Json, bytes]:
     try:
         return await run_in_threadpool(parse, payload), payload  # a megabyte of numbers takes a second
     except Rejected as error:
-        raise RequestRefused(400, error.reason, field=error.field) from None
+        if keep and payload:
+            await run_in_threadpool(keep, payload, error)
+        raise RequestRefused(400, f"{error.reason}: send one JSON document", field=error.field) from None
 
 
 def answering(endpoint: Endpoint) -> Endpoint:

@@ -197,8 +197,17 @@ class Orders:
         try:
             return read(document)
         except Rejected as error:
-            keep_dead_letter(self._database, arrival, error, forgotten=self._forgotten)
+            self.keep_refused(arrival, error)
             raise
+
+    def keep_refused(self, arrival: Arrival, error: Rejected) -> None:
+        """Keep what was refused as a dead letter.
+
+        Args:
+            arrival: what came.
+            error: the field and the reason.
+        """
+        keep_dead_letter(self._database, arrival, error, forgotten=self._forgotten)
 
     def _lock(self, connection: Connection, order_id: str) -> None:
         """One writer at a time for an order: PostgreSQL by its row, SQLite has one writer anyway."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from commerce.card_numbers import has_card_number
+from commerce.card_numbers import may_hold_card_data
 from commerce.fields import CardData
 from commerce.storage.database import Database
 from commerce.storage.schema import dead_letters
@@ -45,7 +45,7 @@ def keep_dead_letter(
         Its id: a hash of source and payload.
     """
     reason = error.reason
-    if isinstance(error, CardData) or has_card_number(arrival.payload.decode("utf-8", "replace")):
+    if isinstance(error, CardData) or may_hold_card_data(arrival.payload.decode("utf-8", "replace")):
         arrival = replace(arrival, payload=b"")
     elif forgotten is not None and (kept := forgotten.letter(arrival.payload)) is GONE:
         arrival, reason = replace(arrival, payload=kept), "forgotten"

@@ -190,3 +190,25 @@ def test_a_year_that_is_replayed_changes_nothing(client: TestClient, database: D
     answers = [client.post(path, json=body) for path, body in reversed(sent)]
     assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "duplicate")}
     assert order_list(database, most=1000) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "source"),
+    [
+        ("POST", "/v1/orders", "http:orders"),
+        ("POST", "/v1/orders/O-1/events", "http:order-events"),
+        ("PUT", "/v1/items/A", "http:item"),
+        ("POST", "/v1/vehicles/T1/services", "http:service"),
+    ],
+)
+def test_what_is_no_json_is_kept_and_the_answer_says_where_it_breaks_off(
+    client: TestClient, database: Database, method: str, path: str, source: str
+) -> None:
+    """But for what may be card data: a number, or a field that is named so."""
+    answer = client.request(method, path, content=b'{"order_id": "O-1",\n "lines": [}')
+    assert answer.status_code == 400
+    assert "at line 2, column 12: send one JSON document" in answer.json()["error"]
+    for text in (b'{"order_id": "O-1", "cvv": 123', b'{"note": "4111 1111 1111 1111"', b""):
+        assert client.request(method, path, content=text).status_code == 400
+    letters = [(letter["source"], letter["payload"], letter["times"]) for letter in dead_letter_rows(database)]
+    assert letters == [(source, '{"order_id": "O-1",\n "lines": [}', 1), (source, "", 2)]

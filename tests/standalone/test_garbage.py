@@ -137,7 +137,7 @@ def test_over_http(up: Up, ready: dict[str, Any]) -> None:
     ]
     assert [receipt["status"] for receipt in receipts] == ["rejected"] * len(wrong) + ["accepted"]
     assert all(receipt["field"] and receipt["reason"] for receipt in receipts[:-1])
-    assert len(up.ask("dead-letters", "list")) == len(wrong)
+    assert len(up.ask("dead-letters", "list")) == len(wrong) + len(statuses), "and what was no JSON"
     click = {"event_id": "e", "event_type": "click", "timestamp": NOW}
     wrong_clicks = [7, {**click, "event_id": "\0"}, {**click, "event_id": "f", "price": "1.299,00"}, click]
     answers = httpx.post(f"{url}/v1/clicks", json={"events": wrong_clicks}, timeout=60).json()["receipts"]

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import Literal
 
 from contract.click_records import read_click
+from contract.codec import parse
 from contract.errors import Rejected, Retryable
 from contract.ingest_items import Item, Receipt
 from contract.records import read_sample
@@ -44,6 +45,9 @@ class FakeWriter:
         identity: str | int | None
         warnings: Mapping[str, str] = {}
         try:
+            if isinstance(item.record, bytes):
+                parse(item.record)
+                raise Rejected("", "must be a JSON object")
             if item.kind == "click":
                 event = read_click(item.record, received_ms=item.received_ms)
                 identity, key, warnings = event.event_id, event.event_id, event.warnings

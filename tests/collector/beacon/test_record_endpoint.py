@@ -91,12 +91,59 @@ GARBAGE: dict[str, bytes] = {
 
 @pytest.mark.parametrize("path", DOORS)
 @pytest.mark.parametrize("body", GARBAGE.values(), ids=GARBAGE.keys())
-def test_garbage_is_refused_with_the_remedy(client: httpx.Client, writer: FakeWriter, path: str, body: bytes) -> None:
+def test_garbage_is_refused_with_the_remedy_and_kept(
+    client: httpx.Client, writer: FakeWriter, path: str, body: bytes
+) -> None:
     answer = client.post(path, content=body)
     assert answer.status_code == 400
     assert answer.json().keys() == {"error", "field"}
     assert "send one" in answer.json()["error"]
-    assert writer.items == []
+    assert [(item.record, item.source) for item in writer.items] == ([(body, f"http:{path[4:]}")] if body else [])
+
+
+def test_of_a_document_that_breaks_off_the_answer_says_where(client: httpx.Client, writer: FakeWriter) -> None:
+    answer = client.post("/v1/telemetry", content=b'{"records":[\n {"truck_id": "T1",}\n]}')
+    assert "at line 2, column " in answer.json()["error"]
+    writer.mode = "fails"
+    assert client.post("/v1/telemetry", content=b"{half").status_code == 503, "what is not kept is not refused for good"
+
+
+@pytest.mark.parametrize("media", [None, "application/x-ndjson", "text/plain"])
+def test_of_json_lines_a_broken_one_costs_itself(client: httpx.Client, writer: FakeWriter, media: str | None) -> None:
+    """A line may be a batch; blank lines count as lines."""
+    lines = [
+        b'{"event_id":"l1"}',
+        b"",
+        b'{"event_id":"l2",',
+        b"nonsense",
+        b'{"events":[{"event_id":"l3"},7]}\r',
+        b'{"event_id":"l4"}',
+    ]
+    headers = {"content-type": media} if media else {}
+    receipts = client.post("/v1/clicks", content=b"\n".join(lines), headers=headers).json()["receipts"]
+    assert [it["event_id"] for it in receipts] == ["l1", None, None, "l3", None, "l4"]
+    assert [it["status"] == "rejected" for it in receipts] == [False, True, True, False, True, False]
+    assert [it["reason"].partition(":")[0] for it in receipts if it["reason"]] == ["line 3", "line 4", "line 5"]
+    assert writer.items[1].record == lines[2]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"events":[\n{"event_id":"a"}\n{"event_id":"b"}\n]}',
+        json.dumps({"events": [VIEW, VIEW]}, indent=1).encode()[:-1],
+    ],
+)
+def test_a_broken_document_over_several_lines_is_not_taken_for_json_lines(
+    client: httpx.Client, writer: FakeWriter, body: bytes
+) -> None:
+    assert client.post("/v1/clicks", content=body).status_code == 400
+    assert [item.record for item in writer.items] == [body]
+
+
+def test_json_lines_may_hold_as_many_records_as_a_batch(client: httpx.Client) -> None:
+    answer = client.post("/v1/clicks", content=b"{}\n" * 10_001)
+    assert (answer.status_code, answer.json()["field"]) == (413, "events")
 
 
 @pytest.mark.parametrize(("path", "key"), [("/v1/clicks", "events"), ("/v1/telemetry", "records")])

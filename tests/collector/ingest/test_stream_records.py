@@ -7,6 +7,7 @@ import pytest
 
 from collector.ingest.stream_records import bare, items_of_record, records_of_items
 from collector.streams.kinesis import MAX_RECORD, size_of
+from collector.streams.packing import gunzipped
 from contract.codec import parse
 from contract.errors import Rejected
 from contract.ingest_items import Item, Kind
@@ -101,3 +102,19 @@ def test_a_field_called_door_makes_no_envelope(door: object) -> None:
     data = json.dumps(record).encode()
     [item] = items_of_record(data, bare(data, kind="telemetry", arrived_ms=5, origin=""))
     assert item.record == record
+
+
+@pytest.mark.parametrize("broken", [b'{"event_id":"x",', b"\xff\xfe{", b'{"a":"' + b"\x01" * 300_000])
+def test_what_did_not_parse_goes_alone_and_comes_out_as_it_came(broken: bytes) -> None:
+    """In a batch it would break the records beside it."""
+    [good] = posted('{"event_id":"e1"}')
+    items = [good, good._replace(record=broken, text=None), good]
+    packed = list(records_of_items(items))
+    assert [count for _, count in packed] == [1, 1, 1]
+    out = [item for record, _ in packed for item in opened(gunzipped(record.data), "click")]
+    assert [item.source for item in out] == ["http:clicks"] * 3
+    assert [item.record for item in out] == [
+        good.record,
+        broken.decode("utf-8", "backslashreplace").encode(),
+        good.record,
+    ]
