@@ -1,5 +1,6 @@
 """Refused clicks are bounded by age and size, counted ones by `click_days`; nothing else is ever removed."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from collector.stores import Store
 from collector.stores.factory import open_reader, open_store
 from contract import timestamps
 from contract.ingest_items import Item
-from standalone.click_retention import expired, first_kept_day, keep_within
+from standalone.click_retention import EvenClock, expired, first_kept_day, keep_within
 from standalone.group_commit_writer import Writer
 from tests.waiting import until
 
@@ -71,7 +72,7 @@ def test_the_running_loop_removes_old_refused_clicks_and_keeps_the_trucks(url: s
     store, stop = open_store(url), threading.Event()
     with Writer(store, Ingest(store, TrackingPolicy.of("every-sample"))) as writer:
         arguments = (writer, partial(open_reader, url), SMALL)
-        thread = threading.Thread(target=keep_within, args=arguments, kwargs={"stop": stop})
+        thread = threading.Thread(target=keep_within, args=arguments, kwargs={"stop": stop, "clock": lambda: NOW})
         thread.start()
 
         def left() -> list[str]:
@@ -101,7 +102,7 @@ def test_old_counted_events_go_and_stay_counted_and_a_repeat_is_refused_with_a_l
         assert post(writer, "http:clicks") == ["accepted", "accepted"]
         before = writer.call(seen).result()
         arguments = (writer, partial(open_reader, url), BeaconSettings(click_days=30))
-        thread = threading.Thread(target=keep_within, args=arguments, kwargs={"stop": stop})
+        thread = threading.Thread(target=keep_within, args=arguments, kwargs={"stop": stop, "clock": lambda: now})
         thread.start()
         until(lambda: writer.call(lambda store: [one.event_id for one in store.clicks()]).result() == ["young"])
         stop.set()
@@ -112,6 +113,54 @@ def test_old_counted_events_go_and_stay_counted_and_a_repeat_is_refused_with_a_l
         letters = writer.call(lambda store: list(store.dead_letters())).result()
         assert [(one.field, one.reason[:7]) for one in letters] == [("timestamp", "too_old")] * 2
     store.close()
+
+
+class OneRound(threading.Event):
+    """Ends a loop where it would wait for its next round."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return True
+
+
+def test_nothing_goes_by_a_clock_that_was_set_and_set_back(tmp_path: Path) -> None:
+    """A machine that began in another century dropped every event at once, and refused those of the next 70 years."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    store, now = open_store(url), time.time_ns() // 1_000_000
+    item = Item("click", "http:clicks", b'{"event_id": "E1", "event_type": "view"}', now)
+    later = item._replace(record=b'{"event_id": "E2", "event_type": "view"}')
+    wrong = itertools.repeat(now + 70 * 365 * DAY)
+    with Writer(store, Ingest(store, TrackingPolicy.of("every-sample"))) as writer:
+        writer.submit([item]).result()
+        for wall in (wrong, itertools.chain([next(wrong)], itertools.repeat(now))):
+            clock = EvenClock(wall.__next__, itertools.count(0, 1200).__next__)
+            settings = BeaconSettings(click_days=30)
+            keep_within(writer, partial(open_reader, url), settings, stop=OneRound(), clock=clock.now_ms)
+        assert [it.status for it in writer.submit([item, later]).result()] == ["duplicate", "accepted"]
+    store.close()
+
+
+def test_a_clock_is_believed_after_an_hour_without_a_step() -> None:
+    wall, seconds = [NOW], [0.0]
+    clock = EvenClock(lambda: wall[0], lambda: seconds[0])
+
+    def after(passed: float, step_ms: int = 0) -> int | None:
+        seconds[0] += passed
+        wall[0] += round(passed * 1000) + step_ms
+        return clock.now_ms()
+
+    assert after(3599) is None
+    assert after(1) == NOW + 3_600_000
+    assert after(600, step_ms=400 * DAY) is None
+    assert after(3000) is None
+    assert after(600) == wall[0]
+    assert after(600, step_ms=-400 * DAY) is None
+    assert after(3600) == wall[0]
+
+
+def test_without_a_clock_refused_clicks_go_by_their_size_alone() -> None:
+    letters = [DeadLetter(str(n), n, "http:clicks", "", "no", bytes(4000)) for n in range(4)]
+    assert expired(letters, SMALL, None) == ["0", "1"]
 
 
 def test_days_are_kept_whole() -> None:
