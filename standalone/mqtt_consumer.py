@@ -4,6 +4,8 @@ A persistent session with manual acknowledgement: what the broker hands out stay
 has committed it, so a kill of this process loses nothing. What the broker forgets in a kill, gap repair asks for.
 """
 
+import base64
+import json
 import logging
 import queue
 import ssl
@@ -75,6 +77,23 @@ class _Arrival:
     mid: int
     received_ms: int
     session: int
+
+
+def _unrouted(rule: str, message: PublishedMessage) -> Delivery:
+    """What a rule would have made of a message whose truck's name is no key of a stream: empty, or over 256 characters.
+
+    AWS IoT keeps such a message under `rule-errors/`; here it is judged like any other, and refused for its name.
+    """
+    _, truck_id, kind, *_ = message.topic.split("/")
+    envelope: dict[str, Any] = {
+        "data": base64.b64encode(message.payload).decode("ascii"),
+        "truck_id": truck_id,
+        "client_id": message.client_id,
+        "received_at": message.timestamp_ms,
+    }
+    if kind in ("report", "status"):
+        envelope["kind"] = kind
+    return Delivery(rule, "kinesis", {"partitionKey": "unrouted"}, json.dumps(envelope).encode())
 
 
 class MqttConsumer:
@@ -282,15 +301,17 @@ class MqttConsumer:
         owner = arrival.topic.split("/")[1]
         message = PublishedMessage(arrival.topic, arrival.payload, owner, arrival.received_ms)
         items: list[Any] = []
+        failed = ""
         for delivery in self._rules.run(message):
             if delivery.error or delivery.action_type != "kinesis":
-                log.error("rule_failed rule=%s topic=%s", delivery.rule_name, arrival.topic)
+                failed = delivery.rule_name
+                log.error("rule_failed rule=%s topic=%s", failed, arrival.topic)
                 continue
             try:
                 items.extend(self._unpack(delivery))
             except Rejected as error:
                 log.error("stream_record_unreadable rule=%s reason=%s", delivery.rule_name, error)
-        return items
+        return items if items or not failed else self._unpack(_unrouted(failed, message))
 
     def _store(self, items: list[Any]) -> bool:
         """Keep trying until it is durable; False only when stopping: then the broker still has it."""

@@ -110,6 +110,24 @@ def test_garbage_in_reports_and_statuses(up: Up, client: Client) -> None:
     assert fields == ["", "pending.0", "state", "truck_id"]
 
 
+def test_a_topic_without_a_truck_or_with_an_endless_one_is_kept_with_its_reason(up: Up, client: Client) -> None:
+    """No stream takes such a name for a key: on AWS the rule's error action keeps the message."""
+    sent = [("", "telemetry"), ("", "telemetry/batch"), ("", "report"), ("", "status"), ("x" * 300, "telemetry")]
+    for truck_id, what in sent:
+        record = json.dumps({**GOOD, "truck_id": truck_id, "what": what}).encode()
+        client.send(f"fleet/{truck_id}/{what}", record)
+    deadline = time.monotonic() + 90
+    while len(letters := up.ask("dead-letters", "list")) < len(sent):
+        assert time.monotonic() < deadline, letters
+        time.sleep(0.1)
+    assert {letter["field"] for letter in letters} == {"truck_id"}
+    assert all("must match [A-Za-z0-9_-]{1,64}" in letter["reason"] for letter in letters)
+    assert sorted(json.loads(letter["payload"])["what"] for letter in letters) == sorted(what for _, what in sent)
+    assert {letter["source"] for letter in letters if "xxx" not in letter["source"]} == {
+        "mqtt:fleet//telemetry", "mqtt:fleet//report", "mqtt:fleet//status",
+    }  # fmt: skip
+
+
 def test_a_message_over_the_limit_is_refused_by_the_broker(up: Up, client: Client) -> None:
     """The broker ends that connection; the next one works."""
     client.mqtt.publish("fleet/G-1/telemetry", b" " * (topics.MAX_PAYLOAD * 2), qos=1)
