@@ -129,11 +129,11 @@ def test_nothing_goes_by_a_clock_that_was_set_and_set_back(tmp_path: Path) -> No
     store, now = open_store(url), time.time_ns() // 1_000_000
     item = Item("click", "http:clicks", b'{"event_id": "E1", "event_type": "view"}', now)
     later = item._replace(record=b'{"event_id": "E2", "event_type": "view"}')
-    wrong = itertools.repeat(now + 70 * 365 * DAY)
+    in_2096 = now + 70 * 365 * DAY
     with Writer(store, Ingest(store, TrackingPolicy.of("every-sample"))) as writer:
         writer.submit([item]).result()
-        for wall in (wrong, itertools.chain([next(wrong)], itertools.repeat(now))):
-            clock = EvenClock(wall.__next__, itertools.count(0, 1200).__next__)
+        for second_ms in (in_2096 + 1_200_000, now):
+            clock = EvenClock(iter((in_2096, second_ms, now)).__next__, itertools.count(0, 1200).__next__)
             settings = BeaconSettings(click_days=30)
             keep_within(writer, partial(open_reader, url), settings, stop=OneRound(), clock=clock.now_ms)
         assert [it.status for it in writer.submit([item, later]).result()] == ["duplicate", "accepted"]
