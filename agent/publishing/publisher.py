@@ -356,8 +356,14 @@ class Publisher:
             self._report(gone)
 
     def _has_drained(self) -> bool:
-        """Whether the last report told of samples that waited, and none do now: what it told is not asked for."""
-        return self._reports.told_pending and self._lanes.idle() and not self._marks
+        """Whether the last report told of samples that waited, and none do now: what it told is not asked for.
+
+        What the broker refused, or has no time yet, goes on waiting, however idle the lanes are.
+        """
+        if not self._reports.told_pending or not self._lanes.idle() or self._marks:
+            return False
+        counts = self._guarded(self._buffer.counts)
+        return counts is not None and not counts.pending
 
     def _report(self, gone: Ranges | None = None) -> None:
         counts = self._guarded(self._buffer.counts)

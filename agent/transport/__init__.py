@@ -102,6 +102,23 @@ Event = Connected | NotConnected | Lost | Delivered | Refused | Received | NotHe
 Sink = Callable[[Event], None]
 
 
+_TAKEN_OVER = 142
+
+
+def why_ended(code: int, words: str) -> str:
+    """Why a broker ended the connection.
+
+    Args:
+        code: MQTT's.
+        words: the standard's for it.
+
+    Returns:
+        These, and what may be behind it where they do not tell.
+    """
+    remedy = ": another client has this truck's name; does a second agent run, or was its identity copied?"
+    return words + remedy if code == _TAKEN_OVER else words
+
+
 class Transport(Protocol):
     """A line to a broker that comes and goes.
 

@@ -37,6 +37,7 @@ from agent.transport import (
     Received,
     Refused,
     Sink,
+    why_ended,
 )
 from agent.transport.backoff import Backoff
 from agent.transport.endpoint import EndpointLine, Tls
@@ -278,7 +279,8 @@ class AwsIotTransport:
         if not established:
             return
         goodbye = event.disconnect_packet
-        reason = self._why or (_words(goodbye.reason_code) if goodbye else _explain(event.exception))
+        said = why_ended(goodbye.reason_code, _words(goodbye.reason_code)) if goodbye else _explain(event.exception)
+        reason = self._why or said
         level = INFO if self._closing else WARNING
         reason = "closed" if self._closing else reason
         log.log(level, "disconnected host=%s port=%d reason=%r", self.line.host, self.line.port, reason)

@@ -42,6 +42,7 @@ from agent.transport import (
     Received,
     Refused,
     Sink,
+    why_ended,
 )
 from agent.transport.backoff import Backoff
 from agent.transport.endpoint import EndpointLine, Tls
@@ -239,7 +240,8 @@ class Connection:
         return not (ready or held)
 
     def _sleep(self) -> float:
-        return min(_IDLE, self._line.keepalive / 3, self._line.ack_timeout if self._unanswered else _IDLE)
+        keepalive = self._client.keepalive  # the broker's, where it names one
+        return min(_IDLE, keepalive / 3 or _IDLE, self._line.ack_timeout if self._unanswered else _IDLE)
 
     def _late(self) -> bool:
         oldest = next(iter(self._unanswered.values()), None)
@@ -317,7 +319,8 @@ class Connection:
         self._sink(Received(message.topic, bytes(message.payload), message.retain))
 
     def _on_disconnect(self, client: Client, _: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
-        why = "the connection was lost" if code.value == _FAILED else str(code)  # paho's code for an end without one
+        # _FAILED is paho's code for an end without one
+        why = "the connection was lost" if code.value == _FAILED else why_ended(code.value, str(code))
         self._end = self._end or (
             why if self.established else f"{why} before the broker let us in: see milepost agent doctor"
         )

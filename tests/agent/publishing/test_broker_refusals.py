@@ -15,7 +15,7 @@ from agent.settings import AgentSettings
 from agent.transport import BrokerLimits, Connected, Delivered, Message, Refused, Sink
 from tests.agent.fakes import FastClock
 
-REPORT, TELEMETRY = "fleet/T1/report", "fleet/T1/telemetry"
+REPORT, TELEMETRY, BATCH = "fleet/T1/report", "fleet/T1/telemetry", "fleet/T1/telemetry/batch"
 
 
 class Picky:
@@ -25,6 +25,7 @@ class Picky:
 
     def __init__(self) -> None:
         self.refuses: set[str] = set()
+        self.published: list[str] = []
 
     def start(self, sink: Sink, *, will: Message | None = None, subscribe: Sequence[str] = ()) -> None:
         """At once."""
@@ -33,6 +34,7 @@ class Picky:
 
     def publish(self, message: Message) -> None:
         """Take it, or not."""
+        self.published.append(message.topic)
         refused = Refused(message.token, 135, "Not authorized")
         self._sink(refused if message.topic in self.refuses else Delivered((message.token,)))
 
@@ -118,3 +120,15 @@ def test_the_last_refusal_is_noted_with_its_own_time_and_not_with_the_firsts(
         line.uplink.turn(0.01)
     assert len(noted) == 3
     assert noted == sorted(set(noted))
+
+
+def test_samples_that_are_refused_make_no_report_after_report(line: Line) -> None:
+    """They are told to wait, nothing travels, and yet they have not arrived."""
+    for _ in range(5):
+        line.buffer.append({"sampled_at": "2026-01-31T12:00:00.000Z"})
+    line.broker.refuses = {BATCH}
+    line.uplink.start()
+    for _ in range(50):
+        line.uplink.turn(0)
+    assert line.buffer.pending_ranges().as_lists() == [[1, 4]]
+    assert line.broker.published.count(REPORT) == 1

@@ -256,6 +256,27 @@ def test_without_tls_it_connects_as_well(broker: Broker, record: Record) -> None
     one.until(Delivered)
 
 
+@pytest.mark.usefixtures("mqtt5")
+def test_a_second_client_of_the_same_name_is_told(record: Record) -> None:
+    """AWS IoT Core and newer brokers say so (142); mosquitto 2.0.11 only closes."""
+    with _DeafBroker() as deaf:
+        one = record(EndpointLine("127.0.0.1", deaf.port, "T1"))
+        one.until(Connected)
+        deaf.say(b"\xe0\x01\x8e")
+        one.until(Lost)
+    assert "another client has this truck's name" in one.of(Lost)[0].reason
+
+
+@pytest.mark.prove
+@pytest.mark.usefixtures("mqtt5")
+def test_a_broker_that_wants_to_hear_more_often_is_obeyed(make_road: MakeRoad, record: Record) -> None:
+    """Ten seconds are the least that mosquitto names; it ends a connection after fifteen."""
+    one = record(make_road("max_keepalive 10\n").line())
+    one.until(Connected)
+    time.sleep(40)
+    assert one.turns() == [Connected]
+
+
 class _DeafBroker:
     """Answers CONNECT and SUBSCRIBE, then only reads."""
 
@@ -279,6 +300,10 @@ class _DeafBroker:
                 threading.Thread(target=self._read, args=(client,), daemon=True).start()
         except OSError:
             return
+
+    def say(self, packet: bytes) -> None:
+        """To the newest client."""
+        self._kept[-1].sendall(packet)
 
     def _read(self, client: socket.socket) -> None:
         try:
