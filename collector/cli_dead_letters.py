@@ -1,5 +1,6 @@
 """`milepost dead-letters list|show|retry|discard`."""
 
+import math
 from typing import Annotated
 
 import typer
@@ -56,7 +57,10 @@ def retry_letters(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take dead letters in again, after whatever refused them was mended. Exit 1 if any is refused again."""
+    """Take dead letters in again, after whatever refused them was mended. Exit 1 if any is refused again.
+
+    A message of too many records is taken record by record, whatever their number; each that is refused is a letter.
+    """
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     with writing(settings_of(config, data_dir)) as (store, policy):
         vouch_for_policy(store, policy)
@@ -65,10 +69,12 @@ def retry_letters(
             raise Misconfigured(f"no dead letter {id!r}: `milepost dead-letters list` shows the ids")
         taker = Ingest(store, policy, forgotten=Forgotten(settings_of(config, data_dir).data_dir))
         for letter in letters:
-            receipts = taker.ingest(unpack(letter_item(letter.source, letter.payload, letter.received_ms)))
+            items = unpack(letter_item(letter.source, letter.payload, letter.received_ms), most=math.inf)
+            receipts = taker.ingest(items)
             for receipt in receipts:
                 counts[receipt.status] += 1
-            if all(receipt.status != "rejected" for receipt in receipts):
+            # What is refused of several records is kept by itself now.
+            if len(items) > 1 or all(receipt.status != "rejected" for receipt in receipts):
                 with store.unit():
                     store.remove_dead_letter(letter.id)
     print_json(counts) if as_json else typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()))

@@ -66,15 +66,22 @@ def _decoded(text: Json) -> bytes:
     return binascii.a2b_base64(text, strict_mode=True)
 
 
-def unpack(item: Item) -> list[Item]:
+def unpack(item: Item, *, most: float = MOST_RECORDS) -> list[Item]:
     """The single records of an item that may be unparsed and may be a batch, each with its own source text.
 
     What does not parse, or is no batch of its kind, comes back alone for ingest to judge.
+
+    Args:
+        item: as it came.
+        most: a batch of more comes back alone too, and is refused as one; an operator sets no bound.
+
+    Returns:
+        The records, in order.
     """
     if isinstance(item.record, bytes):
         record, text = _read(item.record)
         item = item._replace(record=record, text=text if item.text is None else item.text)
-    return _singly(item)
+    return _singly(item, most)
 
 
 def _read(data: bytes) -> tuple[Json | bytes, str | None]:
@@ -85,12 +92,12 @@ def _read(data: bytes) -> tuple[Json | bytes, str | None]:
         return data, None
 
 
-def _singly(item: Item) -> list[Item]:
+def _singly(item: Item, most: float = MOST_RECORDS) -> list[Item]:
     """A batch's records; ingest refuses too many as one."""
     record: Json = item.record
     key = LIST_KEY.get(item.kind, "")
     listed = record.get(key) if isinstance(record, dict) else None
-    if not key or not isinstance(listed, list) or len(listed) > MOST_RECORDS or item.text is None:
+    if not key or not isinstance(listed, list) or len(listed) > most or item.text is None:
         return [item]
     batch = BatchText(str(item.text), key)
     sent_at = record.get("sent_at") if item.kind == "click" else None

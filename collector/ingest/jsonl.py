@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, RawIOBase
 from itertools import islice
+from math import inf
 from typing import Any, BinaryIO
 
 from collector.ingest import Ingest, unpack
@@ -47,7 +48,7 @@ def ingest_lines(
             items = [
                 item
                 for line in batch
-                for own in unpack(Item(KINDS[stream], f"file:{stream}", line, now, date_by_arrival=False))
+                for own in unpack(Item(KINDS[stream], f"file:{stream}", line, now, date_by_arrival=False), most=inf)
                 for item in items_of_line(own)
             ]
             for receipt in ingest.ingest(items):

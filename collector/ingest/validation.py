@@ -77,7 +77,8 @@ def judge(item: Item) -> ValidationResult:
 def _judge(item: Item, record: Json) -> ValidationResult:
     key = LIST_KEY.get(item.kind, "")
     if isinstance(record, dict) and isinstance(batch := record.get(key), list) and len(batch) > MOST_RECORDS:
-        raise Rejected(key, f"{len(batch)} records in one message, over {MOST_RECORDS}: send them in several")
+        said = f"{len(batch)} records in one message, over {MOST_RECORDS}"
+        raise Rejected(key, f"{said}: send them in several; `milepost dead-letters retry` takes these one by one")
     if item.kind == "click":
         trusted = item.source.startswith("file:")
         event = read_click(record, received_ms=item.received_ms, trusted=trusted, seen=item.seen)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from collector.history import TrackingPolicy
-from collector.ingest import Ingest, vouch_for_policy
+from collector.ingest import Ingest, unpack, vouch_for_policy
 from collector.stores.factory import open_store
+from contract.codec import dump
 from contract.ingest_items import Item
 from tests.cli.conftest import Milepost, write
 from tests.contract.examples import RECEIVED_MS, sample
@@ -87,6 +88,29 @@ def test_what_a_key_vouched_for_heals_its_trucks_ledger_when_it_is_retried(
     assert cli("dead-letters", "retry", "--json").json["accepted"] == 1
     [row] = cli("audit", "--json").json["trucks"]
     assert (row["received"], row["dead_lettered"]) == (1, [])
+
+
+def test_a_message_of_too_many_records_is_taken_apart_by_a_retry(cli: Milepost) -> None:
+    """Each record counts, and one that is wrong is a dead letter of its own; from a file it is taken at once."""
+    later = [sample(seq=seq, sampled_at=f"2024-06-01T11:00:0{seq}Z") for seq in (2, 3)]
+    records = [sample(seq=1)] * 9_998 + [*later, sample(seq=4, vehicle_speed=-1)]
+    text = dump({"records": records})
+    store, policy = open_store("sqlite:///milepost-data/milepost.db"), TrackingPolicy.of()
+    vouch_for_policy(store, policy)
+    message = Item("telemetry", "mqtt:fleet/T1/telemetry", text.encode(), RECEIVED_MS, truck_id="T1")
+    Ingest(store, policy).ingest(unpack(message))
+    store.close()
+    [letter] = cli("dead-letters", "list", "--json").json
+    assert "dead-letters retry" in letter["reason"]
+    assert cli("audit", "--json").json["trucks"][0]["dead_lettered"] == [[1, 4]]
+    ran = cli("dead-letters", "retry", "--json")
+    assert (ran.code, ran.json) == (1, {"accepted": 3, "duplicate": 9_997, "rejected": 1})
+    [refused] = cli("dead-letters", "list", "--json").json
+    assert (refused["field"], refused["payload"]) == ("vehicle_speed", dump(records[-1]))
+    [row] = cli("audit", "--json").json["trucks"]
+    assert (row["received"], row["dead_lettered"], row["holes"]) == (3, [[4, 4]], [])
+    Path("t.jsonl").write_text(text)
+    assert cli("ingest", "t.jsonl", "--json").json == {"accepted": 0, "duplicate": 10_000, "rejected": 1}
 
 
 def test_one_or_all_may_be_discarded_but_not_by_accident(filled: Milepost) -> None:
