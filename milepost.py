@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "forget": ("standalone.forget_cli", "Forget a customer, or where a truck was, and prove it."),
     "verify": ("collector.cli", "Compare history and counters with the stored samples and events."),
     "agent": ("agent.cli", "The agent on the truck: run, once, status, doctor, enroll, install."),
+    "agents": ("provisioning.cli_agents", "The agents of the whole fleet: command, versions."),
     "rules": ("iot_rules.cli", "The AWS IoT rules: list, check, test, eval, deploy."),
     "provision": (
         "provisioning.cli",

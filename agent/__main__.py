@@ -35,7 +35,9 @@ def run(config: Path | None, *, as_json: bool, metrics: str | None = None) -> in
         settings = load_settings(config)
         from agent.runtime.bootstrap import serve
 
-        tally = serve(settings, lambda: load_settings(config), metrics=metrics)
+        doctor = [sys.executable, "-P", "-m", "milepost", "agent", "doctor", "--json"]
+        doctor += ["--config", str(config)] if config else []
+        tally = serve(settings, lambda: load_settings(config), metrics=metrics, doctor=doctor)
     except MilepostError as error:
         sys.stderr.write(f"milepost agent run: {error}\n")
         return 2 if isinstance(error, Misconfigured) else 1

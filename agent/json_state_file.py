@@ -13,6 +13,11 @@ class JsonStateFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read, understandable or not."""
+        return self._path.exists()
+
     def read(self) -> dict[str, Json] | None:
         """What was written last."""
         try:

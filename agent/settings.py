@@ -134,6 +134,7 @@ class AgentSettings(TableSettings):
     username, password: for brokers without certificates; a token goes where the broker wants it.
     session_expiry: seconds for which the broker keeps what it has for us.
     ca, certificate, key: PEM files for mqtts; without `ca` the system's authorities are trusted.
+    command_key: PEM file by which the operator's commands are known, where it is not command.pub beside `ca`.
     LIVE names the keys that change without a restart.
     """
 
@@ -159,6 +160,7 @@ class AgentSettings(TableSettings):
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    command_key: Path | None = None
 
     def __post_init__(self) -> None:
         if self.password is not None and self.username is None:
@@ -179,6 +181,11 @@ class AgentSettings(TableSettings):
     def lost_file(self) -> Path:
         """Where samples that were never stored are counted (agent/buffer/never_stored.py)."""
         return self.buffer.with_name(self.buffer.name + ".lost")
+
+    @property
+    def command_key_file(self) -> Path | None:
+        """Where the public half of the fleet's command key is looked for."""
+        return self.command_key or (self.ca.with_name("command.pub") if self.ca else None)
 
     @property
     def iot_core(self) -> bool:

@@ -22,6 +22,7 @@ _MQTT: dict[str, tuple[str, str, str, str]] = {
     "status": (topics.status("{truckId}"), "status", "send", f"{_UP}, retained; also the last will"),
     "resend": (topics.resend("{truckId}"), "resend", "receive", f"{_DOWN}, QoS 1: numbers that are missing"),
     "config": (topics.config("{truckId}"), "config", "receive", f"{_DOWN}, QoS 1, retained: remote settings"),
+    "command": (topics.command("{truckId}"), "command", "receive", f"{_DOWN}, QoS 1: a signed command, answered once"),
     "timeAsk": (topics.time_ask("{truckId}"), "time-ask", "send", "From a truck without a clock to trust, QoS 0"),
     "time": (topics.time("{truckId}"), "time", "receive", f"{_DOWN}, QoS 0: the answer of a rule"),
 }

@@ -1,9 +1,10 @@
 """The control messages of gap repair: report, status and resend (docs/architecture.md, "Gap repair")."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from contract.commands import LARGEST
 from contract.telemetry import Identifier
 
 Seq = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -51,11 +52,54 @@ def _as_runs(value: object) -> object:
     return [] if isinstance(value, int) else value
 
 
+CommandState = Literal["done", "refused", "failed", "part"]
+
+
+class CommandAnswer(_Message):
+    """What became of one command (contract.commands). id, name: the command's.
+
+    state: `done`; `refused`, nothing was done; `failed`, it was begun, and is not tried again; `part`, one piece of a
+    recording, whose `done` says how many there are. detail: what was found, or why not, for a reader.
+    """
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Annotated[str, Field(max_length=64)]
+    state: CommandState
+    detail: Any = None
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+
+Instant = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")]
+
+
+class CommandText(_Strict):
+    """What one truck is to do, once: see contract.commands.Command. It travels as text, in a SignedCommand."""
+
+    truck_id: Identifier
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
+    arguments: dict[str, int | float | str | bool] = {}
+    issued_at: Instant
+    expires_at: Instant
+
+
+class SignedCommand(_Strict):
+    """What is published. command: the JSON text of a CommandText. signature: Ed25519 over contract.commands.PREFIX and
+    that text, base64."""
+
+    command: Annotated[str, Field(max_length=LARGEST)]
+    signature: Annotated[str, Field(max_length=128)]
+
+
 class Report(_Message):
     """What a truck's buffer file says of one stream.
 
     `pending`: stored, not yet sent. `thinned`, `gone`: never to be had again. `closed`: the stream has ended and
     what is neither pending nor received is gone. `never_stored`: lost before they had a number, by process.
+    `commands`: answers to commands, each sent until the broker has acknowledged it.
     """
 
     stream_id: Identifier
@@ -66,6 +110,7 @@ class Report(_Message):
     gone: list[Range] = []
     closed: bool = False
     never_stored: Annotated[list[NeverStored], BeforeValidator(_as_runs), Field(max_length=256)] = []
+    commands: Annotated[list[CommandAnswer], Field(max_length=64)] = []
 
 
 class Status(_Message):

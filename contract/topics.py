@@ -90,6 +90,18 @@ def config(truck_id: str) -> str:
     return f"fleet/{truck_id}/config"
 
 
+def command(truck_id: str) -> str:
+    """What a truck is told what to do on.
+
+    Args:
+        truck_id: of the wire's form.
+
+    Returns:
+        Cloud to truck, QoS 1, never retained: contract.commands.SignedCommand.
+    """
+    return f"fleet/{truck_id}/command"
+
+
 def time_ask(truck_id: str) -> str:
     """What a truck asks for the time on.
 

@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from contract.click_schema import Click, ClickBatch
-from contract.control_messages import Report, Resend, Status, TimeAnswer, TimeAsk
+from contract.control_messages import CommandText, Report, Resend, SignedCommand, Status, TimeAnswer, TimeAsk
 from contract.remote_config import Config
 from contract.telemetry import Telemetry, TelemetryBatch
 
@@ -16,6 +16,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "status": Status,
     "resend": Resend,
     "config": Config,
+    "command": SignedCommand,
+    "command-text": CommandText,
     "time-ask": TimeAsk,
     "time": TimeAnswer,
 }

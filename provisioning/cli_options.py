@@ -51,9 +51,9 @@ class OpenedRegistry:
 
 @contextmanager
 def opened(
-    config: Path | None, data_dir: Path | None, *, wish: Wish | None = None, why: str = ""
+    config: Path | None, data_dir: Path | None, *, wish: Wish | None = None, why: str = "", whose: str = "provision"
 ) -> Iterator[OpenedRegistry]:
-    """The registry of the settings; errors become a line and an exit code. why: for the log."""
+    """The registry of the settings; errors become a line and an exit code. why: for the log. whose: the command's."""
     registry: Registry | None = None
     try:
         settings = load("provisioning", ProvisioningSettings, config)
@@ -62,12 +62,12 @@ def opened(
         registry.author = Author.here(why)
         yield OpenedRegistry(registry, settings, folder)
     except MilepostError as error:
-        sys.stderr.write(f"milepost provision: {error}\n")
+        sys.stderr.write(f"milepost {whose}: {error}\n")
         raise typer.Exit(code_of(error)) from None
     except Exception as error:
         if not type(error).__module__.startswith("botocore."):
             raise
-        sys.stderr.write(f"milepost provision: AWS refused it: {error}\n")
+        sys.stderr.write(f"milepost {whose}: AWS refused it: {error}\n")
         raise typer.Exit(2) from None
     finally:
         if registry is not None:

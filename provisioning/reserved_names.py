@@ -2,10 +2,12 @@
 
 ADMIN = "milepost-admin"
 COLLECTOR = "milepost-collector"
+OPERATOR = "milepost-operator"
+"""Who tells trucks' agents what to do (provisioning.commands)."""
 ANYONE_HERE = "this-machine"
 """The group of clients that connect from this machine without a password."""
 
 
 def reserved(truck_id: str) -> bool:
     """Whether the broker itself uses this name: a truck of that name would get its role's rights."""
-    return truck_id in (ADMIN, COLLECTOR, ANYONE_HERE)
+    return truck_id in (ADMIN, COLLECTOR, OPERATOR, ANYONE_HERE)

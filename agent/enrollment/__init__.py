@@ -9,19 +9,22 @@ from typing import NamedTuple, Protocol
 
 
 class Granted(NamedTuple):
-    """An office's answer. truck_id: whom the certificate names. ca: whom to trust from now on (PEM), if it changed."""
+    """An office's answer. truck_id: whom the certificate names. ca: whom to trust from now on (PEM), if it changed.
+    command_key: by which the operator's commands are known (PEM), if the office says."""
 
     truck_id: str
     certificate: str
     ca: str | None = None
+    command_key: str | None = None
 
 
 class Advice(NamedTuple):
-    """What an office says to a truck that shows its certificate. ca: as in Granted. renew: it is to change its key now,
-    before it would by itself."""
+    """What an office says to a truck that shows its certificate. ca, command_key: as in Granted. renew: it is to change
+    its key now, before it would by itself."""
 
     ca: str | None = None
     renew: bool = False
+    command_key: str | None = None
 
 
 class Office(Protocol):

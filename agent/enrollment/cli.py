@@ -79,6 +79,7 @@ def _enrolled(file: EnrolmentFile, wallet: Wallet) -> dict[str, object]:
     address = address_of(file)
     proof = MqttProof(address.broker, address.truck_id)
     Rotation(wallet, _office(file), proof, address=address, ca=file.ca).run(enrol=True)
+    wallet.obey(file.command_key)
     return _state(wallet, file.truck_id, file.broker)
 
 

@@ -8,6 +8,7 @@
       3/office.json      0600  where the next certificate comes from
       current -> 3       all of it changes together, by one rename
       ca.pem, office.json -> those of current
+      command.pub        by which the operator's commands are known
 
 `current/key.pem`, `current/certificate.pem` and `ca.pem` are what the agent's settings name, once and for all. A folder
 with a higher number than `current` is a change under way: whatever becomes of it, the current one stays as it is. The
@@ -123,6 +124,12 @@ class Wallet:
     def trust(self, ca: str) -> None:
         """Replace whom the current identity trusts."""
         write((self.folder / "ca.pem").resolve(), ca, mode=_PUBLIC)
+
+    def obey(self, command_key: str | None) -> None:
+        """Keep the key by which the operator's commands are known from now on; None: as it was."""
+        file = self.folder / "command.pub"
+        if command_key and (not file.exists() or file.read_text(encoding="ascii", errors="replace") != command_key):
+            write(file, command_key, mode=_PUBLIC)
 
     def switch(self, identity: Identity) -> None:
         """Make an identity the current one."""

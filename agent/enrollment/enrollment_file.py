@@ -16,7 +16,8 @@ class EnrolmentFile(BaseModel):
     """What `milepost provision truck add` or `claim` wrote. One truck's; a secret until it is used.
 
     kind: `https` (the box: url and token) or `claim` (AWS IoT: template, claim certificate and key, and the token that
-    the template's hook asks for). broker: where the truck connects afterwards. ca: PEM.
+    the template's hook asks for). broker: where the truck connects afterwards. ca: PEM. command_key: by which commands
+    are known, PEM, where the office itself cannot say it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -31,6 +32,7 @@ class EnrolmentFile(BaseModel):
     token: str | None = None
     claim_certificate: str | None = None
     claim_key: str | None = None
+    command_key: str | None = None
 
     def __repr__(self) -> str:
         return f"EnrolmentFile(truck_id={self.truck_id!r}, kind={self.kind!r})"

@@ -1,7 +1,7 @@
 """Renews the certificate while the agent runs: when two thirds of its life are over, and again until it is done.
 
-Once a day the box is asked whether the truck is to renew before that, and whom it is to trust: so a fleet follows when
-the box's CA is changed, and an operator can have keys changed.
+Once a day the box is asked whether the truck is to renew before that, whom it is to trust, and by which key it knows
+commands: so a fleet follows when the box's CA or command key is changed, and an operator can have keys changed.
 """
 
 import logging
@@ -81,6 +81,7 @@ def visit(wallet: Wallet, address: ServerAddress, context: Any) -> bool:
             log.info("trusted_authorities_changed truck_id=%s", address.truck_id)
             if isinstance(context, ssl.SSLContext):
                 context.load_verify_locations(str(wallet.ca_file))
+    wallet.obey(advice.command_key)
     return advice.renew
 
 

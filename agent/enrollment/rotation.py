@@ -135,6 +135,7 @@ class Rotation:
             self._wallet.discard(pending)
             raise Rejected("certificate", f"the office sent one that is not for {self._truck_id} and the key made here")
         self._wallet.grant(pending, granted.certificate, granted.ca)
+        self._wallet.obey(granted.command_key)
 
     def _try(self, pending: Identity) -> None:
         """Prove it; a first certificate is taken into use even where the broker cannot be asked yet."""

@@ -43,7 +43,7 @@ class HttpsOffice:
     def confirm(self, *, certificate: str, key: bytes) -> Advice:
         """The box revokes the truck's other certificates."""
         answer = self._post({"certificate": certificate, "signature": sign(key, _CONFIRM)})
-        return Advice(_text(answer.get("ca")), answer.get("renew") is True)
+        return Advice(_text(answer.get("ca")), answer.get("renew") is True, _text(answer.get("command_key")))
 
     def _post(self, document: dict[str, str]) -> dict[str, Any]:
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT, context=self._tls)
@@ -76,7 +76,7 @@ def _granted(document: dict[str, Any]) -> Granted:
     truck_id, certificate = document.get("truck_id"), document.get("certificate")
     if not isinstance(truck_id, str) or not isinstance(certificate, str):
         raise Unreachable("the box's answer holds no certificate: is the url that of /v1/enroll?")
-    return Granted(truck_id, certificate, _text(document.get("ca")))
+    return Granted(truck_id, certificate, _text(document.get("ca")), _text(document.get("command_key")))
 
 
 def _text(value: object) -> str | None:

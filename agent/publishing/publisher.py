@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import count
 from logging import getLogger
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from agent.buffer import Buffer
 from agent.buffer.never_stored import NeverStoredCounts
@@ -17,8 +17,10 @@ from agent.json_state_file import JsonStateFile
 from agent.publishing import status_reports
 from agent.publishing.batch_window import BatchWindow
 from agent.publishing.broker_refusals import BrokerRefusals, LastRefusal
+from agent.publishing.command_channel import CommandChannel
 from agent.publishing.data_budget import DataBudget
 from agent.publishing.delivery_marks import DeliveryMarks
+from agent.publishing.hears import Answers, Hears
 from agent.publishing.rate_limiter import RateLimiter, with_lanes
 from agent.publishing.report_times import ReportTimes
 from agent.publishing.send_queue import SendQueue
@@ -27,11 +29,12 @@ from agent.publishing.tally import Tally
 from agent.publishing.topics import routes
 from agent.settings import AgentSettings
 from agent.timing.clock import Clock
-from agent.timing.cloud_time import CloudInstant, CloudTime
+from agent.timing.cloud_time import CloudTime
 from agent.transport import (
     Connected,
     Delivered,
     Event,
+    Heard,
     Lost,
     Message,
     NotConnected,
@@ -55,16 +58,6 @@ _EVENTS_AT_ONCE = 500
 Result = TypeVar("Result")
 
 
-class Hears(NamedTuple):
-    """Who is told of what comes. config: gets each document of the config topic. ack: gets the highest token of each
-    PUBACK (`Publisher.last_token` is the latest that was given out). time: gets each answer to `ask_time`, and says
-    whether it was believed."""
-
-    config: Callable[[bytes], None] = lambda payload: None
-    ack: Callable[[int], None] = lambda token: None
-    time: Callable[[CloudInstant], bool] = lambda instant: False
-
-
 class Publisher:
     """One truck's line to the cloud. `start`, then `turn` again and again, then `say_goodbye` and `close`.
 
@@ -76,6 +69,7 @@ class Publisher:
         hears: who is told of what comes.
         losses: what reports say of samples never stored.
         configured: what status says of the remote configuration at first.
+        answers: what reports say of commands, which are listened to then.
     """
 
     def __init__(  # noqa: PLR0913 - what it is made of
@@ -85,9 +79,10 @@ class Publisher:
         transport: Transport,
         clock: Clock,
         *,
-        hears: "Hears | None" = None,
+        hears: Hears | None = None,
         losses: NeverStoredCounts | None = None,
         configured: Configured | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self._buffer, self._transport, self._clock = buffer, transport, clock
         self._hears = hears or Hears()
@@ -113,7 +108,10 @@ class Publisher:
             Delivered: self._on_delivered,
             Refused: self._on_refused,
             Received: self._on_received,
-            NotHeard: lambda event: self._cloud_time.refuse(event.reason),
+            Heard: lambda event: self._commands.granted(event.topic),
+            NotHeard: lambda event: (
+                self._commands if event.topic == self._routes.command else self._cloud_time
+            ).refuse(event.reason),
         }
         self.connected = False
         self.tally = Tally()
@@ -121,6 +119,7 @@ class Publisher:
         self._configured = configured or Configured()
         self._losses = losses or NeverStoredCounts(None)
         self._cloud_time, self._hears_time = CloudTime(lambda: clock.moment().uptime), False
+        self._commands = CommandChannel(self._routes.command, transport, answers, clock.monotonic)
 
     @property
     def last_refusal(self) -> LastRefusal:
@@ -164,8 +163,7 @@ class Publisher:
         for _ in range(_EVENTS_AT_ONCE):
             if event is not None:
                 self._handlers[type(event)](event)
-            event = self._next_event(0)
-            if event is None:
+            if (event := self._next_event(0)) is None:
                 break
         if self._marks.flush_due(travelling=bool(self._lanes.in_flight)):
             self._marked()
@@ -288,6 +286,7 @@ class Publisher:
         self._guarded(lambda: self._buffer.note({"connection": "connected", "connection_at": self._now()}))
         self._status("online")
         self._report()
+        self._commands.connected()
 
     def _on_not_connected(self, event: NotConnected) -> None:
         note = {"connection": f"cannot connect: {event.reason}", "connection_at": self._now()}
@@ -296,6 +295,7 @@ class Publisher:
     def _on_lost(self, event: Lost) -> None:
         self.connected = self._hears_time = False
         self._cloud_time.lost()
+        self._commands.lost()
         self._control.clear()
         self._lanes.lost()
         note = {"connection": f"lost: {event.reason}", "connection_at": self._now()}
@@ -305,6 +305,7 @@ class Publisher:
         seqs = self._lanes.delivered(event.tokens)
         self._marks.add(seqs)
         self._hears.ack(max(event.tokens))
+        self._commands.delivered(event.tokens)
         if self._control:
             for token in event.tokens:
                 self._control.pop(token, None)
@@ -316,12 +317,15 @@ class Publisher:
         batch = self._routes.batch if len(seqs) > 1 else self._routes.telemetry
         topic = self._control.pop(event.token, batch)
         self._refusals.add(event, topic, seqs)
+        self._commands.ended(event.token)
         self.tally.refused = self._refusals.count
 
     def _on_received(self, event: Received) -> None:
         self._budget.spend(event.topic, len(event.payload))
         if event.topic == self._routes.config:
             self._hears.config(event.payload)
+        elif event.topic == self._routes.command:
+            self._hears.command(event.payload, event.retained)
         elif event.topic == self._routes.time:
             instant = self._cloud_time.answer(event.payload, retained=event.retained)
             if instant is not None and self._hears.time(instant):
@@ -368,8 +372,10 @@ class Publisher:
     def _report(self, gone: Ranges | None = None) -> None:
         counts = self._guarded(self._buffer.counts)
         self._reports.told(pending=bool(counts and counts.pending))
-        own = self._guarded(lambda: status_reports.report(self._buffer, gone, self._losses.runs))
-        for payload in ([own] if own else []) + (self._guarded(lambda: status_reports.closed(self._buffer)) or []):
+        answers = self._commands.waiting()
+        own = self._guarded(lambda: status_reports.report(self._buffer, gone, self._losses.runs, answers))
+        self._commands.sent(self._publish(self._routes.report, own) if own else None, answers)
+        for payload in self._guarded(lambda: status_reports.closed(self._buffer)) or []:
             self._publish(self._routes.report, payload)
 
     def _status(self, state: Literal["online", "offline"]) -> None:
@@ -377,11 +383,12 @@ class Publisher:
         if payload:
             self._publish(self._routes.status, payload, retain=True)
 
-    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         token = self._token()
         self._control[token] = topic
         self._budget.spend(topic, len(payload))
         self._transport.publish(Message(token, topic, payload, retain))
+        return token
 
     def _token(self) -> int:
         self.last_token = next(self._tokens)

@@ -16,12 +16,18 @@ MAX_THINNED = 500
 """So many thinned runs are told at once: the latest unasked; the others, from the first on, when they are asked for."""
 
 
-def report(buffer: Buffer, gone: Ranges | None = None, never_stored: Sequence[Mapping[str, Any]] = ()) -> bytes:
+def report(
+    buffer: Buffer,
+    gone: Ranges | None = None,
+    never_stored: Sequence[Mapping[str, Any]] = (),
+    commands: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
     """The report on the buffer's own stream; `gone`: what was asked for and is no longer held.
 
     A thinned run holds no sample that was kept, so the collector may settle all of it; and what was thinned is never
     told as gone: where there are too many runs, the report says nothing of what lies behind the last that it tells.
     never_stored: samples that found no place on a full disk and so have no number, by process (see NeverStored).
+    commands: answers to them (see CommandAnswer).
     """
     thinned = buffer.dropped(gone, limit=MAX_THINNED)
     if gone and len(thinned) == MAX_THINNED:
@@ -35,6 +41,7 @@ def report(buffer: Buffer, gone: Ranges | None = None, never_stored: Sequence[Ma
         thinned=[{"from": run.first, "to": run.last, "keep_every": run.keep_every} for run in thinned],
         gone=list(lost)[:MAX_RANGES],
         never_stored=list(never_stored),
+        **({"commands": list(commands)} if commands else {}),
     )
 
 

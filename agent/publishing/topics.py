@@ -18,6 +18,7 @@ class Routes(NamedTuple):
     status: str
     resend: str
     config: str
+    command: str
     time_ask: str
     time: str
 
@@ -31,6 +32,7 @@ def routes(truck_id: str, ingest: BasicIngest) -> Routes:
         status=topics.status(truck_id),
         resend=topics.resend(truck_id),
         config=topics.config(truck_id),
+        command=topics.command(truck_id),
         time_ask=topics.time_ask(truck_id),
         time=topics.time(truck_id),
     )

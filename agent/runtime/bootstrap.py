@@ -119,13 +119,17 @@ def _page(stack: ExitStack, address: str | None) -> "MetricsPage | None":
 
 
 def serve(
-    settings: AgentSettings, reread: Callable[[], AgentSettings] | None = None, *, metrics: str | None = None
+    settings: AgentSettings,
+    reread: Callable[[], AgentSettings] | None = None,
+    *,
+    metrics: str | None = None,
+    doctor: Sequence[str] | None = None,
 ) -> Tally:
     """Run the agent of the settings in the main thread until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
     Where the disk refuses a buffer, samples are held in memory until it takes one. metrics: HOST:PORT of a page of
-    figures, None for none. Raises Misconfigured for settings
-    with which no agent can run.
+    figures, None for none. doctor: the program that examines this truck when a command asks for it.
+    Raises Misconfigured for settings with which no agent can run.
     """
     stop, wakened = threading.Event(), SimpleQueue[None]()
     clock = SystemClock()
@@ -164,5 +168,6 @@ def serve(
             transport=transport,
             held=held,
             show=page.show if page else None,
+            doctor=doctor,
         )
         return agent.run(stop, pulse=pulse, reread=reread)

@@ -16,9 +16,11 @@ from agent.buffer import Buffer
 from agent.buffer.never_stored import NeverStoredCounts
 from agent.errors import BufferDamaged
 from agent.json_state_file import JsonStateFile
-from agent.publishing.publisher import Hears, Publisher
+from agent.publishing.hears import Hears
+from agent.publishing.publisher import Publisher
 from agent.publishing.status_reports import Configured
 from agent.publishing.tally import Tally
+from agent.runtime.commands.runner import CommandRunner
 from agent.runtime.remote_config import Remote
 from agent.runtime.sd_notify import Progress, Pulse
 from agent.runtime.sensor_memory import SensorMemory
@@ -49,7 +51,7 @@ class Agent:
 
     buffer and sensors are the caller's to close; the transport is started and closed here. `tally` may be read at any
     time from any thread. held: samples that were taken before there was a buffer, to go on with. show: gets the figures
-    of agent.runtime.metrics_page about once a second.
+    of agent.runtime.metrics_page about once a second. doctor: the program that a command asks to examine this truck.
     """
 
     def __init__(  # noqa: PLR0913 - what an agent is made of
@@ -62,6 +64,7 @@ class Agent:
         transport: Transport,
         held: HeldSamples | None = None,
         show: Callable[[dict[str, float]], None] | None = None,
+        doctor: Sequence[str] | None = None,
     ) -> None:
         self._own, self._clock, self._buffer = settings, clock, buffer
         self._pulse: Pulse | None = None
@@ -74,11 +77,16 @@ class Agent:
         )
         keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".config"))
         self._remote = Remote(settings, keepsake, clock.monotonic)
+        acts = {"sample_now": self._sample_now, "report": self._say_all}
+        self._commands = CommandRunner(
+            *(settings, clock, lambda: self._recorder.vouched_now), acts=acts, doctor=doctor, wake=self.wake
+        )
         self._uplink = Publisher(
             *(settings, buffer, transport, clock),
-            hears=Hears(self._on_config, self._on_ack, self._recorder.witness_cloud),
+            hears=Hears(self._on_config, self._on_ack, self._recorder.witness_cloud, self._commands.receive),
             losses=held.losses,
             configured=self._configured(),
+            answers=self._commands,
         )
         self._memory = SensorMemory(self._sampler, buffer, clock, self._note)
         self._due = clock.now()
@@ -176,6 +184,8 @@ class Agent:
         if self._hung_up.is_set():
             self._hung_up.clear()
             self._read_again()
+        if self._commands.tick():
+            self._uplink.report()
         self._beat()
         if self._show and self._clock.monotonic() >= self._show_at:
             self._show_at = self._clock.monotonic() + SHOW_SECONDS
@@ -220,6 +230,18 @@ class Agent:
         if self._remote.offer(payload):
             self._adopt()
         self._uplink.announce(self._configured())
+
+    def _sample_now(self) -> dict[str, int]:
+        """By command: one sample between two ticks, which stay where they are."""
+        stored = self._recorder.tick()
+        self._count()
+        self._uplink.send_waiting_now()
+        return {"seq": stored[-1].seq} if stored else {"held_in_memory": self._recorder.held}
+
+    def _say_all(self) -> dict[str, int]:
+        """By command: the status now; the report comes with the answer."""
+        self._uplink.announce(self._configured())
+        return {"highest_seq": self._buffer.highest_seq, "pending": self._buffer.counts().pending}
 
     def _on_event(self) -> None:
         self._uplink.send_waiting_now()

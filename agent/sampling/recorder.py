@@ -147,6 +147,14 @@ class Recorder:
         return anchor.at(uptime) if anchor and anchor.covers(uptime) else None
 
     @property
+    def vouched_now(self) -> datetime | None:
+        """What time it is, where somebody vouches for it: who dates the samples, else the kernel."""
+        moment, anchor = self._clock.moment(), self._keeper.anchor
+        if anchor is not None and anchor.covers(moment.uptime):
+            return anchor.at(moment.uptime)
+        return moment.wall if self._clock.quality() != "estimated" else None
+
+    @property
     def wants_cloud_time(self) -> bool:
         """Whether nobody better than the cloud vouches for the time."""
         anchor = self._keeper.anchor

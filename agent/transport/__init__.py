@@ -46,9 +46,10 @@ class Message(NamedTuple):
 
 
 class Listen(NamedTuple):
-    """Subscribe to one more topic, at QoS 0, until the connection ends."""
+    """Subscribe to one more topic until the connection ends."""
 
     topic: str
+    qos: Literal[0, 1] = 0
 
 
 class Connected(NamedTuple):
@@ -85,6 +86,12 @@ class Received(NamedTuple):
     retained: bool = False
 
 
+class Heard(NamedTuple):
+    """The broker granted a `listen`."""
+
+    topic: str
+
+
 class NotHeard(NamedTuple):
     """The broker refused a `listen`."""
 
@@ -98,7 +105,7 @@ class NotConnected(NamedTuple):
     reason: str
 
 
-Event = Connected | NotConnected | Lost | Delivered | Refused | Received | NotHeard
+Event = Connected | NotConnected | Lost | Delivered | Refused | Received | Heard | NotHeard
 Sink = Callable[[Event], None]
 
 
@@ -133,8 +140,8 @@ class Transport(Protocol):
     - Order: messages leave in the order of `publish`, at most `limits.window` unacknowledged, fewer where the broker
       says so (MQTT 5 Receive Maximum).
     - A topic of `subscribe` that the broker refuses is logged as an error, and the others stand.
-    - `listen` subscribes to one more topic at QoS 0 until the connection ends, in the order of `publish`; the broker's
-      refusal is told as NotHeard.
+    - `listen` subscribes to one more topic until the connection ends, in the order of `publish`; the broker's answer is
+      told as Heard or NotHeard.
     - `will` is published, retained, by the broker when the connection ends in any way but `close`.
     - `close` says goodbye to the broker and ends the thread within about `timeout` seconds.
     """
@@ -158,11 +165,12 @@ class Transport(Protocol):
             message: its token is named in the event that ends it, and is used once.
         """
 
-    def listen(self, topic: str) -> None:
-        """Subscribe to one more topic at QoS 0 until the connection ends.
+    def listen(self, topic: str, qos: Literal[0, 1] = 0) -> None:
+        """Subscribe to one more topic until the connection ends.
 
         Args:
             topic: without wildcards.
+            qos: at which messages of that topic come.
         """
 
     def close(self, timeout: float = 2.0) -> None:

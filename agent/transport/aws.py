@@ -21,7 +21,7 @@ from concurrent.futures import Future
 from functools import lru_cache, partial
 from logging import INFO, WARNING, getLogger
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 from awscrt import io, mqtt5
 from awscrt.exceptions import AwsCrtError
@@ -30,6 +30,7 @@ from agent.transport import (
     BrokerLimits,
     Connected,
     Delivered,
+    Heard,
     Lost,
     Message,
     NotConnected,
@@ -100,14 +101,14 @@ class AwsIotTransport:
         """Send one message when its turn comes."""
         self._inbox.put(message)
 
-    def listen(self, topic: str) -> None:
+    def listen(self, topic: str, qos: Literal[0, 1] = 0) -> None:
         """Subscribe to one more topic on this connection."""
-        self._inbox.put(partial(self._listen, topic))
+        self._inbox.put(partial(self._listen, topic, mqtt5.QoS(qos)))
 
-    def _listen(self, topic: str) -> None:
+    def _listen(self, topic: str, qos: Any) -> None:
         if not self._established:
             return
-        packet = mqtt5.SubscribePacket([mqtt5.Subscription(topic, mqtt5.QoS.AT_MOST_ONCE)])
+        packet = mqtt5.SubscribePacket([mqtt5.Subscription(topic, qos)])
         answer: Future[Any] = self._client.subscribe(packet)
         answer.add_done_callback(self._later(self._on_listening, topic, self._number))
 
@@ -115,8 +116,7 @@ class AwsIotTransport:
         if number != self._number or answer.exception():
             return
         code = answer.result().reason_codes[0]
-        if int(code) >= _FAILED:
-            self._sink(NotHeard(topic, _words(code)))
+        self._sink(NotHeard(topic, _words(code)) if int(code) >= _FAILED else Heard(topic))
 
     def close(self, timeout: float = 2.0) -> None:
         """Say goodbye and end; a connection attempt that hangs is left to its own time limit."""

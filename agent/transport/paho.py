@@ -21,7 +21,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from logging import INFO, WARNING, getLogger
-from typing import Any
+from typing import Any, Literal
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -34,6 +34,7 @@ from agent.transport import (
     BrokerLimits,
     Connected,
     Delivered,
+    Heard,
     Listen,
     Lost,
     Message,
@@ -88,9 +89,9 @@ class PahoTransport:
         """Send one message when its turn comes."""
         self._put(message)
 
-    def listen(self, topic: str) -> None:
+    def listen(self, topic: str, qos: Literal[0, 1] = 0) -> None:
         """Subscribe to one more topic on this connection."""
-        self._put(Listen(topic))
+        self._put(Listen(topic, qos))
 
     def _put(self, message: Message | Listen) -> None:
         quiet = not self._outbox
@@ -251,7 +252,7 @@ class Connection:
         while outbox and len(self._unanswered) < self._window:
             item = outbox.popleft()
             if isinstance(item, Listen):
-                mid = self._client.subscribe([self._wanted(item.topic, 0)])[1]
+                mid = self._client.subscribe([self._wanted(item.topic, item.qos)])[1]
                 if mid is not None:
                     self._listening[mid] = item.topic
                 continue
@@ -292,8 +293,7 @@ class Connection:
     def _on_subscribe(self, client: Client, _: Any, mid: int, codes: list[ReasonCode], properties: Any) -> None:
         if mid in self._listening:
             topic = self._listening.pop(mid)
-            if codes[0].is_failure:
-                self._sink(NotHeard(topic, str(codes[0])))
+            self._sink(NotHeard(topic, str(codes[0])) if codes[0].is_failure else Heard(topic))
             return
         for topic, code in zip(self._subscribe, codes, strict=False):
             if code.is_failure:

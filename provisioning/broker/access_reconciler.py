@@ -90,9 +90,8 @@ class Gatekeeper:
         self._roots, self._server = self._registry.authority(), self._registry.files.server_certificate()
         security = dynamic_security.security(sorted(self._known), self.passwords, simulated=self._simulated)
         secure_files.write(self._file, json.dumps(security), mode=secure_files.PRIVATE)
-        secure_files.write(
-            self._file.with_name("collector.password"), self.passwords.collector, mode=secure_files.PRIVATE
-        )
+        for name, password in (("collector", self.passwords.collector), ("operator", self.passwords.operator)):
+            secure_files.write(self._file.with_name(f"{name}.password"), password, mode=secure_files.PRIVATE)
         self._registry.write_revocations()
         self._hang_up()
 

@@ -2,7 +2,8 @@
 
 Promises to the box: whoever comes in by the TLS listener has a certificate of this CA that is not revoked, is called by
 its common name whatever client id or user name he gives, and as that truck may publish exactly its telemetry, batch,
-report, status and question for the time, and hear exactly its resend, config and time. Tried with mosquitto 2.0.11:
+report, status and question for the time, and hear exactly its resend, config, command and time. Tried with mosquitto
+2.0.11:
 
 - The plugin is needed since an ACL file grants every SUBSCRIBE (and delivers nothing); the plugin refuses it.
 - It has no `%u`, so each truck has a role of its own. A command rewrites the plugin's whole file in mosquitto's one
@@ -13,8 +14,8 @@ report, status and question for the time, and hear exactly its resend, config an
   B is A, B is not disturbed, and no log tells. The plugin's own check of client ids is for passwords only.
 
 On the loopback listener whoever gives no name is this machine: he may hear everything, and publish as the trucks that
-`up` simulates, else as nobody. Only the collector asks trucks to resend and configures them; its password is beside the
-plugin's file, for the box's owner, who configures trucks by it.
+`up` simulates, else as nobody. Only the collector asks trucks to resend and configures them, and only the operator
+commands them; their passwords are beside the plugin's file, for the box's owner.
 """
 
 import base64
@@ -30,7 +31,7 @@ from typing import Any
 from contract import topics
 from contract.descriptors import RESERVED, raise_limit
 from contract.errors import Unreachable
-from provisioning.reserved_names import ADMIN, ANYONE_HERE, COLLECTOR
+from provisioning.reserved_names import ADMIN, ANYONE_HERE, COLLECTOR, OPERATOR
 
 MANY = 20
 CONTROL = "$CONTROL/dynamic-security/v1"
@@ -43,14 +44,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """Of the box's own two clients: random, new at each start of the box."""
+    """Of the box's own three clients: random, new at each start of the box."""
 
     admin: str
     collector: str
+    operator: str
 
     @classmethod
     def new(cls) -> "Passwords":
-        return cls(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        return cls(*(secrets.token_urlsafe(32) for _ in range(3)))
 
     def __repr__(self) -> str:
         return "Passwords(…)"
@@ -115,12 +117,13 @@ def find_plugin() -> Path:
 
 
 def security(trucks: Iterable[str], passwords: Passwords, *, simulated: Iterable[str] = ()) -> Json:
-    """The plugin's whole file: these trucks, the box's own two clients, and this machine's other processes.
+    """The plugin's whole file: these trucks, the box's own three clients, and this machine's other processes.
 
     simulated: as whom anybody on this machine may publish.
     """
     names = list(trucks)
-    own = [_own_client(ADMIN, passwords.admin), _own_client(COLLECTOR, passwords.collector)]
+    known = {ADMIN: passwords.admin, COLLECTOR: passwords.collector, OPERATOR: passwords.operator}
+    own = [_own_client(name, password) for name, password in known.items()]
     return {
         "defaultACLAccess": {
             "publishClientSend": False,
@@ -166,7 +169,7 @@ def failures(response: bytes) -> list[str]:
 
 
 def _role(truck_id: str) -> Json:
-    hears = (topics.resend(truck_id), topics.config(truck_id), topics.time(truck_id))
+    hears = tuple(topic(truck_id) for topic in (topics.resend, topics.config, topics.command, topics.time))
     return {
         "rolename": truck_id,
         "acls": [
@@ -221,6 +224,13 @@ _OWN_ROLES: list[Json] = [
         "acls": [
             *(_acl("publishClientSend", topic) for topic in ("fleet/+/resend", "fleet/+/config", "fleet/+/time")),
             *(_acl(kind, topic) for kind in _HEARING for topic in ("fleet/#", "$SYS/broker/publish/messages/dropped")),
+        ],
+    },
+    {
+        "rolename": OPERATOR,
+        "acls": [
+            _acl("publishClientSend", "fleet/+/command"),
+            *(_acl(kind, topic) for kind in _HEARING for topic in ("fleet/+/status", "fleet/+/report")),
         ],
     },
     {

@@ -1,8 +1,9 @@
 """`POST /v1/enroll` as a bare ASGI application: unwrap, call Enrolment, answer. It serves nothing else.
 
 Request: JSON, `{"token", "csr"}`, or `{"certificate", "csr", "signature"}` to renew, or `{"certificate", "signature"}`
-to confirm, which may be repeated. Answer: 200 `{"truck_id", "certificate", "not_after", "id", "ca"}` (confirm:
-`{"revoked": n, "renew": bool, "ca"}`; `ca`: whom to trust from now on, PEM); 400 malformed; 403 denied; 413 over 32 KB;
+to confirm, which may be repeated. Answer: 200 `{"truck_id", "certificate", "not_after", "id", "ca", "command_key"}`
+(confirm: `{"revoked": n, "renew": bool, "ca", "command_key"}`; `ca`: whom to trust from now on, `command_key`: by which
+commands are known, where there is one; PEM); 400 malformed; 403 denied; 413 over 32 KB;
 429 with Retry-After; 503 with Retry-After. Errors are `{"error": "…"}`.
 """
 
@@ -76,7 +77,7 @@ class EnrolmentApp:
                 return self._certificate(self._enrolment.renew(**_named(fields), csr_pem=fields["csr"], peer=peer))
             case ["certificate", "signature"]:
                 confirmed = self._enrolment.confirm(**_named(fields), peer=peer)
-                return {**confirmed._asdict(), "ca": self._enrolment.roots()}
+                return {**confirmed._asdict(), **self._known_by()}
         raise Rejected("", "give token and csr, or certificate, signature and csr, or certificate and signature")
 
     def _certificate(self, certificate: Certificate) -> dict[str, Any]:
@@ -85,8 +86,13 @@ class EnrolmentApp:
             "certificate": certificate.pem,
             "not_after": certificate.not_after,
             "id": certificate.id,
-            "ca": self._enrolment.roots(),
+            **self._known_by(),
         }
+
+    def _known_by(self) -> dict[str, Any]:
+        """By what a truck is to know this box, and its operator."""
+        key = self._enrolment.command_key()
+        return {"ca": self._enrolment.roots(), **({"command_key": key} if key else {})}
 
 
 def _named(fields: dict[str, str]) -> dict[str, str]:

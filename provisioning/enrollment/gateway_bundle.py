@@ -3,7 +3,7 @@
     enroll.json                    0600   `milepost agent enroll --file enroll.json` makes the key on the gateway
   or, with a key made here or from a signing request that the gateway made:
     milepost.toml
-    identity/ca.pem, office.json, 1/key.pem (0600), 1/certificate.pem, current -> 1
+    identity/ca.pem, command.pub, office.json, 1/key.pem (0600), 1/certificate.pem, current -> 1
 
 Promise: interrupted anywhere and run again, the folder ends whole, with the key that it had and one certificate for it.
 Only the key is flushed to disk at once: the rest can be had again (`is_whole` says whether it must).
@@ -60,6 +60,8 @@ def make_bundle(registry: Registry, truck_id: str, folder: Path, *, key: bool, c
         "office.json": json.dumps({name: home.get(name) for name in _KEPT}) + "\n",
         "1/certificate.pem": certificate.pem or "",
     }
+    if key_pem := registry.command_key.public():
+        files["command.pub"] = key_pem
     secure_files.private_folder(identity)
     secure_files.private_folder(identity / "1")
     for name, text in files.items():

@@ -96,6 +96,10 @@ class Enrolment:
         """Whom a truck is to trust (PEM)."""
         return self._registry.authority()
 
+    def command_key(self) -> str | None:
+        """By which a truck knows its operator's commands (PEM); None where there is none yet."""
+        return self._registry.command_key.public()
+
     def _proven(self, certificate_pem: str, signature: str, message: bytes, peer: str) -> Certificate:
         """The active certificate whose holder signed this message.
 

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from provisioning.command_key import CommandKey
 from provisioning.registry.audit_log import Author, LogLine
 
 State = Literal["active", "retired"]
@@ -62,6 +63,9 @@ class Registry(Protocol):
 
     author: Author
     """Whom the log names for what is done by this object."""
+
+    command_key: CommandKey
+    """By which trucks know their operator's commands."""
 
     @property
     def workers(self) -> int:
@@ -264,6 +268,16 @@ class Registry(Protocol):
 
         Raises:
             Misconfigured: another service keeps it.
+        """
+        ...
+
+    def note(self, action: str, truck_id: str | None = None, detail: str = "") -> None:
+        """Append a line to the log, where this service keeps it.
+
+        Args:
+            action: what was done.
+            truck_id: to whom.
+            detail: how.
         """
         ...
 

@@ -204,7 +204,8 @@ class AwsRegistry(AwsClients):
         """For the enrolment file: CA, a new token, and the claim."""
         claim = self.claim()
         token = self.make_token(truck_id, hours=self.settings.token_hours)
-        return {"ca": self.authority(), "token": token, **claim}
+        key = self.command_key.public()
+        return {"ca": self.authority(), "token": token, **claim, **({"command_key": key} if key else {})}
 
     def office(self) -> dict[str, str]:
         """Where certificates come from."""
@@ -229,6 +230,9 @@ class AwsRegistry(AwsClients):
     ) -> list[LogLine]:
         """CloudTrail keeps it."""
         raise Misconfigured("AWS CloudTrail keeps this log: `aws cloudtrail lookup-events` shows it")
+
+    def note(self, action: str, truck_id: str | None = None, detail: str = "") -> None:
+        """CloudTrail keeps the log."""
 
     def rotate_authority(self) -> bool:
         """The CA is Amazon's."""

@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from provisioning import certificate_authority, secure_files
+from provisioning.command_key import COMMAND_KEY
 from provisioning.registry import aws_policies
 from provisioning.registry.aws_client import AwsClients
 from provisioning.registry.aws_throttling import Paced
@@ -44,6 +45,10 @@ def prepare(registry: AwsClients) -> list[str]:
     part(f"template {names.template}", _template(registry, names))
     if not (registry.folder / "claim.pem").exists():
         made.append(f"claim {renew_claim(registry)}")
+    if not registry.command_key.exists:
+        secure_files.private_folder(registry.folder)
+        registry.command_key.make()
+        made.append(COMMAND_KEY)
     return made
 
 
@@ -64,6 +69,7 @@ def missing(registry: AwsClients) -> list[str]:
             lambda: bool(iot("describe_provisioning_template", templateName=names.template)),
         ),
         ("claim", (registry.folder / "claim.pem").exists),
+        (COMMAND_KEY, lambda: registry.command_key.exists),
     ]
     return [label for label, holds in checks if not _holds(holds)]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors import Misconfigured
+from provisioning.command_key import CommandKey
 from provisioning.registry.aws_policies import Names
 from provisioning.registry.aws_throttling import Paced
 from provisioning.settings import ProvisioningSettings
@@ -16,6 +17,7 @@ class AwsClients:
     def __init__(self, settings: ProvisioningSettings, data_dir: Path) -> None:
         self.settings = settings
         self.folder = data_dir / "provisioning"
+        self.command_key = CommandKey(self.folder)
 
     @cached_property
     def session(self) -> Any:

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 _ITSELF = "${iot:Connection.Thing.ThingName}"
 _SENDS = ("telemetry", "telemetry/batch", "report", "status")
 _ASKS = ("time/ask",)
-_HEARS = ("resend", "config", "time")
+_HEARS = ("resend", "config", "command", "time")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contract.errors import Misconfigured
 from provisioning import certificate_authority, secure_files
+from provisioning.command_key import COMMAND_KEY
 from provisioning.registry import audit_log, authority_files
 from provisioning.registry.audit_log import Author
 from provisioning.registry.site import Site, Wish
@@ -48,6 +49,7 @@ class LocalAuthority(LocalRevocationList):
                 self._replace_authority()
             files.make_first(clock_is_right=wish.clock_is_right, key_uri=wish.ca_key_uri)
             self._made()
+        made += self._make_command_key(dry_run=dry_run)
         known = json.loads((self.meta("hosts") if self.exists else None) or "[]")
         hosts = list(dict.fromkeys([*(wish.hosts or known), *_LOCAL_HOSTS]))
         if replaced or known != hosts or not files.server_is_good():
@@ -61,6 +63,13 @@ class LocalAuthority(LocalRevocationList):
         if made and not dry_run:
             self.note("init", detail="; ".join(made))
         return made
+
+    def _make_command_key(self, *, dry_run: bool) -> list[str]:
+        if self.command_key.exists:
+            return []
+        if not dry_run:
+            self.command_key.make()
+        return [COMMAND_KEY]
 
     def _replace_authority(self) -> None:
         """What the CA before has signed is revoked first, so that a kill lets nobody in whom the new one shuts out."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contract.timestamps import from_datetime
+from provisioning.command_key import CommandKey
 from provisioning.registry import audit_log
 from provisioning.registry.audit_log import Author, LogLine
 from provisioning.registry.sqlite_schema import connect
@@ -26,6 +27,7 @@ class RegistryFile:
 
     def __init__(self, data_dir: Path, author: Author | None = None) -> None:
         self.folder = data_dir / FOLDER
+        self.command_key = CommandKey(self.folder)
         self.author = author or Author.here()
         self._database: sqlite3.Connection | None = None
         self._guard = threading.RLock()

@@ -46,6 +46,7 @@ class Truck:
             buffer=self.buffer,
             transport=PahoTransport(line, limits=limits, backoff=Backoff(0.05, 0.3)),
             show=more.get("show"),
+            doctor=more.get("doctor"),
         )
         self._drain = more.get("drain", 5.0)
         self._stop = threading.Event()

@@ -42,7 +42,8 @@ def test_a_truck_publishes_its_topics_also_by_basic_ingest(truck: Peer, name: st
 
 def test_a_truck_hears_its_own(truck: Peer, name: str) -> None:
     assert truck.subscribe(topics.resend(name)).startswith("Granted")
-    assert truck.subscribe(f"fleet/{name}/config").startswith("Granted")
+    for topic in (topics.config(name), topics.command(name), topics.time(name)):
+        assert truck.subscribe(topic).startswith("Granted")
     assert truck.publish(topics.status(name), retain=True) in ("Success", "No matching subscribers")
     assert not truck.lost
 
@@ -54,6 +55,7 @@ def test_a_truck_hears_its_own(truck: Peer, name: str) -> None:
         "fleet/B/status",
         "fleet/{}/resend",
         "fleet/{}/config",
+        "fleet/{}/command",
         "fleet/{}",
         "$aws/rules/milepost_telemetry/fleet/B/telemetry",
         "$aws/rules/another/fleet/{}/telemetry",

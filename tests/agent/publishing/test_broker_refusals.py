@@ -38,7 +38,7 @@ class Picky:
         refused = Refused(message.token, 135, "Not authorized")
         self._sink(refused if message.topic in self.refuses else Delivered((message.token,)))
 
-    def listen(self, topic: str) -> None:
+    def listen(self, topic: str, qos: int = 0) -> None:
         """Heard, and never spoken on."""
 
     def close(self) -> None:
