@@ -43,12 +43,12 @@ def prepare(registry: AwsClients) -> list[str]:
     part(f"role {names.hook_role}", _role(iam, names.hook_role, "lambda.amazonaws.com", aws_policies.hook_role(names)))
     part(f"function {names.hook}", _hook(registry, names))
     part(f"template {names.template}", _template(registry, names))
-    if not (registry.folder / "claim.pem").exists():
-        made.append(f"claim {renew_claim(registry)}")
     if not registry.command_key.exists:
         secure_files.private_folder(registry.folder)
         registry.command_key.make()
         made.append(COMMAND_KEY)
+    if not (registry.folder / "claim.pem").exists():
+        made.append(f"claim {renew_claim(registry)}")
     return made
 
 
@@ -68,8 +68,8 @@ def missing(registry: AwsClients) -> list[str]:
             f"template {names.template}",
             lambda: bool(iot("describe_provisioning_template", templateName=names.template)),
         ),
-        ("claim", (registry.folder / "claim.pem").exists),
         (COMMAND_KEY, lambda: registry.command_key.exists),
+        ("claim", (registry.folder / "claim.pem").exists),
     ]
     return [label for label, holds in checks if not _holds(holds)]
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_from_nothing_to_a_retired_truck(cli: Cli) -> None:
-    assert len(cli.json("init", "--host", "depot.example")["made"]) == 4
+    assert len(cli.json("init", "--host", "depot.example")["made"]) == 5
     assert cli.json("init")["made"] == []
     assert cli.json("truck", "add", "T1", "-a", "depot=north")["new"] is True
     assert cli.json("bundle", "T1", "--to", "T1", "--make-key")["certificate"]

@@ -46,7 +46,7 @@ def test_from_nothing_to_the_first_sample_and_no_secret_on_the_way(tmp_path: Pat
         finally:
             up.terminate()
             out, err = up.communicate(timeout=20)
-    assert len(secrets) == 6  # the CA's, the server's and two keys of the truck's; its token; the collector's password
+    assert len(secrets) == 8  # keys: the CA's, the server's, the commands', two of the truck; its token; two passwords
     assert any("provision" in argument for argument in onlooker.seen)
     said = {"stdout": out, "stderr": err, "commands": box.said + gateway.said}
     said |= {str(path): path.read_text(errors="replace") for path in tmp_path.rglob("*.log*")}
@@ -69,7 +69,8 @@ def _secrets(box: Machine, gateway: Machine) -> set[str]:
     held = [*(box.folder / "milepost-data").rglob("*.key"), *(gateway.folder / "identity").glob("*/key.pem")]
     keys = {path.read_text().splitlines()[1] for path in held}
     token = json.loads((gateway.folder / "T1.json").read_text())["token"]
-    return {*keys, token, (box.folder / "milepost-data/broker/collector.password").read_text()}
+    broker = box.folder / "milepost-data/broker"
+    return {*keys, token, *((broker / f"{name}.password").read_text() for name in ("collector", "operator"))}
 
 
 def _renew_and_retire(box: Machine, gateway: Machine) -> None:

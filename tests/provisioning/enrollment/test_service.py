@@ -279,6 +279,8 @@ def test_under_any_umask_files_have_their_modes(tmp_path: Path) -> None:
     assert modes == {
         "ca.key": 0o600,
         "ca.pem": 0o644,
+        "command.key": 0o600,
+        "command.pub": 0o644,
         "server.key": 0o600,
         "server.pem": 0o644,
         "crl.pem": 0o644,
