@@ -4,11 +4,9 @@ The transport's thread only puts events into a queue, which is what `turn` sleep
 thread that calls it, which alone uses the buffer.
 """
 
-from collections import deque
 from collections.abc import Callable
 from itertools import count
 from logging import getLogger
-from queue import Empty, SimpleQueue
 from typing import Any, Literal, TypeVar
 
 from agent.buffer import Buffer
@@ -20,6 +18,7 @@ from agent.publishing.broker_refusals import BrokerRefusals, LastRefusal
 from agent.publishing.command_channel import CommandChannel
 from agent.publishing.data_budget import DataBudget
 from agent.publishing.delivery_marks import DeliveryMarks
+from agent.publishing.event_queue import EventQueue
 from agent.publishing.hears import Answers, Hears
 from agent.publishing.rate_limiter import RateLimiter, with_lanes
 from agent.publishing.report_times import ReportTimes
@@ -33,7 +32,6 @@ from agent.timing.cloud_time import CloudTime
 from agent.transport import (
     Connected,
     Delivered,
-    Event,
     Heard,
     Lost,
     Message,
@@ -93,8 +91,7 @@ class Publisher:
         self._pace = RateLimiter(limits.publishes_per_second, limits.bytes_per_second, limits.payload, clock.monotonic)
         keepsake = JsonStateFile(settings.buffer.with_name(settings.buffer.name + ".budget"))
         self._budget = DataBudget(settings.daily_budget, settings.interval, keepsake, clock.now)
-        self._events: SimpleQueue[Event | None] = SimpleQueue()
-        self._later: deque[Event] = deque()  # what came during `sleep`
+        self._events = EventQueue()
         self._tokens = count(1)
         self._control: dict[int, str] = {}  # token → topic, of what is no sample
         self._marks = DeliveryMarks(buffer, clock.monotonic, self._now)
@@ -149,21 +146,16 @@ class Publisher:
 
     def sleep(self, longest: float) -> None:
         """Wait up to `longest` seconds, or until something happens, which is left for the next `turn`."""
-        try:
-            event = self._events.get(timeout=max(0.0, min(longest, _LONGEST_SLEEP)))
-        except Empty:
-            return
-        if event is not None:
-            self._later.append(event)
+        self._events.sleep(min(longest, _LONGEST_SLEEP))
 
     def turn(self, longest: float) -> None:
         """Send what may go; then sleep until something happens, `longest` seconds at most, and see to all of it."""
         self._send()
-        event = self._next_event(min(longest, self._patience()))
+        event = self._events.next(min(longest, self._patience()))
         for _ in range(_EVENTS_AT_ONCE):
             if event is not None:
                 self._handlers[type(event)](event)
-            if (event := self._next_event(0)) is None:
+            if (event := self._events.next(0)) is None:
                 break
         if self._marks.flush_due(travelling=bool(self._lanes.in_flight)):
             self._marked()
@@ -222,7 +214,7 @@ class Publisher:
         self._status("offline")
         deadline = self._clock.monotonic() + seconds
         while self.connected and self._control and (left := deadline - self._clock.monotonic()) > 0:
-            event = self._next_event(left)
+            event = self._events.next(left)
             if event is not None:
                 self._handlers[type(event)](event)
         self._mark()
@@ -239,14 +231,6 @@ class Publisher:
         if self._marks:
             longest = min(longest, self._marks.wait())
         return max(_SHORTEST_SLEEP, min(longest, self._lanes.wait(), self._blocked))
-
-    def _next_event(self, seconds: float) -> Event | None:
-        if self._later:
-            return self._later.popleft()
-        try:
-            return self._events.get(timeout=seconds) if seconds > 0 else self._events.get_nowait()
-        except Empty:
-            return None
 
     def _send(self) -> None:
         """Hand over whatever may go now, and remember for how long the limits hold up the rest."""
