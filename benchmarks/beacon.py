@@ -6,6 +6,9 @@ The server is a process of its own: the writer of one machine on a SQLite file (
 as `up` runs it, and one route more that answers 204. wrk keeps a request under way on each of its connections and sends
 the same bytes to both doors, event_ids apart; at the end every answered event must be in the store. The limits per
 source are lifted, since all of it comes from one address. Each round measures all; the medians count.
+
+The floor is what cannot be left out, whatever the rest costs: an empty 204 a request, and the rows of `clicks` that the
+events became, put into a new file by bare statements and committed as the server does, in one thread and process.
 """
 
 import argparse
@@ -19,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
@@ -33,6 +37,9 @@ BATCH = 20
 
 DURABLE_PER_EMPTY = "one event a request / empty 204 (aim 0.4)"
 BATCHED_PER_EMPTY = f"{BATCH} events a request / empty 204 (aim 1.5)"
+GROUP = 50
+"""Requests of one commit, of 64 connections."""
+FLOOR_ROWS = 30_000
 AIMS = {DURABLE_PER_EMPTY: 0.4, BATCHED_PER_EMPTY: 1.5}
 
 
@@ -116,6 +123,7 @@ def measure(pid: int, port: int, folder: Path, options: argparse.Namespace) -> d
             rates[name].append(requests * size / seconds)
             answered += requests * size if path == CLICKS else 0
     _check(folder, answered)
+    row, batched_row = _bare_rows(folder, GROUP), _bare_rows(folder, 1000)
     empty, one, twenty = (statistics.median(rates[name]) for name in ("empty", "one", "twenty"))
     empty_cost, one_cost, twenty_cost = (statistics.median(costs[name]) for name in ("empty", "one", "twenty"))
     return {
@@ -129,6 +137,10 @@ def measure(pid: int, port: int, folder: Path, options: argparse.Namespace) -> d
         f"{BATCH} events a request, CPU µs an event": twenty_cost,
         "one event a request / empty 204, by CPU": empty_cost / one_cost,
         f"{BATCH} events a request / empty 204, by CPU": empty_cost / twenty_cost,
+        f"bare rows, {GROUP} a commit, CPU µs each": row,
+        "bare rows, 1000 a commit, CPU µs each": batched_row,
+        "floor, one event a request, by CPU": empty_cost / (empty_cost + row),
+        f"floor, {BATCH} events a request, by CPU": empty_cost / (empty_cost / BATCH + batched_row),
     }
 
 
@@ -147,6 +159,23 @@ def _cpu_seconds(pid: int) -> float:
     """What a process has used so far; other processes of a busy machine change it less than they change its rates."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _bare_rows(folder: Path, group: int) -> float:
+    """CPU µs a row, of putting rows that the server has stored into a new file, so many a commit."""
+    from collector.stores.sqlite import many_rows
+    from collector.stores.sqlite.click_rows import CLICK, PUT
+    from collector.stores.sqlite.schema import connect
+
+    with contextlib.closing(connect(folder / "milepost.db", readonly=True)) as store:
+        rows = store.execute(f"SELECT {CLICK} FROM clicks ORDER BY rowid LIMIT {FLOOR_ROWS}").fetchall()
+    with contextlib.closing(connect(folder / f"bare-{group}.db")) as bare:
+        began = time.process_time()
+        for first in range(0, len(rows), group):
+            bare.execute("BEGIN IMMEDIATE")
+            many_rows.insert(bare, PUT, rows[first : first + group])
+            bare.execute("COMMIT")
+        return (time.process_time() - began) / len(rows) * 1e6
 
 
 def _check(folder: Path, answered: int) -> None:
