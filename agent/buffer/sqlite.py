@@ -155,6 +155,7 @@ class SqliteBuffer:
                     self._mark.write(mark, sample)
                 self._told = mark
             else:
+                self._file.commit()  # first: the mark is about to say that the file has all before this one
                 with self._file.transaction() as db:
                     act(db)
                     self._mark.write(mark._replace(stored=sample.seq))

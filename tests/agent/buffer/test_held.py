@@ -205,3 +205,14 @@ def test_a_file_that_is_lost_while_running_loses_nothing_that_the_mark_has(path:
         assert (buffer.stream_id, buffer.highest_seq, buffer.gone()) == (stream, 5, Ranges())
         assert buffer.pending(after=0, through=9, limit=9) == [rows[0], *rows[2:]]
         assert buffer.append(DOCUMENT).seq == 6
+
+
+def test_a_large_sample_that_the_disk_does_not_take_takes_nothing_with_it(path: Path) -> None:
+    """Too large for the mark, it goes into the file at once: the mark must not say before that that has the others."""
+    with SqliteBuffer(path, "T1") as buffer:
+        rows = [buffer.append(DOCUMENT) for _ in range(5)]
+        with _no_larger(path.with_name("b.db-wal")), pytest.raises(Retryable):
+            buffer.append({**DOCUMENT, "text": "x" * 20_000})
+        with SqliteBuffer(_killed(buffer, path), "T1") as left:
+            assert left.pending(after=0, through=9, limit=9) == rows
+            assert (left.highest_seq, left.gone()) == (5, Ranges())
