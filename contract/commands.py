@@ -4,7 +4,7 @@ A command is JSON text, and what is signed is that text as it stands behind PREF
 JSON is spelled. The text names one truck: an order to many is one document for each.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 PREFIX = b"milepost-command\n"
 """Stands before the text in what is signed, so that no signature made for another purpose passes for a command's."""
@@ -20,6 +20,9 @@ CLOCK_TOLERANCE = 300
 
 LONGEST_SNAPSHOT = 60
 """Seconds of a recording, at most."""
+
+CommandState = Literal["done", "refused", "failed", "part"]
+"""How an answer begins: see contract.control_messages.CommandAnswer."""
 
 NAMES = ("sample_now", "report", "doctor", "snapshot")
 

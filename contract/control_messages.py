@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from contract.commands import LARGEST
+from contract.commands import LARGEST, CommandState
 from contract.telemetry import Identifier
 
 Seq = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -50,9 +50,6 @@ class NeverStored(_Message):
 def _as_runs(value: object) -> object:
     """The release before sent a bare count per process without saying which: it cannot be added up."""
     return [] if isinstance(value, int) else value
-
-
-CommandState = Literal["done", "refused", "failed", "part"]
 
 
 class CommandAnswer(_Message):

@@ -158,6 +158,24 @@ def test_a_truck_without_a_key_says_what_is_missing_and_goes_on(listener: Listen
     assert truck.tally.connections == 1
 
 
+def test_what_is_right_is_obeyed_without_pydantic(
+    broker: Broker, listener: Listener, operator: Operator, tmp_path: Path
+) -> None:
+    """Which would stay in the agent's memory for good (tests/agent/test_footprint.py)."""
+    process = Process(tmp_path / "truck", broker.url, more=f'command_key = "{operator.file}"\ntime_patience = 0\n')
+    process.start()
+    command = operator.sign(operator.command())
+
+    def done() -> bool:
+        listener.publish(TOPIC, command)
+        return any(one["state"] == "done" for one in answers(listener))
+
+    until(done)
+    assert process.process
+    assert "pydantic" not in Path(f"/proc/{process.process.pid}/maps").read_text()
+    process.kill()
+
+
 @pytest.mark.prove
 def test_a_process_killed_in_a_recording_says_that_it_failed_and_records_no_second_time(
     broker: Broker, listener: Listener, operator: Operator, tmp_path: Path

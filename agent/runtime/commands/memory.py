@@ -12,8 +12,7 @@ from typing import Any
 
 from agent.json_state_file import JsonStateFile
 from contract import timestamps
-from contract.commands import Command
-from contract.control_messages import CommandState
+from contract.commands import Command, CommandState
 
 log = getLogger(__name__)
 

@@ -13,17 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from logging import getLogger
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.errors import BufferDamaged
 from agent.json_state_file import JsonStateFile
 from agent.runtime.commands.memory import CommandMemory
 from agent.settings import AgentSettings
 from agent.timing.clock import Clock
-
-if TYPE_CHECKING:
-    from contract.commands import Command
-    from contract.control_messages import CommandState
+from contract.commands import Command, CommandState, wrong_arguments
 
 log = getLogger(__name__)
 
@@ -144,10 +141,9 @@ class CommandRunner:
         """These did not arrive: the next report has them again."""
         self._on_their_way -= {_key(answer) for answer in answers}
 
-    def _judge(self, command: "Command", until: float | None = None) -> None:
+    def _judge(self, command: Command, until: float | None = None) -> None:
         """until: monotonic seconds up to which it may wait for a time; None: it has just come."""
         from agent.runtime.commands.verification import untimely
-        from contract.commands import wrong_arguments
 
         now = self._vouched_now()
         if reason := untimely(command, now, self._memory.floor) or self._memory.refuses(command, now):
@@ -172,7 +168,7 @@ class CommandRunner:
         else:
             self._begin_work(command)
 
-    def _act(self, command: "Command") -> None:
+    def _act(self, command: Command) -> None:
         try:
             self._answer(command.id, "done", self._acts[command.name]())
         except BufferDamaged:
@@ -182,7 +178,7 @@ class CommandRunner:
             log.exception("command_failed name=%s", command.name)
             self._answer(command.id, "failed", f"{type(error).__name__}: {error}"[:_TEXT])
 
-    def _begin_work(self, command: "Command") -> None:
+    def _begin_work(self, command: Command) -> None:
         if self._working:
             self._answer(
                 command.id, "refused", "another snapshot or doctor is at work: send it again when that is done"
@@ -191,7 +187,7 @@ class CommandRunner:
         self._working = threading.Thread(target=self._work, args=(command,), name="command", daemon=True)
         self._working.start()
 
-    def _work(self, command: "Command") -> None:
+    def _work(self, command: Command) -> None:
         """In a thread of its own."""
         from agent.runtime.commands import snapshot
 
@@ -214,7 +210,7 @@ class CommandRunner:
         self._done.append((command.id, state, detail, pieces))
         self._wake()
 
-    def _examine(self) -> "tuple[CommandState, Any]":
+    def _examine(self) -> tuple[CommandState, Any]:
         if self._doctor is None:
             return "refused", "this agent runs inside another program, which has no doctor"
         from agent.runtime.commands import doctor_process
@@ -258,7 +254,7 @@ class CommandRunner:
         self._memory.tell_again(command_id, recording=pieces)
         self._news = True
 
-    def _answer(self, command_id: str, state: "CommandState", detail: Any, pieces: int = 0) -> None:
+    def _answer(self, command_id: str, state: CommandState, detail: Any, pieces: int = 0) -> None:
         log.info("command_answered id=%s state=%s", command_id, state)
         self._memory.answer(command_id, state, detail, recording=pieces)
         self._news = True
