@@ -27,7 +27,7 @@ def test_everything_that_it_writes_is_closed_to_others_and_it_dumps_no_core(up: 
         (core,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
         assert core.split()[4:6] == ["0", "0"]
     up.end()
-    public = {"ca.pem", "roots.pem", "server.pem", "crl.pem"}
+    public = {"ca.pem", "roots.pem", "server.pem", "crl.pem", "command.pub"}
     assert (backup / "provisioning" / "ca.key").exists()
     open_to_others = [
         str(path)
