@@ -52,7 +52,9 @@ def _certificate(key: str, path: Path) -> DoctorFinding:
     days = (until - datetime.now(UTC)).days
     found = f"{path} is good until {until:%F}, {days} days"
     if days < 0:
-        return DoctorFinding(key, "failed", f"{path} has run out on {until:%F}", renew)
+        anew = "nobody renews what has run out: milepost agent enroll --file, with a file of milepost provision bundle"
+        remedy = anew if key == "certificate" else renew
+        return DoctorFinding(key, "failed", f"{path} has run out on {until:%F}", remedy)
     return DoctorFinding(key, "warning", found, renew) if days < _SOON_DAYS else DoctorFinding(key, "ok", found)
 
 

@@ -72,7 +72,8 @@ def test_certificates_that_end_soon_or_have_ended(authority: Authority, broker: 
         ca, mine = connection.certificates(_secure(tmp_path, broker, tls))
         states.append(mine.state)
         assert ca.state == "warning"
-        assert ("enroll --renew" in mine.remedy) == (mine.state != "ok")
+        assert ("enroll --renew" in mine.remedy) == (mine.state == "warning")
+        assert ("provision bundle" in mine.remedy) == (mine.state == "failed")  # neither a box nor AWS renews that
     assert states == ["failed", "warning", "ok"]
 
 
