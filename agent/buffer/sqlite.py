@@ -314,7 +314,8 @@ class SqliteBuffer:
             raise Retryable(f"cannot begin a new buffer at {self._path}: {error}; free some disk space") from error
         stream = stream_of(opened.connection)
         self._file.swap(opened.connection, keep=bool(stream and stream[1] == self._stream_id))
-        self._begin(opened, reached=self._highest)
+        with self._mark_faults():
+            self._begin(opened, reached=self._highest)
 
     def close(self) -> None:
         """Release the file, the mark and the lock; may be called twice."""
