@@ -50,7 +50,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     """Tell agents what to do, signed by this machine's command key; each does it once.
 
     A truck that is away hears it only while --wait goes on. Exits 1 unless every truck that was waited for has done it.
-    A snapshot's recording is written to TRUCK-ID.log.gz in this folder.
+    A snapshot's recording is written to TRUCK-ID-….log.gz in this folder, with the beginning of the command's id.
     """
     with opened(config, data_dir, whose="agents") as ours:
         given = _arguments(name, arguments or [])
