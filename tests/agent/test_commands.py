@@ -203,6 +203,7 @@ def test_a_process_killed_in_a_recording_says_that_it_failed_and_records_no_seco
     listener.publish(TOPIC, command)
     until(lambda: len(answers(listener)) == 2)
     assert {one["detail"] for one in answers(listener)} == {"the agent ended before it was done; it is not tried again"}
+    assert pieces(listener) == {}
     listener.publish(TOPIC, operator.sign(operator.command("doctor")))
     until(lambda: len(answers(listener)) == 3)
     assert {"check": "buffer", "state": "ok"}.items() <= next(

@@ -28,7 +28,7 @@ def test_everything_that_it_writes_is_closed_to_others_and_it_dumps_no_core(up: 
         assert core.split()[4:6] == ["0", "0"]
     up.end()
     public = {"ca.pem", "roots.pem", "server.pem", "crl.pem", "command.pub"}
-    assert (backup / "provisioning" / "ca.key").exists()
+    assert all((backup / "provisioning" / name).exists() for name in ("ca.key", "command.key"))
     open_to_others = [
         str(path)
         for path in [up.folder, *up.folder.rglob("*"), backup, *backup.rglob("*")]

@@ -248,7 +248,7 @@ class CommandRunner:
         if known.state == "begun":
             return
         pieces, file = known.recording, self._recording(command_id)
-        if not pieces and file.exists():
+        if not pieces and known.state == "done" and file.exists():
             pieces = snapshot.pieces_of(file)
             self._next_piece.pop(command_id, None)
         self._memory.tell_again(command_id, recording=pieces)
