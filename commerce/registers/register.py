@@ -1,5 +1,6 @@
 """Keeps the documents of customers, items and vehicles, and their versions."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -77,22 +78,24 @@ class Register:
         if known and known.received_ms >= received_ms:
             return "duplicate"
         was, now = holding(before.values()), holding({**before, new.order_key: new}.values())
-        text = document.text
+        repeated = None
         if valid_from is None and was == now:
-            text = self._repeated(connection, document.id, was, instant)
+            repeated = self._repeated(connection, document.id, new.key)
             self._drop_repeats(connection, document.id, before, was, until_ms=received_ms - _COMES_WITHIN_MS)
-        self._keep(connection, document.id, new, text)
+        self._keep(connection, document.id, new, repeated or document.text)
         if was != now:
             self._plan(connection, document.id, now)
-        return "accepted" if was != now or (valid_from and not known) else "duplicate"
+        return "duplicate" if was == now and (known or repeated) else "accepted"
 
-    def _repeated(self, connection: Connection, subject_id: str, held: Sequence[Point], instant: str) -> str:
-        """The text of the document in force, which a repeat is kept as: a name in it may have been forgotten."""
-        in_force = [point.order_key for point in held if start(point.order_key) <= instant][-1]
+    def _repeated(self, connection: Connection, subject_id: str, key: str) -> str | None:
+        """The text of what said the same before, which a repeat is kept as: a name in it may have been forgotten.
+
+        None where nothing said it: another document came in the same millisecond, and holds.
+        """
         table = register_documents
-        mine = self._of(table, subject_id)
-        found = connection.execute(select(table.c.document).where(*mine, table.c.order_key == in_force)).scalar_one()
-        return canonical_text({**parse(found), VALID_FROM: None})
+        same = select(table.c.document).where(*self._of(table, subject_id), table.c.key == key).limit(1)
+        found = connection.execute(same).scalar_one_or_none()
+        return None if found is None else canonical_text({**parse(found), VALID_FROM: None})
 
     def _drop_repeats(
         self,
@@ -106,10 +109,12 @@ class Register:
         """Repeats matter while what was received before them may still come; a subject keeps few, however often the
         same file is imported."""
         holds = {point.order_key for point in held}
-        table = register_documents
+        said = Counter(each.key for each in before.values())
+        table, mine = register_documents, self._of(register_documents, subject_id)
         for each in before.values():
-            if each.holds_from_arrival and each.received_ms < until_ms and each.order_key not in holds:
-                mine = self._of(table, subject_id)
+            past = each.holds_from_arrival and each.received_ms < until_ms and each.order_key not in holds
+            if past and said[each.key] > 1:  # the last to say so stays
+                said[each.key] -= 1
                 connection.execute(delete(table).where(*mine, table.c.order_key == each.order_key))
 
     def _keep(self, connection: Connection, subject_id: str, new: Delivery, text: str) -> None:

@@ -81,7 +81,7 @@ def _expected(deliveries: list[tuple[str | None, int | None, int]]) -> list[tupl
     return [(version.order_key, version.end, held[version.order_key][0]) for version in define(points)]
 
 
-@budget(25, 400)
+@budget(40, 400)
 def test_any_order_of_puts_gives_the_one_history(new_url: Callable[[], str], examples: int) -> None:
     """A function of the deliveries and of when each was received, in whatever order rival processes store them."""
     database = open_database(new_url())
@@ -92,7 +92,7 @@ def test_any_order_of_puts_gives_the_one_history(new_url: Callable[[], str], exa
     )
 
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
-    @given(st.lists(delivery, min_size=1, max_size=7, unique_by=lambda one: one[2]), st.randoms(use_true_random=False))
+    @given(st.lists(delivery, min_size=1, max_size=9, unique_by=lambda one: one[2]), st.randoms(use_true_random=False))
     def check(said: list[tuple[str | None, int | None, int]], chance: random.Random) -> None:
         for _ in range(2):
             name = f"T{next(numbers)}"
@@ -107,6 +107,26 @@ def test_any_order_of_puts_gives_the_one_history(new_url: Callable[[], str], exa
 
     check()
     database.close()
+
+
+def test_a_repeat_is_kept_as_what_it_repeats_and_not_as_what_holds_there_by_now(database: Database) -> None:
+    """It repeated what was in force when it came; meanwhile another document had taken that one's place."""
+    register, since = Register(database, VEHICLES), TIMES[0]
+    said = [(since, 300, NOW_MS + 1), (since, 200, NOW_MS + 9), (None, 300, NOW_MS + 5), (since, 300, NOW_MS + 20)]
+    for at, litres, received_ms in [*said, (since, 200, NOW_MS + 30)]:
+        put(register, {"truck_id": "T1", VALID_FROM: at, "tank_litres": litres}, received_ms=received_ms)
+    found = [(row["effective_start_date"], row["document"]["tank_litres"]) for row in register.versions("T1")]
+    assert found == [(since, 200), (timestamps.from_ms(NOW_MS + 5), 300)]
+
+
+def test_of_two_that_came_in_one_millisecond_one_holds_whichever_was_stored_first(database: Database) -> None:
+    register = Register(database, VEHICLES)
+    for name, litres in (("T1", (200, 300)), ("T2", (300, 200))):
+        documents = [{"truck_id": name, "tank_litres": each} for each in litres]
+        assert [put(register, each) for each in documents] == ["accepted", "accepted"]
+        held = max(map(VEHICLES.read, documents), key=lambda read: read.content)
+        [version] = register.versions(name)
+        assert version["document"] == held.record
 
 
 @pytest.mark.parametrize("litres", [(200, 300), (300, 200)])
