@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from contract import legacy_records, timestamps
 from contract.click_schema import EVENT_TYPES, Click
-from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers
+from contract.codec import MOST_DIGITS, Json, canonical, content_hash, has_bounded_numbers, is_unicode
 from contract.errors import Rejected
 from contract.ingest_items import NO_WARNINGS, NOTHING_SEEN
 from contract.plain_clicks import plain_text, written
@@ -27,7 +27,6 @@ _CLOCK_ERROR_MS = 5_000
 _MOST_COUNT = 1_000_000_000
 _LONGEST_KEY = 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _BOOKKEEPING = ("received_at", "time_quality", "refused_fields", "refused_values")
 
@@ -266,7 +265,7 @@ def _key(value: Json) -> Json:
 
 
 def _text(value: Json) -> Json:
-    if value is not None and (not isinstance(value, str) or not 1 <= len(value) <= 2048 or _HALF_PAIR.search(value)):
+    if value is not None and (not isinstance(value, str) or not 1 <= len(value) <= 2048 or not is_unicode(value)):
         raise Rejected("", f"must be text of 1 to 2048 whole characters, not {value!r:.60}")
     return value
 

@@ -21,6 +21,9 @@ CLOCK_TOLERANCE = 300
 LONGEST_SNAPSHOT = 60
 """Seconds of a recording, at most."""
 
+ID_PATTERN, NAME_PATTERN = "[0-9a-f]{32}", "[a-z_]{1,32}"
+"""Of a whole id and a whole name."""
+
 CommandState = Literal["done", "refused", "failed", "part"]
 """How an answer begins: see contract.control_messages.CommandAnswer."""
 

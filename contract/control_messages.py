@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from contract.commands import LARGEST, CommandState
+from contract.commands import ID_PATTERN, LARGEST, NAME_PATTERN, CommandState
 from contract.telemetry import Identifier
 
 Seq = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -76,8 +76,8 @@ class CommandText(_Strict):
     """What one truck is to do, once: see contract.commands.Command. It travels as text, in a SignedCommand."""
 
     truck_id: Identifier
-    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    name: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
+    id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+    name: Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
     arguments: dict[str, int | float | str | bool] = {}
     issued_at: Instant
     expires_at: Instant

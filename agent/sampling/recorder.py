@@ -149,10 +149,7 @@ class Recorder:
     @property
     def vouched_now(self) -> datetime | None:
         """What time it is, where somebody vouches for it: who dates the samples, else the kernel."""
-        moment, anchor = self._clock.moment(), self._keeper.anchor
-        if anchor is not None and anchor.covers(moment.uptime):
-            return anchor.at(moment.uptime)
-        return moment.wall if self._clock.quality() != "estimated" else None
+        return self.time or (self._clock.moment().wall if self._clock.quality() != "estimated" else None)
 
     @property
     def wants_cloud_time(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 from collector.ingest import Ingest
 from collector.ingest.stream_records import bare, open_record
 from collector.ingest.validation import letter
+from collector.portions import portions
 from collector.rows import DeadLetter
 from collector.stores import Store
 from contract.errors import Rejected, Retryable
@@ -131,16 +132,7 @@ def _shares(records: Sequence[_Opened]) -> Iterator[list[_Opened]]:
     keyed: dict[str, list[_Opened]] = {}
     for record in records:
         keyed.setdefault(record.key, []).append(record)
-    share: list[_Opened] = []
-    size = 0
-    for record in chain.from_iterable(keyed.values()):
-        if share and size + len(record.items) > AT_ONCE:
-            yield share
-            share, size = [], 0
-        share.append(record)
-        size += len(record.items)
-    if share:
-        yield share
+    return portions(chain.from_iterable(keyed.values()), lambda record: len(record.items), largest=AT_ONCE)
 
 
 def _see_that_there_is_time(left: Left) -> None:

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from collector.ingest import items_of_stream_record, unpack
 from collector.ingest.validation import payload_of
+from collector.portions import portions
 from collector.streams import Record
 from collector.streams.kinesis import MAX_RECORD
 from collector.streams.packing import gunzipped, unpacked
@@ -144,18 +145,9 @@ def _key(item: Item) -> str:
 
 
 def _packed(key: str, items: Sequence[Item]) -> Iterator[tuple[Record, int]]:
-    texts: list[str] = []
-    size = 0
-    for item in items:
-        text = payload_of(item).decode("utf-8", "surrogatepass")
-        more = len(_encode(text)) + 1
-        if texts and size + more > _ROOM:
-            yield _record(key, items[0], _batch(items[0], texts)), len(texts)
-            texts, size = [], 0
-        texts.append(text)
-        size += more
-    if texts:
-        yield _record(key, items[0], _batch(items[0], texts)), len(texts)
+    texts = (payload_of(item).decode("utf-8", "surrogatepass") for item in items)
+    for some in portions(texts, lambda text: len(_encode(text)) + 1, largest=_ROOM):
+        yield _record(key, items[0], _batch(items[0], some)), len(some)
 
 
 def _batch(like: Item, texts: Sequence[str]) -> str:

@@ -7,9 +7,10 @@ allowed more where a stream is configured so; these hold on every stream.
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from collector.portions import portions
 from collector.streams import Record
 from contract.errors import Rejected, Retryable, Unreachable
 
@@ -65,7 +66,7 @@ class KinesisStream:
         good = [record for record, fault in zip(records, refused, strict=True) if fault is None]
         ends = self._clock() + self._deadline
         done = 0
-        for request in _requests(good):
+        for request in portions(good, size_of, largest=MAX_REQUEST, most=MAX_RECORDS):
             self._put(request, ends, done, len(good))
             done += len(request)
         return refused
@@ -120,17 +121,3 @@ def _fault(record: Record) -> Rejected | None:
     if (size := size_of(record)) > MAX_RECORD:
         return Rejected("", f"{size} bytes in one stream record: {MAX_RECORD} at most, send less in one message")
     return None
-
-
-def _requests(records: Sequence[Record]) -> Iterator[list[Record]]:
-    request: list[Record] = []
-    size = 0
-    for record in records:
-        more = size_of(record)
-        if request and (len(request) == MAX_RECORDS or size + more > MAX_REQUEST):
-            yield request
-            request, size = [], 0
-        request.append(record)
-        size += more
-    if request:
-        yield request

@@ -8,12 +8,17 @@ from typing import Any
 
 from contract import timestamps
 from contract.codec import parse
-from contract.commands import CLOCK_TOLERANCE, LARGEST, LONGEST_LIFE, Command, signed_bytes
+from contract.commands import (
+    CLOCK_TOLERANCE,
+    ID_PATTERN,
+    LARGEST,
+    LONGEST_LIFE,
+    NAME_PATTERN,
+    Command,
+    signed_bytes,
+)
 from contract.errors import Rejected
 from contract.wire_documents import understood
-
-_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_NAME = re.compile(r"[a-z_]{1,32}", re.ASCII)
 
 
 class NotObeyed(Exception):
@@ -46,7 +51,7 @@ def understand(payload: bytes, truck_id: str, key_file: Path | None) -> Command:
         signature = base64.b64decode(signed["signature"], validate=True)
     except (Rejected, ValueError):  # base64's errors, and halves of surrogates, are ValueErrors
         raise NotObeyed("not a signed command") from None
-    command_id, name = _read(said, "id", _ID), _read(said, "name", _NAME)
+    command_id, name = _read(said, "id", ID_PATTERN), _read(said, "name", NAME_PATTERN)
     if reason := _unproven(signed_bytes(signed["command"]), signature, key_file):
         raise NotObeyed(reason, command_id, name)
     try:
@@ -85,9 +90,9 @@ def untimely(command: Command, now: datetime | None, floor: str) -> str | None:
     return None
 
 
-def _read(said: Any, key: str, form: re.Pattern[str]) -> str:
+def _read(said: Any, key: str, form: str) -> str:
     value = said.get(key) if isinstance(said, dict) else None
-    return value if isinstance(value, str) and form.fullmatch(value) else ""
+    return value if isinstance(value, str) and re.fullmatch(form, value) else ""
 
 
 def _unproven(message: bytes, signature: bytes, key_file: Path | None) -> str | None:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collector.rows import StoredSample
-from collector.stores import Conflict
 from collector.stores.dynamodb import transactions
 from collector.stores.dynamodb.items import Item, number, part_key, sample_key
 from collector.stores.dynamodb.retries import Calls, ConditionFailed
+from collector.stores.dynamodb.seen_versions import changed_by_another
 from collector.stores.dynamodb.truck_heads import HEAD
 
 AT_ONCE = 5
@@ -76,7 +76,7 @@ def acts(calls: Calls, tables: Mapping[str, str], truck_id: str, received: Mappi
     wanted += [transactions.get_one(table, sample_key(truck_id, key), "received_ms") for table, key in items]
     head, *stored = [each.get("Item") or {} for each in calls("transact_get_items", TransactItems=wanted)["Responses"]]
     if (int(head["rev"]["N"]) if head else 0) != rev:
-        raise Conflict(f"truck {truck_id} was being changed by another writer: read it again")
+        raise changed_by_another(truck_id)
     return [
         transactions.set_received(table, truck_id, order_key, received[order_key])
         for (table, order_key), item in zip(items, stored, strict=True)

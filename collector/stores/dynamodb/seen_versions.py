@@ -1,8 +1,9 @@
 """Whether the versions that a plan was made from are one snapshot: DynamoDB's queries are none."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from collector.portions import portions
 from collector.stores import Conflict
 from collector.stores.dynamodb import items, transactions
 from collector.stores.dynamodb.items import Item, part_key, sample_key
@@ -11,8 +12,7 @@ from collector.stores.dynamodb.truck_heads import HEAD
 
 _CONFIRMED_AT_ONCE = 99
 _MOST_BYTES = 3_500_000
-_Read = tuple[str, str, str, int]
-"""Table, order key, and an attribute with its value."""
+"""So many items, and bytes, as one transaction may read beside the head."""
 
 
 @dataclass(slots=True)
@@ -53,6 +53,11 @@ class Seen:
         self.sizes[table, order_key] = items.size(body)
 
 
+def changed_by_another(truck_id: str) -> Conflict:
+    """Why a plan must be made again."""
+    return Conflict(f"truck {truck_id} was being changed by another writer: read it again")
+
+
 def confirm(calls: Calls, tables: Mapping[str, str], truck_id: str, seen: Seen, rev: int) -> None:
     """Read once more, with the head and as one snapshot, what a plan was made from.
 
@@ -66,13 +71,14 @@ def confirm(calls: Calls, tables: Mapping[str, str], truck_id: str, seen: Seen, 
     Raises:
         Conflict: something has changed since, or was half-way to another state when it was read.
     """
-    torn = Conflict(f"truck {truck_id} was being changed by another writer: read it again")
+    torn = changed_by_another(truck_id)
     if seen.torn:
         raise torn
     read = [("truck_history", order_key, "rev", value) for order_key, value in seen.revs.items()]
     read += [(table, order_key, "received_ms", ms) for (table, order_key), ms in seen.receipts.items()]
     head = transactions.get_one(tables["trucks"], part_key(truck_id, HEAD))
-    for some in _groups(read, seen.sizes):
+    sizes = seen.sizes
+    for some in portions(read, lambda each: sizes.get(each[:2], 0), largest=_MOST_BYTES, most=_CONFIRMED_AT_ONCE):
         gets = [transactions.get_one(tables[table], sample_key(truck_id, key), name) for table, key, name, _ in some]
         answer = calls("transact_get_items", TransactItems=[head, *gets])
         names = ["rev", *(name for _, _, name, _ in some)]
@@ -82,18 +88,3 @@ def confirm(calls: Calls, tables: Mapping[str, str], truck_id: str, seen: Seen, 
         ]
         if found != [rev, *(value for _, _, _, value in some)]:
             raise torn
-
-
-def _groups(read: Sequence[_Read], sizes: Mapping[tuple[str, str], int]) -> Iterator[list[_Read]]:
-    """Of so many items, and bytes, as one transaction may read beside the head."""
-    some: list[_Read] = []
-    weight = 0
-    for each in read:
-        its = sizes.get(each[:2], 0)
-        if some and (len(some) == _CONFIRMED_AT_ONCE or weight + its > _MOST_BYTES):
-            yield some
-            some, weight = [], 0
-        some.append(each)
-        weight += its
-    if some:
-        yield some
